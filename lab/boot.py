@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""``lab/run``: boots a kernel of the table in QEMU and runs one command in it."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from .accel import accelerator
+from .build import image
+from .cache import root
+from .errors import LAB_FAILED, LabError
+from .guest import Guest, Limits
+from .initramfs import initramfs
+from .kernels import default_name, kernel, table
+from .qemu import Machine, kernel_command_line
+from .splats import splats
+
+TIMED_OUT = 124
+#: Variables of the caller that mean something in the guest too.
+PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
+
+
+def _environment(extra: Sequence[str], modules: Path, share: Optional[str]) -> List[str]:
+    known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    known.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    known.update(HOME="/root", USER="root", TMPDIR="/tmp", PYTHONDONTWRITEBYTECODE="1", LAZYOBS_LAB="1")
+    if modules.is_dir():
+        known["MODPROBE_OPTIONS"] = f"-d {modules}"  # a host may have no /lib/modules to mount on
+    if share:
+        known["LAZYOBS_LAB_SHARE"] = "/mnt/share"
+    for item in extra:
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise LabError(f"--env takes NAME=VALUE, not {item!r}")
+        known[name] = value
+    return [f"{name}={value}" for name, value in known.items()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lab/run",
+        description="Boots a kernel in QEMU with this machine's files, read-only, and runs COMMAND as root in the "
+        "current directory. Its standard output, standard error and exit status are passed through.",
+        epilog=f"exit status: COMMAND's; {TIMED_OUT} on time-out; {LAB_FAILED} when the kernel did not come up, "
+        "died, or (--fail-on-splat) complained.",
+    )
+    parser.add_argument("--kernel", default=default_name(), metavar="NAME",
+                        help="a kernel of lab/kernels.toml (default: $LAZYOBS_LAB_KERNEL or lab)")
+    parser.add_argument("--list", action="store_true", help="list the kernels and end")
+    parser.add_argument("--image", metavar="FOLDER", help="boot the image in this folder instead of the table's")
+    parser.add_argument("--timeout", type=float, default=300, metavar="SECS", help="of the whole run (default: 300)")
+    parser.add_argument("--append", default="", metavar="CMDLINE", help="more kernel command line")
+    parser.add_argument("--env", action="append", default=[], metavar="K=V", help="a variable for COMMAND")
+    parser.add_argument("--share", metavar="DIR", help="this folder is /mnt/share in the guest, for writing")
+    parser.add_argument("--stdin", action="store_true", help="pass standard input on to COMMAND")
+    parser.add_argument("--cpus", type=int, default=2, metavar="N")
+    parser.add_argument("--memory", type=int, default=2048, metavar="MIB")
+    parser.add_argument("--nodes", type=int, default=2, metavar="N", help="NUMA nodes (default: 2)")
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default=os.environ.get("LAZYOBS_LAB_ACCEL", "auto"))
+    parser.add_argument("--icount", action="store_true", help="count instructions: deterministic, slower, one thread")
+    parser.add_argument("--console", metavar="FILE", help="keep the kernel's console log here")
+    parser.add_argument("--fail-on-splat", action="store_true",
+                        help=f"exit {LAB_FAILED} when the kernel warned or worse during the run")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND [ARG...]")
+    return parser
+
+
+def _report(limits: Limits, guest: Guest, seen: Sequence[str]) -> None:
+    for line in seen[:20]:
+        print(f"lab: kernel splat: {line}", file=sys.stderr)
+    if limits.console:
+        Path(limits.console).write_text(guest.log)
+
+
+def _tail(log: str, lines: int = 30) -> str:
+    return "\n".join(log.splitlines()[-lines:])
+
+
+def run(options: argparse.Namespace) -> int:
+    row = kernel(options.kernel)
+    folder = Path(options.image) if options.image else image(row)
+    if options.share and not Path(options.share).is_dir():
+        raise LabError(f"--share {options.share}: no such folder; make it first")
+    machine = Machine(
+        kernel=folder / "vmlinuz", initramfs=initramfs(folder), cpus=options.cpus, memory=options.memory,
+        nodes=options.nodes, share=options.share, icount=options.icount,
+        cmdline=kernel_command_line(row.cmdline, options.append),
+    )
+    if not options.icount:
+        machine = replace(machine, accel=accelerator(machine) if options.accel == "auto" else options.accel)
+    command = options.command[1:] if options.command[0] == "--" else options.command
+    limits = Limits(seconds=options.timeout, console=options.console, stdin=options.stdin)
+    guest = Guest(machine, limits)
+    status = guest.run(os.getcwd(), command, _environment(options.env, folder / "modprobe", options.share))
+    seen = splats(guest.log)
+    _report(limits, guest, seen)
+    if status is None:
+        kept = root() / "console" / f"{row.name}.log"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(guest.log)
+        raise LabError(f"kernel {row.name}: {guest.failure}; its console log is in {kept}", _tail(guest.log))
+    if status == TIMED_OUT and guest.timed_out:
+        print(f"lab: stopped after {options.timeout:g} s (--timeout)", file=sys.stderr)
+    if seen and options.fail_on_splat:
+        raise LabError(f"kernel {row.name} complained {len(seen)} time(s) (--fail-on-splat), first: {seen[0]}",
+                       _tail(guest.log[max(0, guest.log.find(seen[0]) - 200):], 60))
+    return status
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        if options.list:
+            for row in table().values():
+                print(f"{row.name:14} {row.about}")
+            return 0
+        if not options.command:
+            parser.error("no COMMAND to run")
+        return run(options)
+    except LabError as error:
+        if error.detail:
+            print(error.detail.rstrip(), file=sys.stderr)
+        print(f"lab: {error}", file=sys.stderr)
+        return LAB_FAILED
+    except KeyboardInterrupt:
+        return 130

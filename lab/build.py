@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""``make lab``: makes the image of a kernel, or finds that it is there already."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from . import packages
+from .cache import content_hash, locked, made_once, root
+from .errors import LAB_FAILED, LabError
+from .kernels import Kernel, default_name, kernel, table
+from .source import apply_series, objects, unpack
+
+#: Part of every content hash: raise it when the way of building changes what comes out.
+RECIPE = "2"
+
+
+def _inputs(row: Kernel) -> str:
+    return content_hash([RECIPE, row.kind, *row.packages, *row.patch_files(), *row.fragment_files()])
+
+
+def _image_name(row: Kernel) -> str:
+    """The first kernel of the table made of the same things lends its name to the image."""
+    return next(k.name for k in table().values() if _inputs(k) == _inputs(row))
+
+
+def image_folder(row: Kernel, version: str) -> Path:
+    name = f"{_image_name(row)}-{_inputs(row)}-{version.replace('~', '-')}"
+    return root() / "images" / name
+
+
+def image(row: Kernel) -> Path:
+    """The finished image of a kernel; its newest one of another package version will do."""
+    try:
+        found = image_folder(row, packages.find(row.packages, row.release)[1])
+        if found.is_dir():
+            return found
+    except LabError:
+        pass
+    pattern = f"{_image_name(row)}-{_inputs(row)}-*"
+    made = sorted((root() / "images").glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not made:
+        raise LabError(f"kernel {row.name} is not built; run: make lab KERNEL={row.name}")
+    return made[-1]
+
+
+def _say(text: str) -> None:
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+#: The build must not depend on who builds, nor on the make that called us.
+_BUILD_ENV = {"KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "lab", "KBUILD_BUILD_VERSION": "1"}
+_NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "LOCALVERSION")
+
+
+def _run(command: Sequence[str], log: Path, what: str) -> None:
+    env = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
+    env.update(_BUILD_ENV)
+    with open(log, "a") as out:
+        result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env)
+    if result.returncode:
+        lines = log.read_text(errors="replace").splitlines()
+        errors = [line for line in lines if "error:" in line or "Error " in line]
+        raise LabError(f"{what} failed; the whole output is in {log}", "\n".join((errors or lines)[-12:]))
+
+
+def unmet(config: Path, fragments: Sequence[Path]) -> List[str]:
+    """The lines of the fragments that the finished configuration does not honour."""
+    wanted: Dict[str, str] = {}
+    for fragment in fragments:
+        for line in fragment.read_text().splitlines():
+            if line.startswith("CONFIG_"):
+                name, value = line.split("=", 1)
+                wanted[name] = value
+    have = dict(line.split("=", 1) for line in config.read_text().splitlines() if line.startswith("CONFIG_"))
+    return [f"{name}={value}" for name, value in wanted.items() if have.get(name, "n") != value]
+
+
+def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
+    """Writes .config only when it changes: make looks at its time."""
+    made = objects() / "config.new"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    make = ["make", "-s", "-C", str(source), f"O={made}"]
+    _run(make + ["tinyconfig"], log, "tinyconfig")
+    tiny = made / "tiny.config"
+    shutil.copy(made / ".config", tiny)
+    merge = [str(source / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(made), str(tiny)]
+    _run(merge + [str(path) for path in fragments], log, "merging the configuration")
+    _run(make + ["olddefconfig"], log, "olddefconfig")
+    refused = unmet(made / ".config", fragments)
+    if refused:
+        raise LabError(
+            f"the kernel's configuration refused {', '.join(refused)}; "
+            "a dependency is missing: mend the fragments in lab/config"
+        )
+    current = objects() / ".config"
+    if not current.exists() or current.read_bytes() != (made / ".config").read_bytes():
+        shutil.copy(made / ".config", current)
+    shutil.rmtree(made)
+
+
+def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
+    packages.ensure(packages.BUILD_TOOLS)
+    with locked("build"):
+        source = unpack(package, version)
+        apply_series(source, row.patch_files(), version)
+        objects().mkdir(exist_ok=True)
+        log = root() / f"build-{row.name}.log"
+        log.write_text("")
+        _configure(source, row.fragment_files(), log)
+        make = ["make", "-s", "-C", str(source), f"O={objects()}", f"-j{os.cpu_count() or 1}"]
+        _say(f"building {row.name} ({package} {version}); output in {log}")
+        _run(make + ["olddefconfig"], log, "olddefconfig")
+        _run(make + ["bzImage"], log, f"the build of {row.name}")
+        shutil.copy(objects() / "arch/x86/boot/bzImage", folder / "vmlinuz")
+        shutil.copy(objects() / ".config", folder / "config")
+        shutil.copy(objects() / "System.map", folder / "System.map")
+
+
+def _unpack_debian(package: str, version: str, folder: Path) -> None:
+    packages.ensure(packages.UNPACK_TOOLS)
+    files = packages.fetch(package, version)
+    for what in ("vmlinuz", "config", "System.map"):
+        found = sorted((files / "boot").glob(what + "-*"))
+        if found:
+            shutil.copy(found[0], folder / what)
+    # /lib is a link to /usr/lib in newer packages
+    modules = next(path for path in (files / "lib/modules", files / "usr/lib/modules") if path.is_dir())
+    shutil.move(str(modules), str(folder / "modules"))
+    shutil.rmtree(files)
+    release = next((folder / "modules").iterdir()).name
+    base = folder / "modprobe"  # what modprobe -d takes
+    (base / "lib").mkdir(parents=True)
+    (base / "lib/modules").symlink_to("../../modules")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    subprocess.run(["depmod", "-b", str(base), release], check=True, env={**os.environ, "PATH": path})
+
+
+def make_image(row: Kernel) -> Path:
+    """The image of a kernel, made when it is not there yet."""
+    package, version = packages.find(row.packages, row.release)
+
+    def make(folder: Path) -> None:
+        began = time.monotonic()
+        if row.kind == "built":
+            _build(row, package, version, folder)
+        else:
+            _say(f"unpacking {package} {version}")
+            _unpack_debian(package, version, folder)
+        _say(f"{row.name} is ready after {time.monotonic() - began:.0f} s")
+
+    target = image_folder(row, version)
+    if target.is_dir():
+        return target
+    with locked(target.name):  # a second caller waits and finds it made
+        return made_once(target, make)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog="make lab KERNEL=NAME", description=__doc__)
+    parser.add_argument("names", nargs="*", help="kernels of lab/kernels.toml; 'ci' for all that CI boots")
+    names = parser.parse_args(arguments).names or [default_name()]
+    try:
+        if names == ["ci"]:
+            names = [row.name for row in table().values() if row.ci]
+        packages.ensure(packages.BOOT_TOOLS)
+        for name in names:
+            print(f"{name}: {make_image(kernel(name))}")
+    except LabError as error:
+        if error.detail:
+            print(error.detail.rstrip(), file=sys.stderr)
+        print(f"lab: {error}", file=sys.stderr)
+        return LAB_FAILED
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""One run of a virtual machine: its console, and the conversation with its init.
+
+The frames are described at the head of ``guest/init.c``.
+"""
+
+import ctypes
+import os
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import BinaryIO, List, Optional, Sequence
+
+from .errors import LabError
+from .qemu import Machine, command_line
+from .splats import fatal
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 16384  # of standard input; init.c has room for this much
+#: A guest that has given its exit status gets this long to power off.
+_POWER_OFF_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    seconds: float = 300.0
+    console: Optional[str] = None
+    stdin: bool = False
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Guest:
+    """Runs one command; afterwards ``log`` is the console and ``failure`` why there is no status."""
+
+    def __init__(self, machine: Machine, limits: Limits,
+                 stdout: Optional[BinaryIO] = None, stderr: Optional[BinaryIO] = None) -> None:
+        self.failure = ""
+        self.timed_out = False
+        self.up = False
+        self._machine = machine
+        self._limits = limits
+        self._stdout = stdout or sys.stdout.buffer
+        self._stderr = stderr or sys.stderr.buffer
+        self._console = bytearray()
+        self._frames = bytearray()
+        self._status: Optional[int] = None
+        self._deadline = 0.0
+
+    @property
+    def log(self) -> str:
+        return self._console.decode(errors="replace").replace("\r", "")
+
+    def run(self, cwd: str, command: Sequence[str], environment: List[str]) -> Optional[int]:
+        """The command's exit status, 124 on time-out, None when the machine failed."""
+        self._request = "\0".join([cwd, str(len(command)), *command, *environment, ""]).encode()
+        if not shutil.which("qemu-system-x86_64"):
+            raise LabError("qemu-system-x86_64 is not installed; run: make lab, or apt-get install qemu-system-x86")
+        self._agent, agent = socket.socketpair()
+        self._console_end, console = socket.socketpair()
+        arguments = command_line(self._machine, agent.fileno(), console.fileno())
+        qemu = subprocess.Popen(
+            arguments, pass_fds=(agent.fileno(), console.fileno()), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
+        )
+        agent.close()
+        console.close()
+        try:
+            self._converse(qemu)
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+            said = qemu.communicate()[0].decode(errors="replace")
+            self._agent.close()
+            self._console_end.close()
+        if self._status is None and not self.failure:
+            self.failure = self._why_dead(said)
+        return None if self.failure else self._status
+
+    def _why_dead(self, said: str) -> str:
+        reason = fatal(self.log)
+        if reason:
+            return ("died during the command: " if self.up else "did not come up: ") + reason
+        if said.strip():
+            return "QEMU ended: " + said.strip().splitlines()[-1]
+        return "powered off during the command" if self.up else "did not come up"
+
+    def _converse(self, qemu: "subprocess.Popen[bytes]") -> None:
+        self._deadline = time.monotonic() + self._limits.seconds
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._agent, selectors.EVENT_READ, self._hear_agent)
+            waiting.register(self._console_end, selectors.EVENT_READ, self._hear_console)
+            self._waiting = waiting
+            # the sockets close when QEMU ends: then there is nobody left to hear
+            while waiting.get_map() and self._listening():
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    self._give_up()
+                    return
+                for key, _ in waiting.select(left):
+                    key.data()
+
+    def _listening(self) -> bool:
+        return any(key.fileobj in (self._agent, self._console_end) for key in self._waiting.get_map().values())
+
+    def _give_up(self) -> None:
+        if self._status is not None:
+            return  # it only does not power off; the command is done
+        if self.up:
+            self.timed_out, self._status = True, 124
+        else:
+            self.failure = f"did not come up in {self._limits.seconds:g} s (--timeout)"
+
+    def _receive(self, end: socket.socket) -> bytes:
+        try:
+            data = end.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._waiting.unregister(end)
+        return data
+
+    def _hear_console(self) -> None:
+        self._console += self._receive(self._console_end)
+
+    def _hear_agent(self) -> None:
+        self._frames += self._receive(self._agent)
+        while len(self._frames) >= 5:
+            kind, length = chr(self._frames[0]), struct.unpack_from("<I", self._frames, 1)[0]
+            if len(self._frames) < 5 + length:
+                return
+            payload = bytes(self._frames[5:5 + length])
+            del self._frames[:5 + length]
+            self._act(kind, payload)
+
+    def _act(self, kind: str, payload: bytes) -> None:
+        if kind == "U":
+            self.up = True
+            self._send("R", self._request)
+            if self._limits.stdin:
+                self._waiting.register(sys.stdin.buffer.raw, selectors.EVENT_READ, self._take_stdin)
+            else:
+                self._send("I", b"")
+        elif kind == "O":
+            self._pass_on(self._stdout, payload)
+        elif kind == "E":
+            self._pass_on(self._stderr, payload)
+        elif kind == "X":
+            self._status = int(payload)
+            self._deadline = time.monotonic() + _POWER_OFF_SECONDS
+        elif kind == "F":
+            self.failure = "init said: " + payload.decode(errors="replace")
+
+    def _pass_on(self, stream: BinaryIO, payload: bytes) -> None:
+        try:
+            stream.write(payload)
+            stream.flush()
+        except BrokenPipeError:
+            os._exit(141)  # as a program that SIGPIPE ends; QEMU dies with us
+
+    def _send(self, kind: str, payload: bytes) -> None:
+        try:
+            self._agent.sendall(struct.pack("<cI", kind.encode(), len(payload)) + payload)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it is gone; reading finds out why
+
+    def _take_stdin(self) -> None:
+        data = os.read(sys.stdin.fileno(), _CHUNK)
+        if not data:
+            self._waiting.unregister(sys.stdin.buffer.raw)
+        self._send("I", data)

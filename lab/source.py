@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The kernel source tree: unpacked once, with the patch series put on and taken off in place.
+
+Only files whose contents change are written, so that a new object build redoes as little as
+it can.
+"""
+
+import filecmp
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Iterable, List, Sequence, Set
+
+from .cache import root
+from .errors import LabError
+from .packages import fetch
+
+
+def tree(package: str) -> Path:
+    return root() / "tree" / package
+
+
+def objects() -> Path:
+    """The one object folder: variants are built in it in turn, each redoing only its difference."""
+    return root() / "obj"
+
+
+def _originals() -> Path:
+    return root() / "tree" / "originals"
+
+
+def unpack(package: str, version: str) -> Path:
+    """The source tree of that version; another version's tree and objects make room for it."""
+    source, stamp = tree(package), root() / "tree" / "version"
+    if source.is_dir() and stamp.is_file() and stamp.read_text() == f"{package} {version}":
+        return source
+    shutil.rmtree(root() / "tree", ignore_errors=True)
+    shutil.rmtree(objects(), ignore_errors=True)
+    folder = fetch(package, version)
+    source.parent.mkdir(parents=True)
+    tarball = folder / "usr" / "src" / f"{package}.tar.xz"
+    subprocess.run(["tar", "-xf", str(tarball), "-C", str(source.parent)], check=True)
+    shutil.rmtree(folder)  # 150 MB which nobody reads again
+    stamp.write_text(f"{package} {version}")
+    return source
+
+
+def touched(patches: Iterable[Path]) -> List[str]:
+    """The files a series changes or adds, as paths inside the tree."""
+    names: Set[str] = set()
+    for patch in patches:
+        for line in patch.read_text().splitlines():
+            found = re.match(r"(?:---|\+\+\+) [ab]/(\S+)", line)
+            if found:
+                names.add(found.group(1))
+    return sorted(names)
+
+
+def _patch(patch: Path, folder: Path, version: str) -> None:
+    command = ["patch", "-p1", "--no-backup-if-mismatch", "-i", str(patch)]
+    for extra in (["--dry-run", "--force"], ["--force", "--silent"]):
+        result = subprocess.run(
+            command + extra, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if result.returncode:
+            raise LabError(
+                f"{patch.name} does not apply to kernel source {version}: {failed_hunks(result.stdout)}; "
+                "fit the patch to that version, or build where apt has one it was made for",
+                result.stdout,
+            )
+
+
+def failed_hunks(output: str) -> str:
+    """``mm/rmap.c hunk 3 (line 412)`` and so on, out of what patch said."""
+    file, failures = "?", []
+    for line in output.splitlines():
+        found = re.match(r"(?:checking|patching) file (\S+)", line)
+        if found:
+            file = found.group(1)
+        found = re.match(r"Hunk #(\d+) FAILED at (\d+)", line)
+        if found:
+            failures.append(f"{file} hunk {found.group(1)} (line {found.group(2)})")
+        if "can't find file to patch" in line or "No file to patch" in line:
+            failures.append("a file it changes is not there")
+    return ", ".join(failures) or "patch gave no hunk"
+
+
+def _original(source: Path, name: str, into: Path) -> None:
+    """Copies a file as the package had it; a file that a patch adds has none."""
+    kept = _originals() / name
+    absent = kept.with_name(kept.name + ".absent")
+    if not kept.exists() and not absent.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).exists():
+            shutil.copy2(source / name, kept)
+        else:
+            absent.touch()
+    if kept.exists():
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(kept, into / name)
+
+
+def apply_series(source: Path, patches: Sequence[Path], version: str) -> None:
+    """Makes the tree what the package had plus exactly this series.
+
+    Every patch is tried dry first, away from the tree: when one fails the tree stays as it was.
+    """
+    names = set(touched(patches))
+    if _originals().is_dir():
+        for kept in _originals().rglob("*"):
+            if kept.is_file():
+                name = str(kept.relative_to(_originals()))
+                names.add(name[: -len(".absent")] if name.endswith(".absent") else name)
+    with tempfile.TemporaryDirectory(dir=root()) as scratch:
+        folder = Path(scratch)
+        for name in names:
+            _original(source, name, folder)
+        for patch in patches:
+            _patch(patch, folder, version)
+        for name in names:
+            new, old = folder / name, source / name
+            if not new.exists():
+                old.unlink(missing_ok=True)
+            elif not old.exists() or not filecmp.cmp(new, old, shallow=False):
+                old.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(new, old)
