@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""C to Image with BCC. The only module that imports bcc, and only inside the loader process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+
+from lazyobs.bpf.headers import write_stub_headers
+from lazyobs.bpf.image import Image, MapShape, map_references
+
+
+class CompilerMissing(Exception):
+    """This interpreter cannot import BCC."""
+
+
+class CompilerError(Exception):
+    """The probes did not compile; clang's words are on stderr."""
+
+
+def import_bcc() -> str:
+    """Loads BCC and returns its version. Raises CompilerMissing, also for the unrelated PyPI package."""
+    try:
+        import bcc
+    except ImportError as error:
+        raise CompilerMissing(str(error)) from None
+    if not hasattr(bcc, "BPF"):
+        raise CompilerMissing(f"{bcc.__file__} is an unrelated package of that name")
+    return str(bcc.__version__)
+
+
+def compile_image(source: str, map_names: list[str]) -> Image:
+    """Compiles ``source`` against the stub headers. BCC's own maps are given up when this returns."""
+    import bcc
+
+    headers = tempfile.mkdtemp(prefix="lazyobs-headers-")
+    try:
+        write_stub_headers(headers)
+        os.environ["BCC_KERNEL_SOURCE"] = headers
+        try:
+            module = bcc.BPF(text=source)
+        except Exception as error:  # bcc raises bare Exception
+            raise CompilerError(str(error)) from None
+        sys.stderr.flush()
+        fds = {module[name].map_fd: name for name in map_names}
+        maps = {name: MapShape.of(fd) for fd, name in fds.items()}
+        # bytes names in BCC 0.26, still bytes in later ones
+        programs = {name.decode(): module.dump_func(name) for name in _functions(module)}
+        references = {name: map_references(code, fds) for name, code in programs.items()}
+        return Image(maps, programs, references)
+    finally:
+        shutil.rmtree(headers, ignore_errors=True)
+
+
+def _functions(module: object) -> list[bytes]:
+    from bcc.libbcc import lib
+
+    count = lib.bpf_num_functions(module.module)  # type: ignore[attr-defined]
+    return [lib.bpf_function_name(module.module, index) for index in range(count)]  # type: ignore[attr-defined]

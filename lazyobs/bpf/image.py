@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""A compiled set of probes: instructions, the maps they use, and where each map is named in them.
+
+An image holds no file descriptors, so it can be kept: loading one needs neither BCC nor a compiler.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from dataclasses import asdict, dataclass
+
+from lazyobs.bpf import abi
+
+_INSTRUCTION = struct.Struct("<BBhi")
+
+
+class ImageError(ValueError):
+    """The bytes are not an image this version reads."""
+
+
+@dataclass(frozen=True)
+class MapShape:
+    """What BPF_MAP_CREATE needs; sizes are bytes."""
+
+    type: int
+    key_size: int
+    value_size: int
+    entries: int
+    flags: int
+
+    @classmethod
+    def of(cls, fd: int) -> "MapShape":
+        """Shape of an existing map (``struct bpf_map_info``)."""
+        kind, _id, key, value, entries, flags = struct.unpack_from("=6I", abi.object_info(fd))
+        return cls(kind, key, value, entries, flags)
+
+    def create(self, name: str) -> int:
+        return abi.map_create(self.type, self.key_size, self.value_size, self.entries, self.flags, name)
+
+
+@dataclass
+class Image:
+    """``programs``: {name: instructions}; ``references``: {program: [(instruction index, map name)]}."""
+
+    maps: dict[str, MapShape]
+    programs: dict[str, bytes]
+    references: dict[str, list[tuple[int, str]]]
+
+    def program(self, name: str, map_fds: dict[str, int]) -> bytes:
+        """Instructions of one program with the maps' fds filled in."""
+        code = bytearray(self.programs[name])
+        for index, map_name in self.references[name]:
+            opcode, registers, offset, _ = _INSTRUCTION.unpack_from(code, index * 8)
+            _INSTRUCTION.pack_into(code, index * 8, opcode, registers, offset, map_fds[map_name])
+        return bytes(code)
+
+    def used_maps(self, programs: list[str]) -> list[str]:
+        """Maps that these programs name, each once."""
+        return sorted({name for program in programs for _, name in self.references[program]})
+
+    def to_bytes(self) -> bytes:
+        document = {
+            "maps": {name: asdict(shape) for name, shape in self.maps.items()},
+            "programs": {name: base64.b64encode(code).decode() for name, code in self.programs.items()},
+            "references": self.references,
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "Image":
+        """Raises ImageError on anything but the output of ``to_bytes``."""
+        try:
+            document = json.loads(raw)
+            return cls(
+                {name: MapShape(**shape) for name, shape in document["maps"].items()},
+                {name: base64.b64decode(code) for name, code in document["programs"].items()},
+                {name: [(i, m) for i, m in refs] for name, refs in document["references"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ImageError(str(error)) from None
+
+
+def map_references(code: bytes, names_by_fd: dict[int, str]) -> list[tuple[int, str]]:
+    """Where ``code`` loads a map by fd (ld_imm64 with BPF_PSEUDO_MAP_FD in the source register)."""
+    references = []
+    for index in range(len(code) // 8):
+        opcode, registers, _, immediate = _INSTRUCTION.unpack_from(code, index * 8)
+        if opcode == abi.LD_IMM64 and registers >> 4 == abi.PSEUDO_MAP_FD:
+            references.append((index, names_by_fd[immediate]))
+    return references

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The loader: a short-lived privileged process that turns a plan into file descriptors and exits.
+
+It alone imports bcc, so it runs under whichever interpreter has it, with the standard library only.
+It receives a plan, compiles it (or takes the image kept from an earlier start), creates the maps,
+tries each probe point's candidates in order, and hands everything over its socket. All it made lives
+in descriptors: if it dies, or its consumer does, nothing stays behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import socket
+from typing import Any
+
+from lazyobs.bpf import abi, images, wire
+from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
+from lazyobs.bpf.image import Image
+
+_VERIFIER_LOG_BYTES = 1 << 20
+_PR_SET_PDEATHSIG = 1
+_PROG_TYPES = {
+    "raw_tracepoint": (abi.PROG_TYPE_RAW_TRACEPOINT, 0),
+    "iterator": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_ITER),
+    "fentry": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY),
+    "fexit": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FEXIT),
+    "kprobe": (abi.PROG_TYPE_KPROBE, 0),
+    "kretprobe": (abi.PROG_TYPE_KPROBE, 0),
+}
+
+
+class Refused(Exception):
+    """The kernel would not load or attach a program."""
+
+
+class Handover:
+    """Descriptors collected under names, in the order they are sent."""
+
+    def __init__(self) -> None:
+        self.names: list[list[str]] = []
+        self.fds: list[int] = []
+
+    def add(self, kind: str, name: str, fd: int) -> None:
+        self.names.append([kind, name])
+        self.fds.append(fd)
+
+
+def main(fd: int) -> None:
+    """Serves one request on the socket ``fd`` and ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to act on
+    sock = socket.socket(fileno=fd)
+    if not images.any_kept():
+        _import_early()
+    try:
+        request = wire.receive(sock)
+    except EOFError:
+        return
+    try:
+        reply, handover = carry_out(request)
+    except CompilerMissing as error:
+        reply, handover = {"error": "compiler_missing", "why": str(error)}, Handover()
+    except CompilerError as error:
+        reply, handover = {"error": "compiler", "why": str(error)}, Handover()
+    except OSError as error:
+        reply, handover = {"error": "refused", "why": error.strerror or str(error)}, Handover()
+    reply["names"] = handover.names
+    wire.send(sock, reply, handover.fds)
+
+
+def _import_early() -> None:
+    """A compile is to come: the import goes on while the consumer still makes its plan."""
+    try:
+        import_bcc()
+    except CompilerMissing:
+        pass  # told when the compile is asked for
+
+
+def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
+    """The reply and what goes with it. CompilerMissing, CompilerError, or OSError when no map can be made."""
+    image, compiled = _image(request["source"], request["maps"])
+    programs = [
+        attach["program"]
+        for point in request["points"]
+        for candidate in point["candidates"]
+        for attach in candidate["attach"]
+    ]
+    handover = Handover()
+    map_fds = {}
+    for name in image.used_maps(programs):
+        map_fds[name] = image.maps[name].create(name)
+        handover.add("map", name, map_fds[name])
+    outcome = {}
+    for point in request["points"]:
+        tier, refused = _attach_point(point, image, map_fds, handover)
+        outcome[point["name"]] = {"tier": tier, "refused": refused}
+    return {"points": outcome, "compiled": compiled}, handover
+
+
+def _image(source: str, map_names: list[str]) -> tuple[Image, bool]:
+    name = images.key(source)
+    image = images.load(name)
+    if image is not None:
+        return image, False
+    import_bcc()
+    image = compile_image(source, map_names)
+    images.keep(name, image)
+    return image, True
+
+
+def _attach_point(
+    point: dict[str, Any], image: Image, map_fds: dict[str, int], handover: Handover
+) -> tuple[str | None, dict[str, str]]:
+    """Tier of the first candidate whose programs all attach, and why the ones before did not."""
+    refused: dict[str, str] = {}
+    for candidate in point["candidates"]:
+        attached: list[tuple[str, str, int]] = []
+        try:
+            for attach in candidate["attach"]:
+                attached += _attach(attach, image, map_fds)
+        except Refused as error:
+            wire.close_all([fd for _, _, fd in attached])
+            refused[candidate["tier"]] = str(error)
+            continue
+        for kind, name, fd in attached:
+            handover.add(kind, name, fd)
+        return candidate["tier"], refused
+    return None, refused
+
+
+def _attach(attach: dict[str, Any], image: Image, map_fds: dict[str, int]) -> list[tuple[str, str, int]]:
+    """Loads and attaches one program: [("prog", name, fd), ("link", name, fd)]."""
+    name, kind = attach["program"], attach["kind"]
+    prog_type, attach_type = _PROG_TYPES[kind]
+    code = image.program(name, map_fds)
+    prog_fd, _ = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"])
+    if prog_fd < 0:
+        raise Refused(_why_not_loaded(prog_type, code, attach, attach_type))
+    try:
+        link_fd = _link(kind, prog_fd, attach["target"])
+    except OSError as error:
+        os.close(prog_fd)
+        raise Refused(f"attaching {name} to {attach['target']}: {error.strerror}") from None
+    return [("prog", name, prog_fd), ("link", name, link_fd)]
+
+
+def _link(kind: str, prog_fd: int, target: str) -> int:
+    if kind == "raw_tracepoint":
+        return abi.raw_tracepoint_open(prog_fd, target)
+    if kind == "iterator":
+        return abi.iter_link(prog_fd)
+    if kind in ("fentry", "fexit"):
+        return abi.raw_tracepoint_open(prog_fd)
+    with open("/sys/bus/event_source/devices/kprobe/type", encoding="ascii") as file:
+        pmu_type = int(file.read())
+    event_fd = abi.perf_probe_open(pmu_type, target, kind == "kretprobe")
+    try:
+        abi.perf_attach(event_fd, prog_fd)
+    except OSError:
+        os.close(event_fd)
+        raise
+    return event_fd
+
+
+def _why_not_loaded(prog_type: int, code: bytes, attach: dict[str, Any], attach_type: int) -> str:
+    """The verifier's last word, or the errno's when it has none. Loads once more to hear it."""
+    name = attach["program"]
+    fd, log = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"], _VERIFIER_LOG_BYTES)
+    if fd >= 0:
+        os.close(fd)
+        return f"loading {name}: refused once, then accepted"
+    lines = [line for line in log.splitlines() if line and not line.startswith("processed ")]
+    reason = os.strerror(-fd)
+    if -fd == errno.ENOSPC and lines:
+        return f"loading {name}: the verifier's log is longer than {_VERIFIER_LOG_BYTES} bytes"
+    return f"loading {name}: {reason}" + (f" ({lines[-1].strip()[:200]})" if lines else "")

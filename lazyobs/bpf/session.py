@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The consumer's side of the loader: start it, send the plan, keep the descriptors it hands over."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lazyobs.bpf import wire
+from lazyobs.bpf.plan import Plan
+from lazyobs.errors import BpfRefused
+
+_PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
+# Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
+_LOADER_CODE = "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; main(int(sys.argv[2]))"
+SECONDS_TO_LOAD = 60.0
+
+
+class Session:
+    """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}}.
+
+    Everything in the kernel lives exactly as long as these descriptors.
+    """
+
+    def __init__(self, reply: dict[str, Any], fds: list[int], plan: Plan, interpreter: str) -> None:
+        self.maps: dict[str, int] = {}
+        self.programs: dict[str, int] = {}
+        self.links: dict[str, int] = {}
+        kinds = {"map": self.maps, "prog": self.programs, "link": self.links}
+        for (kind, name), fd in zip(reply["names"], fds):
+            kinds[kind][name] = fd
+        self.tiers: dict[str, str | None] = {name: point["tier"] for name, point in reply["points"].items()}
+        self.refused: dict[str, dict[str, str]] = {
+            name: {**plan.dropped.get(name, {}), **point["refused"]} for name, point in reply["points"].items()
+        }
+        self.compiled: bool = reply["compiled"]
+        self.interpreter = interpreter
+
+    def close(self) -> None:
+        """Detaches and frees everything."""
+        for table in (self.links, self.programs, self.maps):
+            wire.close_all(list(table.values()))
+            table.clear()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def interpreters() -> list[str]:
+    """Pythons that may have bcc: $LAZYOBS_BCC_PYTHON alone, or the distribution's and then our own."""
+    chosen = os.environ.get("LAZYOBS_BCC_PYTHON")
+    if chosen:
+        return [chosen]
+    found = []
+    for path in ("/usr/bin/python3", sys.executable):
+        if os.access(path, os.X_OK) and path not in found:
+            found.append(path)
+    return found
+
+
+class Loader:
+    """A loader process waiting for its plan. It starts at once, so that it warms up meanwhile."""
+
+    def __init__(self, interpreter: str) -> None:
+        self.interpreter = interpreter
+        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._stderr = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                pass_fds=[theirs.fileno()],
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+            )
+        except OSError as error:
+            self._sock.close()
+            self._stderr.close()
+            raise BpfRefused(
+                "loading the probes", f"{interpreter}: {error.strerror}", "set LAZYOBS_BCC_PYTHON to a python that has bcc"
+            ) from None
+        finally:
+            theirs.close()
+
+    def load(self, plan: Plan, seconds: float = SECONDS_TO_LOAD) -> Session:
+        """Sends the plan and waits for the descriptors; the process has ended when this returns.
+
+        Raises BpfRefused with the reason in every other case; nothing is left attached then.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            wire.send(self._sock, plan.as_request())
+            self._wait(deadline)
+            self._sock.settimeout(max(0.1, deadline - time.monotonic()))
+            reply = wire.receive(self._sock)
+            fds = wire.receive_fds(self._sock, len(reply.get("names", [])))
+        except (TimeoutError, socket.timeout):
+            raise BpfRefused(
+                "loading the probes", f"the loader gave no answer within {seconds:.0f} s", "try again, or lazyobs doctor -v"
+            ) from None
+        except (EOFError, ConnectionError, ValueError):
+            self._process.wait(5)
+            raise BpfRefused(
+                "loading the probes", f"the loader died ({self._last_words()})", "run lazyobs doctor -v"
+            ) from None
+        finally:
+            self.close()
+        if "error" in reply:
+            wire.close_all(fds)
+            raise self._refusal(reply)
+        return Session(reply, fds, plan, self.interpreter)
+
+    def _wait(self, deadline: float) -> None:
+        ready, _, _ = select.select([self._sock], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+
+    def _refusal(self, reply: dict[str, Any]) -> BpfRefused:
+        if reply["error"] == "compiler_missing":
+            return CompilerNotFound(
+                "loading the probes",
+                f"{self.interpreter} has no bcc ({reply['why']})",
+                "install the distribution's python3-bpfcc, or set LAZYOBS_BCC_PYTHON to a python that has bcc",
+            )
+        if reply["error"] == "compiler":
+            return BpfRefused("compiling the probes", self._last_words(), "please report this kernel")
+        return BpfRefused("loading the probes", reply["why"], "run lazyobs doctor to see what this kernel allows")
+
+    def _last_words(self) -> str:
+        """The line of the loader's output that says most: a compiler error, or the last one."""
+        self._stderr.seek(0)
+        lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        errors = [line for line in lines if " error: " in line]
+        if errors or lines:
+            return (errors[0] if errors else lines[-1])[:300]
+        return f"exit status {self._process.returncode}"
+
+    def close(self) -> None:
+        """Ends the process if it still runs."""
+        self._sock.close()
+        try:
+            self._process.wait(5 if self._process.poll() is None and not self._sock else 2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class CompilerNotFound(BpfRefused):
+    """The interpreter tried has no BCC."""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Call-site ranges: which kernel functions' allocations and frees the slab probes look at.
+
+The slab tracepoints give the address behind the call. A function's range comes from kallsyms, its
+``.cold`` part and compiler-made copies included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lazyobs.kernel.kallsyms import Kallsyms, Symbol
+
+
+@dataclass(frozen=True)
+class Site:
+    """``macro`` is true for an address in one of ``functions`` (the first names that exist count all)."""
+
+    macro: str
+    functions: tuple[str, ...]
+    required: bool = True
+    allocates: bool = False
+    frees: bool = False
+
+
+SITES = (
+    Site("IN_ANON_VMA_PREPARE", ("__anon_vma_prepare",), allocates=True, frees=True),
+    Site("IN_ANON_VMA_CLONE", ("anon_vma_clone",), allocates=True, frees=True),
+    Site("IN_ANON_VMA_FORK", ("anon_vma_fork",), allocates=True, frees=True),
+    Site("IN_UNLINK_ANON_VMAS", ("unlink_anon_vmas",), frees=True),
+    Site("IN_PUT_ANON_VMA", ("__put_anon_vma",), frees=True),
+    # A patched kernel's own: the anon_vma shared by an mm's lazy VMAs, and what a promotion allocates.
+    Site(
+        "IN_LAZY",
+        ("vma_prepare_anon_vma_lazy", "vma_upgrade_anon_vma_lazy"),
+        required=False,
+        allocates=True,
+        frees=True,
+    ),
+    Site("IN_COPY_PROCESS", ("copy_process", "dup_mm")),
+    Site("IN_MMDROP", ("__mmdrop",)),
+)
+
+FUNCTIONS = tuple(name for site in SITES for name in site.functions)
+
+
+def missing(kallsyms: Kallsyms) -> list[str]:
+    """Required functions that kallsyms does not have (inlined, renamed, or addresses hidden)."""
+    return [
+        " or ".join(site.functions)
+        for site in SITES
+        if site.required and not any(kallsyms.parts(name) for name in site.functions)
+    ]
+
+
+def c_sites(kallsyms: Kallsyms) -> str:
+    """The macros as C."""
+    parts = {site.macro: [part for name in site.functions for part in kallsyms.parts(name)] for site in SITES}
+    lines = [f"#define {macro}(site) ({_any_of(symbols)})" for macro, symbols in parts.items()]
+    for macro, wanted in (("IN_ALLOC_SITES", "allocates"), ("IN_FREE_SITES", "frees")):
+        symbols = [symbol for site in SITES if getattr(site, wanted) for symbol in parts[site.macro]]
+        lines.append(f"#define {macro}(site) ({_hull_of(symbols)})")
+    return "\n".join(lines) + "\n"
+
+
+def _in_range(start: int, end: int) -> str:
+    # A return address lies behind its call: never at the start, at the end when the call comes last.
+    return f"(site) - {start + 1:#x}ULL < {end - start:#x}ULL"
+
+
+def _any_of(symbols: list[Symbol]) -> str:
+    return " || ".join(f"({_in_range(symbol.start, symbol.end)})" for symbol in symbols) or "0"
+
+
+def _hull_of(symbols: list[Symbol]) -> str:
+    """One cheap comparison first: the range of the ordinary parts, which lie side by side in rmap.c."""
+    ordinary = [symbol for symbol in symbols if not symbol.is_cold]
+    hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary))
+    cold = [symbol for symbol in symbols if symbol.is_cold]
+    outside = f" || ({_any_of(cold)})" if cold else ""
+    return f"(({hull}) && ({_any_of(ordinary)})){outside}"

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The parts of kernel structs that probes read, as C structs laid out by BTF.
+
+Only the members named here appear; the rest is padding, and every offset and size is asserted by the
+compiler. An optional member that this kernel lacks is left out, and ``HAVE_<struct>_<member>`` is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lazyobs.kernel.btf import Btf
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``path`` in the kernel struct, ``c_type`` (of the same size) in ours; the last part is our name."""
+
+    path: str
+    c_type: str
+    optional: bool = False
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.path.split(".")[-1]
+
+
+STRUCTS: dict[str, tuple[Wanted, ...]] = {
+    "kernfs_node": (Wanted("id", "u64"),),
+    "cgroup": (Wanted("kn", "struct kernfs_node *"),),
+    "css_set": (Wanted("dfl_cgrp", "struct cgroup *", optional=True),),
+    "cred": (Wanted("uid.val", "u32", name="uid"),),
+    "signal_struct": (Wanted("live.counter", "int", name="live"),),
+    "mm_struct": (),
+    "task_struct": (
+        Wanted("pid", "int"),
+        Wanted("tgid", "int"),
+        Wanted("start_boottime", "u64"),
+        Wanted("group_leader", "struct task_struct *"),
+        Wanted("mm", "struct mm_struct *"),
+        Wanted("signal", "struct signal_struct *"),
+        Wanted("cred", "const struct cred *"),
+        Wanted("cgroups", "struct css_set *", optional=True),
+        Wanted("comm", "char[16]"),
+    ),
+    "anon_vma": (
+        Wanted("root", "struct anon_vma *"),
+        Wanted("num_children", "u64", optional=True),
+        Wanted("num_active_vmas", "u64", optional=True),
+        Wanted("degree", "u32", optional=True),
+        Wanted("lazy", "u8", optional=True),
+    ),
+    "anon_vma_chain": (),
+    "vm_area_struct": (
+        Wanted("vm_start", "u64"),
+        Wanted("vm_end", "u64"),
+        Wanted("vm_flags", "u64"),
+        Wanted("anon_vma", "u64"),
+        Wanted("anon_vma_chain.next", "u64", name="anon_vma_chain_next"),
+    ),
+    "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),
+    "bpf_iter_meta": (Wanted("seq", "struct seq_file *"), Wanted("seq_num", "u64")),
+    "folio": (Wanted("mapping", "u64"),),
+    "rmap_walk_control": (Wanted("rmap_one", "u64"),),
+}
+
+# Contexts of the iterator are ABI between the kernel and its programs (include/linux/bpf.h: __bpf_md_ptr).
+_ITERATOR_CONTEXT = """struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta __attribute__((aligned(8)));
+	struct task_struct *task __attribute__((aligned(8)));
+	struct vm_area_struct *vma __attribute__((aligned(8)));
+};
+"""
+
+
+def missing(btf: Btf) -> list[str]:
+    """Structs and required members that this kernel's BTF does not have."""
+    gone = []
+    for struct, members in STRUCTS.items():
+        if btf.struct_size(struct) is None:
+            gone.append(f"struct {struct}")
+            continue
+        gone += [
+            f"{struct}.{member.path}"
+            for member in members
+            if not member.optional and btf.member(struct, member.path) is None
+        ]
+    return gone
+
+
+def c_structs(btf: Btf) -> str:
+    """All structs of the table as C; call ``missing`` first."""
+    lines = ["struct seq_file;"] + [f"struct {name};" for name in STRUCTS]
+    for struct, members in STRUCTS.items():
+        lines += _c_struct(btf, struct, members)
+    return "\n".join(lines) + "\n" + _ITERATOR_CONTEXT
+
+
+def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
+    found = []
+    have = []
+    for member in members:
+        place = btf.member(struct, member.path)
+        if member.optional:
+            have.append(f"#define HAVE_{struct}_{member.label} {int(place is not None)}")
+        if place is not None:
+            found.append((place, member))
+    found.sort(key=lambda pair: pair[0].offset)
+    body, position, asserts = [], 0, []
+    for place, member in found:
+        if place.offset > position:
+            body.append(f"\tchar pad_{position}[{place.offset - position}];")
+        base, _, count = member.c_type.partition("[")
+        body.append(f"\t{base}{'' if base.endswith('*') else ' '}{member.label}{'[' + count if count else ''};")
+        asserts += [
+            f"_Static_assert(__builtin_offsetof(struct {struct}, {member.label}) == {place.offset}, \"{struct}\");",
+            f"_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, \"{struct}.{member.path}\");",
+        ]
+        position = place.offset + place.size
+    size = btf.struct_size(struct)
+    define = [f"#define SIZEOF_{struct.upper()} {size}"]
+    if not body:
+        return define
+    return have + define + [f"struct {struct} {{", *body, "};", *asserts]

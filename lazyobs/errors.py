@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Errors that carry their facts and print themselves as one line: what happened, why, what next."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_BAD = 1  # the thing asked about is bad: verdict FAIL, selftest failed
+EXIT_USAGE = 2
+EXIT_REFUSED = 3  # not permitted or not supported here
+
+
+class LazyobsError(Exception):
+    """One-line error. ``exit_code`` is what the command line ends with."""
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, what: str, why: str, next_step: str) -> None:
+        super().__init__(what, why, next_step)
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        line = f"{self.what}: {self.why}; {self.next_step}"
+        return " ".join(line.split())
+
+
+class UsageError(LazyobsError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = EXIT_USAGE
+
+
+class NotPermitted(LazyobsError):
+    """The caller lacks a permission."""
+
+
+class NotSupported(LazyobsError):
+    """This kernel or this machine cannot do it."""
+
+
+class BpfRefused(LazyobsError):
+    """No BPF program could be brought into the kernel; the procfs tier is what is left."""

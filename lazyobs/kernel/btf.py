@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""Struct layouts, enums and function prototypes from the kernel's own type data.
+
+The format is described in the kernel's Documentation/bpf/btf.rst. vmlinux carries well over a
+hundred thousand types; one pass notes where each type starts and which of the wanted names it
+defines, and nothing else is decoded until asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from dataclasses import dataclass
+from typing import Iterable
+
+KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD = range(1, 8)
+KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = range(8, 14)
+KIND_VAR, KIND_DATASEC, KIND_FLOAT, KIND_DECL_TAG, KIND_TYPE_TAG, KIND_ENUM64 = range(14, 20)
+
+_MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
+_HEADER = struct.Struct("<HBBIIIII")
+_TYPE = struct.Struct("<III")
+# Bytes that follow the 12-byte head: a fixed part, and a part for each of vlen entries.
+_FIXED_TAIL = {KIND_INT: 4, KIND_ARRAY: 12, KIND_VAR: 4, KIND_DECL_TAG: 4}
+_ENTRY_TAIL = {
+    KIND_STRUCT: 12,
+    KIND_UNION: 12,
+    KIND_ENUM: 8,
+    KIND_FUNC_PROTO: 8,
+    KIND_DATASEC: 12,
+    KIND_ENUM64: 12,
+}
+
+
+class BtfError(ValueError):
+    """The type data is not what the format promises."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A struct member; ``offset`` and ``size`` are bytes, ``bits`` is the width of a bit-field or 0."""
+
+    name: str
+    offset: int
+    size: int
+    type_id: int
+    bits: int = 0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A function parameter; ``type_name`` is the base type's name ("" when it has none)."""
+
+    name: str
+    type_id: int
+    type_name: str
+    is_pointer: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function or function-type; ``returns`` is False for void."""
+
+    name: str
+    type_id: int
+    parameters: tuple[Parameter, ...]
+    returns: bool
+
+    def index(self, *names: str) -> int | None:
+        """Position of the first parameter with one of these names or type names, or None."""
+        for position, parameter in enumerate(self.parameters):
+            if parameter.name in names or parameter.type_name in names:
+                return position
+        return None
+
+
+class Btf:
+    """Type data of one kernel, indexed for a set of names chosen beforehand.
+
+    ``data`` is the content of /sys/kernel/btf/vmlinux (or of a section ``.BTF``); ``names`` are the
+    structs, enums, typedefs and functions that will be asked for. Raises BtfError on bad data.
+    """
+
+    def __init__(self, data: bytes, names: Iterable[str]) -> None:
+        if len(data) < _HEADER.size:
+            raise BtfError("shorter than its header")
+        magic, version, _flags, header_len, type_off, type_len, str_off, str_len = _HEADER.unpack_from(data)
+        if magic != 0xEB9F or version != 1:
+            raise BtfError(f"magic {magic:#x} version {version}, expected 0xeb9f version 1")
+        if max(header_len + type_off + type_len, header_len + str_off + str_len) > len(data):
+            raise BtfError("truncated")
+        self._data = data
+        self._strings = data[header_len + str_off : header_len + str_off + str_len]
+        self._starts = array("I", [0])
+        self._found: dict[tuple[str, int], int] = {}
+        self._index(header_len + type_off, header_len + type_off + type_len, names)
+
+    @classmethod
+    def read(cls, names: Iterable[str], path: str = "/sys/kernel/btf/vmlinux") -> "Btf":
+        """Reads the running kernel's types. OSError when the kernel offers none."""
+        with open(path, "rb") as file:
+            return cls(file.read(), names)
+
+    def _index(self, position: int, end: int, names: Iterable[str]) -> None:
+        wanted = {}
+        for name in names:
+            at = self._strings.find(b"\0" + name.encode() + b"\0")
+            if at >= 0:
+                wanted[at + 1] = name
+        unpack, data, append = _TYPE.unpack_from, self._data, self._starts.append
+        entry_tail, fixed_tail = _ENTRY_TAIL.get, _FIXED_TAIL.get
+        type_id = 1
+        while position < end:
+            append(position)
+            name_off, info, _ = unpack(data, position)
+            kind = (info >> 24) & 31
+            if name_off in wanted:
+                self._found.setdefault((wanted[name_off], kind), type_id)
+            per_entry = entry_tail(kind)
+            if per_entry:
+                position += 12 + per_entry * (info & 0xFFFF)
+            else:
+                position += 12 + fixed_tail(kind, 0)
+            type_id += 1
+
+    def _head(self, type_id: int) -> tuple[str, int, int, int, int]:
+        """(name, kind, vlen, size or type, position of the tail)."""
+        position = self._starts[type_id]
+        name_off, info, size = _TYPE.unpack_from(self._data, position)
+        name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+        return name, (info >> 24) & 31, info & 0xFFFF, size, position + 12
+
+    def type_id(self, name: str, *kinds: int) -> int | None:
+        """Id of the named type of one of these kinds, or None."""
+        for kind in kinds:
+            found = self._found.get((name, kind))
+            if found is not None:
+                return found
+        return None
+
+    def strip(self, type_id: int) -> int:
+        """The type behind typedefs and qualifiers (0 is void)."""
+        while type_id:
+            _, kind, _, target, _ = self._head(type_id)
+            if kind not in _MODIFIERS:
+                break
+            type_id = target
+        return type_id
+
+    def is_pointer(self, type_id: int) -> bool:
+        type_id = self.strip(type_id)
+        return bool(type_id) and self._head(type_id)[1] == KIND_PTR
+
+    def base_name(self, type_id: int) -> str:
+        """Name of the type behind qualifiers and pointers: "folio" for ``const struct folio *``."""
+        while type_id:
+            name, kind, _, target, _ = self._head(type_id)
+            if kind in (KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG, KIND_PTR):
+                type_id = target
+                continue
+            return name
+        return "void"
+
+    def size_of(self, type_id: int) -> int:
+        """Bytes the type takes; 0 for void."""
+        type_id = self.strip(type_id)
+        if not type_id:
+            return 0
+        _, kind, _, size, tail = self._head(type_id)
+        if kind == KIND_PTR:
+            return 8
+        if kind == KIND_ARRAY:
+            element, _index, count = struct.unpack_from("<III", self._data, tail)
+            return self.size_of(element) * count
+        if kind in (KIND_INT, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_FLOAT):
+            return size
+        raise BtfError(f"type {type_id} of kind {kind} has no size")
+
+    def struct_size(self, name: str) -> int | None:
+        """Bytes of the named struct, or None where the kernel has no such struct."""
+        found = self.type_id(name, KIND_STRUCT, KIND_UNION)
+        return None if found is None else self.size_of(found)
+
+    def member(self, struct_name: str, path: str) -> Member | None:
+        """The member at ``path`` ("a" or "a.b"), looked for inside anonymous parts too, or None."""
+        found = self.type_id(struct_name, KIND_STRUCT, KIND_UNION)
+        if found is None:
+            return None
+        offset, member = 0, None
+        for part in path.split("."):
+            member = self._member_of(found, part)
+            if member is None:
+                return None
+            offset += member.offset
+            found = self.strip(member.type_id)
+        assert member is not None
+        return Member(path, offset, member.size, member.type_id, member.bits)
+
+    def _member_of(self, type_id: int, wanted: str) -> Member | None:
+        _, kind, vlen, _, tail = self._head(type_id)
+        if kind not in (KIND_STRUCT, KIND_UNION):
+            return None
+        has_bits = struct.unpack_from("<I", self._data, tail - 8)[0] >> 31
+        for entry in range(vlen):
+            name_off, member_type, raw = struct.unpack_from("<III", self._data, tail + 12 * entry)
+            bits, offset_bits = (raw >> 24, raw & 0xFFFFFF) if has_bits else (0, raw)
+            name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+            if name == wanted:
+                return Member(name, offset_bits // 8, self.size_of(member_type), member_type, bits)
+            if not name:
+                inner = self._member_of(self.strip(member_type), wanted)
+                if inner is not None:
+                    return Member(
+                        inner.name, offset_bits // 8 + inner.offset, inner.size, inner.type_id, inner.bits
+                    )
+        return None
+
+    def enumerators(self, name: str) -> dict[str, int]:
+        """Names and values of the named enum; empty where the kernel has none."""
+        found = self.type_id(name, KIND_ENUM, KIND_ENUM64)
+        if found is None:
+            return {}
+        _, kind, vlen, _, tail = self._head(found)
+        step, layout = (8, "<Ii") if kind == KIND_ENUM else (12, "<IQ")
+        values = {}
+        for entry in range(vlen):
+            name_off, value = struct.unpack_from(layout, self._data, tail + step * entry)
+            values[self._strings[name_off : self._strings.index(b"\0", name_off)].decode()] = value
+        return values
+
+    def function(self, name: str) -> Function | None:
+        """Prototype of the named kernel function, or None."""
+        found = self.type_id(name, KIND_FUNC)
+        return None if found is None else self._prototype(name, found, self._head(found)[3])
+
+    def tracepoint(self, name: str) -> Function | None:
+        """Prototype of a tracepoint as raw programs see it (the leading ``void *__data`` dropped)."""
+        found = self.type_id("btf_trace_" + name, KIND_TYPEDEF)
+        if found is None:
+            return None
+        pointer = self.strip(found)
+        prototype = self._prototype(name, found, self._head(pointer)[3])
+        return Function(name, found, prototype.parameters[1:], False)
+
+    def _prototype(self, name: str, type_id: int, proto_id: int) -> Function:
+        _, kind, vlen, returns, tail = self._head(self.strip(proto_id))
+        if kind != KIND_FUNC_PROTO:
+            raise BtfError(f"{name} has no prototype")
+        parameters = []
+        for entry in range(vlen):
+            name_off, param_type = struct.unpack_from("<II", self._data, tail + 8 * entry)
+            label = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+            parameters.append(
+                Parameter(label, param_type, self.base_name(param_type), self.is_pointer(param_type))
+            )
+        return Function(name, type_id, tuple(parameters), self.strip(returns) != 0)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""Everything about the running kernel that decides what can be probed: read once, roots injectable."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable
+
+from lazyobs.kernel.btf import Btf, BtfError
+from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.profile import Profile
+
+
+@dataclass
+class Facts:
+    """``btf`` or ``kallsyms`` is None where ``no_btf`` or ``no_kallsyms`` says why."""
+
+    release: str
+    profile: Profile
+    btf: Btf | None
+    no_btf: str
+    kallsyms: Kallsyms | None
+    no_kallsyms: str
+
+
+def read_btf(names: Iterable[str], sys_root: str = "/sys") -> tuple[Btf | None, str]:
+    """The kernel's types, or None and the reason."""
+    path = os.path.join(sys_root, "kernel/btf/vmlinux")
+    try:
+        return Btf.read(names, path), ""
+    except FileNotFoundError:
+        return None, f"{path} does not exist: the kernel was built without CONFIG_DEBUG_INFO_BTF"
+    except (OSError, BtfError) as error:
+        return None, f"{path}: {error}"
+
+
+def read_kallsyms(names: Iterable[str], proc_root: str = "/proc") -> tuple[Kallsyms | None, str]:
+    """The kernel's symbols, or None and the reason."""
+    path = os.path.join(proc_root, "kallsyms")
+    try:
+        kallsyms = Kallsyms.read(names, path)
+    except FileNotFoundError:
+        return None, f"{path} does not exist: the kernel was built without CONFIG_KALLSYMS"
+    except OSError as error:
+        return None, f"{path}: {error.strerror}"
+    if kallsyms.hidden:
+        return None, f"{path} hides the addresses: CAP_SYSLOG or kernel.kptr_restrict=0 is needed"
+    return kallsyms, ""
+
+
+def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
+    """True when the kernel has everything the profile demands."""
+    if profile.functions and (kallsyms is None or not all(kallsyms.parts(name) for name in profile.functions)):
+        return False
+    if profile.members:
+        if btf is None:
+            return False
+        return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
+    return True
+
+
+def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:
+    """Position of the design's sysctl now; None where there is none or it cannot be read."""
+    if not profile.sysctl:
+        return None
+    path = Path(proc_root, "sys", *profile.sysctl.split("."))
+    try:
+        return path.read_text(encoding="ascii").strip() != "0"
+    except OSError:
+        return None

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Addresses of kernel functions, from /proc/kallsyms.
+
+The file is sorted by address for the kernel image, so a function ends where the next symbol with a
+higher address begins. Compilers split functions: ``name.cold`` holds the unlikely part, and
+``name.constprop.0``, ``name.isra.0``, ``name.part.0`` are copies whose arguments are not the source's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Iterable
+
+# Suffixes a compiler gives; what follows the first dot decides.
+_SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function part in kernel text: [start, end)."""
+
+    name: str
+    start: int
+    end: int
+
+    @property
+    def is_cold(self) -> bool:
+        return self.name.endswith(".cold")
+
+    @property
+    def keeps_arguments(self) -> bool:
+        """False for compiler-made copies, whose arguments may have been dropped or reordered."""
+        return "." not in self.name
+
+
+class Kallsyms:
+    """Symbols of the wanted functions: {name: [Symbol, ...]}, compiler-made parts under the plain name."""
+
+    def __init__(self, text: bytes, names: Iterable[str]) -> None:
+        self._symbols: dict[str, list[Symbol]] = {}
+        self.hidden = False  # kptr_restrict or a missing capability turned every address into 0
+        alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
+        pattern = re.compile(rb"^([0-9a-f]+) [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?$", re.MULTILINE)
+        for match in pattern.finditer(text):
+            start = int(match[1], 16)
+            if start == 0:
+                self.hidden = True
+                continue
+            suffix = match[3] or b""
+            if suffix and not _SUFFIX.match(suffix):
+                continue
+            plain = match[2].decode()
+            symbol = Symbol(plain + suffix.decode(), start, self._end_of(text, match.end(), start))
+            self._symbols.setdefault(plain, []).append(symbol)
+
+    @classmethod
+    def read(cls, names: Iterable[str], path: str = "/proc/kallsyms") -> "Kallsyms":
+        """Reads the running kernel's symbols. OSError where there are none (CONFIG_KALLSYMS=n)."""
+        with open(path, "rb") as file:
+            return cls(file.read(), names)
+
+    @staticmethod
+    def _end_of(text: bytes, position: int, start: int) -> int:
+        # Aliases share the address: go on to the first symbol that lies higher.
+        while True:
+            position = text.find(b"\n", position) + 1
+            if position == 0 or position >= len(text):
+                return start + 1
+            address = int(text[position : text.index(b" ", position)], 16)
+            if address > start:
+                return address
+            if address < start:
+                return start + 1
+
+    def parts(self, name: str) -> list[Symbol]:
+        """Every part of the function, the plain one first."""
+        return sorted(self._symbols.get(name, []), key=lambda symbol: (symbol.name != name, symbol.name))
+
+    def plain(self, name: str) -> list[Symbol]:
+        """Symbols with exactly this name: more than one when static functions share it."""
+        return [symbol for symbol in self.parts(name) if symbol.name == name]

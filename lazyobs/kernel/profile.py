@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Profiles: a kernel design as data, one TOML file each.
+
+A profile says how to recognise the design (functions and struct members that must exist), how a lazy
+VMA looks, what laziness saves, and which sysctl switches it. Detection is by presence only, never by
+kernel version; the most demanding profile that fits wins, ``mainline`` demands nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lazyobs.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUILT_IN = Path(__file__).parent / "profiles"
+LAZY_TESTS = ("none", "tag", "anon_vma_flag")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One design. ``functions`` and ``members`` ("struct.member") must all be there for it to fit."""
+
+    name: str
+    about: str
+    functions: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    sysctl: str = ""
+    # How vma->anon_vma is read: bits that are not part of the pointer, and what marks a lazy VMA.
+    lazy_test: str = "none"
+    tag_mask: int = 0
+    tag_lazy: int = 0
+    tag_shared: int = 0
+    # anon_vma objects that all lazy VMAs of one mm share (0 where a lazy VMA has none at all).
+    shared_per_mm: int = 0
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def has_lazy(self) -> bool:
+        return self.lazy_test != "none"
+
+
+def load(path: Path) -> Profile:
+    """One profile file. UsageError when it cannot be read or does not fit the format."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"profile {path}", f"cannot be read ({error})", "name a readable TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"profile {path}", f"is not TOML ({error})", "see lazyobs/kernel/profiles/lab.toml") from None
+    try:
+        return _profile(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"profile {path}", f"does not fit the format ({error})", "see lazyobs/kernel/profiles/lab.toml"
+        ) from None
+
+
+def _profile(document: dict[str, Any]) -> Profile:
+    known = {"name", "about", "detect", "switch", "vma", "aliases"}
+    unknown = set(document) - known
+    if unknown:
+        raise ValueError(f"unknown table {sorted(unknown)[0]!r}")
+    detect, vma = document.get("detect", {}), document.get("vma", {})
+    lazy_test = vma.get("lazy", "none")
+    if lazy_test not in LAZY_TESTS:
+        raise ValueError(f"vma.lazy is {lazy_test!r}, not one of {', '.join(LAZY_TESTS)}")
+    return Profile(
+        name=_text(document["name"]),
+        about=_text(document["about"]),
+        functions=tuple(_text(name) for name in detect.get("functions", ())),
+        members=tuple(_text(name) for name in detect.get("members", ())),
+        sysctl=_text(document.get("switch", {}).get("sysctl", "")),
+        lazy_test=lazy_test,
+        tag_mask=int(vma.get("tag_mask", 0)),
+        tag_lazy=int(vma.get("tag_lazy", 0)),
+        tag_shared=int(vma.get("tag_shared", 0)),
+        shared_per_mm=int(vma.get("shared_per_mm", 0)),
+        aliases={
+            _text(name): tuple(_text(other) for other in others)
+            for name, others in document.get("aliases", {}).items()
+        },
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or any(ord(letter) < 32 for letter in value):
+        raise TypeError(f"{value!r} is not plain text")
+    return value
+
+
+def built_in() -> list[Profile]:
+    """The shipped profiles, the most demanding first."""
+    profiles = [load(path) for path in sorted(BUILT_IN.glob("*.toml"))]
+    return sorted(profiles, key=lambda profile: -len(profile.functions) - len(profile.members))

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""The schema: every counter, histogram, process and health column as a row of data, and the Sample.
+
+Views, the JSON schema, recordings and metric names derive from these tables; a number is added here
+once. None means "cannot be known at this tier" and is never written as 0; ``Sample.null_reasons``
+says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+Number = Optional[float]
+
+TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census calls its own tier "iter"
+
+REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")
+WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A cumulative count since attach. ``split`` names the label that divides it in totals."""
+
+    name: str
+    help: str
+    split: str = ""
+    values: Tuple[str, ...] = ()
+
+    @property
+    def split_key(self) -> str:
+        """Key of the divided counts in totals: {label value: count}."""
+        return f"{self.name}_by_{self.split}"
+
+
+COUNTERS = (
+    Counter("prepares", "anon_vma prepared for a VMA on its first anonymous fault"),
+    Counter("lazy_prepares", "VMAs marked lazy instead of being given an anon_vma (patched kernels)"),
+    Counter("anon_vma_allocs", "anon_vma objects allocated"),
+    Counter("anon_vma_frees", "anon_vma objects freed"),
+    Counter("chain_allocs", "anon_vma_chain objects allocated"),
+    Counter("chain_frees", "anon_vma_chain objects freed"),
+    Counter("forks", "processes created by fork, vfork or clone; threads are not counted"),
+    Counter("fork_chains", "anon_vma_chain objects cloned from the parent's VMAs by those forks"),
+    Counter("promotions", "lazy VMAs made regular", "reason", REASONS),
+    Counter("promotions_failed", "lazy VMAs that could not be made regular"),
+    Counter("rmap_walks", "reverse-map walks of anonymous folios", "walker", WALKERS),
+    Counter("rmap_walk_vmas", "VMAs visited by those walks", "walker", WALKERS),
+)
+COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A distribution; ``unit`` is "seconds" or "vmas". ``split`` as in Counter."""
+
+    name: str
+    unit: str
+    help: str
+    split: str = ""
+    values: Tuple[str, ...] = ()
+
+    def series(self) -> Tuple[str, ...]:
+        """Names as they stand in Sample.histograms: ``rmap_walk_seconds{unmap}`` where divided."""
+        if not self.split:
+            return (self.name,)
+        return tuple(f"{self.name}{{{value}}}" for value in self.values)
+
+
+HISTOGRAMS = (
+    Histogram("prepare_seconds", "seconds", "time in __anon_vma_prepare"),
+    Histogram("fork_seconds", "seconds", "time in anon_vma_fork summed over one fork"),
+    Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
+    Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
+    Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
+)
+# One bucket layout for ever: slot i counts values <= 2**i (nanoseconds or VMAs), the last slot the rest.
+HISTOGRAM_SLOTS = 40
+
+# Per process, from the census. (name, help)
+CENSUS_COLUMNS = (
+    ("vmas", "VMAs of the process"),
+    ("vmas_anon", "VMAs with an anon_vma, or lazy"),
+    ("vmas_lazy", "VMAs that are lazy now"),
+    ("vmas_private", "regular VMAs whose anon_vma serves no other VMA: they would stay lazy"),
+    ("vmas_shared", "regular VMAs whose anon_vma is shared, by fork or with a neighbour"),
+    ("saved_bytes", "anon_vma and chain memory that laziness saves now"),
+    ("savable_bytes", "anon_vma and chain memory of vmas_private: what laziness would save"),
+)
+CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
+
+HEALTH_COLUMNS = (
+    ("ring_lost", "events the ring buffer had no room for"),
+    ("map_full", "insertions refused because a BPF map was full"),
+    ("recursion_misses", "program runs the kernel skipped because the program was already running"),
+    ("probes_missing", "required probe points that are not attached"),
+    ("bpf_seconds", "CPU time spent in the BPF programs (kernel.bpf_stats_enabled)"),
+    ("self_cpu_seconds", "CPU time this process used"),
+    ("self_rss_bytes", "resident memory of this process"),
+    ("ledger_residual", "change of live anon_vma objects in slabinfo minus (allocs - frees)"),
+)
+HEALTH_NAMES = tuple(name for name, _ in HEALTH_COLUMNS)
+
+
+@dataclass
+class Kernel:
+    """The kernel a sample came from. ``lazy_enabled`` is None where there is no switch."""
+
+    release: str
+    profile: str
+    lazy_enabled: Optional[bool]
+
+
+@dataclass
+class Slab:
+    """One slab cache. ``merged_with`` names the caches that share its row: counts are then of all."""
+
+    cache: str
+    objects_active: Optional[int]
+    objects: Optional[int]
+    object_bytes: Optional[int]
+    merged_with: List[str] = field(default_factory=list)
+
+
+@dataclass
+class Process:
+    """One process; identity is (pid, start_time). ``counts`` holds COUNTER_NAMES, ``census`` CENSUS_NAMES."""
+
+    pid: int
+    start_time: float  # unix seconds
+    user: str
+    comm: str
+    cgroup: Optional[str]
+    census: Dict[str, Optional[int]]
+    counts: Dict[str, Optional[int]]
+    rates: Dict[str, Optional[float]] = field(default_factory=dict)
+
+    def get(self, column: str) -> Any:
+        """Value of any column by its name in the JSON form."""
+        if column in ("pid", "start_time", "user", "comm", "cgroup"):
+            return getattr(self, column)
+        if column in self.census:
+            return self.census[column]
+        if column in self.counts:
+            return self.counts[column]
+        if column.endswith("_rate"):
+            return self.rates.get(column[: -len("_rate")])
+        raise KeyError(column)
+
+    def as_json(self) -> Dict[str, Any]:
+        return {name: self.get(name) for name in PROCESS_COLUMNS}
+
+
+PROCESS_COLUMNS = (
+    ("pid", "start_time", "user", "comm", "cgroup")
+    + CENSUS_NAMES
+    + tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate"))
+)
+
+
+@dataclass
+class Sample:
+    """One reading. Counters are cumulative since attach."""
+
+    time: float  # unix seconds
+    elapsed: float  # seconds since the previous sample, or since attach
+    kernel: Kernel
+    tiers: Dict[str, Optional[str]]
+    totals: Dict[str, Any]  # COUNTER_NAMES -> count; Counter.split_key -> {value: count}
+    rates: Dict[str, Any]  # the same keys, per second
+    exited: Dict[str, Optional[int]]  # the part of totals that belongs to ended processes
+    census: Dict[str, Optional[int]]  # CENSUS_NAMES over address spaces, each counted once
+    slabs: List[Slab]
+    processes: List[Process]
+    histograms: Dict[str, Optional[Dict[str, Any]]]
+    health: Dict[str, Optional[float]]
+    null_reasons: Dict[str, str]  # dotted name -> why it is null
+
+    def as_json(self) -> Dict[str, Any]:
+        totals: Dict[str, Any] = {}
+        for key, value in self.totals.items():
+            totals[key] = value
+            totals[key + "_rate"] = self.rates.get(key)
+        return {
+            "time": self.time,
+            "elapsed": self.elapsed,
+            "kernel": vars(self.kernel),
+            "tiers": self.tiers,
+            "totals": totals,
+            "exited": self.exited,
+            "census": self.census,
+            "slabs": [vars(slab) for slab in self.slabs],
+            "processes": [process.as_json() for process in self.processes],
+            "histograms": self.histograms,
+            "health": self.health,
+            "null_reasons": self.null_reasons,
+        }
+
+
+def rate(now: Optional[float], before: Optional[float], elapsed: float) -> Optional[float]:
+    """Per second, or None where either reading is unknown or no time has passed."""
+    if now is None or before is None or elapsed <= 0:
+        return None
+    return round((now - before) / elapsed, 3)
+
+
+def total_rates(now: Dict[str, Any], before: Dict[str, Any], elapsed: float) -> Dict[str, Any]:
+    """Rates of a totals table, divided counters included."""
+    rates: Dict[str, Any] = {}
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, dict):
+            old = old or {}
+            rates[key] = {part: rate(count, old.get(part), elapsed) for part, count in value.items()}
+        else:
+            rates[key] = rate(value, old, elapsed)
+    return rates

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Births, new names and deaths of processes. */
+
+int process_fork(u64 *ctx)
+{
+	struct task_struct *child = (struct task_struct *)ctx[1];
+	u32 tid = bpf_get_current_pid_tgid();
+	struct fork_window *window = fork_windows.lookup(&tid);
+
+	if (READ(child->pid) == READ(child->tgid)) {
+		count(SLOT_FORKS, 1);
+		if (window) {
+			count(SLOT_FORK_CHAINS, window->chains);
+			if (window->nanoseconds)
+				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
+		}
+	}
+	if (window)
+		fork_windows.delete(&tid);
+	return 0;
+}
+
+int process_exec(u64 *ctx)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = processes.lookup(&tgid);
+
+	if (process)
+		bpf_get_current_comm(process->comm, sizeof(process->comm));
+	return 0;
+}
+
+int process_exit(u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
+	u64 counts[PROCESS_SLOTS];
+	struct process *process;
+	struct exited *gone;
+
+	if (!group_is_dead(task))
+		return 0;
+	process = processes.lookup(&tgid);
+	gone = exited.lookup(&zero);
+	if (!process || !gone)
+		return 0;
+	/*
+	 * Two last threads can both find the group dead. Whoever deletes the entry folds it, from a copy:
+	 * a deleted entry may be given to another process at once.
+	 */
+	__builtin_memcpy(counts, process->counts, sizeof(counts));
+	if (processes.delete(&tgid))
+		return 0;
+#pragma unroll
+	for (int slot = 0; slot < PROCESS_SLOTS; slot++)
+		gone->counts[slot] += counts[slot];
+	return 0;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * anon_vma and anon_vma_chain objects, counted where the slab allocator hands them out.
+ *
+ * The caller's address (call_site) tells the path: nothing else of an allocation is looked at unless
+ * it comes from one of the few functions of interest, so unrelated allocations cost two comparisons.
+ * Cache names cannot tell the objects apart: anon_vma_chain is merged with whatever has its size.
+ */
+
+/* anon_vma has a constructor and is never merged, so the size of its cache's objects is exact. */
+static __always_inline bool is_anon_vma_cache(u64 cache)
+{
+	return READ(((struct kmem_cache *)cache)->object_size) == SIZEOF_ANON_VMA;
+}
+
+static __always_inline bool allocates_anon_vma(u64 *ctx)
+{
+#if SLAB_ALLOC_TELLS == CACHE
+	return is_anon_vma_cache(ctx[SLAB_ALLOC_ARGUMENT]);
+#else /* SIZE */
+	return ctx[SLAB_ALLOC_ARGUMENT] == SIZEOF_ANON_VMA;
+#endif
+}
+
+static __always_inline bool frees_anon_vma(u64 *ctx, u64 site)
+{
+#if SLAB_FREE_TELLS == CACHE
+	return is_anon_vma_cache(ctx[SLAB_FREE_ARGUMENT]);
+#else /* only the cache's name, which merging makes useless */
+	return IN_PUT_ANON_VMA(site);
+#endif
+}
+
+/* The mm_struct of a fork is the one object copy_process() (or dup_mm()) takes of its size. */
+static __always_inline bool is_mm(u64 *ctx)
+{
+#if SLAB_ALLOC_TELLS == CACHE
+	struct kmem_cache *cache = (struct kmem_cache *)ctx[SLAB_ALLOC_ARGUMENT];
+	char name[sizeof("mm_struct")];
+	char *text = READ(cache->name);
+
+	/* Copied to and from user space in part (usercopy region), hence never merged: its name holds. */
+	if (bpf_probe_read_kernel_str(name, sizeof(name), text) != sizeof(name))
+		return false;
+	return name[0] == 'm' && name[1] == 'm' && name[2] == '_' && name[3] == 's' && name[4] == 't' &&
+	       name[5] == 'r' && name[6] == 'u' && name[7] == 'c' && name[8] == 't';
+#else /* SIZE */
+	return ctx[SLAB_ALLOC_ARGUMENT] >= SIZEOF_MM;
+#endif
+}
+
+static __always_inline void open_fork_window(u64 *ctx)
+{
+	struct fork_window window = {};
+	u32 tid = bpf_get_current_pid_tgid();
+
+	if (!is_mm(ctx))
+		return;
+	window.mm = ctx[1];
+	if (fork_windows.update(&tid, &window))
+		count_total(TOTAL_FORK_MAP_FULL, 1);
+}
+
+static __always_inline void chain_cloned(void)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct fork_window *window = fork_windows.lookup(&tid);
+
+	/* Without a window the clone serves a split, merge or mremap. */
+	if (window)
+		window->chains++;
+}
+
+int slab_alloc(u64 *ctx)
+{
+	u64 site = ctx[0];
+
+	if (!IN_ALLOC_SITES(site)) {
+		if (IN_COPY_PROCESS(site))
+			open_fork_window(ctx);
+		return 0;
+	}
+	if (!ctx[1]) /* the allocation failed */
+		return 0;
+	if (IN_ANON_VMA_PREPARE(site)) {
+		if (allocates_anon_vma(ctx)) {
+			count(SLOT_ANON_VMA_ALLOCS, 1);
+		} else {
+			count(SLOT_CHAIN_ALLOCS, 1);
+			count(SLOT_PREPARES_BY_SITE, 1);
+		}
+	} else if (IN_ANON_VMA_CLONE(site)) {
+		count(SLOT_CHAIN_ALLOCS, 1);
+		chain_cloned();
+	} else if (IN_ANON_VMA_FORK(site)) {
+		if (allocates_anon_vma(ctx))
+			count(SLOT_ANON_VMA_ALLOCS, 1);
+		else
+			count(SLOT_CHAIN_ALLOCS, 1);
+	}
+	return 0;
+}
+
+static __always_inline void close_failed_fork(u64 *ctx)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct fork_window *window = fork_windows.lookup(&tid);
+
+	/* A fork that fails gives its mm_struct back before it returns. */
+	if (window && window->mm == ctx[1])
+		fork_windows.delete(&tid);
+}
+
+int slab_free(u64 *ctx)
+{
+	u64 site = ctx[0];
+
+	if (!IN_FREE_SITES(site)) {
+		if (IN_MMDROP(site))
+			close_failed_fork(ctx);
+		return 0;
+	}
+	if (frees_anon_vma(ctx, site)) {
+		count(SLOT_ANON_VMA_FREES, 1);
+		return 0;
+	}
+	count(SLOT_CHAIN_FREES, 1);
+	/* Lost the race for the VMA, or no memory for the anon_vma: nothing was prepared. */
+	if (IN_ANON_VMA_PREPARE(site))
+		count(SLOT_PREPARES_BY_SITE, -1);
+	return 0;
+}
