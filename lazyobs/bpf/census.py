@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Decoding what the census iterators write (struct census_row and vma_row in probes/census.c)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterator, NamedTuple
+
+_ROW = struct.Struct("=IIQQQIIIIII16s")
+_VMA = struct.Struct("=QQQQII")
+
+VMA_STATES = ("plain", "lazy", "private", "shared")
+
+
+class CensusRow(NamedTuple):
+    """One process. ``mm`` identifies the address space: vfork and CLONE_VM processes share one."""
+
+    tgid: int
+    uid: int
+    start_boottime: int
+    mm: int
+    cgroup: int
+    vmas: int
+    vmas_anon: int
+    vmas_lazy: int
+    vmas_private: int
+    vmas_shared: int
+    unused: int
+    comm: bytes
+
+
+class VmaRow(NamedTuple):
+    """One VMA; ``state`` is one of VMA_STATES, ``anon_vma`` the kernel's word, tag bits included."""
+
+    start: int
+    end: int
+    flags: int
+    anon_vma: int
+    tgid: int
+    state: str
+
+
+def rows(raw: bytes) -> Iterator[CensusRow]:
+    """Rows of the iterator ``census``, each process once, even when a dead leader left many threads."""
+    seen = set()
+    for values in _ROW.iter_unpack(raw):
+        row = CensusRow._make(values)
+        if (row.tgid, row.start_boottime) not in seen:
+            seen.add((row.tgid, row.start_boottime))
+            yield row
+
+
+def vmas(raw: bytes) -> list[VmaRow]:
+    """Rows of the iterator ``census_vmas``, in address order."""
+    found = {
+        start: VmaRow(start, end, flags, anon_vma, tgid, VMA_STATES[state])
+        for start, end, flags, anon_vma, tgid, state in _VMA.iter_unpack(raw)
+    }
+    return [found[start] for start in sorted(found)]

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Reading the maps through their descriptors: no BCC, no privileges beyond holding the fd."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from array import array
+from dataclasses import dataclass
+
+from lazyobs.bpf import abi
+from lazyobs.bpf.slots import HISTOGRAM_IDS, PROCESS_SLOTS, TOTAL_SLOTS
+from lazyobs.model import HISTOGRAM_SLOTS
+
+_PROCESS = struct.Struct(f"=QII16s{len(PROCESS_SLOTS)}Q")
+_KEY_ZERO = bytes(4)
+
+
+@dataclass(frozen=True)
+class ProcessCounts:
+    """One entry of the map ``processes``: identity is (tgid, start_boottime in ns)."""
+
+    tgid: int
+    start_boottime: int
+    uid: int
+    comm: bytes
+    counts: tuple[int, ...]  # by PROCESS_SLOTS
+
+
+def possible_cpus(sys_root: str = "/sys") -> int:
+    """Number of values in a per-CPU map, from .../cpu/possible ("0-3" or "0-1,4-5")."""
+    with open(f"{sys_root}/devices/system/cpu/possible", encoding="ascii") as file:
+        ranges = file.read().strip().split(",")
+    return max(int(part.split("-")[-1]) for part in ranges) + 1
+
+
+def per_cpu_sums(fd: int, key: int, words: int, cpus: int) -> list[int]:
+    """A per-CPU value of ``words`` 64-bit counts, summed over the CPUs."""
+    raw = abi.map_lookup(fd, struct.pack("=I", key), words * 8 * cpus)
+    counts = array("Q", raw)
+    return [sum(counts[word::words]) & 0xFFFFFFFFFFFFFFFF for word in range(words)]
+
+
+def totals(fd: int, cpus: int) -> dict[str, int]:
+    """{slot name: count} of everything since attach."""
+    return dict(zip(TOTAL_SLOTS, per_cpu_sums(fd, 0, len(TOTAL_SLOTS), cpus)))
+
+
+def exited(fd: int, cpus: int) -> dict[str, int]:
+    """{slot name: count} of ended processes."""
+    return dict(zip(PROCESS_SLOTS, per_cpu_sums(fd, 0, len(PROCESS_SLOTS), cpus)))
+
+
+def histograms(fd: int, cpus: int) -> dict[str, tuple[int, list[int]]]:
+    """{series: (sum, counts by slot)}."""
+    found = {}
+    for number, name in enumerate(HISTOGRAM_IDS):
+        total, *slots = per_cpu_sums(fd, number, 1 + HISTOGRAM_SLOTS, cpus)
+        found[name] = (total, slots)
+    return found
+
+
+class ProcessMap:
+    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6). Buffers are kept between readings."""
+
+    def __init__(self, fd: int, batch: int = 4096) -> None:
+        self._fd = fd
+        self._allocate(batch)
+
+    def _allocate(self, batch: int) -> None:
+        self._batch = batch
+        self._keys = ctypes.create_string_buffer(4 * batch)
+        self._values = ctypes.create_string_buffer(_PROCESS.size * batch)
+
+    def read(self) -> list[ProcessCounts]:
+        """All entries. Entries made or removed meanwhile may be missing or appear, never be torn."""
+        while True:
+            try:
+                return self._read_all()
+            except OSError as error:
+                if error.errno != errno.ENOSPC:  # a bucket with more entries than the batch has room for
+                    raise
+                self._allocate(self._batch * 2)
+
+    def _read_all(self) -> list[ProcessCounts]:
+        entries: list[ProcessCounts] = []
+        token = ctypes.create_string_buffer(8)
+        first = True
+        while True:
+            attr = abi.attributes(
+                "QQQQ II QQ",
+                0 if first else abi.address(token), abi.address(token),
+                abi.address(self._keys), abi.address(self._values),
+                self._batch, self._fd, 0, 0,
+            )  # fmt: skip
+            last = False
+            try:
+                abi.bpf(abi.MAP_LOOKUP_BATCH, attr)
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+                last = True
+            count = struct.unpack_from("=I", attr, 32)[0]
+            entries += self._decode(count)
+            if last:
+                return entries
+            first = False
+
+    def _decode(self, count: int) -> list[ProcessCounts]:
+        keys = struct.unpack_from(f"={count}I", self._keys)
+        values = memoryview(self._values)[: count * _PROCESS.size]
+        return [
+            ProcessCounts(tgid, start, uid, comm, tuple(counts))
+            for tgid, (start, uid, _unused, comm, *counts) in zip(keys, _PROCESS.iter_unpack(values))
+        ]
+
+
+def program_stats(fd: int) -> tuple[int, int, int]:
+    """(run time ns, runs, recursion misses) of a program; the first two stay 0 unless statistics are on."""
+    info = abi.object_info(fd, 232)
+    # struct bpf_prog_info: run_time_ns at 192, run_cnt at 200, recursion_misses at 208 (5.12)
+    values = [struct.unpack_from("=Q", info, at)[0] if len(info) >= at + 8 else 0 for at in (192, 200, 208)]
+    return values[0], values[1], values[2]
+
+
+def read_iterator(link_fd: int) -> bytes:
+    """One whole pass of an iterator."""
+    fd = abi.iter_create(link_fd)
+    parts = []
+    try:
+        while True:
+            try:
+                part = os.read(fd, 1 << 16)
+            except InterruptedError:
+                continue
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(fd)

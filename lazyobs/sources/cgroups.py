@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Paths of cgroups that the kernel names by id (cgroup v2; the default hierarchy elsewhere)."""
+
+from __future__ import annotations
+
+_MOST = 10_000
+
+
+class CgroupPaths:
+    """Looks a cgroup id up once, through a process that is in it."""
+
+    def __init__(self, proc_root: str = "/proc") -> None:
+        self._proc = proc_root
+        self._paths: dict[int, str] = {}
+
+    def path(self, cgroup_id: int, pid: int) -> str | None:
+        """Path below the cgroup root ("/system.slice/x.service"), None where it cannot be known."""
+        if cgroup_id not in self._paths:
+            found = self._of_process(pid)
+            if found is None:
+                return None
+            if len(self._paths) >= _MOST:
+                self._paths.clear()
+            self._paths[cgroup_id] = found
+        return self._paths[cgroup_id]
+
+    def _of_process(self, pid: int) -> str | None:
+        try:
+            with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    if line.startswith("0::"):
+                        return line[3:].rstrip("\n")
+        except OSError:
+            pass
+        return None

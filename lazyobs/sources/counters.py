@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""From slots in the maps to counters of the schema: which slot speaks, and why one is silent."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from lazyobs.bpf.points import POINTS
+from lazyobs.bpf.session import Session
+from lazyobs.bpf.slots import PROCESS_SLOTS
+from lazyobs.kernel.profile import Profile
+from lazyobs.model import COUNTERS, HISTOGRAM_SLOTS, HISTOGRAMS, Counter
+
+# counter: [(probe point, slot)], the first attached point speaks.
+_SLOTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "prepares": (("prepare", "prepares"), ("slab", "prepares_by_site")),
+    "lazy_prepares": (("lazy_prepare", "lazy_prepares"),),
+    "anon_vma_allocs": (("slab", "anon_vma_allocs"),),
+    "anon_vma_frees": (("slab", "anon_vma_frees"),),
+    "chain_allocs": (("slab", "chain_allocs"),),
+    "chain_frees": (("slab", "chain_frees"),),
+    "forks": (("process", "forks"),),
+    "fork_chains": (("process", "fork_chains"),),
+    "promotions": (("promotion", "promotions"),),
+    "promotions_failed": (("promotion", "promotions_failed"),),
+    "rmap_walks": (("rmap_walk", "rmap_walks"),),
+    "rmap_walk_vmas": (("rmap_walk", "rmap_walk_vmas"),),
+}
+_HISTOGRAM_POINTS = {
+    "prepare_seconds": "prepare",
+    "fork_seconds": "anon_vma_fork",
+    "promotion_seconds": "promotion",
+    "rmap_walk_seconds": "rmap_walk",
+    "rmap_walk_vmas": "rmap_walk",
+}
+_OF_LAZY_KERNELS = ("lazy_prepare", "promotion")
+
+
+class CounterTable:
+    """For one session: {counter: slot} for those that are known, and the reason for each other one."""
+
+    def __init__(self, session: Session, profile: Profile) -> None:
+        self.slots: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self._session, self._profile = session, profile
+        for name, sources in _SLOTS.items():
+            for point, slot in sources:
+                if session.tiers.get(point):
+                    self.slots[name] = slot
+                    break
+            else:
+                self.reasons[f"totals.{name}"] = self._why_not(sources[0][0])
+        for histogram in HISTOGRAMS:
+            point = _HISTOGRAM_POINTS[histogram.name]
+            if not session.tiers.get(point):
+                self.reasons[f"histograms.{histogram.name}"] = self._why_not(point)
+        self._indices = {name: PROCESS_SLOTS.index(slot) for name, slot in self.slots.items()}
+
+    def _why_not(self, point: str) -> str:
+        if point in _OF_LAZY_KERNELS and not self._profile.has_lazy:
+            return f"profile {self._profile.name}: this kernel has no lazy anon_vmas"
+        refused = self._session.refused.get(point)
+        if refused:
+            return "; ".join(f"{tier}: {why}" for tier, why in refused.items())
+        return f"no probe point {point} in this command"
+
+    def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
+        """Counters of one process from its slots; zeros where the process has caused nothing."""
+        return {
+            counter.name: (
+                None
+                if counter.name not in self._indices
+                else _signed(counts[self._indices[counter.name]])
+                if counts is not None
+                else 0
+            )
+            for counter in COUNTERS
+        }
+
+    def of_slots(self, counts: dict[str, int]) -> dict[str, int | None]:
+        """Counters from a {slot: count} table."""
+        return {
+            counter.name: _signed(counts[self.slots[counter.name]]) if counter.name in self.slots else None
+            for counter in COUNTERS
+        }
+
+    def divided(self, counts: dict[str, int]) -> dict[str, dict[str, int] | None]:
+        """The counters that are split by a label: {key in totals: {label value: count}}."""
+        return {
+            counter.split_key: self._division(counter, counts) for counter in COUNTERS if counter.split
+        }
+
+    def _division(self, counter: Counter, counts: dict[str, int]) -> dict[str, int] | None:
+        if counter.name not in self.slots:
+            return None
+        return {value: counts[f"{counter.name}_{value}"] for value in counter.values}
+
+    def histograms(
+        self, read: Callable[[], dict[str, tuple[int, list[int]]]]
+    ) -> dict[str, dict[str, object] | None]:
+        """Histograms of the schema; ``read`` is only called when a point that feeds one is attached."""
+        known = {h.name for h in HISTOGRAMS if self._session.tiers.get(_HISTOGRAM_POINTS[h.name])}
+        raw = read() if known else {}
+        found: dict[str, dict[str, object] | None] = {}
+        for histogram in HISTOGRAMS:
+            for series in histogram.series():
+                found[series] = (
+                    _buckets(*raw[series], 1e-9 if histogram.unit == "seconds" else 1.0)
+                    if histogram.name in known
+                    else None
+                )
+        return found
+
+
+def _signed(count: int) -> int:
+    # A count that is taken back (a prepare that lost its race) can be seen before what it takes back.
+    return 0 if count >> 63 else count
+
+
+def _buckets(total: int, slots: list[int], unit: float) -> dict[str, object]:
+    """Cumulative buckets; the upper bound of slot i is 2**i, the last one is unbounded (null)."""
+    cumulative, buckets = 0, []
+    for slot, count in enumerate(slots):
+        cumulative += count
+        bound = (1 << slot) * unit if slot < HISTOGRAM_SLOTS - 1 else None
+        buckets.append([bound, cumulative])
+    return {"buckets": buckets, "sum": total * unit, "count": cumulative}
+
+
+def required_missing(session: Session) -> int:
+    """Required probe points that did not attach."""
+    return sum(1 for point in POINTS if point.required and session.tiers.get(point.name) is None)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""The running kernel through BPF: counters from maps, VMAs from the census iterator."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lazyobs.bpf import census, maps
+from lazyobs.bpf.maps import ProcessCounts, ProcessMap
+from lazyobs.bpf.session import Session
+from lazyobs.bpf.slots import MAP_FULL_SLOTS
+from lazyobs.kernel.facts import Facts, lazy_switch
+from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
+from lazyobs.model import CENSUS_NAMES, Kernel, Process, Sample, Slab, rate, total_rates
+from lazyobs.sources import itself
+from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.counters import CounterTable, required_missing
+from lazyobs.sources.savings import ObjectBytes
+
+_Identity = tuple[int, int]  # tgid, start_boottime in ns
+
+
+class LiveSource:
+    """Samples from an attached session. Holds only descriptors: works without privileges."""
+
+    def __init__(self, facts: Facts, session: Session, slabinfo: Slabinfo) -> None:
+        self.facts, self.session, self._slabinfo = facts, session, slabinfo
+        self._cpus = maps.possible_cpus()
+        self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
+        self._table = CounterTable(session, facts.profile)
+        self._cgroups = CgroupPaths()
+        self._boot_offset = itself.boot_offset()
+        self._attached = time.monotonic()
+        self._last = self._attached
+        self._slab_baseline = slabinfo.read()
+        self._bytes = self._object_bytes(self._slab_baseline)
+        self._before: dict[str, Any] = {}
+        self._process_before: dict[_Identity, dict[str, int | None]] = {}
+        self.last_rows: dict[int, census.CensusRow] = {}
+
+    def _object_bytes(self, slabs: dict[str, SlabRow]) -> ObjectBytes:
+        def room(cache: str) -> int:
+            if cache in slabs:
+                return slabs[cache].object_bytes
+            return (self.facts.btf and self.facts.btf.struct_size(cache)) or 0
+
+        return ObjectBytes(room("anon_vma"), room("anon_vma_chain"))
+
+    def read(self) -> Sample:
+        """One sample. ``exited`` is read first, so an exit meanwhile is missed once, never counted twice."""
+        now = time.monotonic()
+        elapsed, self._last = now - self._last, now
+        ended = maps.exited(self.session.maps["exited"], self._cpus) if "exited" in self.session.maps else None
+        live = self._processes.read() if self._processes else []
+        slots = maps.totals(self.session.maps["totals"], self._cpus) if "totals" in self.session.maps else None
+        slabs = self._slabinfo.read()
+        rows = self._census()
+        totals = self._totals(slots)
+        sample = Sample(
+            time=time.time(),
+            elapsed=round(elapsed, 6),
+            kernel=Kernel(self.facts.release, self.facts.profile.name, lazy_switch(self.facts.profile)),
+            tiers=dict(self.session.tiers),
+            totals=totals,
+            rates=total_rates(totals, self._before, elapsed),
+            exited=self._table.of_slots(ended) if ended else {},
+            census=self._census_totals(rows),
+            slabs=slab_rows(self._slabinfo, slabs),
+            processes=self._process_rows(live, rows, elapsed),
+            histograms=self._table.histograms(
+                lambda: maps.histograms(self.session.maps["histograms"], self._cpus)
+            ),
+            health=self._health(slots, totals, slabs),
+            null_reasons=self._null_reasons(),
+        )
+        self._before = totals
+        return sample
+
+    def _census(self) -> list[census.CensusRow]:
+        link = self.session.links.get("census")
+        if link is None:
+            return []
+        found = list(census.rows(maps.read_iterator(link)))
+        self.last_rows = {row.tgid: row for row in found}
+        return found
+
+    def vmas(self, pid: int) -> list[census.VmaRow]:
+        """Every VMA of one process; empty when it has gone. Needs the point census_vmas."""
+        from lazyobs.bpf import abi
+
+        abi.map_update(self.session.maps["census_target"], bytes(4), pid.to_bytes(4, "little"))
+        return census.vmas(maps.read_iterator(self.session.links["census_vmas"]))
+
+    def _totals(self, slots: dict[str, int] | None) -> dict[str, Any]:
+        if slots is None:
+            return {}
+        totals: dict[str, Any] = dict(self._table.of_slots(slots))
+        # A prepare is taken back when another thread was first: between two samples that must not show.
+        before = self._before.get("prepares")
+        if before is not None and totals["prepares"] is not None:
+            totals["prepares"] = max(before, totals["prepares"])
+        totals.update(self._table.divided(slots))
+        return totals
+
+    def _census_columns(self, row: census.CensusRow) -> dict[str, int | None]:
+        profile = self.facts.profile
+        return {
+            "vmas": row.vmas,
+            "vmas_anon": row.vmas_anon,
+            "vmas_lazy": row.vmas_lazy,
+            "vmas_private": row.vmas_private,
+            "vmas_shared": row.vmas_shared,
+            "saved_bytes": self._bytes.saved(row.vmas_lazy, profile.shared_per_mm),
+            "savable_bytes": self._bytes.savable(row.vmas_private),
+        }
+
+    def _census_totals(self, rows: list[census.CensusRow]) -> dict[str, int | None]:
+        """Sums over address spaces: processes that share one count once."""
+        if "census" not in self.session.links:
+            return dict.fromkeys(CENSUS_NAMES)
+        sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
+        for row in {row.mm: row for row in rows}.values():
+            for name, value in self._census_columns(row).items():
+                sums[name] = (sums[name] or 0) + (value or 0)
+        return sums
+
+    def _process_rows(
+        self, live: list[ProcessCounts], rows: list[census.CensusRow], elapsed: float
+    ) -> list[Process]:
+        counted = {(entry.tgid, entry.start_boottime): entry for entry in live}
+        found = []
+        before, self._process_before = self._process_before, {}
+        for row in rows:
+            entry = counted.pop((row.tgid, row.start_boottime), None)
+            found.append(
+                self._process(
+                    (row.tgid, row.start_boottime), row.uid, row.comm,
+                    self._cgroups.path(row.cgroup, row.tgid), self._census_columns(row),
+                    entry, before, elapsed,
+                )  # fmt: skip
+            )
+        unknown: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
+        none: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
+        for identity, entry in counted.items():
+            # No VMAs: a kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended.
+            columns = none if "census" in self.session.links else unknown
+            found.append(
+                self._process(identity, entry.uid, entry.comm, None, dict(columns), entry, before, elapsed)
+            )
+        return found
+
+    def _process(
+        self,
+        identity: _Identity,
+        uid: int,
+        comm: bytes,
+        cgroup: str | None,
+        columns: dict[str, int | None],
+        entry: ProcessCounts | None,
+        before: dict[_Identity, dict[str, int | None]],
+        elapsed: float,
+    ) -> Process:
+        counts = self._table.of_process(entry.counts if entry else None)
+        old = before.get(identity, dict.fromkeys(counts, 0) if before else {})
+        self._process_before[identity] = counts
+        return Process(
+            pid=identity[0],
+            start_time=round(self._boot_offset + identity[1] / 1e9, 2),
+            user=itself.user_name(uid),
+            comm=comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+            cgroup=cgroup,
+            census=columns,
+            counts=counts,
+            rates={name: rate(count, old.get(name), elapsed) for name, count in counts.items()},
+        )
+
+    def _health(
+        self, slots: dict[str, int] | None, totals: dict[str, Any], slabs: dict[str, SlabRow]
+    ) -> dict[str, float | None]:
+        stats = [maps.program_stats(fd) for fd in self.session.programs.values()]
+        runs = sum(count for _, count, _ in stats)
+        return {
+            "ring_lost": None,
+            "map_full": sum(slots[name] for name in MAP_FULL_SLOTS) if slots else None,
+            "recursion_misses": sum(missed for _, _, missed in stats),
+            "probes_missing": required_missing(self.session),
+            "bpf_seconds": round(sum(time for time, _, _ in stats) / 1e9, 9) if runs else None,
+            "self_cpu_seconds": itself.cpu_seconds(),
+            "self_rss_bytes": itself.rss_bytes(),
+            "ledger_residual": self._ledger_residual(totals, slabs),
+        }
+
+    def _ledger_residual(self, totals: dict[str, Any], slabs: dict[str, SlabRow]) -> int | None:
+        """Live anon_vma objects by slabinfo against our own account, both since attach."""
+        allocs, frees = totals.get("anon_vma_allocs"), totals.get("anon_vma_frees")
+        if "anon_vma" not in slabs or "anon_vma" not in self._slab_baseline or allocs is None or frees is None:
+            return None
+        change = slabs["anon_vma"].active - self._slab_baseline["anon_vma"].active
+        return change - (allocs - frees)
+
+    def _null_reasons(self) -> dict[str, str]:
+        reasons = dict(self._table.reasons)
+        reasons["health.ring_lost"] = "no event stream in this command"
+        reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
+        if self._slabinfo.why_not:
+            reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not
+        if "census" not in self.session.links:
+            why = self.session.refused.get("census", {}).get("iter", "not attached")
+            reasons["census"] = f"iter: {why}"
+        return reasons
+
+    def close(self) -> None:
+        self.session.close()
+        self._slabinfo.close()
+
+
+def slab_rows(slabinfo: Slabinfo, rows: dict[str, SlabRow]) -> list[Slab]:
+    """The watched caches as the schema has them; unknown numbers are None."""
+    found = []
+    for name in WATCHED:
+        row = rows.get(name)
+        found.append(
+            Slab(
+                name,
+                row.active if row else None,
+                row.total if row else None,
+                row.object_bytes if row else None,
+                slabinfo.merged[name],
+            )
+        )
+    return found
