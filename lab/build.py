@@ -61,6 +61,8 @@ _NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "LOC
 def _run(command: Sequence[str], log: Path, what: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
     env.update(_BUILD_ENV)
+    # a changed option rebuilds all that could see it; most of it comes out the same
+    env.update(CCACHE_DIR=str(root() / "ccache"), CCACHE_MAXSIZE="2G")
     with open(log, "a") as out:
         result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env)
     if result.returncode:
@@ -114,7 +116,7 @@ def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
         log = root() / f"build-{row.name}.log"
         log.write_text("")
         _configure(source, row.fragment_files(), log)
-        make = ["make", "-s", "-C", str(source), f"O={objects()}", f"-j{os.cpu_count() or 1}"]
+        make = ["make", "-s", "-C", str(source), f"O={objects()}", f"-j{os.cpu_count() or 1}", "CC=ccache gcc"]
         _say(f"building {row.name} ({package} {version}); output in {log}")
         _run(make + ["olddefconfig"], log, "olddefconfig")
         _run(make + ["bzImage"], log, f"the build of {row.name}")

@@ -24,6 +24,7 @@ UNPACK_TOOLS = (("depmod", "kmod"), ("xz", "xz-utils"), ("zstd", "zstd"))
 BUILD_TOOLS = (
     ("make", "make"),
     ("gcc", "gcc"),
+    ("ccache", "ccache"),
     ("flex", "flex"),
     ("bison", "bison"),
     ("bc", "bc"),
