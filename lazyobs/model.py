@@ -9,9 +9,7 @@ says why.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
-
-Number = Optional[float]
+from typing import Any
 
 TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census calls its own tier "iter"
 
@@ -26,7 +24,7 @@ class Counter:
     name: str
     help: str
     split: str = ""
-    values: Tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
     @property
     def split_key(self) -> str:
@@ -59,9 +57,9 @@ class Histogram:
     unit: str
     help: str
     split: str = ""
-    values: Tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
-    def series(self) -> Tuple[str, ...]:
+    def series(self) -> tuple[str, ...]:
         """Names as they stand in Sample.histograms: ``rmap_walk_seconds{unmap}`` where divided."""
         if not self.split:
             return (self.name,)
@@ -109,7 +107,7 @@ class Kernel:
 
     release: str
     profile: str
-    lazy_enabled: Optional[bool]
+    lazy_enabled: bool | None
 
 
 @dataclass
@@ -117,10 +115,10 @@ class Slab:
     """One slab cache. ``merged_with`` names the caches that share its row: counts are then of all."""
 
     cache: str
-    objects_active: Optional[int]
-    objects: Optional[int]
-    object_bytes: Optional[int]
-    merged_with: List[str] = field(default_factory=list)
+    objects_active: int | None
+    objects: int | None
+    object_bytes: int | None
+    merged_with: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -131,10 +129,10 @@ class Process:
     start_time: float  # unix seconds
     user: str
     comm: str
-    cgroup: Optional[str]
-    census: Dict[str, Optional[int]]
-    counts: Dict[str, Optional[int]]
-    rates: Dict[str, Optional[float]] = field(default_factory=dict)
+    cgroup: str | None
+    census: dict[str, int | None]
+    counts: dict[str, int | None]
+    rates: dict[str, float | None] = field(default_factory=dict)
 
     def get(self, column: str) -> Any:
         """Value of any column by its name in the JSON form."""
@@ -148,14 +146,18 @@ class Process:
             return self.rates.get(column[: -len("_rate")])
         raise KeyError(column)
 
-    def as_json(self) -> Dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {name: self.get(name) for name in PROCESS_COLUMNS}
 
 
 PROCESS_COLUMNS = (
-    ("pid", "start_time", "user", "comm", "cgroup")
-    + CENSUS_NAMES
-    + tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate"))
+    "pid",
+    "start_time",
+    "user",
+    "comm",
+    "cgroup",
+    *CENSUS_NAMES,
+    *tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate")),
 )
 
 
@@ -166,19 +168,19 @@ class Sample:
     time: float  # unix seconds
     elapsed: float  # seconds since the previous sample, or since attach
     kernel: Kernel
-    tiers: Dict[str, Optional[str]]
-    totals: Dict[str, Any]  # COUNTER_NAMES -> count; Counter.split_key -> {value: count}
-    rates: Dict[str, Any]  # the same keys, per second
-    exited: Dict[str, Optional[int]]  # the part of totals that belongs to ended processes
-    census: Dict[str, Optional[int]]  # CENSUS_NAMES over address spaces, each counted once
-    slabs: List[Slab]
-    processes: List[Process]
-    histograms: Dict[str, Optional[Dict[str, Any]]]
-    health: Dict[str, Optional[float]]
-    null_reasons: Dict[str, str]  # dotted name -> why it is null
+    tiers: dict[str, str | None]
+    totals: dict[str, Any]  # COUNTER_NAMES -> count; Counter.split_key -> {value: count}
+    rates: dict[str, Any]  # the same keys, per second
+    exited: dict[str, int | None]  # the part of totals that belongs to ended processes
+    census: dict[str, int | None]  # CENSUS_NAMES over address spaces, each counted once
+    slabs: list[Slab]
+    processes: list[Process]
+    histograms: dict[str, dict[str, Any] | None]
+    health: dict[str, float | None]
+    null_reasons: dict[str, str]  # dotted name -> why it is null
 
-    def as_json(self) -> Dict[str, Any]:
-        totals: Dict[str, Any] = {}
+    def as_json(self) -> dict[str, Any]:
+        totals: dict[str, Any] = {}
         for key, value in self.totals.items():
             totals[key] = value
             totals[key + "_rate"] = self.rates.get(key)
@@ -198,16 +200,16 @@ class Sample:
         }
 
 
-def rate(now: Optional[float], before: Optional[float], elapsed: float) -> Optional[float]:
+def rate(now: float | None, before: float | None, elapsed: float) -> float | None:
     """Per second, or None where either reading is unknown or no time has passed."""
     if now is None or before is None or elapsed <= 0:
         return None
     return round((now - before) / elapsed, 3)
 
 
-def total_rates(now: Dict[str, Any], before: Dict[str, Any], elapsed: float) -> Dict[str, Any]:
+def total_rates(now: dict[str, Any], before: dict[str, Any], elapsed: float) -> dict[str, Any]:
     """Rates of a totals table, divided counters included."""
-    rates: Dict[str, Any] = {}
+    rates: dict[str, Any] = {}
     for key, value in now.items():
         old = before.get(key)
         if isinstance(value, dict):

@@ -12,7 +12,13 @@ import os
 import platform
 import struct
 
-_SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241), "riscv64": (280, 241), "ppc64le": (361, 319), "s390x": (351, 331)}
+_SYSCALLS = {
+    "x86_64": (321, 298),
+    "aarch64": (280, 241),
+    "riscv64": (280, 241),
+    "ppc64le": (361, 319),
+    "s390x": (351, 331),
+}
 
 MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM = 0, 1, 2, 3
 PROG_LOAD, PROG_TEST_RUN, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
@@ -22,6 +28,8 @@ PROG_TYPE_KPROBE, PROG_TYPE_TRACEPOINT, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRAC
 ATTACH_TRACE_FENTRY, ATTACH_TRACE_FEXIT, ATTACH_TRACE_ITER = 24, 25, 28
 PSEUDO_MAP_FD = 1
 LD_IMM64 = 0x18
+
+Buffer = ctypes.Array[ctypes.c_char]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -34,22 +42,22 @@ def _numbers() -> tuple[int, int]:
     return _SYSCALLS[machine]
 
 
-def bpf(command: int, attributes: ctypes.Array) -> int:
+def bpf(command: int, attributes: Buffer) -> int:
     """One bpf(2) call; ``attributes`` is read and written in place."""
     result = _libc.syscall(_numbers()[0], command, attributes, ctypes.sizeof(attributes))
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    return result
+    return int(result)
 
 
-def attributes(layout: str, *values: object) -> ctypes.Array:
+def attributes(layout: str, *values: object) -> Buffer:
     """A ``union bpf_attr`` of the packed values, zero-filled to 8-byte length."""
     raw = struct.pack("=" + layout, *values)
     return ctypes.create_string_buffer(raw, (len(raw) + 7) & ~7)
 
 
-def address(buffer: ctypes.Array | None) -> int:
+def address(buffer: Buffer | None) -> int:
     return 0 if buffer is None else ctypes.addressof(buffer)
 
 
@@ -137,7 +145,7 @@ def perf_probe_open(pmu_type: int, function: str, is_return: bool) -> int:
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    return result
+    return int(result)
 
 
 def perf_attach(event_fd: int, prog_fd: int) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _ROW = struct.Struct("=IIQQQIIIIII16s")
 _VMA = struct.Struct("=QQQQII")

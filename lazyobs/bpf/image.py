@@ -31,7 +31,7 @@ class MapShape:
     flags: int
 
     @classmethod
-    def of(cls, fd: int) -> "MapShape":
+    def of(cls, fd: int) -> MapShape:
         """Shape of an existing map (``struct bpf_map_info``)."""
         kind, _id, key, value, entries, flags = struct.unpack_from("=6I", abi.object_info(fd))
         return cls(kind, key, value, entries, flags)
@@ -69,7 +69,7 @@ class Image:
         return json.dumps(document).encode()
 
     @classmethod
-    def from_bytes(cls, raw: bytes) -> "Image":
+    def from_bytes(cls, raw: bytes) -> Image:
         """Raises ImageError on anything but the output of ``to_bytes``."""
         try:
             document = json.loads(raw)

@@ -128,7 +128,7 @@ def program_stats(fd: int) -> tuple[int, int, int]:
 def read_iterator(link_fd: int) -> bytes:
     """One whole pass of an iterator."""
     fd = abi.iter_create(link_fd)
-    parts = []
+    parts: list[bytes] = []
     try:
         while True:
             try:

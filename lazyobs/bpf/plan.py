@@ -68,9 +68,7 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         if kernel_facts.fits(profile, btf, kallsyms):
             break
     else:
-        raise NotSupported(
-            f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor"
-        )
+        raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
     with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
         release = file.read().strip()
     return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms)
@@ -118,9 +116,7 @@ def _candidates(
         if why:
             not_tried[candidate.tier] = why
         else:
-            tried.append(
-                {"tier": candidate.tier, "attach": [_attach(btf, attach) for attach in candidate.attach]}
-            )
+            tried.append({"tier": candidate.tier, "attach": [_attach(btf, attach) for attach in candidate.attach]})
     return tried, not_tried
 
 

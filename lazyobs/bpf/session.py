@@ -50,7 +50,7 @@ class Session:
             wire.close_all(list(table.values()))
             table.clear()
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -75,7 +75,7 @@ class Loader:
     def __init__(self, interpreter: str) -> None:
         self.interpreter = interpreter
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115: it lives as long as the process
         try:
             self._process = subprocess.Popen(
                 [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, str(theirs.fileno())],
@@ -89,7 +89,9 @@ class Loader:
             self._sock.close()
             self._stderr.close()
             raise BpfRefused(
-                "loading the probes", f"{interpreter}: {error.strerror}", "set LAZYOBS_BCC_PYTHON to a python that has bcc"
+                "loading the probes",
+                f"{interpreter}: {error.strerror}",
+                "set LAZYOBS_BCC_PYTHON to a python that has bcc",
             ) from None
         finally:
             theirs.close()
@@ -100,23 +102,27 @@ class Loader:
         Raises BpfRefused with the reason in every other case; nothing is left attached then.
         """
         deadline = time.monotonic() + seconds
+        answered = False
         try:
             wire.send(self._sock, plan.as_request())
             self._wait(deadline)
             self._sock.settimeout(max(0.1, deadline - time.monotonic()))
             reply = wire.receive(self._sock)
             fds = wire.receive_fds(self._sock, len(reply.get("names", [])))
-        except (TimeoutError, socket.timeout):
+            answered = True
+        except TimeoutError:
             raise BpfRefused(
-                "loading the probes", f"the loader gave no answer within {seconds:.0f} s", "try again, or lazyobs doctor -v"
+                "loading the probes",
+                f"the loader gave no answer within {seconds:.0f} s",
+                "try again, or lazyobs doctor -v",
             ) from None
         except (EOFError, ConnectionError, ValueError):
-            self._process.wait(5)
+            self._end(kill=False)
             raise BpfRefused(
                 "loading the probes", f"the loader died ({self._last_words()})", "run lazyobs doctor -v"
             ) from None
         finally:
-            self.close()
+            self._end(kill=not answered)
         if "error" in reply:
             wire.close_all(fds)
             raise self._refusal(reply)
@@ -147,14 +153,20 @@ class Loader:
             return (errors[0] if errors else lines[-1])[:300]
         return f"exit status {self._process.returncode}"
 
-    def close(self) -> None:
-        """Ends the process if it still runs."""
+    def _end(self, kill: bool) -> None:
+        """Waits for the process, which is about to exit, or does not wait for it to."""
         self._sock.close()
+        if kill:
+            self._process.kill()
         try:
-            self._process.wait(5 if self._process.poll() is None and not self._sock else 2)
+            self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        """Gives the loader up before ``load``."""
+        self._end(kill=True)
 
 
 class CompilerNotFound(BpfRefused):

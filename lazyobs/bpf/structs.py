@@ -114,8 +114,8 @@ def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
         base, _, count = member.c_type.partition("[")
         body.append(f"\t{base}{'' if base.endswith('*') else ' '}{member.label}{'[' + count if count else ''};")
         asserts += [
-            f"_Static_assert(__builtin_offsetof(struct {struct}, {member.label}) == {place.offset}, \"{struct}\");",
-            f"_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, \"{struct}.{member.path}\");",
+            f'_Static_assert(__builtin_offsetof(struct {struct}, {member.label}) == {place.offset}, "{struct}");',
+            f'_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, "{struct}.{member.path}");',
         ]
         position = place.offset + place.size
     size = btf.struct_size(struct)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable
 
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD = range(1, 8)
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = range(8, 14)
@@ -96,7 +96,7 @@ class Btf:
         self._index(header_len + type_off, header_len + type_off + type_len, names)
 
     @classmethod
-    def read(cls, names: Iterable[str], path: str = "/sys/kernel/btf/vmlinux") -> "Btf":
+    def read(cls, names: Iterable[str], path: str = "/sys/kernel/btf/vmlinux") -> Btf:
         """Reads the running kernel's types. OSError when the kernel offers none."""
         with open(path, "rb") as file:
             return cls(file.read(), names)
@@ -173,7 +173,7 @@ class Btf:
             element, _index, count = struct.unpack_from("<III", self._data, tail)
             return self.size_of(element) * count
         if kind in (KIND_INT, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_FLOAT):
-            return size
+            return int(size)
         raise BtfError(f"type {type_id} of kind {kind} has no size")
 
     def struct_size(self, name: str) -> int | None:
@@ -210,9 +210,7 @@ class Btf:
             if not name:
                 inner = self._member_of(self.strip(member_type), wanted)
                 if inner is not None:
-                    return Member(
-                        inner.name, offset_bits // 8 + inner.offset, inner.size, inner.type_id, inner.bits
-                    )
+                    return Member(inner.name, offset_bits // 8 + inner.offset, inner.size, inner.type_id, inner.bits)
         return None
 
     def enumerators(self, name: str) -> dict[str, int]:
@@ -250,7 +248,5 @@ class Btf:
         for entry in range(vlen):
             name_off, param_type = struct.unpack_from("<II", self._data, tail + 8 * entry)
             label = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
-            parameters.append(
-                Parameter(label, param_type, self.base_name(param_type), self.is_pointer(param_type))
-            )
+            parameters.append(Parameter(label, param_type, self.base_name(param_type), self.is_pointer(param_type)))
         return Function(name, type_id, tuple(parameters), self.strip(returns) != 0)

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
 
 from lazyobs.kernel.btf import Btf, BtfError
 from lazyobs.kernel.kallsyms import Kallsyms

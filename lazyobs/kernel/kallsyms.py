@@ -9,8 +9,8 @@ higher address begins. Compilers split functions: ``name.cold`` holds the unlike
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable
 
 # Suffixes a compiler gives; what follows the first dot decides.
 _SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
@@ -55,7 +55,7 @@ class Kallsyms:
             self._symbols.setdefault(plain, []).append(symbol)
 
     @classmethod
-    def read(cls, names: Iterable[str], path: str = "/proc/kallsyms") -> "Kallsyms":
+    def read(cls, names: Iterable[str], path: str = "/proc/kallsyms") -> Kallsyms:
         """Reads the running kernel's symbols. OSError where there are none (CONFIG_KALLSYMS=n)."""
         with open(path, "rb") as file:
             return cls(file.read(), names)

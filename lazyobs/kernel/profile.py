@@ -84,8 +84,7 @@ def _profile(document: dict[str, Any]) -> Profile:
         tag_shared=int(vma.get("tag_shared", 0)),
         shared_per_mm=int(vma.get("shared_per_mm", 0)),
         aliases={
-            _text(name): tuple(_text(other) for other in others)
-            for name, others in document.get("aliases", {}).items()
+            _text(name): tuple(_text(other) for other in others) for name, others in document.get("aliases", {}).items()
         },
     )
 

@@ -52,7 +52,8 @@ class Slabinfo:
         return rows
 
     def _text(self) -> bytes:
-        parts, offset = [], 0
+        parts: list[bytes] = []
+        offset = 0
         while True:
             part = os.pread(self._fd, 1 << 16, offset)
             if not part:

@@ -16,7 +16,7 @@ class CgroupPaths:
     def path(self, cgroup_id: int, pid: int) -> str | None:
         """Path below the cgroup root ("/system.slice/x.service"), None where it cannot be known."""
         if cgroup_id not in self._paths:
-            found = self._of_process(pid)
+            found = self.of_process(pid)
             if found is None:
                 return None
             if len(self._paths) >= _MOST:
@@ -24,7 +24,8 @@ class CgroupPaths:
             self._paths[cgroup_id] = found
         return self._paths[cgroup_id]
 
-    def _of_process(self, pid: int) -> str | None:
+    def of_process(self, pid: int) -> str | None:
+        """The same straight from the process, not remembered."""
         try:
             with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
                 for line in file:

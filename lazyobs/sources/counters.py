@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import Session
@@ -86,18 +86,14 @@ class CounterTable:
 
     def divided(self, counts: dict[str, int]) -> dict[str, dict[str, int] | None]:
         """The counters that are split by a label: {key in totals: {label value: count}}."""
-        return {
-            counter.split_key: self._division(counter, counts) for counter in COUNTERS if counter.split
-        }
+        return {counter.split_key: self._division(counter, counts) for counter in COUNTERS if counter.split}
 
     def _division(self, counter: Counter, counts: dict[str, int]) -> dict[str, int] | None:
         if counter.name not in self.slots:
             return None
         return {value: counts[f"{counter.name}_{value}"] for value in counter.values}
 
-    def histograms(
-        self, read: Callable[[], dict[str, tuple[int, list[int]]]]
-    ) -> dict[str, dict[str, object] | None]:
+    def histograms(self, read: Callable[[], dict[str, tuple[int, list[int]]]]) -> dict[str, dict[str, object] | None]:
         """Histograms of the schema; ``read`` is only called when a point that feeds one is attached."""
         known = {h.name for h in HISTOGRAMS if self._session.tiers.get(_HISTOGRAM_POINTS[h.name])}
         raw = read() if known else {}

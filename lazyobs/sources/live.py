@@ -68,9 +68,7 @@ class LiveSource:
             census=self._census_totals(rows),
             slabs=slab_rows(self._slabinfo, slabs),
             processes=self._process_rows(live, rows, elapsed),
-            histograms=self._table.histograms(
-                lambda: maps.histograms(self.session.maps["histograms"], self._cpus)
-            ),
+            histograms=self._table.histograms(lambda: maps.histograms(self.session.maps["histograms"], self._cpus)),
             health=self._health(slots, totals, slabs),
             null_reasons=self._null_reasons(),
         )
@@ -125,9 +123,7 @@ class LiveSource:
                 sums[name] = (sums[name] or 0) + (value or 0)
         return sums
 
-    def _process_rows(
-        self, live: list[ProcessCounts], rows: list[census.CensusRow], elapsed: float
-    ) -> list[Process]:
+    def _process_rows(self, live: list[ProcessCounts], rows: list[census.CensusRow], elapsed: float) -> list[Process]:
         counted = {(entry.tgid, entry.start_boottime): entry for entry in live}
         found = []
         before, self._process_before = self._process_before, {}
@@ -135,19 +131,22 @@ class LiveSource:
             entry = counted.pop((row.tgid, row.start_boottime), None)
             found.append(
                 self._process(
-                    (row.tgid, row.start_boottime), row.uid, row.comm,
-                    self._cgroups.path(row.cgroup, row.tgid), self._census_columns(row),
-                    entry, before, elapsed,
-                )  # fmt: skip
+                    (row.tgid, row.start_boottime),
+                    row.uid,
+                    row.comm,
+                    self._cgroups.path(row.cgroup, row.tgid),
+                    self._census_columns(row),
+                    entry,
+                    before,
+                    elapsed,
+                )
             )
         unknown: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         none: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for identity, entry in counted.items():
             # No VMAs: a kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended.
             columns = none if "census" in self.session.links else unknown
-            found.append(
-                self._process(identity, entry.uid, entry.comm, None, dict(columns), entry, before, elapsed)
-            )
+            found.append(self._process(identity, entry.uid, entry.comm, None, dict(columns), entry, before, elapsed))
         return found
 
     def _process(
@@ -196,8 +195,8 @@ class LiveSource:
         allocs, frees = totals.get("anon_vma_allocs"), totals.get("anon_vma_frees")
         if "anon_vma" not in slabs or "anon_vma" not in self._slab_baseline or allocs is None or frees is None:
             return None
-        change = slabs["anon_vma"].active - self._slab_baseline["anon_vma"].active
-        return change - (allocs - frees)
+        change: int = slabs["anon_vma"].active - self._slab_baseline["anon_vma"].active
+        return change - int(allocs - frees)
 
     def _null_reasons(self) -> dict[str, str]:
         reasons = dict(self._table.reasons)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The command line: which commands there are, exit codes, and the signals that end one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+import click
+
+from lazyobs import __version__
+from lazyobs.errors import EXIT_OK, EXIT_USAGE, LazyobsError, NotSupported
+
+# name: what it does, in a line; the code is lazyobs/commands/<name>.py
+COMMANDS = {
+    "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
+    "top": "Live view of processes, forks, walks, promotions and slabs.",
+    "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for: one command must not pay for another's libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lazyobs.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lazyobs")
+def cli() -> None:
+    """What anonymous reverse mapping costs on this kernel, and what lazy anon_vmas save."""
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: one line and the documented exit code for whatever goes wrong."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        code = _run()
+    except BrokenPipeError:
+        # The reader (| head) has what it wanted; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_OK
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        # Not cli.main(): that takes a closed pipe for a failure.
+        with cli.make_context("lazyobs", sys.argv[1:]) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+        return EXIT_OK
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        if len(sys.argv) == 1:
+            error.show()
+            return EXIT_USAGE
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lazyobs"
+        print(f"lazyobs: {' '.join(error.format_message().split()).rstrip('.')}; see {command} --help", file=sys.stderr)
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_OK
+    except LazyobsError as error:
+        print(f"lazyobs: {error}", file=sys.stderr)
+        return error.exit_code
+    except MemoryError:
+        print(
+            f"lazyobs: {NotSupported('reading', 'out of memory', 'use -p to watch fewer processes')}", file=sys.stderr
+        )
+        return NotSupported.exit_code

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs census``"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from lazyobs.commands.options import common, notice_of, pids_of
+from lazyobs.sources.opening import open_live
+from lazyobs.views import census as view
+from lazyobs.views import columns
+
+
+@click.command()
+@common
+@click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
+@click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
+@click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
+def census(
+    output: str,
+    profile: Path | None,
+    tier: str | None,
+    verbose: bool,
+    pids: tuple[int, ...],
+    sort: str,
+    vmas: bool,
+) -> None:
+    """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
+    columns.column(sort)
+    if vmas and not pids:
+        raise click.UsageError("--vmas needs -p PID")
+    opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",))
+    try:
+        notice = notice_of(opened.why_not)
+        if notice:
+            print(notice, file=sys.stderr)
+        if vmas:
+            view.show_vmas(opened.source, pids, output)
+        else:
+            view.show(opened.source, pids, sort, output)
+    finally:
+        opened.source.close()

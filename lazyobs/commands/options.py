@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lazyobs.model import TIERS
+
+SECONDS = click.FloatRange(min=0.05, max=86400.0)
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that every command has."""
+    for option in reversed(
+        (
+            click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Form of the output."),
+            click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; detected otherwise."),
+            click.option("--tier", type=click.Choice(TIERS), help="Best tier to use."),
+            click.option("-v", "verbose", is_flag=True, help="Say more on standard error."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def pids_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    try:
+        pids = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of process ids: use -p 1234,5678") from None
+    if any(not 0 < pid < 1 << 22 for pid in pids):
+        raise click.BadParameter(f"{value!r} has a number that is no process id")
+    return pids
+
+
+def points_but(*names: str) -> tuple[str, ...]:
+    from lazyobs.bpf.points import POINTS
+
+    return tuple(point.name for point in POINTS if point.name not in names)
+
+
+def notice_of(why_not: str) -> str:
+    return f"lazyobs: tier procfs, counters are null: {why_not}; run lazyobs doctor for more" if why_not else ""

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Giving up root: user nobody, no groups, no capabilities, no way back.
+
+What the consumer needs later it already holds as descriptors. It becomes nobody, not the user behind
+sudo: processes of that user could otherwise trace it and take its descriptors (the kernel also clears
+the dumpable flag when the user changes, which keeps other processes of nobody out).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Callable
+
+NOBODY = 65534
+CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 8, 19, 21, 38, 39
+CAP_DAC_READ_SEARCH = 2
+
+_PR_CAPBSET_DROP, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 24, 8, 38, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def effective() -> int:
+    """Bits of the capabilities in force."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0
+
+
+def may_load_bpf() -> bool:
+    """Loading tracing programs takes CAP_BPF and CAP_PERFMON (5.8), or CAP_SYS_ADMIN."""
+    held = effective()
+    return bool(held >> CAP_SYS_ADMIN & 1) or bool(held >> CAP_BPF & 1 and held >> CAP_PERFMON & 1)
+
+
+def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[], None] | None = None) -> frozenset[int]:
+    """Becomes nobody for good, keeping only the capabilities in ``keep``.
+
+    ``works_without`` is tried first without CAP_BPF; where the kernel refuses it (bpf(2) closed to the
+    unprivileged even with a descriptor at hand, before 5.19) CAP_BPF is kept too. Returns what is kept.
+    Not root: only no_new_privs is set.
+    """
+    if os.geteuid() == 0:
+        held = effective()
+        wanted = {cap for cap in keep | {CAP_BPF} if held >> cap & 1}
+        _drop_bounding_set(held)
+        _prctl(_PR_SET_KEEPCAPS, 1)
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        _prctl(_PR_SET_DUMPABLE, 0)
+        kept = frozenset(wanted & keep)
+        _set_capabilities(kept, frozenset(wanted))
+        if CAP_BPF in wanted and works_without is not None and not _works(works_without):
+            kept |= {CAP_BPF}
+        _set_capabilities(kept, kept)
+    else:
+        kept = frozenset()
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    return kept
+
+
+def _works(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def _drop_bounding_set(held: int) -> None:
+    if not held >> CAP_SETPCAP & 1:
+        return
+    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
+        last = int(file.read())
+    for capability in range(last + 1):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def _set_capabilities(effective_set: frozenset[int], permitted: frozenset[int]) -> None:
+    def words(capabilities: frozenset[int]) -> tuple[int, int]:
+        bits = sum(1 << capability for capability in capabilities)
+        return bits & 0xFFFFFFFF, bits >> 32
+
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    (e_low, e_high), (p_low, p_high) = words(effective_set), words(permitted)
+    data = struct.pack("=6I", e_low, p_low, 0, e_high, p_high, 0)
+    if _libc.capset(header, data) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

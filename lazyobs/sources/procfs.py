@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The tier without BPF: slabinfo, and VMAs from /proc/PID/smaps. What cannot be known there is null."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from lazyobs.kernel.facts import lazy_switch
+from lazyobs.kernel.profile import Profile
+from lazyobs.kernel.slab import Slabinfo
+from lazyobs.kernel.smaps import has_anonymous
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, HISTOGRAMS, Kernel, Process, Sample
+from lazyobs.sources import itself
+from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.live import slab_rows
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ProcfsSource:
+    """Samples from /proc alone. ``why`` says why there is no better tier."""
+
+    def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
+        self._release, self._profile, self._slabinfo = release, profile, slabinfo
+        self._why, self._proc = why, proc_root
+        self._cgroups = CgroupPaths(proc_root)
+        self._boot = itself.boot_offset()
+        self._last = time.monotonic()
+
+    def read(self) -> Sample:
+        now = time.monotonic()
+        elapsed, self._last = now - self._last, now
+        unseen: list[int] = []
+        processes = [process for process in (self._process(pid, unseen) for pid in self._pids()) if process]
+        totals = dict.fromkeys(COUNTER_NAMES)
+        divided = {counter.split_key: None for counter in COUNTERS if counter.split}
+        health: dict[str, float | None] = dict.fromkeys(HEALTH_NAMES)
+        health["self_cpu_seconds"] = itself.cpu_seconds()
+        health["self_rss_bytes"] = itself.rss_bytes()
+        return Sample(
+            time=time.time(),
+            elapsed=round(elapsed, 6),
+            kernel=Kernel(self._release, self._profile.name, lazy_switch(self._profile, self._proc)),
+            tiers={"slab": None, "process": None, "census": "procfs"},
+            totals={**totals, **divided},
+            rates={},
+            exited=dict.fromkeys(COUNTER_NAMES),
+            census=self._sums(processes),
+            slabs=slab_rows(self._slabinfo, self._slabinfo.read()),
+            processes=processes,
+            histograms={series: None for histogram in HISTOGRAMS for series in histogram.series()},
+            health=health,
+            null_reasons=self._reasons(len(unseen)),
+        )
+
+    def _pids(self) -> list[int]:
+        return sorted(int(name) for name in os.listdir(self._proc) if name.isdigit())
+
+    def _process(self, pid: int, unseen: list[int]) -> Process | None:
+        """One process; None when it has gone or has no memory. Refused ones are noted in ``unseen``."""
+        root = f"{self._proc}/{pid}"
+        try:
+            with open(f"{root}/stat", "rb") as file:
+                head, _, tail = file.read().rpartition(b")")
+            started = int(tail.split()[19]) / _TICKS
+            uid = os.stat(root).st_uid
+        except (OSError, IndexError, ValueError):
+            return None
+        census: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
+        try:
+            with open(f"{root}/smaps", "rb") as file:
+                census["vmas"], census["vmas_anon"] = has_anonymous(file.read())
+        except (PermissionError, ProcessLookupError, FileNotFoundError):
+            unseen.append(pid)
+        if census["vmas"] == 0:
+            return None
+        return Process(
+            pid=pid,
+            start_time=round(self._boot + started, 2),
+            user=itself.user_name(uid),
+            comm=head.partition(b"(")[2].decode("utf-8", "replace"),
+            cgroup=self._cgroups.of_process(pid),
+            census=census,
+            counts=dict.fromkeys(COUNTER_NAMES),
+            rates={},
+        )
+
+    @staticmethod
+    def _sums(processes: list[Process]) -> dict[str, int | None]:
+        sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
+        for name in ("vmas", "vmas_anon"):
+            sums[name] = sum(process.census[name] or 0 for process in processes)
+        return sums
+
+    def _reasons(self, unseen: int) -> dict[str, str]:
+        reasons = {
+            "totals": f"counting needs BPF: {self._why}",
+            "histograms": f"measuring needs BPF: {self._why}",
+            "processes.vmas_lazy": "smaps does not show anon_vmas, only pages",
+            "processes.vmas_private": "smaps does not show anon_vmas, only pages",
+            "processes.vmas_shared": "smaps does not show anon_vmas, only pages",
+            "health": "no BPF programs or maps to speak of",
+        }
+        if unseen:
+            reasons["processes.vmas"] = f"{unseen} processes of other users may not be looked at"
+        if self._slabinfo.why_not:
+            reasons["slabs"] = self._slabinfo.why_not
+        return reasons
+
+    def close(self) -> None:
+        self._slabinfo.close()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs census``: one snapshot as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+from lazyobs.errors import NotSupported, UsageError
+from lazyobs.model import CENSUS_NAMES
+from lazyobs.sources.live import LiveSource
+from lazyobs.sources.procfs import ProcfsSource
+from lazyobs.views import columns, lines, tables, text
+
+_IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
+
+
+def show(source: LiveSource | ProcfsSource, pids: tuple[int, ...], sort: str, output: str) -> None:
+    """Every process, or those of ``pids``; the totals count each address space once."""
+    sample = source.read()
+    rows = [process for process in sample.processes if not pids or process.pid in pids]
+    if pids and not rows:
+        raise UsageError(
+            f"-p {','.join(map(str, pids))}", "no such process", "name one that runs and is no kernel thread"
+        )
+    rows = columns.sort(rows, sort)
+    names = _IDENTITY + CENSUS_NAMES
+    if output == "json":
+        document = {
+            "time": sample.time,
+            "kernel": vars(sample.kernel),
+            "tiers": {"census": sample.tiers["census"]},
+            "census": sample.census,
+            "slabs": [vars(slab) for slab in sample.slabs],
+            "processes": [{name: process.get(name) for name in names} for process in rows],
+            "null_reasons": {
+                key: why for key, why in sample.null_reasons.items() if key.startswith(("census", "processes", "slabs"))
+            },
+        }
+        print(lines.json_line(document))
+    elif output == "csv":
+        lines.CsvWriter(sys.stdout, names).write(sample, rows)
+    else:
+        total = sample.census
+        print(tables.processes(rows, columns.CENSUS_VIEW))
+        print(
+            f"\n{len(rows)} processes; address spaces together: {text.number(total['vmas'])} VMAs, "
+            f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "
+            f"{text.number(total['vmas_private'])} private, {text.number(total['vmas_shared'])} shared; "
+            f"saved {text.size(total['saved_bytes'])}, savable {text.size(total['savable_bytes'])}"
+        )
+
+
+def show_vmas(source: LiveSource | ProcfsSource, pids: tuple[int, ...], output: str) -> None:
+    """Every VMA of the processes, with the state the census gives it."""
+    if not isinstance(source, LiveSource):
+        raise NotSupported("census --vmas", "needs the BPF iterator", "see lazyobs doctor, or read /proc/PID/smaps")
+    rows = [row for pid in pids for row in source.vmas(pid)]
+    if not rows:
+        raise UsageError(
+            f"-p {','.join(map(str, pids))}", "no such process", "name one that runs and is no kernel thread"
+        )
+    if output == "json":
+        for row in rows:
+            print(
+                lines.json_line(
+                    {"pid": row.tgid, "start": row.start, "end": row.end, "flags": row.flags, "state": row.state}
+                )
+            )
+        return
+    cells = [[row.tgid, f"{row.start:x}", f"{row.end:x}", f"{row.flags:x}", row.state] for row in rows]
+    headings = ["pid", "start", "end", "flags", "state"]
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([headings, *cells])
+    else:
+        print(tables.table(cells, [heading.upper() for heading in headings]))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Columns of the process tables, by their name in the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lazyobs.errors import UsageError
+from lazyobs.model import CENSUS_COLUMNS, COUNTERS, PROCESS_COLUMNS, Process
+from lazyobs.views import text
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is headed and written; ``is_text`` columns sort from A to Z, numbers from the largest."""
+
+    name: str
+    heading: str
+    write: Callable[[Any], str]
+    help: str
+    is_text: bool = False
+
+
+def _short(name: str) -> str:
+    return name.replace("anon_vma", "av").replace("_", " ").upper()
+
+
+def _columns() -> dict[str, Column]:
+    found = [
+        Column("pid", "PID", str, "process id"),
+        Column("start_time", "START", text.number, "start, unix seconds"),
+        Column("user", "USER", text.printable, "user", True),
+        Column("comm", "COMMAND", text.printable, "name of the process", True),
+        Column("cgroup", "CGROUP", lambda path: text.printable(path or text.NULL), "cgroup v2 path", True),
+    ]
+    for name, about in CENSUS_COLUMNS:
+        write = text.size if name.endswith("_bytes") else text.number
+        heading = name.replace("vmas_", "").replace("_bytes", "").upper()
+        found.append(Column(name, heading, write, about))
+    for counter in COUNTERS:
+        found.append(Column(counter.name, _short(counter.name), text.number, counter.help))
+        found.append(
+            Column(counter.name + "_rate", _short(counter.name) + "/s", text.number, counter.help + ", per second")
+        )
+    return {column.name: column for column in found}
+
+
+COLUMNS = _columns()
+assert tuple(COLUMNS) == PROCESS_COLUMNS
+
+PROCESS_VIEW = (
+    "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",
+    "savable_bytes", "prepares", "prepares_rate", "chain_allocs", "forks", "promotions", "rmap_walks", "comm",
+)  # fmt: skip
+FORK_VIEW = (
+    "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "promotions", "promotions_rate", "comm",
+)  # fmt: skip
+CENSUS_VIEW = (
+    "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",
+    "savable_bytes", "comm",
+)  # fmt: skip
+
+
+def column(name: str) -> Column:
+    """The named column. UsageError naming the existing ones otherwise."""
+    if name not in COLUMNS:
+        raise UsageError(
+            f"column {text.printable(name)!r}", "there is none of that name", f"use one of {', '.join(COLUMNS)}"
+        )
+    return COLUMNS[name]
+
+
+def sort(processes: Iterable[Process], name: str) -> list[Process]:
+    """By one column: text ascending, numbers descending, the unknown last; ties by pid."""
+    by = column(name)
+    known = [process for process in processes if process.get(name) is not None]
+    unknown = [process for process in processes if process.get(name) is None]
+    known.sort(key=lambda process: process.pid)
+    known.sort(key=lambda process: process.get(name), reverse=not by.is_text and name != "pid")
+    return known + sorted(unknown, key=lambda process: process.pid)
+
+
+def cells(process: Process, names: Iterable[str]) -> list[str]:
+    return [COLUMNS[name].write(process.get(name)) for name in names]
+
+
+def headings(names: Iterable[str]) -> list[str]:
+    return [COLUMNS[name].heading for name in names]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs doctor``: what this kernel offers, found out by trying, and what is lost and why."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from lazyobs import privileges
+from lazyobs.bpf import plan
+from lazyobs.bpf.points import POINTS
+from lazyobs.bpf.session import Session, interpreters
+from lazyobs.errors import BpfRefused, NotSupported
+from lazyobs.kernel import profile as profiles
+from lazyobs.kernel import restrictions
+from lazyobs.kernel.facts import Facts, lazy_switch
+from lazyobs.kernel.slab import WATCHED, Slabinfo
+from lazyobs.sources.opening import attach
+from lazyobs.views import lines, tables, text
+
+_BCC_QUESTION = "import bcc; print(bcc.__version__ if hasattr(bcc, 'BPF') else 'unrelated package')"
+
+
+def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool) -> None:
+    """Prints the findings. Attaches every probe point once, where permitted, and lets go at once."""
+    known = [profiles.load(profile_file)] if profile_file else None
+    facts = plan.gather(known)
+    session, why_not = _try(known, cap)
+    try:
+        document = _document(facts, session, why_not, verbose)
+    finally:
+        if session is not None:
+            session.close()
+    if output == "json":
+        print(lines.json_line(document))
+    elif output == "csv":
+        _csv(document)
+    else:
+        _table(document)
+
+
+def _try(known: list[profiles.Profile] | None, cap: str | None) -> tuple[Session | None, str]:
+    if cap == "procfs":
+        return None, "--tier procfs"
+    if not privileges.may_load_bpf():
+        return None, "needs root (or CAP_BPF and CAP_PERFMON): run sudo lazyobs doctor"
+    try:
+        return attach(known, cap, None)[1], ""
+    except (BpfRefused, NotSupported) as error:
+        return None, f"{error.what}: {error.why}"
+
+
+def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool) -> dict[str, Any]:
+    slabinfo = Slabinfo()
+    rows = slabinfo.read()
+    slabinfo.close()
+    config = restrictions.config(release=facts.release)
+    kernel = {
+        "release": facts.release,
+        "profile": facts.profile.name,
+        "lazy_enabled": lazy_switch(facts.profile),
+        "btf": facts.no_btf or "yes",
+        "kallsyms": facts.no_kallsyms or "yes",
+        "lockdown": restrictions.lockdown() or "unknown (not built in, or securityfs not mounted)",
+        "kprobes": _kprobes(config),
+        "unprivileged_bpf_disabled": restrictions.sysctl("kernel.unprivileged_bpf_disabled"),
+        "bpf_stats_enabled": restrictions.sysctl("kernel.bpf_stats_enabled"),
+        "may_load_bpf": privileges.may_load_bpf(),
+        "bcc": _bcc(),
+    }
+    if verbose:
+        kernel["effective_capabilities"] = f"{privileges.effective():#x}"
+    return {
+        "kernel": kernel,
+        "points": [_point(point, session, why_not) for point in POINTS],
+        "slabs": [
+            {
+                "cache": name,
+                "objects_active": rows[name].active if name in rows else None,
+                "object_bytes": rows[name].object_bytes if name in rows else None,
+                "merged_with": slabinfo.merged[name],
+                "why_not": slabinfo.why_not,
+            }
+            for name in WATCHED
+        ],
+    }
+
+
+def _kprobes(config: dict[str, str] | None) -> str:
+    if restrictions.has_kprobe_events():
+        return "yes"
+    if config is not None and "CONFIG_KPROBES" not in config:
+        return "no: built without CONFIG_KPROBES"
+    return "no: the perf PMU kprobe is missing"
+
+
+def _bcc() -> list[dict[str, str]]:
+    """Interpreters that were or would be tried, with BCC's version or what happened."""
+    found = []
+    for path in interpreters():
+        try:
+            answer = subprocess.run(
+                [path, "-I", "-c", _BCC_QUESTION], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+            )
+            words = (answer.stdout if answer.returncode == 0 else answer.stderr).strip().splitlines()
+            version = words[-1] if words else f"exit status {answer.returncode}"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            version = str(error)
+        found.append({"interpreter": path, "version": version})
+    return found
+
+
+def _point(point: Any, session: Session | None, why_not: str) -> dict[str, Any]:
+    if session is None:
+        return {
+            "point": point.name,
+            "about": point.about,
+            "tier": "procfs" if point.name == "census" else None,
+            "required": point.required,
+            "why_not_better": {"bpf": why_not},
+        }
+    return {
+        "point": point.name,
+        "about": point.about,
+        "tier": session.tiers.get(point.name),
+        "required": point.required,
+        "why_not_better": session.refused.get(point.name, {}),
+    }
+
+
+def _csv(document: dict[str, Any]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["point", "tier", "required", "why_not_better"])
+    for point in document["points"]:
+        why = "; ".join(f"{tier}: {reason}" for tier, reason in point["why_not_better"].items())
+        writer.writerow([point["point"], point["tier"] or "", point["required"], why])
+
+
+def _table(document: dict[str, Any]) -> None:
+    kernel = dict(document["kernel"])
+    bcc = kernel.pop("bcc")
+    kernel["lazy_enabled"] = {True: "on", False: "off", None: "no switch"}[kernel["lazy_enabled"]]
+    for name, value in kernel.items():
+        label = {True: "yes", False: "no", None: "unknown"}.get(value, value) if not isinstance(value, str) else value
+        print(f"{name.replace('_', ' '):27}{text.printable(str(label))}")
+    for entry in bcc:
+        print(f"{'bcc':27}{text.printable(entry['version'])} ({text.printable(entry['interpreter'])})")
+    rows = [
+        [
+            point["point"],
+            point["tier"] or "none",
+            "; ".join(f"{tier}: {text.printable(why)}" for tier, why in point["why_not_better"].items()) or "-",
+            point["about"],
+        ]
+        for point in document["points"]
+    ]
+    print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "WHY NOT A BETTER ONE", "WHAT IT SEES"], left=3))
+    slabs = [
+        [
+            slab["cache"],
+            text.number(slab["objects_active"]),
+            text.number(slab["object_bytes"]),
+            ", ".join(slab["merged_with"]) or "-",
+        ]
+        for slab in document["slabs"]
+    ]
+    print("\n" + tables.table(slabs, ["SLAB CACHE", "ACTIVE", "BYTES EACH", "SHARES ITS ROW WITH"], left=1))
+    why = document["slabs"][0]["why_not"]
+    if why:
+        print(text.printable(why))

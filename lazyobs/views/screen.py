@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The plain refreshing screen: alternate screen, no echo, one key at a time; always put back."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+import termios
+import tty
+from types import TracebackType
+
+from wcwidth import wcwidth
+
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+_HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class Screen:
+    """Use as a context manager: the terminal is as before when it is left, whatever happened."""
+
+    def __init__(self) -> None:
+        self._out, self._in = sys.stdout, sys.stdin
+        self._saved: list[object] | None = None
+
+    def __enter__(self) -> Screen:
+        if os.isatty(self._in.fileno()):
+            self._saved = termios.tcgetattr(self._in.fileno())
+            tty.setcbreak(self._in.fileno())
+        self._out.write(_ENTER)
+        self._out.flush()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._out.write(_LEAVE)
+            self._out.flush()
+        except OSError:
+            pass  # the terminal has gone
+        if self._saved is not None:
+            try:
+                termios.tcsetattr(self._in.fileno(), termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+            except termios.error:
+                pass
+
+    def draw(self, text: str) -> None:
+        """Shows the lines that fit, each cut at the terminal's width."""
+        columns, rows = shutil.get_terminal_size()
+        lines = [fit(line, columns) + _CLEAR_LINE for line in text.splitlines()[:rows]]
+        self._out.write(_HOME + "\n".join(lines) + _CLEAR_REST)
+        self._out.flush()
+
+    def key(self, seconds: float) -> str:
+        """A key pressed within that time, or ""."""
+        if self._saved is None:
+            select.select([], [], [], seconds)
+            return ""
+        ready, _, _ = select.select([self._in], [], [], seconds)
+        return os.read(self._in.fileno(), 1).decode("ascii", "ignore") if ready else ""
+
+
+def fit(line: str, columns: int) -> str:
+    """``line`` cut to so many terminal columns; wide letters take two."""
+    width = 0
+    for index, letter in enumerate(line):
+        width += max(wcwidth(letter), 0)
+        if width > columns:
+            return line[:index]
+    return line

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""A sample as text tables: the header every top screen has, and the views below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tabulate as tabulate_module
+from tabulate import tabulate
+
+from lazyobs.model import REASONS, WALKERS, Process, Sample
+from lazyobs.views import columns, text
+
+# tabulate widens every heading by this much.
+tabulate_module.MIN_PADDING = 0
+
+VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes")
+
+
+def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0) -> str:
+    """Plain columns, two blanks apart; the first ``left`` and the last column to the left."""
+    align = ["left" if index < left or index == len(headings) - 1 else "right" for index in range(len(headings))]
+    return str(
+        tabulate(rows, headers=headings, tablefmt="plain", disable_numparse=True, colalign=align if rows else None)
+    )
+
+
+def header(sample: Sample) -> list[str]:
+    """Kernel, tiers, totals, savings, slabs and health: the lines above every view."""
+    kernel, health, totals = sample.kernel, sample.health, sample.totals
+    lazy = {True: "on", False: "off", None: "no switch"}[kernel.lazy_enabled]
+    tiers: dict[str, list[str]] = {}
+    for point, tier in sample.tiers.items():
+        tiers.setdefault(tier or "none", []).append(point)
+    rates = sample.rates
+    return [
+        f"lazyobs  kernel {text.printable(kernel.release)}  profile {kernel.profile}  lazy {lazy}  "
+        f"tier {'  '.join(f'{tier}: {chr(44).join(points)}' for tier, points in tiers.items())}",
+        "prepares {}/s  anon_vma +{}/s -{}/s  chains +{}/s -{}/s  forks {}/s  promotions {}/s  rmap walks {}/s".format(
+            *(
+                text.number(rates.get(name))
+                for name in (
+                    "prepares",
+                    "anon_vma_allocs",
+                    "anon_vma_frees",
+                    "chain_allocs",
+                    "chain_frees",
+                    "forks",
+                    "promotions",
+                    "rmap_walks",
+                )
+            )
+        ),
+        "total    {} prepares  {} anon_vmas made  {} chains made  {} forks  {} chains cloned".format(
+            *(
+                text.number(totals.get(name))
+                for name in ("prepares", "anon_vma_allocs", "chain_allocs", "forks", "fork_chains")
+            )
+        ),
+        "VMAs     {vmas}  anon {vmas_anon}  lazy {vmas_lazy}  private {vmas_private}  shared {vmas_shared}".format(
+            **{name: text.number(value) for name, value in sample.census.items()}
+        )
+        + f"  saved {text.size(sample.census['saved_bytes'])}  savable {text.size(sample.census['savable_bytes'])}",
+        "slabs    " + "  ".join(_slab(slab) for slab in sample.slabs),
+        f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
+        f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
+        f"ledger {text.number(health['ledger_residual'])}  own CPU {health['self_cpu_seconds']:.2f} s  "
+        f"RSS {text.size(health['self_rss_bytes'])}",
+    ]
+
+
+def _slab(slab: Any) -> str:
+    mark = f" (with {', '.join(slab.merged_with)})" if slab.merged_with else ""
+    total = None if slab.objects_active is None else slab.objects_active * slab.object_bytes
+    return f"{slab.cache} {text.number(slab.objects_active)} {text.size(total)}{mark}"
+
+
+def processes(rows: list[Process], names: Sequence[str]) -> str:
+    return table([columns.cells(process, names) for process in rows], columns.headings(names))
+
+
+def view(sample: Sample, name: str, rows: list[Process]) -> str:
+    """One of VIEWS; ``rows`` are the processes to show, already sorted and cut."""
+    if name == "processes":
+        return processes(rows, columns.PROCESS_VIEW)
+    if name == "forks":
+        return processes(rows, columns.FORK_VIEW)
+    if name == "rmap":
+        return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
+    if name == "promotions":
+        return _divided(sample, "REASON", REASONS, ("promotions_by_reason",))
+    if name == "slabs":
+        return table(
+            [
+                [s.cache, text.number(s.objects_active), text.number(s.objects), text.number(s.object_bytes),
+                 ", ".join(s.merged_with) or "-"]
+                for s in sample.slabs
+            ],
+            ["CACHE", "ACTIVE", "OBJECTS", "BYTES EACH", "SHARES ITS ROW WITH"],
+            left=1,
+        )  # fmt: skip
+    return table([[point, tier or "none"] for point, tier in sample.tiers.items()], ["PROBE POINT", "TIER"], left=1)
+
+
+def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:
+    rows = []
+    for value in values:
+        row = [value]
+        for key in keys:
+            counts, rates = sample.totals.get(key) or {}, sample.rates.get(key) or {}
+            row += [text.number(counts.get(value)), text.number(rates.get(value))]
+        rows.append(row)
+    headings = [label]
+    for key in keys:
+        heading = key.split("_by_")[0].replace("_", " ").upper()
+        headings += [heading, heading + "/s"]
+    return table(rows, headings, left=1)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Numbers and names as text. Nothing a process chose goes to a terminal as it is."""
+
+from __future__ import annotations
+
+import unicodedata
+
+NULL = "-"
+
+
+def printable(text: str) -> str:
+    """``text`` with control, format (bidirectional, zero-width) and unassigned characters as ``?``."""
+    return "".join("?" if unicodedata.category(letter)[0] == "C" else letter for letter in text)
+
+
+def number(value: float | int | None) -> str:
+    """A count or rate in at most 8 letters; ``-`` where it is not known."""
+    if value is None:
+        return NULL
+    if isinstance(value, float) and not value.is_integer() and abs(value) < 1000:
+        return f"{value:.1f}"
+    if abs(value) < 10_000_000:
+        return str(int(value))
+    for unit in "MGTP":
+        value /= 1000
+        if unit == "M":
+            value /= 1000
+        if abs(value) < 10_000:
+            return f"{value:.1f}{unit}"
+    return f"{value:.0f}P"
+
+
+def size(value: float | int | None) -> str:
+    """Bytes in binary units: ``4.1K``, ``-`` where not known."""
+    if value is None:
+        return NULL
+    value = float(value)
+    for unit in ("", "K", "M", "G", "T"):
+        if abs(value) < 1024:
+            return f"{value:.0f}{unit}" if not unit or abs(value) >= 100 else f"{value:.1f}{unit}"
+        value /= 1024
+    return f"{value:.0f}P"
+
+
+def seconds(value: float | None) -> str:
+    """A duration from nanoseconds to seconds: ``412ns``, ``3.1us``."""
+    if value is None:
+        return NULL
+    for factor, unit in ((1e9, "ns"), (1e6, "us"), (1e3, "ms")):
+        if value * factor < 1000:
+            return f"{value * factor:.3g}{unit}"
+    return f"{value:.3g}s"
