@@ -19,16 +19,16 @@ from .qemu import Machine, kernel_command_line
 from .splats import splats
 
 TIMED_OUT = 124
+#: Where the guest has something else than the host.
+FRESH = ("/tmp", "/run", "/mnt", "/dev", "/proc", "/sys")
 #: Variables of the caller that mean something in the guest too.
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
 
 
-def _environment(extra: Sequence[str], modules: Path, share: Optional[str]) -> List[str]:
+def _environment(extra: Sequence[str], share: Optional[str]) -> List[str]:
     known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     known.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     known.update(HOME="/root", USER="root", TMPDIR="/tmp", PYTHONDONTWRITEBYTECODE="1", LAZYOBS_LAB="1")
-    if modules.is_dir():
-        known["MODPROBE_OPTIONS"] = f"-d {modules}"  # a host may have no /lib/modules to mount on
     if share:
         known["LAZYOBS_LAB_SHARE"] = "/mnt/share"
     for item in extra:
@@ -79,11 +79,24 @@ def _tail(log: str, lines: int = 30) -> str:
     return "\n".join(log.splitlines()[-lines:])
 
 
-def run(options: argparse.Namespace) -> int:
-    row = kernel(options.kernel)
-    folder = Path(options.image) if options.image else image(row)
+def _check(options: argparse.Namespace) -> None:
+    """What can be told before a boot is told before it."""
     if options.share and not Path(options.share).is_dir():
         raise LabError(f"--share {options.share}: no such folder; make it first")
+    top = "/" + os.getcwd().split("/")[1]
+    if top in FRESH:
+        raise LabError(f"{top} is a fresh {'tmpfs' if top in FRESH[:3] else 'mount'} in the guest, without "
+                       f"{os.getcwd()}; run from another folder, or give it with --share")
+
+
+def run(options: argparse.Namespace) -> int:
+    row = kernel(options.kernel)
+    _check(options)
+    environment = _environment(options.env, options.share)
+    folder = Path(options.image) if options.image else image(row)
+    if (folder / "modprobe").is_dir():
+        # the host may have no /lib/modules to mount on
+        environment.append(f"MODPROBE_OPTIONS=-d {folder / 'modprobe'}")
     machine = Machine(
         kernel=folder / "vmlinuz", initramfs=initramfs(folder), cpus=options.cpus, memory=options.memory,
         nodes=options.nodes, share=options.share, icount=options.icount,
@@ -94,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[0] == "--" else options.command
     limits = Limits(seconds=options.timeout, console=options.console, stdin=options.stdin)
     guest = Guest(machine, limits)
-    status = guest.run(os.getcwd(), command, _environment(options.env, folder / "modprobe", options.share))
+    status = guest.run(os.getcwd(), command, environment)
     seen = splats(guest.log)
     _report(limits, guest, seen)
     if status is None:

@@ -7,10 +7,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,6 +155,30 @@ static long migrate(char *base)
 	return moved;
 }
 
+static volatile sig_atomic_t poison_code;
+
+static void on_poison(int sig, siginfo_t *info, void *context)
+{
+	(void)sig, (void)context;
+	poison_code = info->si_code;
+}
+
+/*
+ * The kernel learns of a bad page below a lazy VMA; an early-kill process is told so before it
+ * touches the page, but only when the walk from the page finds its VMA. Returns the signal's code.
+ */
+static int poison(char *page)
+{
+	struct sigaction action = { .sa_sigaction = on_poison, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &action, NULL);
+	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
+	madvise(page, PAGE, MADV_HWPOISON);
+	for (int i = 0; i < 100 && !poison_code; i++)
+		usleep(10000);
+	return poison_code;
+}
+
 int main(void)
 {
 	char *base, *to;
@@ -199,6 +225,12 @@ int main(void)
 	step("mremap");
 
 	merge_same(islands(1));
+
+	base = islands(1);
+	touch(base, 0, 'p');
+	step("poison-prepare");
+	printf(", \"poison_code\": %d", poison(base));
+	step("poison");
 	printf("}\n");
 	return 0;
 }
