@@ -36,8 +36,11 @@ class MapShape:
         kind, _id, key, value, entries, flags = struct.unpack_from("=6I", abi.object_info(fd))
         return cls(kind, key, value, entries, flags)
 
-    def create(self, name: str) -> int:
-        return abi.map_create(self.type, self.key_size, self.value_size, self.entries, self.flags, name)
+    def create(self, name: str, read_only: bool = False) -> int:
+        """A new map's fd; ``read_only``: through it (and its copies) the map cannot be changed, only programs can."""
+        # The consumer of a ring buffer writes how far it has read, so the kernel refuses the flag there.
+        flags = self.flags | (abi.F_RDONLY if read_only and self.type != abi.MAP_TYPE_RINGBUF else 0)
+        return abi.map_create(self.type, self.key_size, self.value_size, self.entries, flags, name)
 
 
 @dataclass

@@ -91,7 +91,7 @@ def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
     handover = Handover()
     map_fds = {}
     for name in image.used_maps(programs):
-        map_fds[name] = image.maps[name].create(name)
+        map_fds[name] = image.maps[name].create(name, read_only=name not in request["written"])
         handover.add("map", name, map_fds[name])
     outcome = {}
     for point in request["points"]:

@@ -31,6 +31,8 @@ MAPS = (
     "census_states",
     "census_target",
 )
+# Maps that the consumer writes as well; its descriptors of the others only read.
+WRITTEN = ("census_target",)
 PROBE_FILES = ("slab.c", "process.c", "census.c")
 
 
@@ -44,7 +46,7 @@ class Plan:
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        return {"source": self.source, "maps": list(self.maps), "points": self.points}
+        return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(WRITTEN)}
 
 
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
