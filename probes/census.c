@@ -59,19 +59,6 @@ static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
 #endif
 }
 
-#if LAZY_BY_FLAG
-/*
- * The lab design: the mm's shared anon_vma is marked, and a lazy VMA hangs in it without a chain. During
- * a promotion the VMA can be seen with its chain already in place: it counts as regular then.
- */
-static __always_inline bool is_flagged_lazy(struct vm_area_struct *vma, u64 tree)
-{
-	u64 chain = READ(vma->anon_vma_chain_next);
-
-	return chain == (u64)&vma->anon_vma_chain_next && READ(((struct anon_vma *)tree)->lazy);
-}
-#endif
-
 static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 *tree)
 {
 	if (bpf_probe_read_kernel(tree, sizeof(*tree), &vma->anon_vma) || !*tree)

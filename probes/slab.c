@@ -92,7 +92,7 @@ int slab_alloc(u64 *ctx)
 	} else if (IN_ANON_VMA_CLONE(site)) {
 		count(SLOT_CHAIN_ALLOCS, 1);
 		chain_cloned();
-	} else if (IN_ANON_VMA_FORK(site)) {
+	} else if (IN_ANON_VMA_FORK(site) || IN_LAZY(site)) {
 		if (allocates_anon_vma(ctx))
 			count(SLOT_ANON_VMA_ALLOCS, 1);
 		else
@@ -125,8 +125,12 @@ int slab_free(u64 *ctx)
 		return 0;
 	}
 	count(SLOT_CHAIN_FREES, 1);
-	/* Lost the race for the VMA, or no memory for the anon_vma: nothing was prepared. */
-	if (IN_ANON_VMA_PREPARE(site))
+	/* Lost the race for the VMA, or no memory for the anon_vma: what was begun was not done. */
+	if (IN_ANON_VMA_PREPARE(site)) {
 		count(SLOT_PREPARES_BY_SITE, -1);
+		call_is_in_vain(CALLED_PREPARE);
+	} else if (IN_LAZY(site)) {
+		call_is_in_vain(CALLED_PROMOTION);
+	}
 	return 0;
 }

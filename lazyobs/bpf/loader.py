@@ -135,6 +135,7 @@ def _attach(attach: dict[str, Any], image: Image, map_fds: dict[str, int]) -> li
     """Loads and attaches one program: [("prog", name, fd), ("link", name, fd)]."""
     name, kind = attach["program"], attach["kind"]
     prog_type, attach_type = _PROG_TYPES[kind]
+    label = f"{name}:{attach['target']}"
     code = image.program(name, map_fds)
     prog_fd, _ = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"])
     if prog_fd < 0:
@@ -144,7 +145,7 @@ def _attach(attach: dict[str, Any], image: Image, map_fds: dict[str, int]) -> li
     except OSError as error:
         os.close(prog_fd)
         raise Refused(f"attaching {name} to {attach['target']}: {error.strerror}") from None
-    return [("prog", name, prog_fd), ("link", name, link_fd)]
+    return [("prog", label, prog_fd), ("link", label, link_fd)]
 
 
 def _link(kind: str, prog_fd: int, target: str) -> int:

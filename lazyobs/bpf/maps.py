@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass
 
 from lazyobs.bpf import abi
-from lazyobs.bpf.slots import HISTOGRAM_IDS, PROCESS_SLOTS, TOTAL_SLOTS
+from lazyobs.bpf.slots import HISTOGRAM_IDS, KERNEL_SLOTS, PROCESS_SLOTS, TOTAL_SLOTS
 from lazyobs.model import HISTOGRAM_SLOTS
 
 _PROCESS = struct.Struct(f"=QII16s{len(PROCESS_SLOTS)}Q")
@@ -54,11 +54,12 @@ def exited(fd: int, cpus: int) -> dict[str, int]:
 
 
 def histograms(fd: int, cpus: int) -> dict[str, tuple[int, list[int]]]:
-    """{series: (sum, counts by slot)}."""
+    """{series: (sum, counts by slot of the schema)}; the kernel's higher slots go to the last one."""
     found = {}
     for number, name in enumerate(HISTOGRAM_IDS):
-        total, *slots = per_cpu_sums(fd, number, 1 + HISTOGRAM_SLOTS, cpus)
-        found[name] = (total, slots)
+        total, *slots = per_cpu_sums(fd, number, 1 + KERNEL_SLOTS, cpus)
+        last = HISTOGRAM_SLOTS - 1
+        found[name] = (total, [*slots[:last], sum(slots[last:])])
     return found
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What to compile and what to try on this kernel: decided from facts, without privileges.
+"""What to compile and what to try on this kernel, decided from facts alone.
 
 The plan is plain data; the loader carries it out and knows nothing of kernels, profiles or tiers.
 """
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import sites, slots, structs
-from lazyobs.bpf.points import ITERATOR, POINTS, RAW_TRACEPOINT, Attach, Candidate, Point
+from lazyobs.bpf import lazy_design, points, sites, slots, structs, wrappers
+from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.facts import Facts
+from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile, built_in
 from lazyobs.model import TIERS
 
@@ -28,40 +29,63 @@ MAPS = (
     "totals",
     "exited",
     "histograms",
+    "calls",
     "census_states",
     "census_target",
 )
 # Maps that the consumer writes as well; its descriptors of the others only read.
 WRITTEN = ("census_target",)
-PROBE_FILES = ("slab.c", "process.c", "census.c")
+PROBE_FILES = (
+    "lazyobs.h",
+    "calls.h",
+    "slab.c",
+    "process.c",
+    "census.c",
+    "prepare.c",
+    "anon_vma_fork.c",
+    "rmap.c",
+    "promotion.c",
+)
 
 
 @dataclass
 class Plan:
-    """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}."""
+    """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
+
+    ``knows_reason`` is False where a promotion does not say why it happens.
+    """
 
     source: str
     maps: tuple[str, ...]
     points: list[dict[str, Any]]
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
+    knows_reason: bool = False
 
     def as_request(self) -> dict[str, Any]:
         return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(WRITTEN)}
 
 
+class Unavailable(Exception):
+    """A point cannot be had at a tier; the text says why."""
+
+
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
     known = built_in() if profiles is None else profiles
-    functions = [*sites.FUNCTIONS, *(name for profile in known for name in profile.functions)]
-    members = [member.split(".", 1)[0] for profile in known for member in profile.members]
-    tracepoints, iterators = _targets(RAW_TRACEPOINT), _targets(ITERATOR)
+    functions = {
+        *sites.FUNCTIONS,
+        *points.FUNCTIONS,
+        *(name for profile in known for name in profile.functions),
+        *(name for profile in known for names in profile.aliases.values() for name in names),
+    }
     btf, no_btf = kernel_facts.read_btf(
         [
-            *structs.STRUCTS,
+            *structs.NAMES,
             *functions,
-            *members,
-            *("btf_trace_" + name for name in tracepoints),
-            *("bpf_iter_" + name for name in iterators),
+            *(member.split(".", 1)[0] for profile in known for member in profile.members),
+            *(name for profile in known for name in profile.enums),
+            *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
+            *("bpf_iter_" + name for name in _targets(ITERATOR)),
         ],
         sys_root,
     )
@@ -77,17 +101,17 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
 
 
 def _targets(kind: str) -> list[str]:
-    return [
-        attach.target
-        for point in POINTS
-        for candidate in point.candidates
-        for attach in candidate.attach
-        if attach.kind == kind
-    ]
+    return [fixed.target for point in POINTS for fixed in point.fixed if fixed.kind == kind]
 
 
-def make(facts: Facts, cap: str | None = None, wanted: tuple[str, ...] | None = None) -> Plan:
-    """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points.
+def make(
+    facts: Facts,
+    cap: str | None = None,
+    wanted: tuple[str, ...] | None = None,
+    tiers_refused: dict[str, str] | None = None,
+) -> Plan:
+    """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
+    ``tiers_refused``: {tier: why} from an attempt beforehand.
 
     Raises NotSupported when BPF cannot be used at all (no BTF, no symbols, a struct it does not know).
     """
@@ -98,97 +122,124 @@ def make(facts: Facts, cap: str | None = None, wanted: tuple[str, ...] | None = 
     gone = structs.missing(facts.btf)
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
-    inlined = sites.missing(facts.kallsyms)
-    points, dropped = [], {}
+    maker = _Maker(facts.btf, facts.kallsyms, facts.profile, cap, tiers_refused or {})
     for point in POINTS:
-        if wanted is not None and point.name not in wanted:
-            continue
-        tried, not_tried = _candidates(facts.btf, point, cap, inlined)
-        points.append({"name": point.name, "candidates": tried})
-        dropped[point.name] = not_tried
-    return Plan(_source(facts), MAPS, points, dropped)
+        if wanted is None or point.name in wanted:
+            maker.add(point)
+    reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
+    return Plan(maker.source(), MAPS, maker.points, maker.dropped, reason is not None)
 
 
-def _candidates(
-    btf: Btf, point: Point, cap: str | None, inlined: list[str]
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    tried, not_tried = [], {}
-    for candidate in point.candidates:
-        why = _why_not(btf, point, candidate, cap, inlined)
-        if why:
-            not_tried[candidate.tier] = why
-        else:
-            tried.append({"tier": candidate.tier, "attach": [_attach(btf, attach) for attach in candidate.attach]})
-    return tried, not_tried
+class _Maker:
+    """Collects candidates and the programs they need."""
 
+    def __init__(self, btf: Btf, kallsyms: Kallsyms, profile: Profile, cap: str | None, refused: dict[str, str]):
+        self._btf, self._kallsyms, self._profile = btf, kallsyms, profile
+        self._refused = dict(refused)
+        if cap is not None:
+            for tier in TIERS[: TIERS.index(cap)]:
+                self._refused[tier] = f"--tier {cap}"
+        self._programs: dict[str, str] = {}
+        self.points: list[dict[str, Any]] = []
+        self.dropped: dict[str, dict[str, str]] = {}
 
-def _why_not(btf: Btf, point: Point, candidate: Candidate, cap: str | None, inlined: list[str]) -> str:
-    if cap is not None and candidate.tier in TIERS and TIERS.index(candidate.tier) < TIERS.index(cap):
-        return f"--tier {cap}"
-    if point.name == "slab" and inlined:
-        return f"not in kallsyms: {', '.join(inlined)}"
-    for attach in candidate.attach:
-        if attach.kind == RAW_TRACEPOINT and btf.tracepoint(attach.target) is None:
-            return f"the kernel has no tracepoint {attach.target}"
-        if attach.kind == ITERATOR and btf.function("bpf_iter_" + attach.target) is None:
-            return f"the kernel has no BPF iterator {attach.target}"
-    return ""
+    def add(self, point: Point) -> None:
+        candidates = []
+        dropped = self.dropped[point.name] = {}
+        for tier in (*FUNCTION_TIERS,) if point.calls else (point.fixed_tier,):
+            try:
+                if tier in self._refused:
+                    raise Unavailable(self._refused[tier])
+                attach = self._calls(point, tier) if point.calls else self._fixed(point)
+            except Unavailable as why:
+                dropped[tier] = str(why)
+            else:
+                candidates.append({"tier": tier, "attach": attach})
+        self.points.append({"name": point.name, "candidates": candidates})
 
+    def _fixed(self, point: Point) -> list[dict[str, Any]]:
+        inlined = sites.missing(self._kallsyms) if point.name == "slab" else []
+        if inlined:
+            raise Unavailable(f"not in kallsyms: {', '.join(inlined)}")
+        return [self._fixed_attach(fixed) for fixed in point.fixed]
 
-def _attach(btf: Btf, attach: Attach) -> dict[str, Any]:
-    function = btf.function("bpf_iter_" + attach.target) if attach.kind == ITERATOR else None
-    return {
-        "program": attach.program,
-        "kind": attach.kind,
-        "target": attach.target,
-        "btf_id": function.type_id if function else 0,
-    }
+    def _fixed_attach(self, fixed: Fixed) -> dict[str, Any]:
+        btf_id = 0
+        if fixed.kind == ITERATOR:
+            function = self._btf.function("bpf_iter_" + fixed.target)
+            if function is None:
+                raise Unavailable(f"the kernel has no BPF iterator {fixed.target}")
+            btf_id = function.type_id
+        elif self._btf.tracepoint(fixed.target) is None:
+            raise Unavailable(f"the kernel has no tracepoint {fixed.target}")
+        return {"program": fixed.program, "kind": fixed.kind, "target": fixed.target, "btf_id": btf_id}
 
+    def _calls(self, point: Point, tier: str) -> list[dict[str, Any]]:
+        attach: list[dict[str, Any]] = []
+        for call in point.calls:
+            try:
+                function = self._traceable(call)
+            except Unavailable:
+                if call.optional:
+                    continue
+                raise
+            for wrapper in wrappers.wrappers(call, function, tier):
+                self._programs[wrapper.program] = wrapper.text
+                attach.append(
+                    {
+                        "program": wrapper.program,
+                        "kind": wrapper.kind,
+                        "target": function.name,
+                        "btf_id": function.type_id,
+                    }
+                )
+        if not attach:
+            raise Unavailable(f"none of {', '.join(name for call in point.calls for name in call.functions)} is there")
+        return attach
 
-def _source(facts: Facts) -> str:
-    assert facts.btf is not None and facts.kallsyms is not None
-    parts = [
-        slots.c_layout(),
-        f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
-        structs.c_structs(facts.btf),
-        sites.c_sites(facts.kallsyms),
-        _slab_arguments(facts.btf),
-        _vma_reading(facts.profile),
-        probes_text.read("lazyobs.h"),
-        *(probes_text.read(name) for name in PROBE_FILES),
-    ]
-    return "\n".join(parts)
+    def _names(self, call: Call) -> tuple[str, ...]:
+        return tuple(alias for name in call.functions for alias in (*self._profile.aliases.get(name, ()), name))
 
+    def _traceable(self, call: Call) -> Function:
+        """The first function there is, with a symbol and a prototype of its own."""
+        names = self._names(call)
+        for name in names:
+            plain = self._kallsyms.plain(name)
+            function = self._btf.function(name)
+            if len(plain) == 1 and function is not None:
+                return function
+            if len(plain) > 1:
+                raise Unavailable(f"{len(plain)} functions are named {name}")
+            if plain:
+                raise Unavailable(f"{name} has no prototype in BTF")
+            if self._kallsyms.parts(name):
+                # A copy made by the compiler may have lost or reordered arguments.
+                raise Unavailable(f"{name} exists only as {self._kallsyms.parts(name)[0].name}")
+        raise Unavailable(f"this kernel has no {' or '.join(names)}")
 
-def _slab_arguments(btf: Btf) -> str:
-    """Which argument tells what is allocated: the cache (6.1 and later) or, before, the bytes asked for."""
-    lines = ["#define SIZE 1", "#define CACHE 2", "#define NAME 3"]
-    alloc, free = btf.tracepoint("kmem_cache_alloc"), btf.tracepoint("kmem_cache_free")
-    # Before 6.1 the class kmem_alloc: call_site, ptr, (s,) bytes_req, bytes_alloc, gfp_flags.
-    lines += _tells("ALLOC", alloc, "size_t")
-    lines += _tells("FREE", free, "char")
-    return "\n".join(lines) + "\n"
+    def function_of(self, name: str) -> Function | None:
+        try:
+            return self._traceable(Call("", (name,)))
+        except Unavailable:
+            return None
 
-
-def _tells(event: str, tracepoint: Function | None, otherwise: str) -> list[str]:
-    cache = tracepoint.index("kmem_cache") if tracepoint else None
-    if cache is not None:
-        return [f"#define SLAB_{event}_TELLS CACHE", f"#define SLAB_{event}_ARGUMENT {cache}"]
-    other = tracepoint.index(otherwise) if tracepoint else None
-    tells = "SIZE" if otherwise == "size_t" else "NAME"
-    return [f"#define SLAB_{event}_TELLS {tells}", f"#define SLAB_{event}_ARGUMENT {other or 2}"]
-
-
-def _vma_reading(profile: Profile) -> str:
-    tests = {
-        "none": "false",
-        "tag": "(((tree) & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_LAZY)",
-        "anon_vma_flag": "is_flagged_lazy(vma, tree)",
-    }
-    return (
-        f"#define ANON_VMA_TAG_MASK {profile.tag_mask:#x}ULL\n"
-        f"#define ANON_VMA_TAG_LAZY {profile.tag_lazy:#x}ULL\n"
-        f"#define ANON_VMA_TAG_SHARED {profile.tag_shared:#x}ULL\n"
-        f"#define LAZY_BY_FLAG {int(profile.lazy_test == 'anon_vma_flag')}\n"
-        f"#define vma_is_lazy(vma, tree) {tests[profile.lazy_test]}\n"
-    )
+    def source(self) -> str:
+        design = lazy_design.c_design(
+            self._profile,
+            self._btf,
+            self.function_of("vma_prepare_anon_vma_lazy"),
+            self.function_of("vma_upgrade_anon_vma_lazy"),
+        )
+        parts = [
+            slots.c_layout(),
+            f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
+            structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
+            sites.c_sites(self._kallsyms),
+            sites.c_slab_arguments(self._btf),
+            design,
+            lazy_design.c_walkers(self._kallsyms),
+            wrappers.REGISTERS,
+            *(probes_text.read(name) for name in PROBE_FILES),
+            *self._programs.values(),
+        ]
+        return "\n".join(parts)

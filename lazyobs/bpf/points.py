@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The probe points: one row each, with the ways to attach it, best first.
+"""The probe points: one row each.
 
-A candidate is a set of programs that must all attach; the first set that does gives the point its
-tier. Which candidates are tried on a kernel is decided in plan.py from what the kernel has.
+A point is either a fixed set of programs on tracepoints or an iterator, or a list of kernel functions,
+which fentry or kprobe programs can enter; then the best tier at which all of them attach is taken.
+plan.py decides from what the kernel has which tiers are tried.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 
 RAW_TRACEPOINT, ITERATOR = "raw_tracepoint", "iterator"
 FENTRY, FEXIT, KPROBE, KRETPROBE = "fentry", "fexit", "kprobe", "kretprobe"
+# tier: (kind of the program at entry, at exit)
+FUNCTION_TIERS = {"fentry": (FENTRY, FEXIT), "kprobe": (KPROBE, KRETPROBE)}
 
 
 @dataclass(frozen=True)
-class Attach:
-    """``program`` (a C function in probes/) on ``target`` (a tracepoint, iterator or kernel function)."""
+class Fixed:
+    """``program`` (a C function in probes/) on a tracepoint or iterator; ``kind`` says which."""
 
     program: str
     kind: str
@@ -23,11 +26,18 @@ class Attach:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One way to attach a point; ``tier`` is the label it gets."""
+class Call:
+    """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is.
 
-    tier: str
-    attach: tuple[Attach, ...]
+    ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
+    ``optional`` calls are left out where the kernel lacks the function.
+    """
+
+    body: str
+    functions: tuple[str, ...]
+    arguments: tuple[tuple[str, ...], ...] = ()
+    exits: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,47 +47,115 @@ class Point:
     name: str
     about: str
     feeds: tuple[str, ...]
-    required: bool
-    candidates: tuple[Candidate, ...]
+    required: bool = False
+    fixed: tuple[Fixed, ...] = ()
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def fixed_tier(self) -> str:
+        return "iter" if self.fixed and self.fixed[0].kind == ITERATOR else "tracepoint"
 
 
-def _tracepoint(*pairs: tuple[str, str]) -> Candidate:
-    return Candidate("tracepoint", tuple(Attach(program, RAW_TRACEPOINT, name) for program, name in pairs))
+# walker: callbacks (rwc->rmap_one) that walk for it, by the names they have had.
+WALKER_CALLBACKS: dict[str, tuple[str, ...]] = {
+    "unmap": ("try_to_unmap_one",),
+    "migrate": ("try_to_migrate_one",),
+    "referenced": ("folio_referenced_one", "page_referenced_one"),
+    "remove_migration": ("remove_migration_pte",),
+    "idle": ("page_idle_clear_pte_refs_one",),
+    "damon": (
+        "damon_folio_mkold_one",
+        "damon_folio_young_one",
+        "__damon_pa_mkold",
+        "__damon_pa_young",
+        "__damon_pa_check_access",
+    ),
+    "other": (
+        "page_make_device_exclusive_one",
+        "page_mlock_one",
+        "folio_mkclean_one",
+        "page_mkclean_one",
+        "page_vma_mkclean_one",
+    ),
+}
+CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 
+_VMA, _FOLIO, _RWC = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",)
 
 POINTS = (
     Point(
         "slab",
         "anon_vma and chain objects by the call site of kmem_cache_alloc and kmem_cache_free",
         ("prepares", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains"),
-        True,
-        (_tracepoint(("slab_alloc", "kmem_cache_alloc"), ("slab_free", "kmem_cache_free")),),
+        required=True,
+        fixed=(
+            Fixed("slab_alloc", RAW_TRACEPOINT, "kmem_cache_alloc"),
+            Fixed("slab_free", RAW_TRACEPOINT, "kmem_cache_free"),
+        ),
     ),
     Point(
         "process",
         "processes: birth, new name, death",
         ("forks", "fork_chains"),
-        True,
-        (
-            _tracepoint(
-                ("process_fork", "sched_process_fork"),
-                ("process_exec", "sched_process_exec"),
-                ("process_exit", "sched_process_exit"),
-            ),
+        required=True,
+        fixed=(
+            Fixed("process_fork", RAW_TRACEPOINT, "sched_process_fork"),
+            Fixed("process_exec", RAW_TRACEPOINT, "sched_process_exec"),
+            Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
         ),
     ),
     Point(
         "census",
         "every process's VMAs by state",
         ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes", "savable_bytes"),
-        True,
-        (Candidate("iter", (Attach("census", ITERATOR, "task_vma"),)),),
+        required=True,
+        fixed=(Fixed("census", ITERATOR, "task_vma"),),
     ),
     Point(
         "census_vmas",
         "the VMAs of one process, one by one",
         (),
-        False,
-        (Candidate("iter", (Attach("census_vmas", ITERATOR, "task_vma"),)),),
+        fixed=(Fixed("census_vmas", ITERATOR, "task_vma"),),
+    ),
+    Point(
+        "prepare",
+        "__anon_vma_prepare: count and latency",
+        ("prepares", "prepare_seconds"),
+        calls=(Call("prepare", ("__anon_vma_prepare",)),),
+    ),
+    Point(
+        "anon_vma_fork",
+        "anon_vma_fork: time of a fork spent on anon_vmas",
+        ("fork_seconds",),
+        calls=(Call("anon_vma_fork", ("anon_vma_fork",)),),
+    ),
+    Point(
+        "lazy_prepare",
+        "VMAs made lazy on their first anonymous fault",
+        ("lazy_prepares",),
+        calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
+    ),
+    Point(
+        "promotion",
+        "lazy VMAs made regular: reason, latency, failures",
+        ("promotions", "promotions_failed", "promotion_seconds"),
+        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",))),),
+    ),
+    Point(
+        "rmap_walk",
+        "reverse-map walks of anonymous folios: walker and latency",
+        ("rmap_walks", "rmap_walk_seconds"),
+        calls=(
+            Call("rmap_walk", ("rmap_walk",), (_FOLIO, _RWC)),
+            Call("rmap_walk", ("rmap_walk_locked",), (_FOLIO, _RWC)),
+        ),
+    ),
+    Point(
+        "rmap_one",
+        "VMAs visited by those walks: runs of their callbacks",
+        ("rmap_walk_vmas",),
+        calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
 )
+
+FUNCTIONS = tuple(name for point in POINTS for call in point.calls for name in call.functions)

@@ -41,6 +41,7 @@ class Session:
         self.refused: dict[str, dict[str, str]] = {
             name: {**plan.dropped.get(name, {}), **point["refused"]} for name, point in reply["points"].items()
         }
+        self.knows_reason = plan.knows_reason
         self.compiled: bool = reply["compiled"]
         self.interpreter = interpreter
 
@@ -75,7 +76,7 @@ class Loader:
     def __init__(self, interpreter: str) -> None:
         self.interpreter = interpreter
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115: it lives as long as the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, str(theirs.fileno())],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.kallsyms import Kallsyms, Symbol
 
 
@@ -32,7 +33,7 @@ SITES = (
     # A patched kernel's own: the anon_vma shared by an mm's lazy VMAs, and what a promotion allocates.
     Site(
         "IN_LAZY",
-        ("vma_prepare_anon_vma_lazy", "vma_upgrade_anon_vma_lazy"),
+        ("vma_prepare_anon_vma_lazy", "vma_upgrade_anon_vma_lazy", "mm_lazy_anon_vma"),
         required=False,
         allocates=True,
         frees=True,
@@ -79,3 +80,20 @@ def _hull_of(symbols: list[Symbol]) -> str:
     cold = [symbol for symbol in symbols if symbol.is_cold]
     outside = f" || ({_any_of(cold)})" if cold else ""
     return f"(({hull}) && ({_any_of(ordinary)})){outside}"
+
+
+def c_slab_arguments(btf: Btf) -> str:
+    """Which argument tells what is allocated: the cache (6.1 and later) or, before, the bytes asked for."""
+    lines = ["#define SIZE 1", "#define CACHE 2", "#define NAME 3"]
+    # Before 6.1 the class kmem_alloc: call_site, ptr, (s,) bytes_req, bytes_alloc, gfp_flags.
+    lines += _tells("ALLOC", btf.tracepoint("kmem_cache_alloc"), "size_t", "SIZE")
+    lines += _tells("FREE", btf.tracepoint("kmem_cache_free"), "char", "NAME")
+    return "\n".join(lines) + "\n"
+
+
+def _tells(event: str, tracepoint: Function | None, otherwise: str, tells: str) -> list[str]:
+    cache = tracepoint.index("kmem_cache") if tracepoint else None
+    if cache is not None:
+        return [f"#define SLAB_{event}_TELLS CACHE", f"#define SLAB_{event}_ARGUMENT {cache}"]
+    other = tracepoint.index(otherwise) if tracepoint else None
+    return [f"#define SLAB_{event}_TELLS {tells}", f"#define SLAB_{event}_ARGUMENT {other or 2}"]

@@ -7,7 +7,7 @@ each tier that counts it on its own; the source picks by the tier its probe poin
 
 from __future__ import annotations
 
-from lazyobs.model import HISTOGRAM_SLOTS, HISTOGRAMS, REASONS, WALKERS
+from lazyobs.model import HISTOGRAMS, REASONS, WALKERS
 
 # Counted in totals and per process; the position is the slot.
 PROCESS_SLOTS = (
@@ -35,6 +35,8 @@ DIVIDED_SLOTS = (
 MAP_FULL_SLOTS = ("process_map_full", "fork_map_full", "task_map_full")
 TOTAL_SLOTS = PROCESS_SLOTS + DIVIDED_SLOTS + MAP_FULL_SLOTS
 
+# log2 slots in the kernel: every 64-bit value has one, and a mask keeps the index in bounds.
+KERNEL_SLOTS = 64
 HISTOGRAM_IDS = tuple(name for histogram in HISTOGRAMS for name in histogram.series())
 
 
@@ -46,12 +48,14 @@ def c_name(name: str) -> str:
 def c_layout() -> str:
     """The enums and sizes, as C."""
     lines = [f"#define PROCESS_SLOTS {len(PROCESS_SLOTS)}", f"#define TOTAL_SLOTS {len(TOTAL_SLOTS)}"]
-    lines += [f"#define HISTOGRAM_SLOTS {HISTOGRAM_SLOTS}", f"#define HISTOGRAM_COUNT {len(HISTOGRAM_IDS)}"]
+    lines += [f"#define HISTOGRAM_SLOTS {KERNEL_SLOTS}", f"#define HISTOGRAM_COUNT {len(HISTOGRAM_IDS)}"]
     for slot, name in enumerate(TOTAL_SLOTS):
         prefix = "SLOT_" if slot < len(PROCESS_SLOTS) else "TOTAL_"
         lines.append(f"#define {prefix}{c_name(name)} {slot}")
     for number, name in enumerate(HISTOGRAM_IDS):
         lines.append(f"#define HISTOGRAM_{c_name(name)} {number}")
+    # Both are powers of two, so that a mask bounds an index made of them.
+    lines += [f"#define REASON_COUNT {len(REASONS)}", f"#define WALKER_COUNT {len(WALKERS)}"]
     for number, name in enumerate(REASONS):
         lines.append(f"#define REASON_{c_name(name)} {number}")
     for number, name in enumerate(WALKERS):

@@ -49,7 +49,6 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("num_children", "u64", optional=True),
         Wanted("num_active_vmas", "u64", optional=True),
         Wanted("degree", "u32", optional=True),
-        Wanted("lazy", "u8", optional=True),
     ),
     "anon_vma_chain": (),
     "vm_area_struct": (
@@ -57,13 +56,23 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("vm_end", "u64"),
         Wanted("vm_flags", "u64"),
         Wanted("anon_vma", "u64"),
-        Wanted("anon_vma_chain.next", "u64", name="anon_vma_chain_next"),
     ),
     "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),
     "bpf_iter_meta": (Wanted("seq", "struct seq_file *"), Wanted("seq_num", "u64")),
     "folio": (Wanted("mapping", "u64"),),
     "rmap_walk_control": (Wanted("rmap_one", "u64"),),
+    # x86-64; arm64
+    "pt_regs": (
+        Wanted("di", "u64", optional=True),
+        Wanted("si", "u64", optional=True),
+        Wanted("dx", "u64", optional=True),
+        Wanted("ax", "u64", optional=True),
+        Wanted("regs", "u64[31]", optional=True),
+    ),
 }
+# Before 5.16 there are pages where there are folios now; what is read of them lies in the same place.
+ALIASES = {"folio": "page"}
+NAMES = (*STRUCTS, *ALIASES.values())
 
 # Contexts of the iterator are ABI between the kernel and its programs (include/linux/bpf.h: __bpf_md_ptr).
 _ITERATOR_CONTEXT = """struct bpf_iter__task_vma {
@@ -74,10 +83,15 @@ _ITERATOR_CONTEXT = """struct bpf_iter__task_vma {
 """
 
 
+def _kernel_name(btf: Btf, struct: str) -> str:
+    return ALIASES[struct] if struct in ALIASES and btf.struct_size(struct) is None else struct
+
+
 def missing(btf: Btf) -> list[str]:
     """Structs and required members that this kernel's BTF does not have."""
     gone = []
-    for struct, members in STRUCTS.items():
+    for name, members in STRUCTS.items():
+        struct = _kernel_name(btf, name)
         if btf.struct_size(struct) is None:
             gone.append(f"struct {struct}")
             continue
@@ -89,11 +103,11 @@ def missing(btf: Btf) -> list[str]:
     return gone
 
 
-def c_structs(btf: Btf) -> str:
-    """All structs of the table as C; call ``missing`` first."""
+def c_structs(btf: Btf, extra: dict[str, tuple[Wanted, ...]]) -> str:
+    """All structs of the table, and ``extra`` members, as C; call ``missing`` first."""
     lines = ["struct seq_file;"] + [f"struct {name};" for name in STRUCTS]
     for struct, members in STRUCTS.items():
-        lines += _c_struct(btf, struct, members)
+        lines += _c_struct(btf, struct, members + extra.get(struct, ()))
     return "\n".join(lines) + "\n" + _ITERATOR_CONTEXT
 
 
@@ -101,7 +115,7 @@ def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
     found = []
     have = []
     for member in members:
-        place = btf.member(struct, member.path)
+        place = btf.member(_kernel_name(btf, struct), member.path)
         if member.optional:
             have.append(f"#define HAVE_{struct}_{member.label} {int(place is not None)}")
         if place is not None:
@@ -118,7 +132,7 @@ def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
             f'_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, "{struct}.{member.path}");',
         ]
         position = place.offset + place.size
-    size = btf.struct_size(struct)
+    size = btf.struct_size(_kernel_name(btf, struct))
     define = [f"#define SIZEOF_{struct.upper()} {size}"]
     if not body:
         return define

@@ -171,7 +171,7 @@ class Btf:
             return 8
         if kind == KIND_ARRAY:
             element, _index, count = struct.unpack_from("<III", self._data, tail)
-            return self.size_of(element) * count
+            return self.size_of(element) * int(count)
         if kind in (KIND_INT, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_FLOAT):
             return int(size)
         raise BtfError(f"type {type_id} of kind {kind} has no size")

@@ -21,7 +21,7 @@ else:
     import tomli as tomllib
 
 BUILT_IN = Path(__file__).parent / "profiles"
-LAZY_TESTS = ("none", "tag", "anon_vma_flag")
+LAZY_TESTS = ("none", "tag", "vma_flag")
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,21 @@ class Profile:
     functions: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     sysctl: str = ""
-    # How vma->anon_vma is read: bits that are not part of the pointer, and what marks a lazy VMA.
+    # How a lazy VMA is told: by a tag in the low bits of vma->anon_vma, or by a member of the VMA.
     lazy_test: str = "none"
+    lazy_member: str = ""
     tag_mask: int = 0
     tag_lazy: int = 0
     tag_shared: int = 0
     # anon_vma objects that all lazy VMAs of one mm share (0 where a lazy VMA has none at all).
     shared_per_mm: int = 0
+    # What the lazy prepare returns to the caller who made the VMA lazy; 0 where it does not tell.
+    lazy_prepare_made: int = 0
+    # {name in the probe table: names this design gives the function}
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    # Enums whose values are asked for: the promotion's reasons.
+    enums: tuple[str, ...] = ()
 
     @property
     def has_lazy(self) -> bool:
@@ -64,7 +71,7 @@ def load(path: Path) -> Profile:
 
 
 def _profile(document: dict[str, Any]) -> Profile:
-    known = {"name", "about", "detect", "switch", "vma", "aliases"}
+    known = {"name", "about", "detect", "switch", "vma", "lazy_prepare", "promotion", "aliases"}
     unknown = set(document) - known
     if unknown:
         raise ValueError(f"unknown table {sorted(unknown)[0]!r}")
@@ -72,6 +79,8 @@ def _profile(document: dict[str, Any]) -> Profile:
     lazy_test = vma.get("lazy", "none")
     if lazy_test not in LAZY_TESTS:
         raise ValueError(f"vma.lazy is {lazy_test!r}, not one of {', '.join(LAZY_TESTS)}")
+    if (lazy_test == "vma_flag") != ("lazy_member" in vma):
+        raise ValueError('vma.lazy_member goes with vma.lazy = "vma_flag"')
     return Profile(
         name=_text(document["name"]),
         about=_text(document["about"]),
@@ -79,10 +88,13 @@ def _profile(document: dict[str, Any]) -> Profile:
         members=tuple(_text(name) for name in detect.get("members", ())),
         sysctl=_text(document.get("switch", {}).get("sysctl", "")),
         lazy_test=lazy_test,
+        lazy_member=_text(vma.get("lazy_member", "")),
         tag_mask=int(vma.get("tag_mask", 0)),
         tag_lazy=int(vma.get("tag_lazy", 0)),
         tag_shared=int(vma.get("tag_shared", 0)),
         shared_per_mm=int(vma.get("shared_per_mm", 0)),
+        lazy_prepare_made=int(document.get("lazy_prepare", {}).get("made", 0)),
+        enums=tuple(_text(name) for name in document.get("promotion", {}).get("reasons", ())),
         aliases={
             _text(name): tuple(_text(other) for other in others) for name, others in document.get("aliases", {}).items()
         },

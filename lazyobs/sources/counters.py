@@ -24,14 +24,14 @@ _SLOTS: dict[str, tuple[tuple[str, str], ...]] = {
     "promotions": (("promotion", "promotions"),),
     "promotions_failed": (("promotion", "promotions_failed"),),
     "rmap_walks": (("rmap_walk", "rmap_walks"),),
-    "rmap_walk_vmas": (("rmap_walk", "rmap_walk_vmas"),),
+    "rmap_walk_vmas": (("rmap_one", "rmap_walk_vmas"),),
 }
 _HISTOGRAM_POINTS = {
     "prepare_seconds": "prepare",
     "fork_seconds": "anon_vma_fork",
     "promotion_seconds": "promotion",
     "rmap_walk_seconds": "rmap_walk",
-    "rmap_walk_vmas": "rmap_walk",
+    "rmap_walk_vmas": "rmap_one",
 }
 _OF_LAZY_KERNELS = ("lazy_prepare", "promotion")
 
@@ -89,7 +89,7 @@ class CounterTable:
         return {counter.split_key: self._division(counter, counts) for counter in COUNTERS if counter.split}
 
     def _division(self, counter: Counter, counts: dict[str, int]) -> dict[str, int] | None:
-        if counter.name not in self.slots:
+        if counter.name not in self.slots or (counter.split == "reason" and not self._session.knows_reason):
             return None
         return {value: counts[f"{counter.name}_{value}"] for value in counter.values}
 

@@ -18,6 +18,7 @@ from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.savings import ObjectBytes
 
+_CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
 _Identity = tuple[int, int]  # tgid, start_boottime in ns
 
 
@@ -76,7 +77,7 @@ class LiveSource:
         return sample
 
     def _census(self) -> list[census.CensusRow]:
-        link = self.session.links.get("census")
+        link = self.session.links.get(_CENSUS)
         if link is None:
             return []
         found = list(census.rows(maps.read_iterator(link)))
@@ -88,7 +89,7 @@ class LiveSource:
         from lazyobs.bpf import abi
 
         abi.map_update(self.session.maps["census_target"], bytes(4), pid.to_bytes(4, "little"))
-        return census.vmas(maps.read_iterator(self.session.links["census_vmas"]))
+        return census.vmas(maps.read_iterator(self.session.links[_CENSUS_VMAS]))
 
     def _totals(self, slots: dict[str, int] | None) -> dict[str, Any]:
         if slots is None:
@@ -115,7 +116,7 @@ class LiveSource:
 
     def _census_totals(self, rows: list[census.CensusRow]) -> dict[str, int | None]:
         """Sums over address spaces: processes that share one count once."""
-        if "census" not in self.session.links:
+        if _CENSUS not in self.session.links:
             return dict.fromkeys(CENSUS_NAMES)
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for row in {row.mm: row for row in rows}.values():
@@ -145,7 +146,7 @@ class LiveSource:
         none: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for identity, entry in counted.items():
             # No VMAs: a kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended.
-            columns = none if "census" in self.session.links else unknown
+            columns = none if _CENSUS in self.session.links else unknown
             found.append(self._process(identity, entry.uid, entry.comm, None, dict(columns), entry, before, elapsed))
         return found
 
@@ -204,7 +205,7 @@ class LiveSource:
         reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
         if self._slabinfo.why_not:
             reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not
-        if "census" not in self.session.links:
+        if _CENSUS not in self.session.links:
             why = self.session.refused.get("census", {}).get("iter", "not attached")
             reasons["census"] = f"iter: {why}"
         return reasons

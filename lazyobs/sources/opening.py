@@ -9,6 +9,7 @@ from pathlib import Path
 from lazyobs import privileges
 from lazyobs.bpf import abi, plan
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
+from lazyobs.bpf.tier_trials import refused_tiers
 from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.facts import Facts
@@ -64,7 +65,7 @@ def attach(
     loader = Loader(candidates[0])
     try:
         facts = plan.gather(known)
-        made = plan.make(facts, cap, points)
+        made = plan.make(facts, cap, points, refused_tiers(facts.btf))
     except BaseException:
         loader.close()
         raise

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""A profile's lazy design as C: how a lazy VMA is told, what a return value means, why one is promoted."""
+
+from __future__ import annotations
+
+from lazyobs.bpf.points import WALKER_CALLBACKS
+from lazyobs.bpf.structs import Wanted
+from lazyobs.kernel.btf import Btf, Function
+from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.profile import Profile
+from lazyobs.model import REASONS
+
+
+def wanted_members(profile: Profile) -> dict[str, tuple[Wanted, ...]]:
+    """Struct members the profile's lazy test reads, beyond the table of structs.py."""
+    if profile.lazy_test != "vma_flag":
+        return {}
+    return {"vm_area_struct": (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)}
+
+
+def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Function | None) -> str:
+    """Macros used by census.c and promotion.c; ``prepare`` and ``promote`` are the design's functions."""
+    tests = {
+        "none": "false",
+        "tag": "(((tree) & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_LAZY)",
+        "vma_flag": "(READ((vma)->lazy_mark) != 0)",
+    }
+    lines = [
+        f"#define ANON_VMA_TAG_MASK {profile.tag_mask:#x}ULL",
+        f"#define ANON_VMA_TAG_LAZY {profile.tag_lazy:#x}ULL",
+        f"#define ANON_VMA_TAG_SHARED {profile.tag_shared:#x}ULL",
+        f"#define vma_is_lazy(vma, tree) {tests[profile.lazy_test]}",
+        f"#define LAZY_PREPARE_RETURNS {int(prepare is not None and prepare.returns)}",
+        f"#define LAZY_PREPARE_MADE {profile.lazy_prepare_made}",
+        f"#define REASON_OF(reason) ({_reasons(btf, promote)})",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def reason_enum(promote: Function | None) -> str | None:
+    """Name of the enum that the promotion's argument ``reason`` has; None where it takes no reason."""
+    at = promote.index("reason") if promote is not None else None
+    return promote.parameters[at].type_name if promote is not None and at is not None else None
+
+
+def _reasons(btf: Btf, promote: Function | None) -> str:
+    """The kernel's enumerators to ours by their last word: ANON_VMA_LAZY_FORK is fork."""
+    name = reason_enum(promote)
+    text = "REASON_OTHER"
+    for enumerator, value in (btf.enumerators(name) if name else {}).items():
+        word = enumerator.rsplit("_", 1)[-1].lower()
+        if word in REASONS:
+            text = f"(u32)(reason) == {value} ? REASON_{word.upper()} : {text}"
+    return text
+
+
+def c_walkers(kallsyms: Kallsyms) -> str:
+    """WALKER_OF(callback): what a walk is for, by the address of its callback."""
+    text = "WALKER_OTHER"
+    for walker, names in WALKER_CALLBACKS.items():
+        for name in names:
+            for symbol in kallsyms.plain(name):
+                text = f"(callback) == {symbol.start:#x}ULL ? WALKER_{walker.upper()} : {text}"
+    return f"#define WALKER_OF(callback) ({text})\n"

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Whether this kernel lets function tiers in at all: one empty program each, loaded and let go.
+
+Asked before the compile, so that programs nobody can load are not compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from lazyobs.bpf import abi
+from lazyobs.kernel import restrictions
+from lazyobs.kernel.btf import Btf
+
+_RETURN_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+# Present in every kernel with anonymous memory.
+_FUNCTION = "__anon_vma_prepare"
+
+
+def refused_tiers(btf: Btf | None) -> dict[str, str]:
+    """{tier: why} of the function tiers that are closed here."""
+    refused = {}
+    function = btf.function(_FUNCTION) if btf is not None else None
+    if function is None:
+        refused["fentry"] = f"no prototype of {_FUNCTION} in BTF"
+    else:
+        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, function.type_id)
+        if why:
+            refused["fentry"] = f"loading an fentry program: {why}"
+    if not restrictions.has_kprobe_events():
+        refused["kprobe"] = "the kernel has no kprobe perf events (CONFIG_KPROBE_EVENTS)"
+    else:
+        why = _load(abi.PROG_TYPE_KPROBE, 0, 0)
+        if why:
+            refused["kprobe"] = f"loading a kprobe program: {why}"
+    return refused
+
+
+def _load(prog_type: int, attach_type: int, btf_id: int) -> str:
+    fd, _ = abi.prog_load(prog_type, _RETURN_0, "lazyobs_trial", attach_type, btf_id)
+    if fd < 0:
+        return os.strerror(-fd)
+    os.close(fd)
+    return ""

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Entry and exit of a kernel function, paired by task: the functions sleep and change CPUs.
+ *
+ * A task can be in several functions at once (reclaim walks the reverse map below a prepare), so the
+ * key also says which. Bodies are written once; the fentry, fexit, kprobe and kretprobe programs around
+ * them are generated with as many arguments as the function has on this kernel.
+ */
+
+enum called {
+	CALLED_PREPARE,
+	CALLED_LAZY_PREPARE,
+	CALLED_ANON_VMA_FORK,
+	CALLED_PROMOTION,
+	CALLED_RMAP_WALK,
+};
+
+struct call {
+	u64 start;
+	u64 object; /* a pointer from the entry, for the exit */
+	u64 vmas;
+	u32 detail;  /* reason or walker */
+	u32 in_vain; /* another task was first, nothing was done */
+};
+
+BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
+
+static __always_inline u64 call_key(enum called called)
+{
+	return (u64)called << 32 | (u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline void call_begins(enum called called, u64 object, u32 detail)
+{
+	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail};
+	u64 key = call_key(called);
+
+	if (calls.update(&key, &call))
+		count_total(TOTAL_TASK_MAP_FULL, 1);
+}
+
+static __always_inline void call_is_in_vain(enum called called)
+{
+	u64 key = call_key(called);
+	struct call *call = calls.lookup(&key);
+
+	if (call)
+		call->in_vain = 1;
+}
+
+/* False when the entry was not seen: the probe came in between, or the map was full. */
+static __always_inline bool call_ends(enum called called, struct call *call, u64 *nanoseconds)
+{
+	u64 key = call_key(called);
+	struct call *found = calls.lookup(&key);
+
+	if (!found)
+		return false;
+	*call = *found;
+	*nanoseconds = bpf_ktime_get_ns() - call->start;
+	calls.delete(&key);
+	return true;
+}

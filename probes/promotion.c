@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lazy designs: VMAs marked lazy instead of prepared, and lazy VMAs made regular.
+ *
+ * Both functions may also be called in vain, so the VMA is looked at before and after: what counts is
+ * that its state has changed. Where the function says by its return value who changed it, that decides.
+ */
+
+static __always_inline bool is_lazy(u64 vma)
+{
+	u64 tree = READ(((struct vm_area_struct *)vma)->anon_vma);
+
+	return tree && vma_is_lazy((struct vm_area_struct *)vma, tree);
+}
+
+static __always_inline int lazy_prepare_enter(u64 vma)
+{
+	call_begins(CALLED_LAZY_PREPARE, vma, is_lazy(vma));
+	return 0;
+}
+
+static __always_inline int lazy_prepare_exit(u64 result)
+{
+	u64 nanoseconds;
+	struct call call;
+
+	if (!call_ends(CALLED_LAZY_PREPARE, &call, &nanoseconds))
+		return 0;
+#if LAZY_PREPARE_RETURNS && LAZY_PREPARE_MADE
+	if ((int)result == LAZY_PREPARE_MADE)
+#else
+	if (!call.detail && is_lazy(call.object))
+#endif
+		count(SLOT_LAZY_PREPARES, 1);
+	return 0;
+}
+
+static __always_inline int promotion_enter(u64 vma, u64 reason)
+{
+	if (is_lazy(vma))
+		call_begins(CALLED_PROMOTION, vma, REASON_OF(reason));
+	return 0;
+}
+
+static __always_inline int promotion_exit(u64 result)
+{
+	u64 nanoseconds, reason;
+	struct call call;
+
+	if (!call_ends(CALLED_PROMOTION, &call, &nanoseconds))
+		return 0;
+	if (call.in_vain)
+		return 0;
+	if (is_lazy(call.object)) {
+		count(SLOT_PROMOTIONS_FAILED, 1);
+		return 0;
+	}
+	reason = call.detail & (REASON_COUNT - 1);
+	count(SLOT_PROMOTIONS, 1);
+	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);
+	observe(HISTOGRAM_PROMOTION_SECONDS, nanoseconds);
+	return 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * rmap_walk(): from an anonymous folio to every VMA that may map it.
+ *
+ * What the walk is for is told by its callback (rwc->rmap_one); each run of the callback is a VMA
+ * visited. The walker is the task at work (kswapd, ksmd, khugepaged, ...), not the owner of the pages.
+ */
+
+/* Low bits of folio->mapping: anonymous, and both for KSM (include/linux/page-flags.h). */
+#define FOLIO_MAPPING_FLAGS 3
+#define FOLIO_MAPPING_KSM 3
+
+static __always_inline u32 walker_of(u64 rwc)
+{
+	u64 callback = READ(((struct rmap_walk_control *)rwc)->rmap_one);
+
+	return WALKER_OF(callback);
+}
+
+static __always_inline int rmap_walk_enter(u64 folio, u64 rwc)
+{
+	u64 kind = READ(((struct folio *)folio)->mapping) & FOLIO_MAPPING_FLAGS;
+
+	if (!kind) /* a file's folio */
+		return 0;
+	call_begins(CALLED_RMAP_WALK, folio, kind == FOLIO_MAPPING_KSM ? WALKER_KSM : walker_of(rwc));
+	return 0;
+}
+
+static __always_inline int rmap_one_enter(void)
+{
+	u64 key = call_key(CALLED_RMAP_WALK);
+	struct call *call = calls.lookup(&key);
+
+	if (call)
+		call->vmas++;
+	return 0;
+}
+
+static __always_inline int rmap_walk_exit(u64 result)
+{
+	u64 nanoseconds, walker;
+	struct call call;
+
+	if (!call_ends(CALLED_RMAP_WALK, &call, &nanoseconds))
+		return 0;
+	walker = call.detail & (WALKER_COUNT - 1);
+	count(SLOT_RMAP_WALKS, 1);
+	count_total(TOTAL_RMAP_WALKS_UNMAP + walker, 1);
+	observe(HISTOGRAM_RMAP_WALK_SECONDS_UNMAP + walker, nanoseconds);
+	count(SLOT_RMAP_WALK_VMAS, call.vmas);
+	count_total(TOTAL_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
+	observe(HISTOGRAM_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
+	return 0;
+}
