@@ -91,8 +91,11 @@ CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 HEALTH_COLUMNS = (
     ("ring_lost", "events the ring buffer had no room for"),
     ("map_full", "insertions refused because a BPF map was full"),
+    ("process_map_entries", "processes in the BPF map that counts per process"),
+    ("process_map_capacity", "processes that map has room for"),
     ("recursion_misses", "program runs the kernel skipped because the program was already running"),
     ("probes_missing", "required probe points that are not attached"),
+    ("bpf_runs", "runs of the BPF programs (kernel.bpf_stats_enabled)"),
     ("bpf_seconds", "CPU time spent in the BPF programs (kernel.bpf_stats_enabled)"),
     ("self_cpu_seconds", "CPU time this process used"),
     ("self_rss_bytes", "resident memory of this process"),
@@ -178,6 +181,7 @@ class Sample:
     histograms: dict[str, dict[str, Any] | None]
     health: dict[str, float | None]
     null_reasons: dict[str, str]  # dotted name -> why it is null
+    failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
 
     def as_json(self) -> dict[str, Any]:
         totals: dict[str, Any] = {}

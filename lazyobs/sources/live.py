@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import struct
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lazyobs.bpf import census, maps
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap
+from lazyobs.bpf.plan import PROCESS_ENTRIES
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import MAP_FULL_SLOTS
 from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
-from lazyobs.model import CENSUS_NAMES, Kernel, Process, Sample, Slab, rate, total_rates
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Process, Sample, Slab, rate, total_rates
 from lazyobs.sources import itself
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.counters import CounterTable, required_missing
@@ -20,6 +23,7 @@ from lazyobs.sources.savings import ObjectBytes
 
 _CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
 _Identity = tuple[int, int]  # tgid, start_boottime in ns
+_Read = TypeVar("_Read")
 
 
 class LiveSource:
@@ -39,6 +43,7 @@ class LiveSource:
         self._before: dict[str, Any] = {}
         self._process_before: dict[_Identity, dict[str, int | None]] = {}
         self.last_rows: dict[int, census.CensusRow] = {}
+        self._failed: dict[str, str] = {}
 
     def _object_bytes(self, slabs: dict[str, SlabRow]) -> ObjectBytes:
         def room(cache: str) -> int:
@@ -49,14 +54,20 @@ class LiveSource:
         return ObjectBytes(room("anon_vma"), room("anon_vma_chain"))
 
     def read(self) -> Sample:
-        """One sample. ``exited`` is read first, so an exit meanwhile is missed once, never counted twice."""
+        """One sample. ``exited`` is read first, so an exit meanwhile is missed once, never counted twice.
+
+        A part that cannot be read is null in the sample and named in ``Sample.failed``; the others stand.
+        """
         now = time.monotonic()
         elapsed, self._last = now - self._last, now
-        ended = maps.exited(self.session.maps["exited"], self._cpus) if "exited" in self.session.maps else None
-        live = self._processes.read() if self._processes else []
-        slots = maps.totals(self.session.maps["totals"], self._cpus) if "totals" in self.session.maps else None
-        slabs = self._slabinfo.read()
-        rows = self._census()
+        self._failed = {}
+        ended = self._part("exited", self._read_exited)
+        live = self._part("processes", self._read_processes)
+        slots = self._part("totals", self._read_totals)
+        slabs = self._part("slabs", self._slabinfo.read) or {}
+        rows = self._part("census", self._census)
+        histograms = self._part("histograms", self._histograms)
+        health = self._part("health", self._program_health)
         totals = self._totals(slots)
         sample = Sample(
             time=time.time(),
@@ -69,12 +80,33 @@ class LiveSource:
             census=self._census_totals(rows),
             slabs=slab_rows(self._slabinfo, slabs),
             processes=self._process_rows(live, rows, elapsed),
-            histograms=self._table.histograms(lambda: maps.histograms(self.session.maps["histograms"], self._cpus)),
-            health=self._health(slots, totals, slabs),
+            histograms=histograms or {series: None for kind in HISTOGRAMS for series in kind.series()},
+            health=self._health(slots, totals, slabs, live, health or {}),
             null_reasons=self._null_reasons(),
+            failed=dict(self._failed),
         )
         self._before = totals
         return sample
+
+    def _part(self, name: str, read: Callable[[], _Read]) -> _Read | None:
+        """What ``read`` returns, or None and the reason noted where the kernel would not or made no sense."""
+        try:
+            return read()
+        except (OSError, ValueError, KeyError, struct.error) as error:
+            self._failed[name] = f"reading failed: {error}"
+            return None
+
+    def _read_exited(self) -> dict[str, int] | None:
+        return maps.exited(self.session.maps["exited"], self._cpus) if "exited" in self.session.maps else None
+
+    def _read_processes(self) -> list[ProcessCounts] | None:
+        return self._processes.read() if self._processes else None
+
+    def _read_totals(self) -> dict[str, int] | None:
+        return maps.totals(self.session.maps["totals"], self._cpus) if "totals" in self.session.maps else None
+
+    def _histograms(self) -> dict[str, dict[str, Any] | None]:
+        return self._table.histograms(lambda: maps.histograms(self.session.maps["histograms"], self._cpus))
 
     def _census(self) -> list[census.CensusRow]:
         link = self.session.links.get(_CENSUS)
@@ -114,9 +146,9 @@ class LiveSource:
             "savable_bytes": self._bytes.savable(row.vmas_private),
         }
 
-    def _census_totals(self, rows: list[census.CensusRow]) -> dict[str, int | None]:
+    def _census_totals(self, rows: list[census.CensusRow] | None) -> dict[str, int | None]:
         """Sums over address spaces: processes that share one count once."""
-        if _CENSUS not in self.session.links:
+        if rows is None or _CENSUS not in self.session.links:
             return dict.fromkeys(CENSUS_NAMES)
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for row in {row.mm: row for row in rows}.values():
@@ -124,11 +156,13 @@ class LiveSource:
                 sums[name] = (sums[name] or 0) + (value or 0)
         return sums
 
-    def _process_rows(self, live: list[ProcessCounts], rows: list[census.CensusRow], elapsed: float) -> list[Process]:
-        counted = {(entry.tgid, entry.start_boottime): entry for entry in live}
+    def _process_rows(
+        self, live: list[ProcessCounts] | None, rows: list[census.CensusRow] | None, elapsed: float
+    ) -> list[Process]:
+        counted = {(entry.tgid, entry.start_boottime): entry for entry in live or ()}
         found = []
         before, self._process_before = self._process_before, {}
-        for row in rows:
+        for row in rows or ():
             entry = counted.pop((row.tgid, row.start_boottime), None)
             found.append(
                 self._process(
@@ -137,7 +171,7 @@ class LiveSource:
                     row.comm,
                     self._cgroups.path(row.cgroup, row.tgid),
                     self._census_columns(row),
-                    entry,
+                    self._process_counts(entry, live is not None),
                     before,
                     elapsed,
                 )
@@ -146,9 +180,14 @@ class LiveSource:
         none: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for identity, entry in counted.items():
             # No VMAs: a kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended.
-            columns = none if _CENSUS in self.session.links else unknown
-            found.append(self._process(identity, entry.uid, entry.comm, None, dict(columns), entry, before, elapsed))
+            columns = none if rows is not None and _CENSUS in self.session.links else unknown
+            counts = self._process_counts(entry, True)
+            found.append(self._process(identity, entry.uid, entry.comm, None, dict(columns), counts, before, elapsed))
         return found
+
+    def _process_counts(self, entry: ProcessCounts | None, known: bool) -> dict[str, int | None]:
+        """Zeros for a process that has no entry, None where the entries could not be read."""
+        return self._table.of_process(entry.counts if entry else None) if known else dict.fromkeys(COUNTER_NAMES)
 
     def _process(
         self,
@@ -157,11 +196,10 @@ class LiveSource:
         comm: bytes,
         cgroup: str | None,
         columns: dict[str, int | None],
-        entry: ProcessCounts | None,
+        counts: dict[str, int | None],
         before: dict[_Identity, dict[str, int | None]],
         elapsed: float,
     ) -> Process:
-        counts = self._table.of_process(entry.counts if entry else None)
         old = before.get(identity, dict.fromkeys(counts, 0) if before else {})
         self._process_before[identity] = counts
         return Process(
@@ -175,17 +213,32 @@ class LiveSource:
             rates={name: rate(count, old.get(name), elapsed) for name, count in counts.items()},
         )
 
-    def _health(
-        self, slots: dict[str, int] | None, totals: dict[str, Any], slabs: dict[str, SlabRow]
-    ) -> dict[str, float | None]:
+    def _program_health(self) -> dict[str, float | None]:
         stats = [maps.program_stats(fd) for fd in self.session.programs.values()]
         runs = sum(count for _, count, _ in stats)
         return {
+            "recursion_misses": sum(missed for _, _, missed in stats),
+            "bpf_runs": runs or None,
+            "bpf_seconds": round(sum(time for time, _, _ in stats) / 1e9, 9) if runs else None,
+        }
+
+    def _health(
+        self,
+        slots: dict[str, int] | None,
+        totals: dict[str, Any],
+        slabs: dict[str, SlabRow],
+        live: list[ProcessCounts] | None,
+        programs: dict[str, float | None],
+    ) -> dict[str, float | None]:
+        return {
             "ring_lost": None,
             "map_full": sum(slots[name] for name in MAP_FULL_SLOTS) if slots else None,
-            "recursion_misses": sum(missed for _, _, missed in stats),
+            "process_map_entries": None if live is None else len(live),
+            "process_map_capacity": PROCESS_ENTRIES if self._processes else None,
+            "recursion_misses": programs.get("recursion_misses"),
             "probes_missing": required_missing(self.session),
-            "bpf_seconds": round(sum(time for time, _, _ in stats) / 1e9, 9) if runs else None,
+            "bpf_runs": programs.get("bpf_runs"),
+            "bpf_seconds": programs.get("bpf_seconds"),
             "self_cpu_seconds": itself.cpu_seconds(),
             "self_rss_bytes": itself.rss_bytes(),
             "ledger_residual": self._ledger_residual(totals, slabs),
@@ -202,13 +255,13 @@ class LiveSource:
     def _null_reasons(self) -> dict[str, str]:
         reasons = dict(self._table.reasons)
         reasons["health.ring_lost"] = "no event stream in this command"
-        reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
+        reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
         if self._slabinfo.why_not:
             reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not
         if _CENSUS not in self.session.links:
             why = self.session.refused.get("census", {}).get("iter", "not attached")
             reasons["census"] = f"iter: {why}"
-        return reasons
+        return reasons | self._failed
 
     def close(self) -> None:
         self.session.close()
