@@ -3,6 +3,7 @@
 #include "stress.h"
 
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -80,17 +81,30 @@ static void page_write(struct region *region, unsigned int number, uint64_t seed
 	region->seed[number] = seed;
 }
 
-/* Address space nobody else uses, to make or move a region into; aligned for a huge page. */
-static char *reserve(size_t bytes)
-{
-	size_t align = HUGE_PAGES * PAGE;
-	char *at = mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *base;
+/* Held while a region has a hole for a moment: no other thread may map something into it. */
+static pthread_mutex_t holes = PTHREAD_MUTEX_INITIALIZER;
 
+static char *map_anywhere(size_t bytes, int protection)
+{
+	char *at;
+
+	pthread_mutex_lock(&holes);
+	at = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pthread_mutex_unlock(&holes);
 	if (at == MAP_FAILED) {
 		perror("stress: mmap");
 		exit(2);
 	}
+	return at;
+}
+
+/* Address space nobody else uses, to make or move a region into; aligned for a huge page. */
+static char *reserve(size_t bytes)
+{
+	size_t align = HUGE_PAGES * PAGE;
+	char *at = map_anywhere(bytes + align, PROT_NONE);
+	char *base;
+
 	base = (char *)(((uintptr_t)at + align - 1) & ~(align - 1));
 	if (base > at)
 		munmap(at, base - at);
@@ -207,7 +221,9 @@ static void op_move_part(struct thread *self, struct region *region)
 	part(self, region, &first, &count);
 	at = region->base + first * PAGE;
 	to = reserve(count * PAGE);
+	pthread_mutex_lock(&holes);
 	if (mremap(at, count * PAGE, count * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {
+		pthread_mutex_unlock(&holes);
 		munmap(to, count * PAGE);
 		return;
 	}
@@ -216,6 +232,7 @@ static void op_move_part(struct thread *self, struct region *region)
 		perror("stress: mremap back");
 		exit(2);
 	}
+	pthread_mutex_unlock(&holes);
 	page_check(region, first, "mremap and back");
 }
 
@@ -304,7 +321,7 @@ static void op_uffd_move(struct thread *self, struct region *region)
 			close(fd);
 		return;
 	}
-	to = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	to = map_anywhere(PAGE, PROT_READ | PROT_WRITE);
 	range = (struct uffdio_register){ .range = { (uintptr_t)to, PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING };
 	move = (struct uffdio_move){ .dst = (uintptr_t)to, .src = (uintptr_t)region->base + number * PAGE, .len = PAGE };
 	if (!ioctl(fd, UFFDIO_REGISTER, &range) && !ioctl(fd, UFFDIO_MOVE, &move)) {
@@ -361,6 +378,7 @@ static pid_t have_child(struct thread *self, int depth)
 
 	if (pid == 0) {
 		self->random += getpid();
+		pthread_mutex_init(&holes, NULL); /* another thread, not here, may hold it */
 		memset(self->child, 0, sizeof(self->child));
 		in_child(self, depth);
 		_exit(0);

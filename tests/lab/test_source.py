@@ -102,10 +102,11 @@ def test_the_series_applies_to_the_unpacked_source(tmp_path: Path, monkeypatch: 
 def test_patches_say_why_and_carry_little_context() -> None:
     for patch in kernels.kernel("lab").patch_files():
         text = patch.read_text()
-        message = text.split("\ndiff --git")[0].split("\n\n", 1)[1]
+        head, diff = text.split("\ndiff --git", 1)
+        message = head.split("\n\n", 1)[1].split("\n---\n")[0]
         assert len(message.split()) > 40, patch.name
         context = run = 0
-        for line in text.splitlines():
+        for line in diff.splitlines():
             run = run + 1 if line.startswith(" ") else 0
             context = max(context, run)
         assert context <= 4, patch.name  # two lines after a change, two before the next
