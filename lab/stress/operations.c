@@ -236,6 +236,24 @@ static void op_move_part(struct thread *self, struct region *region)
 	page_check(region, first, "mremap and back");
 }
 
+/* Untouched, a hole, touched: filling the hole merges a VMA without an anon_vma with one that has. */
+static void op_merge(struct thread *self, struct region *region)
+{
+	struct region tail = { .kind = ANON, .pages = 1, .base = map_anywhere(3 * PAGE, PROT_READ | PROT_WRITE) };
+	char *base = tail.base;
+
+	(void)region;
+	tail.base = base + 2 * PAGE;
+	if (!mprotect(base + PAGE, PAGE, PROT_NONE)) {
+		page_write(&tail, 0, below(self, 1000) + 8);
+		mprotect(base + PAGE, PAGE, PROT_READ | PROT_WRITE);
+		if (below(self, 2))
+			madvise(base, 3 * PAGE, MADV_PAGEOUT);
+		page_check(&tail, 0, "merge");
+	}
+	munmap(base, 3 * PAGE);
+}
+
 static void op_pageout(struct thread *self, struct region *region)
 {
 	unsigned int first, count;
@@ -426,6 +444,6 @@ const struct operation operations[] = {
 	{ "split", op_split },	     { "discard", op_discard },	      { "mremap", op_move },
 	{ "mremap-part", op_move_part }, { "pageout", op_pageout },   { "collapse", op_collapse },
 	{ "ksm", op_ksm },	     { "migrate", op_migrate },	      { "offline", op_offline },
-	{ "uffd", op_uffd_move },    { "fork", op_fork },
+	{ "merge", op_merge },	     { "uffd", op_uffd_move },    { "fork", op_fork },
 };
 const unsigned int operation_count = sizeof(operations) / sizeof(*operations);
