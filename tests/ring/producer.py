@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""A ring filled with known events: producer.c, loaded by the tool's own loader."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lazyobs import probes_text
+from lazyobs.bpf import abi, event, maps, plan, slots, structs
+from lazyobs.bpf.ring import EventCounts
+from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
+
+MOST_AT_ONCE = 128
+MASK32 = 0xFFFFFFFF
+_HERE = Path(__file__).parent
+_MAPS = ("events", "event_filter", "event_processes", "event_counts", "producer_numbers", "producer_target")
+
+
+@dataclass
+class _Plan(plan.Plan):
+    def as_request(self) -> dict[str, Any]:
+        return {**super().as_request(), "written": list(_MAPS)}
+
+
+def source(pages: int) -> str:
+    """The program's text for a ring of so many pages."""
+    facts = plan.gather()
+    assert facts.btf is not None, facts.no_btf
+    return "\n".join(
+        [
+            slots.c_layout(),
+            "#define PROCESS_ENTRIES 64\n#define TASK_ENTRIES 64",
+            structs.c_structs(facts.btf, {}),
+            event.c_layout(pages, maps.possible_cpus()),
+            probes_text.read("lazyobs.h"),
+            probes_text.read("events.h"),
+            (_HERE / "producer.c").read_text(encoding="ascii"),
+        ]
+    )
+
+
+def load(pages: int) -> Session:
+    """A session with the ring and its producers. BpfRefused where that is not allowed."""
+
+    def raw(program: str, target: str) -> dict[str, Any]:
+        return {"program": program, "kind": "raw_tracepoint", "target": target, "btf_id": 0}
+
+    # No XDP program fails here: the first program runs when it is told to, and not else.
+    attach = [raw("produce", "xdp_exception"), raw("produce_at_syscall", "sys_enter")]
+    points = [{"name": "producer", "candidates": [{"tier": "tracepoint", "attach": attach}]}]
+    made = _Plan(source(pages), _MAPS, points)
+    for interpreter in interpreters():
+        try:
+            return Loader(interpreter).load(made)
+        except CompilerNotFound as error:
+            refused = error
+    raise refused
+
+
+class Producer:
+    """Makes events in the ring of ``session``; every field follows from the number (see producer.c)."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.counts = EventCounts(session.maps["event_counts"], maps.possible_cpus())
+
+    def want(self, min_ns: int = 0, comm: bytes = b"", kinds: int = 0xFF) -> None:
+        """Sets the filter: all kinds, as long as ``min_ns``, of threads named ``comm``."""
+        low, high = struct.unpack("=QQ", comm.ljust(16, b"\0"))
+        least = [min_ns] * len(event.KINDS)
+        filter_ = struct.pack(f"={len(least)}Q QQ IIII", *least, low, high, kinds, bool(comm), 0, 0)
+        abi.map_update(self.session.maps["event_filter"], bytes(4), filter_)
+
+    def target(self, pid: int) -> None:
+        """Whose system calls are events too; 0 for nobody's."""
+        abi.map_update(self.session.maps["producer_target"], bytes(4), struct.pack("=I", pid))
+
+    def at_syscalls(self) -> int:
+        """Events that the second producer has tried to emit."""
+        return int.from_bytes(abi.map_lookup(self.session.maps["producer_numbers"], struct.pack("=I", 1), 8), "little")
+
+    def emit(self, count: int, first: int = 0, producer: int = 0) -> None:
+        """Runs the program until ``count`` events have been tried, numbered from ``first``."""
+        fd = self.session.programs["produce:xdp_exception"]
+        for start in range(first, first + count, MOST_AT_ONCE):
+            run(fd, start, min(MOST_AT_ONCE, first + count - start), producer)
+
+
+def run(fd: int, first: int, count: int, producer: int) -> None:
+    """BPF_PROG_TEST_RUN of a raw tracepoint program: once, with three arguments (5.10)."""
+    arguments = ctypes.create_string_buffer(struct.pack("=QQQ", first, count, producer), 24)
+    # union bpf_attr.test: prog_fd, retval, data sizes and pointers, repeat, duration, ctx sizes and pointers
+    attr = abi.attributes("IIIIQQIIIIQQ", fd, 0, 0, 0, 0, 0, 0, 0, 24, 0, abi.address(arguments), 0)
+    abi.bpf(abi.PROG_TEST_RUN, attr)
+
+
+def is_whole(record: event.Event) -> bool:
+    """True when every field of a record agrees with its number."""
+    number = record.address
+    return (
+        record.duration == number & 0xFFFF
+        and record.pages == number * 2654435761 & MASK32
+        and record.objects == ~number & MASK32
+        and record.detail == number & 7
+        and record.kind in (0, 1)
+    )
