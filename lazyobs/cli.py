@@ -17,6 +17,7 @@ from lazyobs.errors import EXIT_OK, EXIT_USAGE, LazyobsError, NotSupported
 COMMANDS = {
     "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
     "top": "Live view of processes, forks, walks, promotions and slabs.",
+    "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
 }
 

@@ -64,6 +64,11 @@ def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[],
     return kept
 
 
+def keep_nothing() -> None:
+    """Gives up the capabilities that ``give_up_root`` kept."""
+    _set_capabilities(frozenset(), frozenset())
+
+
 def _works(attempt: Callable[[], None]) -> bool:
     try:
         attempt()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Processes by cgroup, in few rows: paths folded to a depth, the largest kept, the others in one.
+
+These are gauges from the census alone. Counters by cgroup would have to fall when a process exits or
+when a cgroup leaves the rows, and a counter that falls is read as a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lazyobs.model import CENSUS_NAMES, Process
+from lazyobs.views import text
+
+OTHER = "other"  # no path: those begin with a slash
+# A row is given up only to one half as large again: rows that change places make new series.
+_STAYS = 1.5
+
+
+@dataclass
+class CgroupRow:
+    """``census``: CENSUS_NAMES summed over the processes; None where no process tells.
+
+    Unlike the sample's census, processes that share an address space (vfork, CLONE_VM) count in each.
+    """
+
+    path: str
+    processes: int = 0
+    census: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(CENSUS_NAMES))
+
+    def add(self, census: dict[str, int | None], processes: int = 1) -> None:
+        self.processes += processes
+        for name, value in census.items():
+            if value is not None:
+                self.census[name] = (self.census[name] or 0) + value
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """Bytes at stake; where those are not known, VMAs with anonymous memory."""
+        census = self.census
+        return (census["saved_bytes"] or 0) + (census["savable_bytes"] or 0), census["vmas_anon"] or 0
+
+
+@dataclass
+class Folded:
+    """``rows``: the largest, then OTHER (always there). ``found``: cgroups at that depth, ``hidden``: those in OTHER."""
+
+    rows: list[CgroupRow]
+    found: int
+    hidden: int
+
+
+class CgroupFold:
+    """Folds to ``depth`` path components and keeps ``top`` rows."""
+
+    def __init__(self, depth: int = 2, top: int = 10) -> None:
+        self._depth, self._top = depth, top
+        self._kept: set[str] = set()
+
+    def path(self, cgroup: str) -> str:
+        """``/system.slice/a.service/b`` at depth 2: ``/system.slice/a.service``."""
+        return text.printable("/" + "/".join(part for part in cgroup.split("/")[1 : self._depth + 1] if part))
+
+    def fold(self, processes: Iterable[Process]) -> Folded:
+        rows: dict[str, CgroupRow] = {}
+        other = CgroupRow(OTHER, census=dict.fromkeys(CENSUS_NAMES))
+        paths: dict[str, str] = {}
+        for process in processes:
+            if process.cgroup is None:
+                other.add(process.census)
+                continue
+            path = paths.get(process.cgroup) or paths.setdefault(process.cgroup, self.path(process.cgroup))
+            row = rows.get(path) or rows.setdefault(path, CgroupRow(path))
+            row.add(process.census)
+        ranked = sorted(rows.values(), key=self._rank, reverse=True)
+        kept, hidden = ranked[: self._top], ranked[self._top :]
+        self._kept = {row.path for row in kept}
+        for row in hidden:
+            other.add(row.census, row.processes)
+        for name, value in other.census.items():
+            if value is None and any(row.census[name] is not None for row in ranked):
+                other.census[name] = 0  # known, and there are none
+        return Folded([*sorted(kept, key=lambda row: row.path), other], len(rows), len(hidden))
+
+    def _rank(self, row: CgroupRow) -> tuple[float, float, str]:
+        stays = _STAYS if row.path in self._kept else 1.0
+        size, vmas = row.weight
+        return size * stays, vmas * stays, row.path

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""A prometheus-client collector over any source: one reading a scrape, a failing part costs that part alone."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lazyobs.exporter.cgroups import CgroupFold
+from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Reading
+from lazyobs.kernel import splats
+from lazyobs.model import CENSUS_NAMES, Kernel, Sample
+from lazyobs.sources.source import Source
+
+_WITHOUT_SOURCE = {"exporter", "splats"}
+_KINDS: dict[str, Callable[..., Metric]] = {COUNTER: CounterMetricFamily, HISTOGRAM: HistogramMetricFamily}
+
+
+def kernel_splats() -> dict[str, Any]:
+    """The running kernel's; OSError where /proc/sys or /sys is not there."""
+    return {"tainted": splats.tainted(), "warnings": splats.warnings(), "oopses": splats.oopses()}
+
+
+class LazyobsCollector(Collector):
+    """``splats`` is None for a source that is not this kernel. ``itself`` gives what the server counts.
+
+    ``steady``: a counter is never given out lower than before (a prepare that lost its race is taken back).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        fold: CgroupFold,
+        splats: Callable[[], dict[str, Any]] | None = kernel_splats,
+        itself: Callable[[], dict[str, float | None]] = dict,
+        steady: bool = True,
+    ) -> None:
+        self._source, self._fold, self._splats, self._itself = source, fold, splats, itself
+        self._highest: dict[tuple[str, ...], float] | None = {} if steady else None
+        self._told: set[str] = set()
+
+    def describe(self) -> Iterator[Metric]:
+        """The names, so that registering reads nothing."""
+        for family in FAMILIES:
+            yield _empty(family)
+        yield GaugeMetricFamily(SUCCESS[0], SUCCESS[1], labels=[SUCCESS[2]])
+
+    def collect(self) -> Iterator[Metric]:
+        started = time.perf_counter()
+        try:
+            sample = self._source.read()
+            failed = set(sample.failed)
+        except Exception as error:
+            self._tell("source", error)
+            sample, failed = nothing(), set(PARTS) - _WITHOUT_SOURCE
+        if "census" in failed:
+            failed |= {"cgroups", "processes"}
+        itself = self._itself() | {"scrape_read_seconds": time.perf_counter() - started}
+        reading = Reading(
+            sample,
+            functools.cache(lambda: self._fold.fold(sample.processes)),
+            functools.cache(self._splats) if self._splats else _no_splats,
+            itself,
+        )
+        yield from self._families(reading, failed)
+        yield self._success(failed)
+
+    def _families(self, reading: Reading, failed: set[str]) -> Iterator[Metric]:
+        """Families of the parts that can be read; the others' names are added to ``failed``."""
+        found: dict[str, list[Metric]] = {}
+        for family in FAMILIES:
+            if family.part in failed:
+                continue
+            try:
+                found.setdefault(family.part, []).append(self._filled(family, reading))
+            except Exception as error:  # whatever it is: the other parts are still wanted
+                self._tell(family.part, error)
+                failed.add(family.part)
+        for part, metrics in found.items():
+            if part not in failed:
+                yield from (metric for metric in metrics if metric.samples)
+
+    def _filled(self, family: Family, reading: Reading) -> Metric:
+        metric: Any = _empty(family)
+        for labels, value in family.points(reading):
+            if value is None:
+                continue
+            if family.kind == HISTOGRAM:
+                metric.add_metric(labels, buckets=value[0], sum_value=value[1])
+            elif family.kind == COUNTER:
+                metric.add_metric(labels, self._steady((family.name, *labels), value))
+            else:
+                metric.add_metric(labels, value)
+        return metric  # type: ignore[no-any-return]
+
+    def _steady(self, series: tuple[str, ...], value: float) -> float:
+        if self._highest is None:
+            return value
+        highest = self._highest[series] = max(value, self._highest.get(series, value))
+        return highest
+
+    @staticmethod
+    def _success(failed: set[str]) -> Metric:
+        metric = GaugeMetricFamily(SUCCESS[0], SUCCESS[1], labels=[SUCCESS[2]])
+        for part in PARTS:
+            metric.add_metric([part], 0 if part in failed else 1)
+        return metric
+
+    def _tell(self, part: str, error: Exception) -> None:
+        """Once for each part: a log that grows with every scrape helps nobody."""
+        if part not in self._told:
+            self._told.add(part)
+            print(f"lazyobs: scraping {part}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+def _empty(family: Family) -> Metric:
+    return _KINDS.get(family.kind, GaugeMetricFamily)(PREFIX + family.name, family.help, labels=family.labels)
+
+
+def _no_splats() -> dict[str, Any]:
+    return {"tainted": dict.fromkeys(splats.TAINTS), "warnings": None, "oopses": None}
+
+
+def nothing() -> Sample:
+    """A sample of which nothing is known."""
+    kernel = Kernel("", "", None)
+    return Sample(0.0, 0.0, kernel, {}, {}, {}, {}, dict.fromkeys(CENSUS_NAMES), [], [], {}, {}, {})

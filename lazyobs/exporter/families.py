@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""The metrics as a table, derived from the schema: name, kind, labels, and where the numbers lie.
+
+Every row gives its numbers as (label values, number); None is a number that is not known at this tier
+and makes no series. What a known label can be is always there, from the start, if only as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lazyobs import __version__, model
+from lazyobs.exporter import buckets
+from lazyobs.exporter.cgroups import Folded
+from lazyobs.kernel.splats import TAINTS
+
+PREFIX = "lazyobs_"
+COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
+
+
+@dataclass
+class Reading:
+    """What one scrape is made of. Parts beside the sample are called when a family asks for them."""
+
+    sample: model.Sample
+    cgroups: Callable[[], Folded]
+    splats: Callable[[], dict[str, Any]]  # {"tainted": {flag: 0 or 1}, "warnings": n, "oopses": n}
+    exporter: dict[str, float | None] = field(default_factory=dict)  # by EXPORTER names
+
+
+Points = Iterator[tuple[tuple[str, ...], Any]]
+
+
+@dataclass(frozen=True)
+class Family:
+    """``part`` is the value of ``collector`` in lazyobs_scrape_collector_success that covers it.
+
+    A histogram's number is ([(le, cumulative count)], sum).
+    """
+
+    name: str
+    kind: str
+    help: str
+    part: str
+    points: Callable[[Reading], Points]
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """As it stands in a query; of a histogram, without _bucket, _sum and _count."""
+        return PREFIX + self.name + ("_total" if self.kind == COUNTER else "")
+
+
+def _one(read: Callable[[Reading], Any]) -> Callable[[Reading], Points]:
+    def points(reading: Reading) -> Points:
+        yield (), read(reading)
+
+    return points
+
+
+# --- counters -------------------------------------------------------------------------------------
+
+
+def _counter(counter: model.Counter) -> Family:
+    def points(reading: Reading) -> Points:
+        totals = reading.sample.totals
+        divided = totals.get(counter.split_key) if counter.split else None
+        if divided is not None:
+            yield from (((value,), divided.get(value)) for value in counter.values)
+        else:
+            # A counter whose division is not known: one series without the label (in Prometheus, an empty one).
+            yield ("",) if counter.split else (), totals.get(counter.name)
+
+    return Family(counter.name, COUNTER, counter.help, "totals", points, (counter.split,) if counter.split else ())
+
+
+def _exited(counter: model.Counter) -> Family:
+    return Family(
+        f"exited_{counter.name}",
+        COUNTER,
+        f"the part of {PREFIX}{counter.name}_total that belongs to ended processes",
+        "exited",
+        _one(lambda reading: reading.sample.exited.get(counter.name)),
+    )
+
+
+# --- histograms -----------------------------------------------------------------------------------
+
+# A counter is called rmap_walk_vmas too, and a page may hold each name once.
+_HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
+# Divided by walker in the schema, not in the metrics: the counter of the same name tells the walkers apart.
+_UNDIVIDED = ("rmap_walk_vmas",)
+
+
+def _histogram(histogram: model.Histogram) -> Family:
+    def number(found: dict[str, Any] | None) -> Any:
+        return None if found is None else (buckets.chosen(found, histogram.unit), found["sum"])
+
+    def points(reading: Reading) -> Points:
+        all_series = reading.sample.histograms
+        series = [all_series.get(name) for name in histogram.series()]
+        if histogram.name in _UNDIVIDED:
+            known = [found for found in series if found is not None]
+            yield (), number(buckets.added(known)) if known else None
+        else:
+            values: list[tuple[str, ...]] = [(value,) for value in histogram.values] or [()]
+            yield from zip(values, map(number, series))
+
+    labels = (histogram.split,) if histogram.split and histogram.name not in _UNDIVIDED else ()
+    name = _HISTOGRAM_NAMES.get(histogram.name, histogram.name)
+    return Family(name, HISTOGRAM, histogram.help, "histograms", points, labels, histogram.unit)
+
+
+# --- census ---------------------------------------------------------------------------------------
+
+VMA_STATES = ("plain", "lazy", "private", "shared")
+_STATE_HELP = (
+    "by state: plain has no anon_vma; lazy, private, shared are those of anonymous memory (anonymous: not told apart)"
+)
+
+
+def _states(census: dict[str, int | None], states: tuple[str, ...]) -> Points:
+    vmas, anon = census.get("vmas"), census.get("vmas_anon")
+    known = dict(census)
+    known["vmas_plain"] = None if vmas is None or anon is None else vmas - anon
+    finer = [state for state in states if state != "plain"]
+    for state in states:
+        yield (state,), known[f"vmas_{state}"]
+    if all(known[f"vmas_{state}"] is None for state in finer):
+        yield ("anonymous",), anon
+
+
+def _vmas(reading: Reading) -> Points:
+    yield from _states(reading.sample.census, VMA_STATES)
+
+
+def _census_column(name: str, help_text: str) -> Family:
+    return Family(name, GAUGE, help_text, "census", _one(lambda reading: reading.sample.census.get(name)))
+
+
+def _cgroup_vmas(reading: Reading) -> Points:
+    for row in reading.cgroups().rows:
+        for (state,), count in _states(row.census, ("lazy", "private", "shared")):
+            yield (row.path, state), count
+
+
+def _cgroup_column(name: str, help_text: str) -> Family:
+    def points(reading: Reading) -> Points:
+        for row in reading.cgroups().rows:
+            yield (row.path,), row.census[name]
+
+    return Family(f"cgroup_{name}", GAUGE, f"{help_text}, by cgroup", "cgroups", points, ("cgroup",))
+
+
+def _cgroup_processes(reading: Reading) -> Points:
+    for row in reading.cgroups().rows:
+        yield (row.path,), row.processes
+
+
+_BYTES_COLUMNS = tuple((name, text) for name, text in model.CENSUS_COLUMNS if name.endswith("_bytes"))
+
+# --- slabs ----------------------------------------------------------------------------------------
+
+
+def _slab(name: str, help_text: str, read: Callable[[model.Slab], Any]) -> Family:
+    def points(reading: Reading) -> Points:
+        for slab in reading.sample.slabs:
+            yield (slab.cache,), read(slab)
+
+    return Family(name, GAUGE, help_text, "slabs", points, ("cache",))
+
+
+def _slab_merge(reading: Reading) -> Points:
+    for slab in reading.sample.slabs:
+        yield (slab.cache, ",".join(slab.merged_with)), 1
+
+
+# --- kernel, probes, health -----------------------------------------------------------------------
+
+
+def _kernel(reading: Reading) -> Points:
+    kernel = reading.sample.kernel
+    lazy = {True: "on", False: "off", None: "none"}[kernel.lazy_enabled]
+    yield (kernel.release, kernel.profile, lazy), 1
+
+
+def _probes(reading: Reading) -> Points:
+    for point, tier in reading.sample.tiers.items():
+        yield (point, tier or ""), 0 if tier is None else 1
+
+
+def _tainted(reading: Reading) -> Points:
+    flags = reading.splats()["tainted"]
+    for flag in TAINTS:
+        yield (flag,), flags[flag]
+
+
+# Health columns that only grow; their name where it wants a unit. All others are gauges.
+_HEALTH_COUNTERS = {
+    "ring_lost": "ring_lost_events",
+    "map_full": "map_full_insertions",
+    "recursion_misses": "recursion_misses",
+    "bpf_runs": "bpf_runs",
+    "bpf_seconds": "bpf_seconds",
+    "self_cpu_seconds": "self_cpu_seconds",
+}
+_HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
+
+
+def _health(name: str, help_text: str) -> Family:
+    kind = COUNTER if name in _HEALTH_COUNTERS else GAUGE
+    metric = _HEALTH_COUNTERS.get(name) or _HEALTH_GAUGES.get(name, name)
+    return Family(metric, kind, help_text, "health", _one(lambda reading: reading.sample.health.get(name)))
+
+
+# What the exporter knows of itself: name, kind, help.
+EXPORTER = (
+    ("attach_time_seconds", GAUGE, "unix time since when the counters count"),
+    ("scrape_read_seconds", GAUGE, "time this reading took"),
+    ("http_connections", COUNTER, "connections accepted"),
+    ("http_connections_cut", COUNTER, "connections cut off: too slow, or too many at once"),
+)
+
+
+def _build(_reading: Reading) -> Points:
+    yield (__version__,), 1
+
+
+def _exporter(name: str, kind: str, help_text: str) -> Family:
+    return Family(name, kind, help_text, "exporter", _one(lambda reading: reading.exporter.get(name)))
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family("build_info", GAUGE, "version of lazyobs", "exporter", _build, ("version",)),
+    Family(
+        "kernel_info", GAUGE, "the kernel: release, profile, lazy switch (on, off, or none where there is no switch)",
+        "kernel", _kernel, ("release", "profile", "lazy"),
+    ),
+    Family(
+        "probe_attached", GAUGE, "1 where the probe point is attached, and the tier it got; 0 and no tier otherwise",
+        "probes", _probes, ("probe", "tier"),
+    ),
+    *(_counter(counter) for counter in model.COUNTERS),
+    *(_exited(counter) for counter in model.COUNTERS),
+    *(_histogram(histogram) for histogram in model.HISTOGRAMS),
+    Family("vmas", GAUGE, f"VMAs of all address spaces, {_STATE_HELP}", "census", _vmas, ("state",)),
+    *(_census_column(*column) for column in _BYTES_COLUMNS),
+    Family("processes", GAUGE, "processes of the reading", "processes", _one(lambda r: len(r.sample.processes))),
+    Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state", "cgroups", _cgroup_vmas, ("cgroup", "state")),
+    *(_cgroup_column(*column) for column in _BYTES_COLUMNS),
+    Family("cgroup_processes", GAUGE, "processes by cgroup", "cgroups", _cgroup_processes, ("cgroup",)),
+    Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _one(lambda r: r.cgroups().found)),
+    Family(
+        "cgroups_in_other", GAUGE, "of those, the ones summed up under \"other\"",
+        "cgroups", _one(lambda r: r.cgroups().hidden),
+    ),
+    _slab("slab_objects", "objects there is room for in the cache", lambda slab: slab.objects),
+    _slab("slab_objects_active", "objects in use, and free ones on per-CPU slabs", lambda slab: slab.objects_active),
+    _slab("slab_object_bytes", "room that one object takes in its slab", lambda slab: slab.object_bytes),
+    Family(
+        "slab_merge_info", GAUGE, "caches whose objects are counted in this cache's row, because the kernel merged them",
+        "slabs", _slab_merge, ("cache", "merged_with"),
+    ),
+    Family("kernel_tainted", GAUGE, "taint flags of the kernel", "splats", _tainted, ("flag",)),
+    Family("kernel_warnings", COUNTER, "WARN()s since boot", "splats", _one(lambda r: r.splats()["warnings"])),
+    Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _one(lambda r: r.splats()["oopses"])),
+    *(_health(*column) for column in model.HEALTH_COLUMNS),
+    *(_exporter(*row) for row in EXPORTER),
+)  # fmt: skip
+
+PARTS = tuple(dict.fromkeys(family.part for family in FAMILIES))
+SUCCESS = (f"{PREFIX}scrape_collector_success", "1 where that part of the scrape could be read", "collector")

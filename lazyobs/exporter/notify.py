@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Telling systemd how the service does (sd_notify(3)), over a socket taken while starting."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+class Notifier:
+    """Says nothing where $NOTIFY_SOCKET is not set. No watchdog: it would want work between scrapes."""
+
+    def __init__(self, address: str | None = None) -> None:
+        address = os.environ.get("NOTIFY_SOCKET") if address is None else address
+        self._socket: socket.socket | None = None
+        if address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            try:
+                # A leading @ is a name in the abstract space.
+                self._socket.connect("\0" + address[1:] if address.startswith("@") else address)
+            except OSError:
+                self._socket.close()
+                self._socket = None
+
+    def tell(self, **state: object) -> None:
+        """``tell(ready=1, status="...")`` sends READY=1 and STATUS=...; never fails."""
+        if self._socket is None:
+            return
+        message = "\n".join(f"{name.upper()}={' '.join(str(value).split())}" for name, value in state.items())
+        try:
+            self._socket.send(message.encode())
+        except OSError:
+            pass

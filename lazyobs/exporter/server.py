@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""HTTP for scrapes: a thread a connection, few of them, none for long, one answer each.
+
+A client that is slow, silent or talks too much is cut off by the clock or by the byte. When there are too
+many connections the address with the most loses its oldest silent one, so that a scrape always gets in. Without
+connections nothing wakes up.
+"""
+
+from __future__ import annotations
+
+import io
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from lazyobs.errors import NotSupported, UsageError
+
+MOST_REQUEST_BYTES = 16384
+_BACKLOG = 128
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response; ``headers`` beyond the length and the type."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+# (path, headers with lower-case names) -> Answer; called for GET and HEAD, from any thread.
+Application = Callable[[str, Mapping[str, str]], Answer]
+
+
+@dataclass(eq=False)
+class _Connection:
+    sock: socket.socket
+    address: str
+    deadline: float
+    number: int
+    heard: bool = False  # the request is complete: those that are not go first
+
+    def cut(self) -> None:
+        """Ends it; whoever reads or writes it wakes up."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """``127.0.0.1:9797``, ``[::1]:9797`` or ``:9797`` (every address). UsageError otherwise."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not port.isdecimal() or not int(port) < 1 << 16:
+        raise UsageError(f"address {text!r}", "is not HOST:PORT", "use for example 127.0.0.1:9797 or [::1]:9797")
+    return host, int(port)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; every address, IPv4 and IPv6, where ``host`` is empty. NotSupported where it is taken."""
+    try:
+        if not host:
+            both = socket.has_dualstack_ipv6()
+            family = socket.AF_INET6 if both else socket.AF_INET
+            return socket.create_server(("", port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise NotSupported(f"listening on {host}:{port}", why, "choose another address with --listen") from None
+
+
+class Server:
+    """Serves ``application`` on a listening socket until ``stop``."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        application: Application,
+        tls: ssl.SSLContext | None = None,
+        most: int = 64,
+        seconds: float = 10.0,
+    ) -> None:
+        self._listening, self._application, self._tls = listening, application, tls
+        self._most, self._seconds = most, seconds
+        self._connections: dict[int, _Connection] = {}
+        self._lock = threading.Lock()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._stopping = False
+        self.accepted = self.cut = 0
+
+    def serve(self) -> None:
+        """Until ``stop``, or an exception in this thread (a signal)."""
+        self._listening.setblocking(False)
+        poll = select.poll()
+        poll.register(self._listening, select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        try:
+            while not self._stopping:
+                poll.poll(self._until_deadline())
+                self._accept()
+                self._cut_late()
+        finally:
+            with self._lock:
+                for connection in self._connections.values():
+                    connection.cut()
+
+    def stop(self) -> None:
+        """Ends ``serve``, from any thread."""
+        self._stopping = True
+        self._wake_writer.send(b"x")
+
+    def _until_deadline(self) -> float | None:
+        """Milliseconds until the first connection is late; None (for ever) where there are none."""
+        with self._lock:
+            deadlines = [connection.deadline for connection in self._connections.values()]
+        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+
+    def _accept(self) -> None:
+        try:
+            sock, address = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:
+            # No descriptors or memory left: those that are open end by the clock.
+            time.sleep(0.1)
+            return
+        sock.setblocking(True)
+        self.accepted += 1
+        connection = _Connection(sock, str(address[0]), time.monotonic() + self._seconds, self.accepted)
+        with self._lock:
+            if len(self._connections) >= self._most:
+                self._make_room()
+            self._connections[connection.number] = connection
+        try:
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+        except RuntimeError:  # no more threads
+            self._end(connection)
+
+    def _make_room(self) -> None:
+        """Cuts a connection of the address that has the most: the oldest that is still to say what it wants."""
+        by_address = Counter(connection.address for connection in self._connections.values())
+        greedy = max(by_address, key=lambda address: by_address[address])
+        theirs = [connection for connection in self._connections.values() if connection.address == greedy]
+        self._cut(min(theirs, key=lambda connection: (connection.heard, connection.number)).number)
+
+    def _cut_late(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            for number in [number for number, c in self._connections.items() if c.deadline <= now]:
+                self._cut(number)
+
+    def _cut(self, number: int) -> None:
+        self._connections.pop(number).cut()
+        self.cut += 1
+
+    def _converse(self, connection: _Connection) -> None:
+        try:
+            connection.sock.settimeout(self._seconds)
+            if self._tls is None:
+                _Handler(connection.sock, self._application, connection)
+            else:
+                # On a duplicate: the plain socket stays for cut(), also in the middle of a handshake.
+                with self._tls.wrap_socket(connection.sock.dup(), server_side=True) as sock:
+                    _Handler(sock, self._application, connection)
+        except (OSError, ValueError):  # gone, late, or no TLS: nothing to be told to anybody
+            pass
+        finally:
+            self._end(connection)
+
+    def _end(self, connection: _Connection) -> None:
+        with self._lock:
+            self._connections.pop(connection.number, None)
+        connection.cut()
+        connection.sock.close()
+
+
+class _Head(io.RawIOBase):
+    """What a client sends, as far as it may go."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._left = sock, MOST_REQUEST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[: self._left]
+        count = self._sock.recv_into(view) if self._left else 0
+        self._left -= count
+        return count
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request of a connection, parsed by the standard library."""
+
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "lazyobs", ""
+    error_message_format = "%(code)d\n"
+    error_content_type = "text/plain"
+
+    def __init__(self, sock: socket.socket, application: Application, connection: _Connection) -> None:
+        self._application, self._connection = application, connection
+        self.client_address = ("", 0)
+        self.close_connection = True
+        self.rfile = io.BufferedReader(_Head(sock), 4096)
+        self.wfile = io.BytesIO()
+        self.requestline, self.request_version, self.command = "", "HTTP/1.1", ""
+        self.handle_one_request()
+        sock.sendall(self.wfile.getvalue())
+
+    def do_GET(self) -> None:
+        self._connection.heard = True
+        try:
+            answer = self._application(self.path.partition("?")[0], _lower(self.headers))
+        except Exception:
+            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"500\n")
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Connection", "close")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: whoever can connect could fill a log."""
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

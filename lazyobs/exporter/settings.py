@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Settings of the exporter: lazyobs.toml, then the command line over it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lazyobs.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_FILE = Path("/etc/lazyobs/lazyobs.toml")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Table ``[export]`` of lazyobs.toml. Every field is a key there and an option of ``lazyobs export``."""
+
+    listen: str = "127.0.0.1:9797"
+    web_config: str = ""  # file with TLS and passwords; none: plain HTTP for everybody who can connect
+    profile: str = ""  # file of a kernel design; detected otherwise
+    tier: str = ""  # best tier to use; the best there is otherwise
+    cgroup_depth: int = 2  # path components kept of a cgroup
+    cgroup_top: int = 10  # cgroups with a row of their own
+    connections: int = 64  # at a time
+    seconds: float = 10.0  # that a connection may take, and a scrape waits for its reading
+
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "cgroup_depth": (1, 8),
+    "cgroup_top": (0, 50),
+    "connections": (2, 1024),
+    "seconds": (0.1, 300),
+}
+
+
+def load(file: Path | None, given: dict[str, Any]) -> Settings:
+    """The file (the default one where it exists), with what is ``given`` and not None over it. UsageError."""
+    settings = Settings()
+    chosen = file if file is not None else DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    if chosen is not None:
+        settings = _checked(settings, _table(chosen), str(chosen))
+    return _checked(settings, {name: value for name, value in given.items() if value is not None}, "the command line")
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"settings {file}", str(error), "see docs/fleet.md") from None
+    unknown = set(document) - {"export"}
+    if unknown:
+        raise UsageError(f"settings {file}", f"unknown table {min(unknown)!r}", "the table is called [export]")
+    table = document.get("export", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"settings {file}", "export is no table", "see docs/fleet.md")
+    return table
+
+
+def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings:
+    kinds = {field.name: type(getattr(settings, field.name)) for field in fields(Settings)}
+    for name, value in values.items():
+        if name not in kinds:
+            raise UsageError(f"settings in {where}", f"unknown key {name!r}", f"known are {', '.join(kinds)}")
+        number = kinds[name] is float and type(value) is int
+        if type(value) is not kinds[name] and not number:
+            wanted = kinds[name].__name__
+            raise UsageError(f"settings in {where}", f"{name} = {value!r} is no {wanted}", "see docs/fleet.md")
+        low, high = _LIMITS.get(name, (float("-inf"), float("inf")))
+        if name in _LIMITS and not low <= value <= high:
+            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"it goes from {low:g} to {high:g}")
+    return replace(settings, **values)
