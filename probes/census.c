@@ -18,13 +18,19 @@ struct census_row {
 	u32 vmas_lazy;
 	u32 vmas_private;
 	u32 vmas_shared;
-	u32 unused;
+	u32 classic_anon_vmas; /* that mainline would have made for the VMAs a lazy design gave none */
 	char comm[16];
 };
 
 struct census_state {
 	u64 task;
 	u64 counted; /* 0: a thread whose leader is counted */
+	u64 pool;    /* the mm's shared anon_vma, where the design has one */
+	/* The VMA before, if it has no anon_vma of its own by the design; where it ends, and what it is. */
+	u64 end;
+	u64 end_pgoff;
+	u64 file;
+	u64 flags;
 	struct census_row row;
 };
 
@@ -59,7 +65,7 @@ static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
 #endif
 }
 
-static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 *tree)
+static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree)
 {
 	if (bpf_probe_read_kernel(tree, sizeof(*tree), &vma->anon_vma) || !*tree)
 		return VMA_PLAIN;
@@ -69,6 +75,8 @@ static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 
 	if ((*tree & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_SHARED)
 		return VMA_SHARED;
 #endif
+	if (*tree == pool)
+		return VMA_SHARED;
 	if (serves_one_vma((struct anon_vma *)(*tree & ~ANON_VMA_TAG_MASK)))
 		return VMA_PRIVATE;
 	return VMA_SHARED;
@@ -78,6 +86,18 @@ static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 
 static __always_inline bool is_counted(struct task_struct *task, struct task_struct *leader)
 {
 	return task == leader || !READ(leader->mm);
+}
+
+/* The one anon_vma that a lazy design keeps per mm; 0 where there is none. */
+static __always_inline u64 pool_of(struct task_struct *task)
+{
+#if HAVE_mm_struct_pool
+	struct mm_struct *mm = READ(task->mm);
+
+	return READ(mm->pool);
+#else
+	return 0;
+#endif
 }
 
 static __always_inline void begin_row(struct census_state *state, struct task_struct *task)
@@ -95,6 +115,8 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	row->uid = READ(cred->uid);
 	row->start_boottime = READ(leader->start_boottime);
 	row->mm = (u64)READ(task->mm);
+	state->pool = pool_of(task);
+	state->end = 0;
 #if HAVE_css_set_dfl_cgrp
 	struct css_set *css = READ(task->cgroups);
 	struct cgroup *cgroup = READ(css->dfl_cgrp);
@@ -104,6 +126,32 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 #endif
 	bpf_probe_read_kernel(row->comm, sizeof(row->comm), &leader->comm);
 }
+
+#if LAZY_DESIGN
+/*
+ * Mainline lets a VMA reuse the anon_vma of a neighbour it could merge with but for its access rights
+ * (anon_vma_compatible() in mm/vma.c; memory policies are not looked at here): a library's segments, or
+ * the parts of a mapping that mprotect() split, have one between them.
+ */
+#define ACCESS_FLAGS 0x08000007ULL /* VM_READ | VM_WRITE | VM_EXEC | VM_SOFTDIRTY */
+
+static __always_inline void count_classic(struct census_state *state, struct vm_area_struct *vma)
+{
+	u64 start = READ(vma->vm_start), end = READ(vma->vm_end), pgoff = READ(vma->vm_pgoff);
+	u64 flags = READ(vma->vm_flags) & ~ACCESS_FLAGS, file = READ(vma->vm_file);
+
+	if (start != state->end || pgoff != state->end_pgoff || file != state->file || flags != state->flags)
+		state->row.classic_anon_vmas++;
+	state->end = end;
+	state->end_pgoff = pgoff + ((end - start) / PAGE_SIZE);
+	state->file = file;
+	state->flags = flags;
+}
+#else
+static __always_inline void count_classic(struct census_state *state, struct vm_area_struct *vma)
+{
+}
+#endif
 
 int census(struct bpf_iter__task_vma *ctx)
 {
@@ -132,17 +180,20 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (!task || !vma || !state->counted)
 		return 0;
 	state->row.vmas++;
-	switch (vma_state(vma, &tree)) {
+	switch (vma_state(vma, state->pool, &tree)) {
 	case VMA_PLAIN:
 		return 0;
 	case VMA_LAZY:
 		state->row.vmas_lazy++;
+		count_classic(state, vma);
 		break;
 	case VMA_PRIVATE:
 		state->row.vmas_private++;
 		break;
 	case VMA_SHARED:
 		state->row.vmas_shared++;
+		if (tree == state->pool)
+			count_classic(state, vma);
 		break;
 	}
 	state->row.vmas_anon++;
@@ -169,7 +220,7 @@ int census_vmas(struct bpf_iter__task_vma *ctx)
 	row.start = READ(vma->vm_start);
 	row.end = READ(vma->vm_end);
 	row.flags = READ(vma->vm_flags);
-	row.state = vma_state(vma, &row.anon_vma);
+	row.state = vma_state(vma, pool_of(task), &row.anon_vma);
 	bpf_seq_write(meta->seq, &row, sizeof(row));
 	return 0;
 }

@@ -14,7 +14,10 @@ VMA_STATES = ("plain", "lazy", "private", "shared")
 
 
 class CensusRow(NamedTuple):
-    """One process. ``mm`` identifies the address space: vfork and CLONE_VM processes share one."""
+    """One process. ``mm`` identifies the address space: vfork and CLONE_VM processes share one.
+
+    ``classic_anon_vmas``: what mainline would have made for the VMAs that a lazy design gave none.
+    """
 
     tgid: int
     uid: int
@@ -26,7 +29,7 @@ class CensusRow(NamedTuple):
     vmas_lazy: int
     vmas_private: int
     vmas_shared: int
-    unused: int
+    classic_anon_vmas: int
     comm: bytes
 
 

@@ -12,10 +12,13 @@ from lazyobs.model import REASONS
 
 
 def wanted_members(profile: Profile) -> dict[str, tuple[Wanted, ...]]:
-    """Struct members the profile's lazy test reads, beyond the table of structs.py."""
-    if profile.lazy_test != "vma_flag":
-        return {}
-    return {"vm_area_struct": (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)}
+    """Struct members the profile names, beyond the table of structs.py."""
+    wanted = {}
+    if profile.lazy_test == "vma_flag":
+        wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
+    # Optional so that HAVE_mm_struct_pool is there to be asked.
+    pool = Wanted(profile.pool_member or "no_pool", "u64", optional=True, name="pool")
+    return {**wanted, "mm_struct": (pool,)}
 
 
 def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Function | None) -> str:
@@ -29,6 +32,7 @@ def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Func
         f"#define ANON_VMA_TAG_MASK {profile.tag_mask:#x}ULL",
         f"#define ANON_VMA_TAG_LAZY {profile.tag_lazy:#x}ULL",
         f"#define ANON_VMA_TAG_SHARED {profile.tag_shared:#x}ULL",
+        f"#define LAZY_DESIGN {int(profile.has_lazy)}",
         f"#define vma_is_lazy(vma, tree) {tests[profile.lazy_test]}",
         f"#define LAZY_PREPARE_RETURNS {int(prepare is not None and prepare.returns)}",
         f"#define LAZY_PREPARE_MADE {profile.lazy_prepare_made}",

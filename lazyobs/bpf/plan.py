@@ -190,7 +190,8 @@ class _Maker:
                         "program": wrapper.program,
                         "kind": wrapper.kind,
                         "target": function.name,
-                        "btf_id": function.type_id,
+                        # A kprobe finds its function by name; a BTF id would be refused.
+                        "btf_id": function.type_id if tier == "fentry" else 0,
                     }
                 )
         if not attach:

@@ -55,6 +55,8 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("vm_start", "u64"),
         Wanted("vm_end", "u64"),
         Wanted("vm_flags", "u64"),
+        Wanted("vm_pgoff", "u64"),
+        Wanted("vm_file", "u64"),
         Wanted("anon_vma", "u64"),
     ),
     "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),

@@ -39,8 +39,8 @@ class Profile:
     tag_mask: int = 0
     tag_lazy: int = 0
     tag_shared: int = 0
-    # anon_vma objects that all lazy VMAs of one mm share (0 where a lazy VMA has none at all).
-    shared_per_mm: int = 0
+    # Member of mm_struct that points to the one anon_vma its lazy VMAs share; "" where they have none at all.
+    pool_member: str = ""
     # What the lazy prepare returns to the caller who made the VMA lazy; 0 where it does not tell.
     lazy_prepare_made: int = 0
     # {name in the probe table: names this design gives the function}
@@ -92,7 +92,7 @@ def _profile(document: dict[str, Any]) -> Profile:
         tag_mask=int(vma.get("tag_mask", 0)),
         tag_lazy=int(vma.get("tag_lazy", 0)),
         tag_shared=int(vma.get("tag_shared", 0)),
-        shared_per_mm=int(vma.get("shared_per_mm", 0)),
+        pool_member=_text(vma.get("pool_member", "")),
         lazy_prepare_made=int(document.get("lazy_prepare", {}).get("made", 0)),
         enums=tuple(_text(name) for name in document.get("promotion", {}).get("reasons", ())),
         aliases={

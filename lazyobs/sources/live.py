@@ -142,7 +142,7 @@ class LiveSource:
             "vmas_lazy": row.vmas_lazy,
             "vmas_private": row.vmas_private,
             "vmas_shared": row.vmas_shared,
-            "saved_bytes": self._bytes.saved(row.vmas_lazy, profile.shared_per_mm),
+            "saved_bytes": self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, bool(profile.pool_member)),
             "savable_bytes": self._bytes.savable(row.vmas_private),
         }
 

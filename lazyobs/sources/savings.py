@@ -2,8 +2,10 @@
 """Bytes that laziness saves, or would save: objects times the room one takes in its slab.
 
 A VMA that is never shared needs no anon_vma and no chain of its own: savable = private VMAs x (anon_vma
-+ anon_vma_chain). A lazy VMA has neither: saved = lazy VMAs x the same, less what the design keeps per
-address space for all its lazy VMAs (profile: shared_per_mm).
++ anon_vma_chain). A lazy VMA has neither: saved = lazy VMAs x anon_vma_chain, and the anon_vmas mainline
+would have made for them (neighbours share one, so there are fewer than VMAs). Where a design keeps one
+anon_vma per address space (a pool), that counts against it, and a regular VMA in the pool has its chain
+but saves the anon_vma it would have had.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ class ObjectBytes:
     def savable(self, private_vmas: int) -> int:
         return private_vmas * (self.anon_vma + self.chain)
 
-    def saved(self, lazy_vmas: int, shared_per_mm: int) -> int:
-        if not lazy_vmas:
-            return 0
-        return lazy_vmas * (self.anon_vma + self.chain) - shared_per_mm * self.anon_vma
+    def saved(self, lazy_vmas: int, classic_anon_vmas: int, has_pool: bool) -> int:
+        """Of one address space with so many lazy VMAs and anon_vmas spared."""
+        pool = self.anon_vma if has_pool and classic_anon_vmas else 0
+        return lazy_vmas * self.chain + classic_anon_vmas * self.anon_vma - pool

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The JSON Schema of a sample, made from the tables in model.py.
+
+``sample.schema.json`` beside this file is its output, for scripts and other languages to validate with:
+``python -m lazyobs.schema > lazyobs/sample.schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lazyobs.model import CENSUS_COLUMNS, COUNTERS, HEALTH_COLUMNS, HISTOGRAMS, PROCESS_COLUMNS
+
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_RATE = {"type": ["number", "null"]}
+_TEXT = {"type": "string"}
+# A lazy design's pool can cost more than it saves in an address space with nothing to save.
+_SIGNED = {"type": ["integer", "null"]}
+
+
+def sample_schema() -> dict[str, Any]:
+    """The schema as a document (JSON Schema 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lazyobs sample",
+        **_object(
+            {
+                "time": {"type": "number", "description": "unix seconds"},
+                "elapsed": {"type": "number", "description": "seconds since the previous sample, or since attach"},
+                "kernel": _object(
+                    {"release": _TEXT, "profile": _TEXT, "lazy_enabled": {"type": ["boolean", "null"]}},
+                ),
+                "tiers": {
+                    "type": "object",
+                    "additionalProperties": {"enum": ["fentry", "kprobe", "tracepoint", "iter", "procfs", None]},
+                },
+                "totals": _object(_totals()),
+                "exited": _object({counter.name: _COUNT for counter in COUNTERS}),
+                "census": _object({name: _described(_census_type(name), about) for name, about in CENSUS_COLUMNS}),
+                "slabs": {"type": "array", "items": _slab()},
+                "processes": {"type": "array", "items": _process()},
+                "histograms": _object({series: _histogram(h.help) for h in HISTOGRAMS for series in h.series()}),
+                "health": _object({name: _described(_RATE, about) for name, about in HEALTH_COLUMNS}),
+                "null_reasons": {"type": "object", "additionalProperties": _TEXT},
+            }
+        ),
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _described(schema: dict[str, Any], about: str) -> dict[str, Any]:
+    return {**schema, "description": about}
+
+
+def _census_type(name: str) -> dict[str, Any]:
+    return _SIGNED if name == "saved_bytes" else _COUNT
+
+
+def _totals() -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for counter in COUNTERS:
+        properties[counter.name] = _described(_COUNT, counter.help)
+        properties[counter.name + "_rate"] = _RATE
+    for counter in COUNTERS:
+        if counter.split:
+            for key, part in ((counter.split_key, _COUNT), (counter.split_key + "_rate", _RATE)):
+                divided = _object({value: part for value in counter.values})
+                properties[key] = {**divided, "type": ["object", "null"]}
+    return properties
+
+
+def _slab() -> dict[str, Any]:
+    return _object(
+        {
+            "cache": _TEXT,
+            "objects_active": _COUNT,
+            "objects": _COUNT,
+            "object_bytes": _COUNT,
+            "merged_with": {"type": "array", "items": _TEXT},
+        }
+    )
+
+
+def _process() -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "pid": {"type": "integer", "minimum": 1},
+        "start_time": {"type": "number", "description": "unix seconds; with pid the identity of the process"},
+        "user": _TEXT,
+        "comm": _TEXT,
+        "cgroup": {"type": ["string", "null"]},
+    }
+    for name, about in CENSUS_COLUMNS:
+        known[name] = _described(_census_type(name), about)
+    for counter in COUNTERS:
+        known[counter.name] = _described(_COUNT, counter.help)
+        known[counter.name + "_rate"] = _RATE
+    return _object({name: known[name] for name in PROCESS_COLUMNS})
+
+
+def _histogram(about: str) -> dict[str, Any]:
+    bucket = {
+        "type": "array",
+        "prefixItems": [{"type": ["number", "null"]}, {"type": "integer", "minimum": 0}],
+        "minItems": 2,
+        "maxItems": 2,
+        "description": "[upper bound, inclusive (null: none), cumulative count]",
+    }
+    shape = _object({"buckets": {"type": "array", "items": bucket}, "sum": {"type": "number"}, "count": _COUNT})
+    return {**shape, "type": ["object", "null"], "description": about}
+
+
+if __name__ == "__main__":
+    print(json.dumps(sample_schema(), indent=1))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""What tests share: the known workload, live sources, and skips that must be explained.
+
+LAZYOBS_DEMAND names features ("bpf", "lab", comma-separated) for want of which nothing may be skipped:
+the project's own CI sets it. Elsewhere the skips and their reasons are summed up at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lazyobs import privileges
+
+ROOT = Path(__file__).parent.parent
+DEMANDED = set(filter(None, os.environ.get("LAZYOBS_DEMAND", "").split(",")))
+
+
+def skip(feature: str, why: str) -> None:
+    """Skips the test for want of ``feature``, or fails it where that is demanded."""
+    if feature in DEMANDED:
+        pytest.fail(f"{feature} is demanded here (LAZYOBS_DEMAND), but {why}")
+    pytest.skip(f"needs {feature}: {why}")
+
+
+def _why_no_bpf() -> str:
+    if not privileges.may_load_bpf():
+        return "no permission to load BPF (run as root)"
+    command = [sys.executable, "-m", "lazyobs", "doctor", "-o", "json"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    if '"tier":"tracepoint"' in answer.stdout:
+        return ""
+    return "doctor finds no tracepoint tier: " + (answer.stdout + answer.stderr)[-400:]
+
+
+@pytest.fixture(scope="session")
+def bpf_state() -> str:
+    return _why_no_bpf()
+
+
+@pytest.fixture
+def bpf(bpf_state: str) -> None:
+    """The test needs BPF programs to load here."""
+    if bpf_state:
+        skip("bpf", bpf_state)
+
+
+class Islands:
+    """tests/workloads/islands.c, one process, driven by commands."""
+
+    def __init__(self, program: Path, count: int) -> None:
+        self.count = count
+        self._process = subprocess.Popen([program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self._process.pid
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode().strip()
+        assert line and line != "what?", line
+        return line
+
+    def tell(self, command: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def islands_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("workloads") / "islands"
+    source = ROOT / "tests/workloads/islands.c"
+    subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-o", program, source], check=True)
+    program.parent.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def islands(islands_program: Path):
+    """A function that starts ``Islands`` of so many VMAs; all are ended with the test."""
+    started: list[Islands] = []
+
+    def start(count: int) -> Islands:
+        started.append(Islands(islands_program, count))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture
+def live(bpf: None):
+    """A function that opens a live source without giving up root; closed with the test."""
+    from lazyobs.sources.opening import open_live
+
+    opened = []
+
+    def open_source(**options):
+        found = open_live(keep_root=True, **options)
+        assert not found.why_not, found.why_not
+        opened.append(found.source)
+        return found.source
+
+    yield open_source
+    for source in opened:
+        source.close()
+
+
+def process_of(sample, pid: int):
+    """The row of a process in a sample."""
+    return next(process for process in sample.processes if process.pid == pid)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("skipped for want of")
+        reasons: dict[str, int] = {}
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            reasons[reason] = reasons.get(reason, 0) + 1
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count:4}  {reason}")

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""The census against /proc/PID/smaps, VMA for VMA."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from conftest import process_of
+
+from lazyobs.kernel import smaps
+
+
+def assert_agrees(source, pid: int) -> dict[int, str]:
+    """Same VMAs, and anonymous pages only where the census sees an anon_vma. Returns {start: state}."""
+    by_census = {row.start: row for row in source.vmas(pid)}
+    # The gate area ([vsyscall]) is listed by /proc but is no VMA of the process.
+    by_smaps = {m.start: m for m in smaps.read(pid) if m.start < 1 << 63}
+    assert by_census.keys() == by_smaps.keys()
+    for start, row in by_census.items():
+        assert row.end == by_smaps[start].end
+        if by_smaps[start].anonymous or by_smaps[start].swap:
+            assert row.state != "plain", hex(start)
+        if row.state == "plain":
+            assert by_smaps[start].anonymous == 0, hex(start)
+    return {start: row.state for start, row in by_census.items()}
+
+
+@pytest.mark.parametrize("count", [23, 211])
+def test_agrees_with_smaps_before_and_after_a_fork(live, islands, count):
+    source = live()
+    program = islands(count)
+    before = assert_agrees(source, program.pid)
+    program.tell("touch")
+    touched = assert_agrees(source, program.pid)
+    fresh = [start for start in touched if touched[start] != before.get(start)]
+    assert len(fresh) == count and all(touched[start] == "private" for start in fresh)
+
+    child = int(program.tell("fork"))
+    shared = assert_agrees(source, program.pid)
+    assert all(shared[start] == "shared" for start in fresh)
+    children = assert_agrees(source, child)
+    assert {start for start, state in children.items() if state != "plain"} == {
+        start for start, state in shared.items() if state != "plain"
+    }
+
+    program.tell("reap")
+    assert all(assert_agrees(source, program.pid)[start] == "private" for start in fresh)
+
+
+def test_sums_are_those_of_the_vmas(live, islands):
+    source = live()
+    program = islands(101)
+    program.tell("touch")
+    sample = source.read()
+    row = process_of(sample, program.pid)
+    states = [vma.state for vma in source.vmas(program.pid)]
+    assert row.census["vmas"] == len(states)
+    assert row.census["vmas_private"] == states.count("private")
+    assert row.census["vmas_shared"] == states.count("shared")
+    assert row.census["vmas_anon"] == len(states) - states.count("plain")
+    slabs = {slab.cache: slab for slab in sample.slabs}
+    each = slabs["anon_vma"].object_bytes + slabs["anon_vma_chain"].object_bytes
+    assert row.census["savable_bytes"] == each * states.count("private")
+
+
+def test_threads_and_vfork_children_count_once(live, tmp_path):
+    source = live()
+    code = (
+        "import sys, threading, time\n"
+        "for _ in range(7): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    child = subprocess.Popen(["/usr/bin/python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdout.readline()
+        assert len(os.listdir(f"/proc/{child.pid}/task")) == 8
+        rows = [process for process in source.read().processes if process.pid == child.pid]
+        assert len(rows) == 1
+        assert rows[0].census["vmas"] == len([m for m in smaps.read(child.pid) if m.start < 1 << 63])
+    finally:
+        child.stdin.close()
+        child.wait(10)
+        child.stdout.close()
+
+
+def test_a_dead_leader_does_not_hide_its_threads(live, tmp_path):
+    """A process whose first thread has ended lives on in the others."""
+    program = tmp_path / "leaderless"
+    source_text = tmp_path / "leaderless.c"
+    source_text.write_text(
+        "#include <pthread.h>\n#include <unistd.h>\n"
+        "static void *rest(void *x) { char c; write(1, \"r\", 1); read(0, &c, 1); _exit(0); }\n"
+        "int main(void) { pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, rest, 0);"
+        " pthread_exit(0); }\n"
+    )
+    subprocess.run(["gcc", "-o", program, source_text, "-lpthread"], check=True)
+    source = live()
+    child = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for _ in range(3):
+            child.stdout.read(1)
+        while open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+            pass
+        rows = [process for process in source.read().processes if process.pid == child.pid]
+        assert len(rows) == 1
+        thread = next(t for t in os.listdir(f"/proc/{child.pid}/task") if int(t) != child.pid)
+        with open(f"/proc/{child.pid}/task/{thread}/maps") as file:
+            assert rows[0].census["vmas"] == len([line for line in file if "vsyscall" not in line])
+    finally:
+        child.stdin.write(b"x")
+        child.stdin.close()
+        child.wait(10)
+        child.stdout.close()
