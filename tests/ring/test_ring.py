@@ -62,7 +62,7 @@ def opened(request: pytest.FixtureRequest, fake: FakeRing) -> Iterator[tuple[Rin
 
     def stamps(most: int = 4096) -> list[int]:
         if request.param == "light":
-            return [record.stamp for record in ring.read(most)]
+            return [record[0] for record in ring.read(most)]
         return list(map(int, ring.read_array(most)["stamp"]))
 
     yield ring, stamps
