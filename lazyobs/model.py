@@ -8,6 +8,7 @@ says why.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +153,20 @@ class Process:
     def as_json(self) -> dict[str, Any]:
         return {name: self.get(name) for name in PROCESS_COLUMNS}
 
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Process:
+        """The inverse of as_json; a column that the row lacks is None. KeyError without an identity."""
+        return cls(
+            row["pid"],
+            row["start_time"],
+            row["user"],
+            row["comm"],
+            row["cgroup"],
+            census={name: row.get(name) for name in CENSUS_NAMES},
+            counts={name: row.get(name) for name in COUNTER_NAMES},
+            rates={name: row.get(name + "_rate") for name in COUNTER_NAMES},
+        )
+
 
 PROCESS_COLUMNS = (
     "pid",
@@ -202,6 +217,97 @@ class Sample:
             "health": self.health,
             "null_reasons": self.null_reasons,
         }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Sample:
+        """The inverse of as_json: its JSON is the same again. Counters and columns that are missing,
+        because an earlier lazyobs did not have them, are None.
+
+        ValueError for anything that as_json cannot have written.
+        """
+        try:
+            sample = cls._from_json(document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a sample: {type(error).__name__} {error}") from None
+        _check(sample.as_json())
+        return sample
+
+    @classmethod
+    def _from_json(cls, document: dict[str, Any]) -> Sample:
+        totals = {key: value for key, value in document["totals"].items() if not key.endswith("_rate")}
+        kernel = document["kernel"]
+        return cls(
+            time=document["time"],
+            elapsed=document["elapsed"],
+            kernel=Kernel(kernel["release"], kernel["profile"], kernel["lazy_enabled"]),
+            tiers=dict(document["tiers"]),
+            totals=totals,
+            rates={key: document["totals"].get(key + "_rate") for key in totals},
+            exited=dict(document["exited"]),
+            census={**document["census"], **_missing(CENSUS_NAMES, document["census"])},
+            slabs=[Slab(**slab) for slab in document["slabs"]],
+            processes=[Process.from_json(row) for row in document["processes"]],
+            histograms=dict(document["histograms"]),
+            health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
+            null_reasons=dict(document["null_reasons"]),
+        )
+
+
+def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:
+    return {name: None for name in names if name not in there}
+
+
+# What the JSON of a sample may hold, part by part: a type, a tuple of types, [of items] or {of values}.
+_NUMBER = (int, float)
+_NAME = "name"  # text that is shown as it is: without control characters
+_SHAPE: dict[str, Any] = {
+    "time": _NUMBER,
+    "elapsed": _NUMBER,
+    "kernel": {"release": _NAME, "profile": _NAME, "lazy_enabled": (bool, None)},
+    "tiers": {None: (_NAME, None)},
+    "totals": {None: (int, float, None, {None: (int, float, None)})},
+    "exited": {None: (int, None)},
+    "census": {None: (int, None)},
+    "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
+    "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
+    "histograms": {None: (None, {"buckets": [[(int, float, None)]], "sum": _NUMBER, "count": int})},
+    "health": {None: (int, float, None)},
+    "null_reasons": {None: str},
+}  # fmt: skip
+
+
+def _check(value: Any, shape: Any = _SHAPE, name: str = "sample") -> None:
+    """ValueError where ``value`` is not of that shape; numbers must be finite, names fit to be shown."""
+    if isinstance(shape, tuple):
+        containers = [one for one in shape if isinstance(one, dict)]
+        if isinstance(value, dict) and containers:
+            _check(value, containers[0], name)
+        elif not any(_is(value, one) for one in shape):
+            raise ValueError(f"{name} is a {type(value).__name__}")
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is a {type(value).__name__}, not a list")
+        for item in value:
+            _check(item, shape[0], name)
+    elif isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} is a {type(value).__name__}, not an object")
+        for key, item in value.items():
+            if not key.isprintable():
+                raise ValueError(f"{name} has a key with control characters")
+            _check(item, shape.get(key, shape.get(None)), f"{name}.{key}")
+    elif not _is(value, shape):
+        raise ValueError(f"{name} is a {type(value).__name__}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind is None:
+        return value is None
+    if kind == _NAME:
+        return isinstance(value, str) and value.isprintable()
+    if isinstance(kind, dict) or not isinstance(value, kind):
+        return False
+    return kind is bool or not (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
 
 
 def rate(now: float | None, before: float | None, elapsed: float) -> float | None:
