@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The battery: scenarios that drive each path of anonymous reverse mapping and demand exact events."""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Runs scenarios one after the other, each in a fresh process, and judges them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lazyobs.model import Sample
+from lazyobs.selftest import features
+from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.judge import Judge
+from lazyobs.selftest.kernel_log import KernelLog, complaints
+from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.pattern import WrongPage
+from lazyobs.selftest.readings import Blind, Span
+from lazyobs.selftest.results import Result
+from lazyobs.selftest.scenario import Scenario
+from lazyobs.selftest.workers import Worker, WorkerDied, WorkerTimedOut
+
+
+@dataclass(frozen=True)
+class Options:
+    """``off_by`` is added to every expectation and ``spoil`` names a step whose content is spoilt: both show
+    that a scenario can fail."""
+
+    seed: int = 0
+    timeout: float = 45.0
+    off_by: int = 0
+    spoil: int | None = None
+
+
+class Battery:
+    def __init__(self, observer: Observer, options: Options) -> None:
+        self._observer, self._options = observer, options
+        self._guardian = Guardian()
+        self._log = KernelLog()
+
+    @property
+    def guardian_pid(self) -> int:
+        return self._guardian.pid
+
+    def run(self, scenario: Scenario) -> Result:
+        """One scenario, whatever comes of it. The machine is as it was when this returns."""
+        result = Result(scenario.name)
+        why = features.missing(scenario.needs)
+        if why:
+            result.skip(why)
+            return result
+        began = time.monotonic()
+        self._log.lines()
+        mark = self._guardian.records
+        try:
+            settings = features.set_up(scenario.needs, self._guardian)
+        except OSError as error:
+            result.skip(f"setting up {', '.join(scenario.needs)}: {error}")
+        else:
+            self._run(scenario, settings, result)
+        finally:
+            for failure in self._guardian.restore(mark):
+                result.fail(f"not restored: {failure}")
+        self._hear_kernel(result)
+        result.seconds = time.monotonic() - began
+        return result
+
+    def _run(self, scenario: Scenario, settings: dict[str, Any], result: Result) -> None:
+        task = {
+            "name": scenario.name,
+            "module": scenario.module.rpartition(".")[2],
+            "seed": self._options.seed,
+            "spoil": self._options.spoil,
+            "settings": settings,
+        }
+        worker = Worker(task, time.monotonic() + self._options.timeout)
+        try:
+            self._conduct(scenario, worker, result)
+        except WorkerTimedOut as hung:
+            result.fail(
+                f"not done after {self._options.timeout:g} s, behind step {result.last_step!r}: {hung} (--timeout)"
+            )
+        except WorkerDied as death:
+            result.fail(f"its process ended behind step {result.last_step!r}: {death}")
+        finally:
+            worker.end()
+        if result.failed_checks():
+            result.fail(f"{len(result.failed_checks())} of {len(result.checks)} numbers differ")
+        if result.wrong:
+            result.fail(f"{len(result.wrong)} wrong pages")
+
+    def _conduct(self, scenario: Scenario, worker: Worker, result: Result) -> None:
+        """Lets the worker go from stop to stop, and reads the probes at each."""
+        warm = before = None
+        judge = self._judge(None, None, worker.pid)
+        steps = {step.name: step for step in scenario.steps}
+        while True:
+            message = worker.hear()
+            now = self._observer.read()
+            if "warm" in message:
+                warm = now
+            elif "calibrated" in message:
+                judge = self._judge(warm, now, worker.pid)
+            elif "step" in message:
+                reading = (
+                    Span(before, now, message["pids"], steps[message["step"]].actors) if before and now else Blind()
+                )
+                result.checks += judge.checks(steps[message["step"]], reading, message["facts"])
+                result.pages += message["checked"]
+                result.wrong += [WrongPage(**page) for page in message["wrong"]]
+                result.notes += message["notes"]
+                result.last_step = message["step"]
+            elif "skip" in message:
+                result.skip(message["skip"])
+                return
+            elif "error" in message:
+                result.fail(message["error"][-1])
+                result.notes += message["error"]
+                return
+            elif "done" in message:
+                return
+            before = now
+            worker.go_on()
+
+    def _judge(self, before: Sample | None, after: Sample | None, pid: int) -> Judge:
+        """Calibrated by a fork of the bare interpreter between two samples: one anon_vma for each of its VMAs."""
+        lazy = bool(after and after.kernel.lazy_enabled)
+        inherited = Span(before, after, [pid]).observed()["anon_vma_allocs"] if before and after else 0
+        return Judge(self._observer.profile, lazy, inherited or 0, self._options.off_by)
+
+    def _hear_kernel(self, result: Result) -> None:
+        lines = self._log.lines()
+        complaint = complaints(lines)
+        if complaint:
+            result.fail(f"the kernel complained: {complaint[0]}")
+        if result.outcome == "fail":
+            result.kernel_log = lines or [f"cannot be read: {self._log.why_not}" if self._log.why_not else "nothing"]
+
+    def close(self) -> None:
+        """Restores everything."""
+        self._guardian.close()
+        self._log.close()

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""What scenarios need of the kernel, found out by trial, and how each is switched on while it is needed.
+
+A feature says why it is not there ("" where it is); setting it up tells the guardian first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lazyobs.selftest import swap, syscalls, userfaultfd
+from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.syscalls import PAGE
+
+_THP = "/sys/kernel/mm/transparent_hugepage"
+_KSM = "/sys/kernel/mm/ksm"
+UNPOISON = "/sys/kernel/debug/hwpoison/unpoison-pfn"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """``why_not`` is asked before every scenario; ``set_up`` returns what the scenario has to know."""
+
+    why_not: Callable[[], str]
+    set_up: Callable[[Guardian], Any] = lambda _guardian: True
+
+
+def change(guardian: Guardian, path: str, value: str) -> None:
+    """Writes a setting, which the guardian will put back."""
+    with open(path, encoding="ascii") as file:
+        old = file.read().strip()
+    if "[" in old:  # one of several words: "always [madvise] never"
+        old = old.partition("[")[2].partition("]")[0]
+    if old == value:
+        return
+    guardian.remember("write", path, old)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _advice(name: str) -> Callable[[], str]:
+    def why_not() -> str:
+        # No page at all: an advice that the kernel knows succeeds and does nothing.
+        page = syscalls.mmap(PAGE)
+        try:
+            syscalls.madvise(page, 0, name)
+        except OSError as error:
+            return f"madvise refuses MADV_{name} ({os.strerror(error.errno or 0)})"
+        finally:
+            syscalls.munmap(page, PAGE)
+        return ""
+
+    return why_not
+
+
+def _thp() -> str:
+    if not os.path.exists(f"{_THP}/hpage_pmd_size"):
+        return f"no transparent huge pages ({_THP} is missing)"
+    if "[never]" in _read(f"{_THP}/enabled") and not os.access(f"{_THP}/enabled", os.W_OK):
+        return "transparent huge pages are set to never, and changing that needs root"
+    return ""
+
+
+def _set_up_thp(guardian: Guardian) -> int:
+    # "madvise": the interpreter's own heap must not become huge on the way.
+    if os.access(f"{_THP}/enabled", os.W_OK):
+        change(guardian, f"{_THP}/enabled", "madvise")
+    return int(_read(f"{_THP}/hpage_pmd_size"))
+
+
+def _mthp_path() -> str:
+    return f"{_THP}/hugepages-{16 * PAGE >> 10}kB/enabled"
+
+
+def _mthp() -> str:
+    if not os.path.exists(_mthp_path()):
+        return f"no huge pages of 16 pages ({_mthp_path()} is missing)"
+    return "" if os.access(_mthp_path(), os.W_OK) else "setting sizes of huge pages needs root"
+
+
+def _set_up_mthp(guardian: Guardian) -> int:
+    change(guardian, f"{_THP}/hugepages-{int(_read(f'{_THP}/hpage_pmd_size')) >> 10}kB/enabled", "never")
+    change(guardian, _mthp_path(), "madvise")
+    return 16
+
+
+def _ksm() -> str:
+    if not os.path.exists(f"{_KSM}/run"):
+        return f"no KSM ({_KSM} is missing)"
+    if not os.path.exists("/proc/self/ksm_merging_pages"):
+        return "/proc/self/ksm_merging_pages is missing: merging cannot be seen"
+    return "" if os.access(f"{_KSM}/run", os.W_OK) else "starting KSM needs root"
+
+
+def _set_up_ksm(guardian: Guardian) -> bool:
+    # Stopping is all that "run" must go back to: 2 would unmerge what other processes have merged.
+    if os.path.exists(f"{_KSM}/advisor_mode"):
+        change(guardian, f"{_KSM}/advisor_mode", "none")
+    if os.path.exists(f"{_KSM}/smart_scan"):
+        change(guardian, f"{_KSM}/smart_scan", "0")
+    change(guardian, f"{_KSM}/sleep_millisecs", "2")
+    change(guardian, f"{_KSM}/pages_to_scan", "5000")
+    change(guardian, f"{_KSM}/run", "1")
+    return True
+
+
+def _memory_nodes() -> list[int]:
+    nodes: list[int] = []
+    for part in _read("/sys/devices/system/node/has_memory").split(","):
+        if part:
+            first, _, last = part.partition("-")
+            nodes += range(int(first), int(last or first) + 1)
+    return nodes
+
+
+def _numa() -> str:
+    nodes = _memory_nodes()
+    if len(nodes) < 2:
+        return f"{len(nodes)} NUMA node with memory: pages have nowhere to move to"
+    try:
+        syscalls.syscall("move_pages", 0, 0, None, None, None, 0)
+    except OSError as error:
+        return f"move_pages is refused ({os.strerror(error.errno or 0)})"
+    return ""
+
+
+def _writable(path: str, what: str) -> Callable[[], str]:
+    def why_not() -> str:
+        if not os.path.exists(path):
+            return f"{what}: {path} is missing"
+        return "" if os.access(path, os.W_OK) else f"{what} needs root"
+
+    return why_not
+
+
+def _frames() -> str:
+    """Page frame numbers are hidden (zero) from processes without CAP_SYS_ADMIN."""
+    buffer = ctypes.create_string_buffer(1)
+    try:
+        with open("/proc/self/pagemap", "rb", buffering=0) as file:
+            file.seek(ctypes.addressof(buffer) // PAGE * 8)
+            word = struct.unpack("=Q", file.read(8))[0]
+    except OSError as error:
+        return f"/proc/self/pagemap: {error.strerror}"
+    return "" if word & (1 << 55) - 1 else "page frame numbers in /proc/self/pagemap need CAP_SYS_ADMIN"
+
+
+def _page_flags() -> str:
+    return _frames() or ("" if os.access("/proc/kpageflags", os.R_OK) else "/proc/kpageflags cannot be read")
+
+
+def _io_uring() -> str:
+    parameters = ctypes.create_string_buffer(120)
+    try:
+        fd = syscalls.syscall("io_uring_setup", 2, parameters)
+    except OSError as error:
+        return f"io_uring_setup is refused ({os.strerror(error.errno or 0)})"
+    os.close(fd)
+    return ""
+
+
+def _process_madvise() -> str:
+    try:
+        syscalls.syscall("process_madvise", -1, None, 0, syscalls.ADVICE["COLD"], 0)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return f"process_madvise is refused ({os.strerror(error.errno)})"
+    return ""
+
+
+def _vmsplice() -> str:
+    return "" if "vmsplice" in syscalls.NUMBERS else "vmsplice: its number is not known on this machine"
+
+
+FEATURES: dict[str, Feature] = {
+    "swap": Feature(swap.why_not, swap.set_up),
+    "thp": Feature(_thp, _set_up_thp),
+    "mthp": Feature(_mthp, _set_up_mthp),
+    "collapse": Feature(_advice("COLLAPSE")),
+    "cold": Feature(_advice("COLD")),
+    "pageout": Feature(_advice("PAGEOUT")),
+    "free": Feature(_advice("FREE")),
+    "ksm": Feature(_ksm, _set_up_ksm),
+    "numa": Feature(_numa, lambda _guardian: _memory_nodes()),
+    "compaction": Feature(_writable("/proc/sys/vm/compact_memory", "compaction")),
+    "frames": Feature(_frames),
+    "page_flags": Feature(_page_flags),
+    "soft_offline": Feature(_advice("SOFT_OFFLINE")),
+    "unpoison": Feature(_writable(UNPOISON, "giving an offlined page back")),
+    "userfaultfd": Feature(lambda: userfaultfd.why_not(0)),
+    "userfaultfd_wp": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_PAGEFAULT_FLAG_WP)),
+    "userfaultfd_move": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_MOVE)),
+    "io_uring": Feature(_io_uring),
+    "vmsplice": Feature(_vmsplice),
+    "process_madvise": Feature(_process_madvise),
+}
+
+
+def missing(needs: tuple[str, ...]) -> str:
+    """The first need that is not there, and why; "" where all are."""
+    for name in needs:
+        why = FEATURES[name].why_not()
+        if why:
+            return f"{name}: {why}"
+    return ""
+
+
+def set_up(needs: tuple[str, ...], guardian: Guardian) -> dict[str, Any]:
+    """Switches on what is needed. OSError where that fails; the guardian undoes what was done."""
+    return {name: FEATURES[name].set_up(guardian) for name in needs}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Comparing what a step should have caused with what it did. Equality, or not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lazyobs.kernel.profile import Profile
+from lazyobs.selftest.expectations import CENSUS, EVENTS, OF_EVERY_DESIGN, Count
+from lazyobs.selftest.readings import Observed
+from lazyobs.selftest.scenario import Step
+
+
+class Reading(Protocol):
+    def observed(self) -> Observed: ...
+
+    def of_others(self, counter: str) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number. ``found`` None: this tier cannot know it, and nothing is said about it.
+
+    ``others`` is how many events of the rest of the system may be among ``found``.
+    """
+
+    step: str
+    what: str
+    expected: int
+    found: int | None
+    others: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.found is None or self.found - self.others <= self.expected <= self.found
+
+    @property
+    def is_known(self) -> bool:
+        return self.found is not None
+
+    def __str__(self) -> str:
+        among = f" (of which others may have caused {self.others})" if self.others else ""
+        return f"step {self.step!r}: {self.what} expected {self.expected} found {self.found}{among}"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """``lazy``: laziness is switched on. ``interpreter_vmas``: VMAs that a fork inherits without the scenario's."""
+
+    profile: Profile | None
+    lazy: bool
+    interpreter_vmas: int
+    off_by: int = 0  # added to every expected number, to show that each of them counts
+
+    def checks(self, step: Step, reading: Reading, facts: Mapping[str, int]) -> list[Check]:
+        """One for each number that the step must have; events that it does not name must be 0."""
+        found = [self._fact(step, name, expected, facts) for name, expected in step.expect.facts.items()]
+        if not step.judged:
+            return found
+        counts = step.expect.lazy if self.lazy else step.expect.regular
+        observed = reading.observed()
+        for name in (*EVENTS, *(name for name in counts if name not in EVENTS)):
+            if name in step.except_for or not self._is_of_this_design(name):
+                continue
+            expected = counts.get(name, Count(0)).value(self.interpreter_vmas) + self.off_by
+            others = reading.of_others(name.partition(".")[0]) if "." in name else 0
+            seen = None if others is None else observed.get(name)
+            found.append(Check(step.name, name, expected, seen, others or 0))
+        return found
+
+    def _fact(self, step: Step, name: str, expected: int, facts: Mapping[str, int]) -> Check:
+        # A fact that the scenario forgot to state is no match for any number.
+        return Check(step.name, name, expected + self.off_by, facts.get(name, -1))
+
+    def _is_of_this_design(self, name: str) -> bool:
+        if not self.lazy or self.profile is None or self.profile.pool_member:
+            return True
+        return name in OF_EVERY_DESIGN or name in CENSUS or "." in name

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs selftest --observe``: any command under the probes, and which paths the system took meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lazyobs import privileges
+from lazyobs.errors import BpfRefused, NotPermitted, UsageError
+from lazyobs.model import COUNTERS, Sample
+from lazyobs.selftest.observer import Observer
+from lazyobs.views.lines import json_line
+from lazyobs.views.text import printable, seconds
+
+WIDTH = 72  # a mailing list's
+
+
+@dataclass(frozen=True)
+class KernelPath:
+    """A counter, or one value of a divided one. ``events`` None: not known, and ``why`` says why."""
+
+    name: str
+    events: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What happened on the whole system while ``command`` ran."""
+
+    command: tuple[str, ...]
+    status: int
+    seconds: float
+    before: Sample
+    after: Sample
+
+    def paths(self) -> list[KernelPath]:
+        found = []
+        for counter in COUNTERS:
+            if not counter.split:
+                found.append(self._path(counter.name, counter.name, None))
+                continue
+            found += [self._path(counter.name, counter.split_key, value) for value in counter.values]
+        return found
+
+    def _path(self, counter: str, key: str, value: str | None) -> KernelPath:
+        name = counter if value is None else f"{counter} {value}"
+        now, old = self.after.totals.get(key), self.before.totals.get(key)
+        if value is not None:
+            now, old = (now or {}).get(value), (old or {}).get(value)
+        if now is None or old is None:
+            return KernelPath(name, None, self.after.null_reasons.get(f"totals.{counter}", "not known at this tier"))
+        return KernelPath(name, now - old)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "command": list(self.command),
+            "exit_status": self.status,
+            "seconds": round(self.seconds, 3),
+            "kernel": vars(self.after.kernel),
+            "tiers": self.after.tiers,
+            "paths": [vars(path) for path in self.paths()],
+        }
+
+    def as_text(self) -> str:
+        """At most WIDTH columns."""
+        kernel = self.after.kernel
+        switch = {True: "on", False: "off", None: "not in this kernel"}[kernel.lazy_enabled]
+        paths = self.paths()
+        known = [path for path in paths if path.events is not None]
+        taken = [path for path in known if path.events]
+        lines = [
+            *_wrapped("Command: ", " ".join(self.command)),
+            f"Ended:   exit status {self.status} after {seconds(self.seconds)}",
+            *_wrapped("Kernel:  ", f"{kernel.release}, profile {kernel.profile}, lazy anon_vmas {switch}"),
+            "",
+            "Probe points",
+            *(f"  {point:<24} {tier or 'not attached'}" for point, tier in self.after.tiers.items()),
+            "",
+            f"Paths taken, {len(taken)} of {len(known)} (events of the whole system)",
+            *(f"  {path.name:<32} {path.events:>12}" for path in taken),
+        ]
+        if len(taken) < len(known):
+            lines += ["", "Paths not taken", *_wrapped("  ", ", ".join(p.name for p in known if not p.events))]
+        if len(known) < len(paths):
+            lines += ["", "Paths that could not be seen"]
+            for why in dict.fromkeys(path.why for path in paths if path.events is None):
+                names = ", ".join(path.name for path in paths if path.events is None and path.why == why)
+                lines += [*_wrapped("  ", names), *_wrapped("    ", why)]
+        return "\n".join(lines) + "\n"
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    wrapped = textwrap.wrap(printable(text), WIDTH - len(head), break_long_words=True) or [""]
+    return [head + wrapped[0], *(" " * len(head) + line for line in wrapped[1:])]
+
+
+def run(command: tuple[str, ...], profile: Path | None, tier: str | None, output: str) -> int:
+    """Runs the command with our own standard streams, then prints the report. The command's exit status."""
+    if tier == "procfs":
+        raise UsageError("--observe", "counts events, which the procfs tier cannot", "leave --tier procfs out")
+    if not privileges.may_load_bpf():
+        raise NotPermitted("loading the probes", "needs root (or CAP_BPF and CAP_PERFMON)", "run it with sudo")
+    observer = Observer(profile, tier)
+    if observer.source is None:
+        raise BpfRefused("--observe", observer.why_not, "run lazyobs doctor to see what this kernel allows")
+    try:
+        coverage = _observe(command, observer)
+    finally:
+        observer.close()
+    if output == "json":
+        print(json_line(coverage.as_json()))
+    else:
+        print("\n" + coverage.as_text(), end="")
+    return coverage.status
+
+
+def _observe(command: tuple[str, ...], observer: Observer) -> Coverage:
+    assert observer.source is not None
+    before = observer.source.read()
+    began = time.monotonic()
+    try:
+        process = subprocess.Popen(command)
+    except OSError as error:
+        raise UsageError(command[0], str(error.strerror), "name a program that can be run") from None
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        # The terminal's Ctrl-C has reached the command too; whatever else ended us has not.
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        status = process.wait()
+    took = time.monotonic() - began
+    sys.stdout.flush()
+    after = observer.source.read()
+    return Coverage(command, status if status >= 0 else 128 - status, took, before, after)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What happened between two samples in the processes of a scenario. None is "cannot be known here"."""
+
+from __future__ import annotations
+
+from lazyobs.model import COUNTERS, Process, Sample
+from lazyobs.selftest.expectations import CENSUS, EVENTS, WALKS
+
+Observed = dict[str, int | None]
+
+
+class Span:
+    """The events of the processes in ``pids`` (and kernel threads named in ``actors``) from ``before`` to ``after``.
+
+    Of a process that has begun meanwhile everything counts; one that has ended is not in ``pids``.
+    """
+
+    def __init__(self, before: Sample, after: Sample, pids: list[int], actors: tuple[str, ...] = ()) -> None:
+        self._before, self._after, self._first = before, after, pids[0]
+        wanted = set(pids) | {process.pid for process in after.processes if _is_kernel_thread(process, actors)}
+        self._old = {process.pid: process for process in before.processes if process.pid in wanted}
+        self._new = [process for process in after.processes if process.pid in wanted]
+
+    def observed(self) -> Observed:
+        """Every event of the expectations, the census changes, and divided counters as "rmap_walks.unmap"."""
+        found: Observed = {name: self._count(name) for name in (*EVENTS, *WALKS) if name != "first_faults"}
+        lazy, regular = found["lazy_prepares"], found["prepares"]
+        found["first_faults"] = None if regular is None else regular + (lazy or 0)
+        for name in CENSUS:
+            found[name] = self._census(name)
+        for counter in COUNTERS:
+            for value in counter.values:
+                found[f"{counter.name}.{value}"] = self._divided(counter.split_key, value)
+        return found
+
+    def _count(self, name: str) -> int | None:
+        total = 0
+        if not self._new:
+            return None
+        for process in self._new:
+            now = process.counts[name]
+            if now is None:
+                return None
+            old = self._old.get(process.pid)
+            began_before = old is not None and old.start_time == process.start_time
+            total += now - ((old.counts[name] or 0) if old is not None and began_before else 0)
+        return total
+
+    def _census(self, name: str) -> int | None:
+        now = next((process.census[name] for process in self._new if process.pid == self._first), None)
+        old = self._old.get(self._first)
+        if now is None or old is None or old.census[name] is None:
+            return None
+        return now - (old.census[name] or 0)
+
+    def _divided(self, key: str, value: str) -> int | None:
+        now, old = self._after.totals.get(key), self._before.totals.get(key)
+        return None if now is None or old is None else int(now[value] - old[value])
+
+    def of_others(self, counter: str) -> int | None:
+        """Events of everybody else, by which a divided counter (known for the whole system) may be too high."""
+        now, old, own = self._after.totals.get(counter), self._before.totals.get(counter), self._count(counter)
+        return None if now is None or old is None or own is None else max(0, int(now - old) - own)
+
+
+class Blind:
+    """Stands for a span where nothing can be counted."""
+
+    def observed(self) -> Observed:
+        return {}
+
+    def of_others(self, _counter: str) -> int | None:
+        return None
+
+
+def _is_kernel_thread(process: Process, actors: tuple[str, ...]) -> bool:
+    return process.comm in actors and not process.census.get("vmas")

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The battery from the command line's point of view: which scenarios, in what order, and what is printed."""
+
+from __future__ import annotations
+
+import fnmatch
+import random
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lazyobs import privileges
+from lazyobs.errors import NotPermitted, UsageError
+from lazyobs.selftest import features, scenario
+from lazyobs.selftest.battery import Battery, Options
+from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit_code
+from lazyobs.selftest.scenario import Scenario
+from lazyobs.views.lines import json_line
+
+EXIT_INTERRUPTED = 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    only: str | None = None
+    repeat: int = 1
+    seed: int = 0
+
+    def scenarios(self) -> list[Scenario]:
+        """UsageError when a pattern matches nothing."""
+        known = scenario.load()
+        if self.only is None:
+            return list(known.values())
+        chosen: set[str] = set()
+        for pattern in self.only.split(","):
+            matching = fnmatch.filter(known, pattern)
+            if not matching:
+                raise UsageError(f"--only {pattern}", "no such scenario", "see lazyobs selftest --list")
+            chosen.update(matching)
+        return [found for name, found in known.items() if name in chosen]
+
+    def runs(self) -> list[tuple[str, Scenario]]:
+        """Every run in order, with the name it is reported under."""
+        chosen = self.scenarios()
+        every = [
+            (f"{one.name}_{number}" if self.repeat > 1 else one.name, one)
+            for number in range(1, self.repeat + 1)
+            for one in chosen
+        ]
+        if self.seed:
+            random.Random(self.seed).shuffle(every)  # noqa: S311 - an order, not a secret
+        return every
+
+
+def list_scenarios(selection: Selection, output: str) -> None:
+    """One line each; whether its needs are met is found out on the spot."""
+    for one in selection.scenarios():
+        why = features.missing(one.needs)
+        if output == "json":
+            document = {"scenario": one.name, "about": one.about, "needs": one.needs, "missing": why or None}
+            print(json_line({**document, "steps": [step.name for step in one.steps]}))
+        else:
+            print(f"{one.name:24} {one.about}")
+            if one.needs:
+                print(f"{'':24} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
+
+
+def run(
+    selection: Selection, profile: Path | None, tier: str | None, output: str, timeout: float, verbose: bool
+) -> int:
+    """Runs the battery; the exit code."""
+    runs = selection.runs()
+    try:
+        if tier != "procfs" and not privileges.may_load_bpf():
+            raise NotPermitted(
+                "counting events",
+                "needs root (or CAP_BPF and CAP_PERFMON)",
+                "run it with sudo, or add --tier procfs to check contents alone",
+            )
+    except NotPermitted as error:
+        print(f"KTAP version 1\n1..0 # SKIP {error}")
+        return EXIT_SKIPPED
+    # The guardian starts with the battery, before anything is changed.
+    observer = Observer(profile, tier)
+    battery = Battery(observer, Options(selection.seed, timeout))
+    report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, len(runs), observer.heading(), verbose)
+    results: list[Result] = []
+    try:
+        for name, one in runs:
+            results.append(replace(battery.run(one), name=name))
+            report.result(results[-1])
+        report.end(_remarks(results))
+    except KeyboardInterrupt:
+        report.bail_out("interrupted")
+        return EXIT_INTERRUPTED
+    finally:
+        battery.close()
+        observer.close()
+    return exit_code(results)
+
+
+def _remarks(results: list[Result]) -> list[str]:
+    checks = [check for result in results for check in result.checks]
+    unknown = sorted({check.what for check in checks if not check.is_known})
+    remarks = [
+        f"{sum(result.pages for result in results)} pages compared, "
+        f"{sum(check.is_known for check in checks)} numbers checked"
+    ]
+    if unknown:
+        remarks.append(f"not known at this tier, and not checked: {' '.join(unknown)}")
+    return remarks

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""A scenario: a name, what it needs of the kernel, its steps with their expectations, and the code that takes them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lazyobs.selftest.expectations import NOTHING, Expect
+
+if TYPE_CHECKING:
+    from lazyobs.selftest.stage import Stage
+
+Run = Callable[["Stage"], Iterator[None]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a scenario, up to its next ``yield``.
+
+    ``judged`` False: preparation whose events do not matter. ``content`` False: looking at the pages
+    would change what the next step is about. ``except_for``: events that chance decides here.
+    ``actors``: kernel threads that work for the scenario in this step.
+    """
+
+    name: str
+    expect: Expect = NOTHING
+    judged: bool = True
+    content: bool = True
+    except_for: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
+
+
+SET_UP = Step("set-up", judged=False)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    about: str
+    needs: tuple[str, ...]
+    steps: tuple[Step, ...]
+    run: Run
+    module: str
+
+
+_found: dict[str, Scenario] = {}
+
+
+def scenario(*steps: Step, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
+    """Declares the decorated function a scenario of its own name; its docstring's first line is shown.
+
+    The function yields once at the end of every step.
+    """
+
+    def declare(run: Run) -> Run:
+        about = (run.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        name = getattr(run, "__name__", "")
+        if name in _found:
+            raise ValueError(f"two scenarios named {name}")
+        _found[name] = Scenario(name, about, needs, steps, run, run.__module__)
+        return run
+
+    return declare
+
+
+# In the order they are run: what others build upon comes first.
+MODULES = (
+    "control",
+    "fault",
+    "fork",
+    "clone",
+    "munmap",
+    "mprotect",
+    "mremap",
+    "merge",
+    "grow",
+    "file",
+    "advice",
+    "swap",
+    "thp",
+    "mthp",
+    "ksm",
+    "migration",
+    "memory_failure",
+    "userfault",
+    "pinned",
+    "remote",
+    "exits",
+    "races",
+)
+
+
+def load(modules: tuple[str, ...] = MODULES) -> dict[str, Scenario]:
+    """Every scenario, by name. ValueError when a file of scenarios is in no list."""
+    package = importlib.import_module("lazyobs.selftest.scenarios")
+    there = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    if there != set(MODULES):
+        raise ValueError(f"scenario files and MODULES differ: {', '.join(sorted(there ^ set(MODULES)))}")
+    for module in modules:
+        importlib.import_module(f"lazyobs.selftest.scenarios.{module}")
+    return dict(_found)

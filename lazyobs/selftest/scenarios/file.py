@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Private mappings of files: the file's pages are copied on write, into anonymous ones."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+from lazyobs.selftest.expectations import Count, Expect, first_write_to_file, forked, unmapped_regular
+from lazyobs.selftest.pattern import Bytes, Content
+from lazyobs.selftest.scenario import SET_UP, Step, scenario
+from lazyobs.selftest.stage import Stage
+from lazyobs.selftest.syscalls import PAGE, madvise, munmap
+
+N = 23
+_UNTOUCHED = Expect({"vmas_anon": Count(0)}, {"vmas_anon": Count(0)})
+_STEPS = (
+    SET_UP,
+    Step("read", _UNTOUCHED),
+    Step("write", first_write_to_file(N) + Expect({"vmas_private": Count(N)}, {"vmas_lazy": Count(0)})),
+    Step("fork", forked(N, promoted=0)),
+    Step("child and parent write"),
+    Step("child exits"),
+    Step("drop the copies"),
+    Step("unmap", unmapped_regular(N)),
+)
+
+
+def _scenario(stage: Stage, fd: int) -> Iterator[None]:
+    content = [Content(page * PAGE, 0x7F00) for page in range(N)]
+    for page in content:
+        os.write(fd, page.page().tobytes())
+    islands = stage.memory.islands(N, prot=0)
+    for number, address in enumerate(islands):
+        stage.memory.map(address, 1, fd=fd, offset=number * PAGE)
+    yield
+    for page, address in zip(content, islands):
+        stage.memory.expect([address], 1, page)
+    stage.memory.check("file")
+    yield
+    stage.memory.fill(islands)
+    yield
+
+    def body(inside: Stage) -> Iterator[None]:
+        yield
+        inside.memory.fill(islands)
+        yield
+
+    child = stage.fork(body)
+    child.advance()
+    yield
+    child.advance()
+    stage.memory.fill(islands)
+    yield
+    child.end()
+    yield
+    for page, address in zip(content, islands):
+        madvise(address, PAGE, "DONTNEED")
+        stage.memory.expect([address], 1, page)
+        kept = Bytes(os.pread(fd, PAGE, page.origin))
+        if kept.page() != page.page():
+            raise RuntimeError(f"the file itself was written to at {page.origin:#x}")
+    yield
+    stage.memory.forget(islands)
+    for address in islands:
+        munmap(address, PAGE)
+    yield
+
+
+@scenario(*_STEPS)
+def private_file(stage: Stage) -> Iterator[None]:
+    """MAP_PRIVATE of a file on disk: written pages are ours alone, the file stays as it is"""
+    # Without a name: nothing is left of it, whatever happens.
+    with tempfile.TemporaryFile() as file:
+        yield from _scenario(stage, file.fileno())
+
+
+@scenario(*_STEPS)
+def private_memfd(stage: Stage) -> Iterator[None]:
+    """MAP_PRIVATE of shared memory (memfd): the same for pages of a tmpfs"""
+    fd = os.memfd_create("lazyobs-selftest", os.MFD_CLOEXEC)
+    try:
+        yield from _scenario(stage, fd)
+    finally:
+        os.close(fd)

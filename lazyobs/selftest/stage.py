@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What a scenario has at hand in its process: memory, children, threads, facts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lazyobs.selftest import family
+from lazyobs.selftest.memory import Memory
+from lazyobs.selftest.threads import Threads
+
+
+class Skip(Exception):
+    """The scenario cannot be brought about here; the message says why."""
+
+
+class Stage:
+    """``settings`` are what the features of the scenario were set up with ("swap": ...)."""
+
+    def __init__(self, seed: int, settings: dict[str, Any]) -> None:
+        # The seed moves the marks in the pages; 0x4000 marks are far more than a scenario writes.
+        self.memory = Memory(1 + seed % 0x3FFF)
+        self.settings = settings
+        self.children: list[family.Child] = []
+        self.facts: dict[str, int] = {}
+        self.notes: list[str] = []
+
+    def fork(self, body: family.Body, name: str = "child") -> family.Child:
+        return family.Child(self, body, name)
+
+    def threads(self, count: int) -> Threads:
+        """Threads that wait for work. To be made in a set-up step: each has a stack of its own."""
+        return Threads(count)
+
+    def fact(self, **values: int) -> None:
+        """States what the step must have brought about."""
+        self.facts.update(values)
+
+    def note(self, text: str) -> None:
+        """A line for whoever reads a failure."""
+        self.notes.append(text)
+
+    def pids(self) -> list[int]:
+        """This process and every living one below it."""
+        found = [os.getpid()]
+        for child in self.children:
+            found += [child.pid, *child.descendants]
+        return found
+
+    @staticmethod
+    def wait_until(true: Callable[[], bool], seconds: float = 20.0, pause: float = 0.002) -> bool:
+        """False when it does not become true in time."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+        return True

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The parent's end of a worker: start it, hear it, let it go on, end it with all its children."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+_PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
+# -I would forbid the environment below; the current directory must not be searched either.
+_CODE = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; sys.path.append(sys.argv[1]);"
+    "import json; from lazyobs.selftest.worker import main; main(json.loads(sys.argv[2]))"
+)
+# All memory from one heap that is never given back: no VMA comes or goes while events are counted.
+ENVIRONMENT = {
+    "PYTHONMALLOC": "malloc",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+    "LANG": "C.UTF-8",
+}
+
+
+class WorkerDied(Exception):
+    """The worker ended without a word; the message says how."""
+
+
+class WorkerTimedOut(Exception):
+    """The worker did not come to its next stop in time."""
+
+
+class Worker:
+    """One scenario's process. ``deadline`` is on the monotonic clock and for all of it."""
+
+    def __init__(self, task: dict[str, Any], deadline: float) -> None:
+        self._deadline = deadline
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-s", "-S", "-c", _CODE, _PACKAGE_ROOT, json.dumps({**task, "parent": os.getpid()})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **ENVIRONMENT},
+            cwd="/",
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._buffer = b""
+
+    def hear(self) -> dict[str, Any]:
+        """The next message. WorkerDied, WorkerTimedOut."""
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        while b"\n" not in self._buffer:
+            left = self._deadline - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise WorkerTimedOut(self._where())
+            part = os.read(fd, 1 << 16)
+            if not part:
+                raise WorkerDied(self._how_it_ended())
+            self._buffer += part
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def go_on(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
+
+    def _where(self) -> str:
+        """In which kernel function it hangs, where that may be read."""
+        try:
+            with open(f"/proc/{self.pid}/wchan", encoding="ascii", errors="replace") as file:
+                return f"waiting in {file.read() or '?'}"
+        except OSError:
+            return "its place cannot be read"
+
+    def _how_it_ended(self) -> str:
+        status = self._process.wait()
+        self._stderr.seek(0)
+        said = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return f"{how}: {said[-1]}" if said else how
+
+    def end(self) -> None:
+        """Ends it and whatever it has forked, wherever they are, and waits."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        # Its children hold the other end of this pipe: it closes when the last of them is gone.
+        os.set_blocking(self._process.stdout.fileno(), True)
+        limit = time.monotonic() + 10
+        while select.select([self._process.stdout], [], [], max(0.0, limit - time.monotonic()))[0]:
+            if not os.read(self._process.stdout.fileno(), 1 << 16):
+                break
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+        self._stderr.close()
