@@ -19,6 +19,7 @@ COMMANDS = {
     "top": "Live view of processes, forks, walks, promotions and slabs.",
     "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
+    "selftest": "Drives each affected path of the kernel and checks contents and events (KTAP).",
 }
 
 
