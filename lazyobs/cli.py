@@ -11,7 +11,8 @@ import sys
 import click
 
 from lazyobs import __version__
-from lazyobs.errors import EXIT_OK, EXIT_USAGE, LazyobsError, NotSupported
+from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
+from lazyobs.views.text import printable
 
 # name: what it does, in a line; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -78,15 +79,18 @@ def _run() -> int:
             error.show()
             return EXIT_USAGE
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lazyobs"
-        print(f"lazyobs: {' '.join(error.format_message().split()).rstrip('.')}; see {command} --help", file=sys.stderr)
+        _complain(f"{error.format_message().rstrip('.')}; see {command} --help")
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_OK
     except LazyobsError as error:
-        print(f"lazyobs: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except MemoryError:
-        print(
-            f"lazyobs: {NotSupported('reading', 'out of memory', 'use -p to watch fewer processes')}", file=sys.stderr
-        )
-        return NotSupported.exit_code
+        _complain("reading: out of memory; use -p to watch fewer processes")
+        return EXIT_REFUSED
+
+
+def _complain(text: str) -> None:
+    """One line, whatever the text is made of: it may quote what was typed."""
+    print(f"lazyobs: {printable(' '.join(text.split()))}", file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import common, notice_of, pids_of
+from lazyobs.commands.options import common, notice_of, pids_of, say_how
 from lazyobs.sources.opening import open_live
 from lazyobs.views import census as view
 from lazyobs.views import columns
@@ -33,6 +33,7 @@ def census(
     if vmas and not pids:
         raise click.UsageError("--vmas needs -p PID")
     opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",))
+    say_how(opened, verbose)
     try:
         notice = notice_of(opened.why_not)
         if notice:

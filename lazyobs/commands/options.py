@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,22 @@ from typing import Any
 import click
 
 from lazyobs.model import TIERS
+from lazyobs.sources.live import LiveSource
+from lazyobs.sources.opening import Opened
+from lazyobs.views.text import printable
 
-SECONDS = click.FloatRange(min=0.05, max=86400.0)
+
+class _Seconds(click.FloatRange):
+    """A finite number of seconds: NaN is in no range, but no comparison says so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail("nan is no interval", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(min=0.05, max=86400.0)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,6 +60,19 @@ def points_but(*names: str) -> tuple[str, ...]:
     from lazyobs.bpf.points import POINTS
 
     return tuple(point.name for point in POINTS if point.name not in names)
+
+
+def say_how(opened: Opened, verbose: bool) -> None:
+    """With -v, on standard error: how the probes came to be."""
+    if verbose and isinstance(opened.source, LiveSource):
+        session = opened.source.session
+        how = "compiled" if session.compiled else "compiled earlier in this boot"
+        print(
+            f"lazyobs: probes {how} ({session.interpreter}); {len(session.programs)} programs attached", file=sys.stderr
+        )
+        for point, refused in session.refused.items():
+            for tier, why in refused.items():
+                print(f"lazyobs: {point}: {tier}: {printable(why)}", file=sys.stderr)
 
 
 def notice_of(why_not: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but
+from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
 from lazyobs.sources.opening import open_live
 from lazyobs.views import columns
 from lazyobs.views import top as view
@@ -56,6 +56,7 @@ def top(
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
     columns.column(sort)
     opened = open_live(profile, tier, points=points_but("census_vmas"))
+    say_how(opened, verbose)
     notice = notice_of(opened.why_not)
     options = view.TopOptions(
         interval=delay or interval or 1.0,

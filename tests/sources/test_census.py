@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import process_of
@@ -92,7 +93,7 @@ def test_a_dead_leader_does_not_hide_its_threads(live, tmp_path):
     source_text = tmp_path / "leaderless.c"
     source_text.write_text(
         "#include <pthread.h>\n#include <unistd.h>\n"
-        "static void *rest(void *x) { char c; write(1, \"r\", 1); read(0, &c, 1); _exit(0); }\n"
+        'static void *rest(void *x) { char c; write(1, "r", 1); read(0, &c, 1); _exit(0); }\n'
         "int main(void) { pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, rest, 0);"
         " pthread_exit(0); }\n"
     )
@@ -102,7 +103,7 @@ def test_a_dead_leader_does_not_hide_its_threads(live, tmp_path):
     try:
         for _ in range(3):
             child.stdout.read(1)
-        while open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+        while Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
             pass
         rows = [process for process in source.read().processes if process.pid == child.pid]
         assert len(rows) == 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 
 import pytest
@@ -146,7 +147,7 @@ def test_counters_never_go_back(live, islands):
     for command in ("touch", "fork", "reap", "unmap"):
         program.tell(command)
         samples.append(source.read())
-    for earlier, later in zip(samples, samples[1:]):
+    for earlier, later in itertools.pairwise(samples):
         for name in COUNTED:
             assert later.totals[name] >= earlier.totals[name]
             assert later.exited[name] >= earlier.exited[name]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Bad input, missing permissions, closed pipes and signals: one line, the documented exit code."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LAZYOBS = [sys.executable, "-m", "lazyobs"]
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*LAZYOBS, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["top", "-s", "no_such_column"], 2, "there is none of that name"),
+        (["top", "-s", "\x1b[31mred"], 2, "there is none of that name"),
+        (["top", "-d", "0"], 2, "-d"),
+        (["top", "-d", "nan", "-n", "1"], 2, "-d"),
+        (["top", "-n", "-1"], 2, "-n"),
+        (["top", "-p", "twelve"], 2, "-p"),
+        (["top", "-p", "0"], 2, "-p"),
+        (["top", "--view", "weather"], 2, "weather"),
+        (["top", "--tier", "magic"], 2, "--tier"),
+        (["top", "--profile", "/nonexistent.toml"], 2, "cannot be read"),
+        (["top", "--profile", "setup.cfg"], 2, "is not TOML"),
+        (["census", "--vmas"], 2, "-p PID"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["top", "--frobnicate"], 2, "--frobnicate"),
+    ],
+)
+def test_usage_errors_are_one_line(arguments, code, words):
+    answer = run(*arguments)
+    assert answer.returncode == code
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("lazyobs: ") and len(answer.stderr.splitlines()) == 1
+    assert words in answer.stderr
+    assert "\x1b" not in answer.stderr
+
+
+def test_an_absent_process_is_told(bpf):
+    answer = run("top", "-b", "-n", "1", "-p", "4194303")
+    assert answer.returncode == 2 and "no such process" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to become somebody else")
+class TestAsAnOrdinaryUser:
+    def as_nobody(self, *arguments: str) -> subprocess.CompletedProcess:
+        # The interpreter and the checkout may lie where nobody cannot go: enter as root, then step down.
+        code = (
+            "import sys; import lazyobs.cli, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.doctor;"
+            "import wcwidth, tabulate, os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+            "sys.argv = ['lazyobs', *sys.argv[1:]]; lazyobs.cli.main()"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT
+        )
+
+    @pytest.mark.parametrize("command", ["top", "census"])
+    def test_it_says_what_to_do(self, command):
+        answer = self.as_nobody(command)
+        assert answer.returncode == 3
+        assert "needs root" in answer.stderr and "sudo" in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+
+    def test_procfs_on_request_shows_own_processes(self):
+        answer = self.as_nobody("top", "-b", "-n", "1", "--tier", "procfs")
+        assert answer.returncode == 0
+        assert "tier procfs" in answer.stderr
+
+    def test_doctor_says_what_is_missing(self):
+        answer = self.as_nobody("doctor")
+        assert answer.returncode == 0
+        assert "needs root" in answer.stdout
+
+
+class TestWithoutBpf:
+    """Root, but something in the way: the procfs tier, and the reason on stderr."""
+
+    def test_bcc_missing(self, bpf, tmp_path):
+        # An image kept from an earlier start needs no bcc: this one has to be compiled.
+        profile = tmp_path / "p.toml"
+        text = (ROOT / "lazyobs/kernel/profiles/mainline.toml").read_text()
+        profile.write_text(
+            text + f'\n[vma]\nlazy = "tag"\ntag_mask = 7\ntag_lazy = {int(time.time() * 1000) & ~7 | 1}\n'
+        )
+        env = {**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable}
+        answer = run("top", "-b", "-n", "1", "--profile", str(profile), env=env)
+        assert answer.returncode == 0
+        assert "has no bcc" in answer.stderr and "procfs" in answer.stderr
+
+    def test_the_loader_cannot_start(self, bpf):
+        answer = run("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})
+        assert answer.returncode == 0
+        assert "/nonexistent" in answer.stderr and "procfs" in answer.stderr
+
+
+@pytest.mark.parametrize("lines", [0, 1, 7])
+def test_a_closed_pipe_is_no_error(bpf, lines):
+    process = subprocess.Popen(
+        [*LAZYOBS, "top", "-b", "-d", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    for _ in range(lines):
+        process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay", [0.5, 0.9, 1.7])
+def test_signals_end_it_quietly(bpf, number, delay):
+    process = subprocess.Popen(
+        [*LAZYOBS, "top", "-b", "-d", "0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    time.sleep(delay)
+    process.send_signal(number)
+    code = process.wait(60)
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_put_back(bpf, number):
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen([*LAZYOBS, "top", "-d", "0.1"], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT)
+    shown = b""
+    while b"\x1b[?1049h" not in shown or b"lazyobs  kernel" not in shown:
+        shown += os.read(master, 65536)
+    assert termios.tcgetattr(slave) != before
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    os.set_blocking(master, False)
+    try:
+        while more := os.read(master, 65536):
+            shown += more
+    except BlockingIOError:
+        pass
+    assert termios.tcgetattr(slave) == before
+    assert shown.rstrip().endswith(b"\x1b[?7h\x1b[?25h\x1b[?1049l")
+    os.close(master)
+    os.close(slave)
+
+
+def test_q_ends_it(bpf):
+    master, slave = pty.openpty()
+    process = subprocess.Popen([*LAZYOBS, "top", "-d", "5"], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT)
+    shown = b""
+    while b"lazyobs  kernel" not in shown:
+        shown += os.read(master, 65536)
+    os.write(master, b"q")
+    assert process.wait(60) == 0
+    os.close(master)
+    os.close(slave)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""slabinfo and slab merging on captured trees."""
+
+from __future__ import annotations
+
+import os
+
+from lazyobs.kernel.slab import Slabinfo, merged_with
+
+SLABINFO = """\
+slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables
+eventpoll_pwq        640    704     64   64    1 : tunables    0    0    0 : slabdata     11     11      0
+anon_vma             351    390    104   39    1 : tunables    0    0    0 : slabdata     10     10      0
+vm_area_struct      1201   1209    208   39    2 : tunables    0    0    0 : slabdata     31     31      0
+"""
+
+
+def tree(tmp_path, merged: bool):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/slabinfo").write_text(SLABINFO)
+    slab = tmp_path / "sys/kernel/slab"
+    (slab / ":A-0000064").mkdir(parents=True)
+    (slab / "anon_vma").mkdir()
+    for name in ("anon_vma_chain", "eventpoll_pwq", "fs_cache") if merged else ():
+        os.symlink(":A-0000064", slab / name)
+    return str(tmp_path / "proc"), str(tmp_path / "sys")
+
+
+def test_a_merged_caches_row_is_found_under_the_name_it_bears(tmp_path):
+    proc, sys = tree(tmp_path, merged=True)
+    slabinfo = Slabinfo(proc, sys)
+    assert slabinfo.merged["anon_vma_chain"] == ["eventpoll_pwq", "fs_cache"]
+    assert slabinfo.merged["anon_vma"] == []
+    rows = slabinfo.read()
+    assert (rows["anon_vma_chain"].active, rows["anon_vma_chain"].object_bytes) == (640, 64)
+    assert (rows["anon_vma"].active, rows["anon_vma"].total) == (351, 390)
+
+
+def test_another_caches_row_is_not_taken_without_a_merge(tmp_path):
+    rows = Slabinfo(*tree(tmp_path, merged=False)).read()
+    assert set(rows) == {"anon_vma", "vm_area_struct"}
+
+
+def test_a_closed_slabinfo_says_so(tmp_path):
+    slabinfo = Slabinfo(str(tmp_path), str(tmp_path))
+    assert slabinfo.read() == {} and "slabinfo" in slabinfo.why_not
+
+
+def test_it_can_be_read_again_from_the_kept_descriptor(tmp_path):
+    proc, sys = tree(tmp_path, merged=True)
+    slabinfo = Slabinfo(proc, sys)
+    assert slabinfo.read() == slabinfo.read()
+    slabinfo.close()
+    assert slabinfo.read() == {}
+
+
+def test_merged_with_is_empty_without_sysfs(tmp_path):
+    assert merged_with("anon_vma_chain", str(tmp_path)) == []

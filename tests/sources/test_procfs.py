@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The tier without BPF: what it knows is right, what it cannot know is null with a reason."""
+
+from __future__ import annotations
+
+from conftest import process_of
+
+from lazyobs.kernel import smaps
+from lazyobs.kernel.profile import built_in
+from lazyobs.kernel.slab import Slabinfo
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES
+from lazyobs.sources.procfs import ProcfsSource
+
+
+def source() -> ProcfsSource:
+    mainline = next(profile for profile in built_in() if profile.name == "mainline")
+    return ProcfsSource("6.1.0-test", mainline, Slabinfo(), "because the test says so")
+
+
+def test_vmas_are_those_of_smaps(islands):
+    program = islands(101)
+    program.tell("touch")
+    row = process_of(source().read(), program.pid)
+    mappings = smaps.read(program.pid)
+    assert row.census["vmas"] == len(mappings)
+    assert row.census["vmas_anon"] == sum(1 for m in mappings if m.anonymous or m.swap)
+    assert row.comm == "islands"
+
+
+def test_what_cannot_be_known_is_null_and_says_why(islands):
+    islands(23)
+    sample = source().read()
+    assert all(sample.totals[name] is None for name in COUNTER_NAMES)
+    assert all(process.counts[name] is None for process in sample.processes for name in COUNTER_NAMES)
+    for name in set(CENSUS_NAMES) - {"vmas", "vmas_anon"}:
+        assert sample.census[name] is None
+    assert "because the test says so" in sample.null_reasons["totals"]
+
+
+def test_smaps_parsers_agree(islands):
+    program = islands(211)
+    program.tell("touch")
+    with open(f"/proc/{program.pid}/smaps", "rb") as file:
+        text = file.read()
+    mappings = smaps.parse(text)
+    assert smaps.has_anonymous(text) == (len(mappings), sum(1 for m in mappings if m.anonymous or m.swap))
+    assert sum(m.anonymous == 4096 for m in mappings) >= 211

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Numbers, names and lines as a terminal gets them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lazyobs.views import text
+from lazyobs.views.screen import fit
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("plain", "plain"),
+        ("\x1b[2Jgone", "?[2Jgone"),
+        ("a\nb\tc\r", "a?b?c?"),
+        ("\x9b31m", "?31m"),
+        ("\u202egnp.exe", "?gnp.exe"),
+        ("zero\u200bwidth", "zero?width"),
+        ("漢字", "漢字"),
+        ("\udcff", "?"),
+    ],
+)
+def test_nothing_reaches_the_terminal_raw(raw, shown):
+    assert text.printable(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"), (0, "0"), (0.0, "0"), (0.25, "0.2"), (999.9, "999.9"), (1234.5, "1234"),
+        (9_999_999, "9999999"), (12_345_678, "12.3M"), (98_765_432_100, "98.8G"),
+    ],
+)  # fmt: skip
+def test_numbers_are_short(value, shown):
+    assert text.number(value) == shown
+    assert len(text.number(value)) <= 8
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (0, "0"), (1023, "1023"), (1024, "1.0K"), (168 * 5003, "821K"), (3 << 30, "3.0G"), (1 << 60, "1024P")],
+)
+def test_sizes_are_binary(value, shown):
+    assert text.size(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (2.56e-7, "256ns"), (3.1e-6, "3.1us"), (0.25, "250ms"), (17.0, "17s")]
+)
+def test_durations_have_a_unit(value, shown):
+    assert text.seconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "columns", "shown"),
+    [("abcdef", 3, "abc"), ("abc", 3, "abc"), ("漢字漢字", 5, "漢字"), ("", 0, ""), ("a\u0301bc", 2, "a\u0301b")],
+)
+def test_lines_are_cut_at_the_terminals_width(line, columns, shown):
+    assert fit(line, columns) == shown

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Selection, sorting, and what top prints of a sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from samples import process, sample
+
+from lazyobs.errors import UsageError
+from lazyobs.model import PROCESS_COLUMNS
+from lazyobs.views import columns, lines, tables
+from lazyobs.views.top import TopOptions, run, select
+
+
+def options(**changed) -> TopOptions:
+    return TopOptions(**{
+        "interval": 0.0, "iterations": 1, "batch": True, "output": "table", "views": ("processes",), "sort": "pid",
+        **changed,
+    })  # fmt: skip
+
+
+class Recorded:
+    """A source of prepared samples."""
+
+    def __init__(self, *samples):
+        self._samples = list(samples)
+
+    def read(self):
+        return self._samples.pop(0)
+
+    def close(self):
+        pass
+
+
+def test_numbers_sort_from_the_largest_and_the_unknown_comes_last():
+    rows = [process(7, prepares=5), process(3, prepares=None), process(5, prepares=11), process(2, prepares=5)]
+    assert [row.pid for row in columns.sort(rows, "prepares")] == [5, 2, 7, 3]
+
+
+def test_text_and_pids_sort_upwards():
+    rows = [process(7, comm="b"), process(3, comm="c"), process(5, comm="a")]
+    assert [row.comm for row in columns.sort(rows, "comm")] == ["a", "b", "c"]
+    assert [row.pid for row in columns.sort(rows, "pid")] == [3, 5, 7]
+
+
+def test_an_unknown_column_names_the_known_ones():
+    with pytest.raises(UsageError, match="use one of pid, "):
+        columns.sort([], "weight")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "pids"),
+    [
+        ({"pids": (3, 5)}, [3, 5]),
+        ({"user": "nobody"}, [5]),
+        ({"cgroup": "system.slice"}, [3, 7]),
+        ({"cgroup": "/system.slice/"}, [3, 7]),
+        ({"cgroup": "/"}, [3, 5, 7]),
+        ({"cgroup": "/system"}, []),
+    ],
+)
+def test_filters(chosen, pids):
+    shown = sample(
+        process(3, cgroup="/system.slice/a.service"), process(5, user="nobody", cgroup="/systemd"),
+        process(7, cgroup="/system.slice"), process(9, cgroup=None),
+    )  # fmt: skip
+    found = [row.pid for row in select(shown, options(**chosen))]
+    assert found == (pids if chosen != {"cgroup": "/"} else [3, 5, 7])
+
+
+def test_hostile_names_are_tamed_everywhere(capsys):
+    hostile = process(3, comm="\x1b]0;owned\x07\n", cgroup="/\x1b[2J")
+    for output in ("table", "csv", "json"):
+        run(Recorded(sample(hostile)), options(output=output))
+        assert not {"\x1b", "\x07"} & set(capsys.readouterr().out)
+
+
+def test_spreadsheet_formulas_are_no_formulas():
+    out = io.StringIO()
+    lines.CsvWriter(out, ("pid", "comm")).write(sample(), [process(3, comm="=cmd|' /C calc'!A0")])
+    assert list(csv.reader(io.StringIO(out.getvalue())))[1][2].startswith("'=")
+
+
+def test_csv_has_one_head_line_and_every_column(capsys):
+    run(Recorded(sample(process(3)), sample(process(3), process(5))), options(output="csv", iterations=2))
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["pid"] for row in rows] == ["3", "3", "5"]
+    assert tuple(rows[0]) == ("time", *PROCESS_COLUMNS)
+
+
+def test_json_shows_the_selected_rows_alone(capsys):
+    run(Recorded(sample(process(3), process(5), process(7))), options(output="json", pids=(5,)))
+    document = json.loads(capsys.readouterr().out)
+    assert [row["pid"] for row in document["processes"]] == [5]
+
+
+def test_it_ends_when_the_watched_have_ended(capsys):
+    source = Recorded(sample(process(3)), sample(process(3)), sample(process(5)))
+    run(source, options(pids=(3,), iterations=None))
+    assert capsys.readouterr().out.count("lazyobs  kernel") == 2
+
+
+def test_an_absent_process_is_a_usage_error():
+    with pytest.raises(UsageError, match="no such process"):
+        run(Recorded(sample(process(3))), options(pids=(4,)))
+
+
+@pytest.mark.parametrize("name", tables.VIEWS)
+def test_every_view_can_be_drawn_with_and_without_numbers(name):
+    known, unknown = sample(process(3)), sample(process(3, prepares=None))
+    for counter in list(unknown.totals):
+        unknown.totals[counter] = None
+    unknown.rates = {}
+    assert tables.view(known, name, known.processes)
+    assert tables.view(unknown, name, unknown.processes)
+    assert tables.header(unknown)
+
+
+def test_the_header_marks_merged_slabs_and_tiers():
+    text = "\n".join(tables.header(sample(process(3))))
+    assert "anon_vma_chain 101 6.3K (with eventpoll_pwq)" in text
+    assert "none: promotion" in text
+    assert "anon_vma - -" in text
