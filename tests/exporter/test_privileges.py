@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""What the process that serves HTTP may still do, tried by that process itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.metrics import of_page, series
+
+INSIDE = str(Path(__file__).parent / "inside.py")
+_NONE = ["0000000000000000"]
+_REFUSED = ("PermissionError 1", "PermissionError 13")
+
+
+def _attempts(exporter: object) -> dict:
+    found = json.loads(exporter.get("/attempts"))  # type: ignore[attr-defined]
+    assert isinstance(found, dict)
+    return found
+
+
+def _holds_nothing(attempts: dict) -> None:
+    status = attempts["status"]
+    assert status["Uid"] == status["Gid"] == ["65534"] * 4
+    assert status["Groups"] == []
+    assert [status[key] for key in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")] == [_NONE] * 5
+    assert status["NoNewPrivs"] == ["1"]
+    for attempt in ("environ of 1", "maps of 1", "smaps of parent", "slabinfo", "kmsg", "become root", "raw socket",
+                    "raw tracepoint program", "kprobe program"):  # fmt: skip
+        assert attempts[attempt] in _REFUSED, attempt
+
+
+@pytest.mark.bpf
+def test_with_bpf_the_server_holds_nothing_but_descriptors(bpf: None, export: Callable) -> None:
+    exporter = export(program=(INSIDE,))
+    before = of_page(exporter.get())
+    attempts = _attempts(exporter)
+    _holds_nothing(attempts)
+    assert {"processes", "totals", "exited"} <= set(attempts["maps"])
+    for name in attempts["updates"]:
+        assert attempts["updates"][name] == "PermissionError 1", name
+        assert attempts["deletes"][name] in ("PermissionError 1", "OSError 22"), name  # 22: arrays delete nothing
+        assert attempts["mapped"][name] != "done", name
+    after = of_page(exporter.get())
+    for key in before:
+        if key[0].endswith("_total"):
+            assert after[key] >= before[key]
+
+
+@pytest.mark.bpf
+def test_without_bpf_the_reader_is_another_process(bpf: None, export: Callable) -> None:
+    exporter = export("--tier", "procfs", program=(INSIDE,))
+    attempts = _attempts(exporter)
+    _holds_nothing(attempts)
+    assert attempts["maps"] == []
+    metrics = of_page(exporter.get())
+    assert metrics[series("lazyobs_vmas", state="anonymous")] > 0
+    assert metrics[series("lazyobs_slab_objects", cache="anon_vma")] > 0
+    assert not any(name == "lazyobs_prepares_total" for name, _ in metrics)
+
+
+@pytest.mark.bpf
+def test_runs_from_a_directory_that_only_root_may_enter(bpf: None, export: Callable, tmp_path: Path) -> None:
+    """After root is given up no module can be imported from there any more."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    repository = Path(__file__).parent.parent.parent
+    shutil.copytree(repository / "lazyobs", private / "lazyobs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(repository / "probes", private / "probes")
+    start = "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[1:1] = ['export']; from lazyobs.cli import main; main()"
+    exporter = export(program=("-c", start, str(private)))
+    assert exporter.get().endswith(b"\n")
+    assert b"# EOF" in _openmetrics(exporter.url)
+    assert b"404" in subprocess.run(["curl", "-s", exporter.url + "/x"], capture_output=True).stdout
+
+
+def _openmetrics(url: str) -> bytes:
+    import urllib.request
+
+    request = urllib.request.Request(url + "/metrics", headers={"Accept": "application/openmetrics-text"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return bytes(response.read())
+
+
+@pytest.mark.bpf
+def test_it_ends_and_leaves_nothing_behind(bpf: None, export: Callable) -> None:
+    exporter = export()
+    exporter.get()
+    os.kill(exporter.pid, 15)
+    assert os.waitstatus_to_exitcode(os.waitpid(exporter.pid, 0)[1]) == 0
+
+
+def test_without_root_it_says_so() -> None:
+    if os.geteuid() == 0 and not os.access("/usr/bin/setpriv", os.X_OK):
+        pytest.skip("needs setpriv to give up root")
+    prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    result = subprocess.run(
+        [*prefix, sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert "sudo" in result.stderr
