@@ -55,6 +55,7 @@ class CounterTable:
             if not session.tiers.get(point):
                 self.reasons[f"histograms.{histogram.name}"] = self._why_not(point)
         self._indices = {name: PROCESS_SLOTS.index(slot) for name, slot in self.slots.items()}
+        self._zeros = {counter.name: 0 if counter.name in self._indices else None for counter in COUNTERS}
 
     def _why_not(self, point: str) -> str:
         if point in _OF_LAZY_KERNELS and not self._profile.has_lazy:
@@ -65,15 +66,11 @@ class CounterTable:
         return f"no probe point {point} in this command"
 
     def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
-        """Counters of one process from its slots; zeros where the process has caused nothing."""
+        """Counters of one process from its slots; where it has caused nothing, zeros that all such share."""
+        if counts is None:
+            return self._zeros
         return {
-            counter.name: (
-                None
-                if counter.name not in self._indices
-                else _signed(counts[self._indices[counter.name]])
-                if counts is not None
-                else 0
-            )
+            counter.name: _signed(counts[self._indices[counter.name]]) if counter.name in self._indices else None
             for counter in COUNTERS
         }
 

@@ -27,10 +27,13 @@ _Read = TypeVar("_Read")
 
 
 class LiveSource:
-    """Samples from an attached session. Holds only descriptors: works without privileges."""
+    """Samples from an attached session. Holds only descriptors: works without privileges.
 
-    def __init__(self, facts: Facts, session: Session, slabinfo: Slabinfo) -> None:
-        self.facts, self.session, self._slabinfo = facts, session, slabinfo
+    Without ``rates`` the processes have none: for who asks once in a while and wants it cheap.
+    """
+
+    def __init__(self, facts: Facts, session: Session, slabinfo: Slabinfo, rates: bool = True) -> None:
+        self.facts, self.session, self._slabinfo, self._rates = facts, session, slabinfo, rates
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
         self._table = CounterTable(session, facts.profile)
@@ -200,8 +203,6 @@ class LiveSource:
         before: dict[_Identity, dict[str, int | None]],
         elapsed: float,
     ) -> Process:
-        old = before.get(identity, dict.fromkeys(counts, 0) if before else {})
-        self._process_before[identity] = counts
         return Process(
             pid=identity[0],
             start_time=round(self._boot_offset + identity[1] / 1e9, 2),
@@ -210,8 +211,19 @@ class LiveSource:
             cgroup=cgroup,
             census=columns,
             counts=counts,
-            rates={name: rate(count, old.get(name), elapsed) for name, count in counts.items()},
+            rates=self._process_rates(identity, counts, before, elapsed) if self._rates else {},
         )
+
+    def _process_rates(
+        self,
+        identity: _Identity,
+        counts: dict[str, int | None],
+        before: dict[_Identity, dict[str, int | None]],
+        elapsed: float,
+    ) -> dict[str, float | None]:
+        old = before.get(identity, dict.fromkeys(counts, 0) if before else {})
+        self._process_before[identity] = counts
+        return {name: rate(count, old.get(name), elapsed) for name, count in counts.items()}
 
     def _program_health(self) -> dict[str, float | None]:
         stats = [maps.program_stats(fd) for fd in self.session.programs.values()]

@@ -31,8 +31,10 @@ def open_live(
     cap: str | None = None,
     points: tuple[str, ...] | None = None,
     keep_root: bool = False,
+    rates: bool = True,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
+    ``rates``: whether processes have rates.
 
     Without the permission to load BPF this is NotPermitted unless ``cap`` is "procfs"; where root is
     there but the kernel, a lockdown or a missing bcc stand in the way, the procfs tier is opened.
@@ -51,7 +53,7 @@ def open_live(
         facts, session = attach(known, cap, points)
     except (BpfRefused, NotSupported) as error:
         return _without_bpf(known, slabinfo, f"{error.what}: {error.why}")
-    source = LiveSource(facts, session, slabinfo)
+    source = LiveSource(facts, session, slabinfo, rates)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _touch(session))
     return Opened(source, "")
