@@ -47,7 +47,10 @@ def _live(chosen: Settings, verbose: bool) -> Source:
     from lazyobs.sources.opening import open_live
 
     opened = open_live(
-        Path(chosen.profile) if chosen.profile else None, chosen.tier or None, points=points_but("census_vmas")
+        Path(chosen.profile) if chosen.profile else None,
+        chosen.tier or None,
+        points=points_but("census_vmas"),
+        rates=False,
     )
     if opened.why_not:
         serve.to_stderr(notice_of(opened.why_not))

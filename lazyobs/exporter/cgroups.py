@@ -57,6 +57,7 @@ class CgroupFold:
     def __init__(self, depth: int = 2, top: int = 10) -> None:
         self._depth, self._top = depth, top
         self._kept: set[str] = set()
+        self._folded: dict[str, str] = {}
 
     def path(self, cgroup: str) -> str:
         """``/system.slice/a.service/b`` at depth 2: ``/system.slice/a.service``."""
@@ -65,13 +66,18 @@ class CgroupFold:
     def fold(self, processes: Iterable[Process]) -> Folded:
         rows: dict[str, CgroupRow] = {}
         other = CgroupRow(OTHER, census=dict.fromkeys(CENSUS_NAMES))
-        paths: dict[str, str] = {}
+        folded, self._folded = self._folded, {}  # the paths of this reading, for the next
         for process in processes:
             if process.cgroup is None:
                 other.add(process.census)
                 continue
-            path = paths.get(process.cgroup) or paths.setdefault(process.cgroup, self.path(process.cgroup))
-            row = rows.get(path) or rows.setdefault(path, CgroupRow(path))
+            path = folded.get(process.cgroup)
+            if path is None:
+                path = folded[process.cgroup] = self.path(process.cgroup)
+            self._folded[process.cgroup] = path
+            row = rows.get(path)
+            if row is None:
+                row = rows[path] = CgroupRow(path)
             row.add(process.census)
         ranked = sorted(rows.values(), key=self._rank, reverse=True)
         kept, hidden = ranked[: self._top], ranked[self._top :]

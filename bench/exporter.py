@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""What the exporter costs: CPU a scrape, memory beside a process that keeps BCC loaded, growth over many scrapes.
+
+500 idle processes in 200 cgroups (where cgroup v2 can be written) are watched through the real command
+and its HTTP; then processes come and go while it is scraped thousands of times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+PROCESSES, CGROUPS = 500, 200
+SCRAPES_OF_MANY = 200
+SCRAPES, COME_AND_GO = 10_000, 20_000
+_ROOT = Path(__file__).parent.parent
+_UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+
+# A process that does what every stock BCC tool does first: import, compile, stay.
+_STOCK = """
+import os, sys, tempfile, time
+sys.path.append(sys.argv[1])
+import bcc
+from lazyobs.bpf.headers import write_stub_headers
+headers = tempfile.mkdtemp(prefix="lazyobs-headers-")
+write_stub_headers(headers)
+os.environ["BCC_KERNEL_SOURCE"] = headers
+program = bcc.BPF(text="BPF_HASH(counts, u32); RAW_TRACEPOINT_PROBE(sched_process_fork) { counts.increment(0); return 0; }")
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, object]:
+    """Figures of one run; ``ratio`` is the exporter's PSS to that of a process with BCC loaded."""
+    with _exporter() as (url, pid):
+        few = _cost(url, 20)
+        with _idle_processes() as cgroups:
+            many = _cost(url, SCRAPES_OF_MANY)
+            pss = _pss(pid)
+            series = sum(1 for line in _get(url).splitlines() if line and not line.startswith(b"#"))
+            idle = _cpu_of(pid)
+            time.sleep(3)
+            between = _cpu_of(pid) - idle
+        growth = _growth(url, pid, scrapes, come_and_go)
+    stock = _stock_pss()
+    return {
+        "name": "exporter",
+        "ratio": round(pss / stock, 3) if stock else None,
+        "pss_bytes": pss,
+        "stock_bcc_pss_bytes": stock,
+        "processes": PROCESSES,
+        "cgroups": cgroups,
+        "series": series,
+        "cpu_seconds_per_scrape": round(many, 6),
+        "cpu_seconds_per_scrape_few_processes": round(few, 6),
+        "cpu_seconds_between_scrapes_in_3_s": between,
+        **growth,
+    }
+
+
+@contextlib.contextmanager
+def _exporter() -> Iterator[tuple[str, int]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"],
+        stderr=subprocess.PIPE, text=True, cwd=_ROOT,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            found = re.search(r"serving (http://\S+)", line)
+            if found:
+                yield found[1], process.pid
+                return
+        raise RuntimeError("the exporter ended at once")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+@contextlib.contextmanager
+def _idle_processes() -> Iterator[int]:
+    """PROCESSES sleeping processes; gives the number of cgroups they could be put into."""
+    root = _cgroup_root()
+    directories = [root / f"lazyobs-bench-{number}" for number in range(CGROUPS)] if root else []
+    processes = [subprocess.Popen(["sleep", "600"]) for _ in range(PROCESSES)]
+    try:
+        for directory in directories:
+            directory.mkdir(exist_ok=True)
+        for number, process in enumerate(processes):
+            if directories:
+                (directories[number % CGROUPS] / "cgroup.procs").write_text(str(process.pid))
+        yield len(directories)
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+        for directory in directories:
+            for _ in range(100):
+                try:
+                    directory.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.01)
+
+
+def _cgroup_root() -> Path | None:
+    for place in map(Path, _UNIFIED):
+        if (place / "cgroup.controllers").exists() and os.access(place / "cgroup.procs", os.W_OK):
+            return place
+    return None
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return bytes(response.read())
+
+
+def _number(page: bytes, name: str) -> float:
+    found = re.search(rb"^%s (\S+)$" % name.encode(), page, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def _cost(url: str, scrapes: int) -> float:
+    """CPU seconds a scrape, everything included, by the exporter's own account."""
+    for _ in range(3):
+        first = _number(_get(url), "lazyobs_self_cpu_seconds_total")
+    for _ in range(scrapes):
+        last = _number(_get(url), "lazyobs_self_cpu_seconds_total")
+    return (last - first) / scrapes
+
+
+def _cpu_of(pid: int) -> float:
+    return float(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def _pss(pid: int) -> int:
+    return int(re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
+
+
+def _rss(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, object]:
+    """Resident memory before and after many scrapes, while processes begin and end all the time."""
+    with tempfile.TemporaryDirectory() as directory:
+        # The shell forks one subshell after the other: births and deaths without an exec.
+        waves = max(1, come_and_go // 50)
+        pause = max(0.0, scrapes * 0.01 / waves)
+        script = f'i=0; while [ $i -lt {waves} ]; do j=0; while [ $j -lt 50 ]; do (:) & j=$((j+1)); done; wait; i=$((i+1)); sleep {pause:.3f}; done; echo done > "$1/done"'
+        churn = subprocess.Popen(["/bin/sh", "-c", script, "sh", directory])
+        rss = []
+        try:
+            for number in range(scrapes):
+                page = _get(url)
+                if number % max(1, scrapes // 20) == 0:
+                    rss.append(_rss(pid))
+            rss.append(_rss(pid))
+            churn.wait()
+        finally:
+            churn.kill()
+            churn.wait()
+        last = _get(url)
+    warm = rss[len(rss) // 10 or 1]
+    return {
+        "scrapes": scrapes,
+        "processes_come_and_gone": come_and_go,
+        "forks_counted": _number(last, "lazyobs_forks_total"),
+        "map_entries_at_the_end": _number(last, "lazyobs_process_map_entries"),
+        "rss_warm_bytes": warm,
+        "rss_end_bytes": rss[-1],
+        "rss_growth_bytes": rss[-1] - warm,
+        "rss_curve_bytes": rss,
+        "series_at_the_end": sum(1 for line in page.splitlines() if line and not line.startswith(b"#")),
+    }
+
+
+def _stock_pss() -> int | None:
+    """PSS of a process that keeps BCC loaded; None where there is no bcc."""
+    process = subprocess.Popen(["/usr/bin/python3", "-c", _STOCK, str(_ROOT)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        return _pss(process.pid) if process.stdout.readline() == "ready\n" else None
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(*map(int, sys.argv[1:])), indent=2))
