@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -182,6 +183,15 @@ def _process_madvise() -> str:
     return ""
 
 
+def _set_up_unpoison(guardian: Guardian) -> str:
+    """File where the scenario writes the frames down that it is about to have taken out of use."""
+    path = os.path.join(tempfile.gettempdir(), f"lazyobs-selftest-{os.getpid()}.frames")
+    guardian.remember("remove", path)
+    guardian.remember("unpoison", UNPOISON, path)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    return path
+
+
 def _vmsplice() -> str:
     return "" if "vmsplice" in syscalls.NUMBERS else "vmsplice: its number is not known on this machine"
 
@@ -200,7 +210,7 @@ FEATURES: dict[str, Feature] = {
     "frames": Feature(_frames),
     "page_flags": Feature(_page_flags),
     "soft_offline": Feature(_advice("SOFT_OFFLINE")),
-    "unpoison": Feature(_writable(UNPOISON, "giving an offlined page back")),
+    "unpoison": Feature(_writable(UNPOISON, "giving an offlined page back"), _set_up_unpoison),
     "userfaultfd": Feature(lambda: userfaultfd.why_not(0)),
     "userfaultfd_wp": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_PAGEFAULT_FLAG_WP)),
     "userfaultfd_move": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_MOVE)),

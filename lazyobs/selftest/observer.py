@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from lazyobs.errors import BpfRefused, NotSupported
-from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.model import Sample
@@ -20,12 +19,11 @@ class Observer:
     def __init__(self, profile_file: Path | None = None, cap: str | None = None) -> None:
         self.source: LiveSource | None = None
         self.why_not = ""
-        known = [profiles.load(profile_file)] if profile_file else None
         if cap == "procfs":
             self.why_not = "--tier procfs"
             return
         try:
-            facts, session = attach(known, cap, None)
+            facts, session = attach(profile_file, cap, None)
         except (BpfRefused, NotSupported) as error:
             self.why_not = f"{error.what}: {error.why}"
             return

@@ -61,6 +61,8 @@ def scenario(*steps: Step, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
         name = getattr(run, "__name__", "")
         if name in _found:
             raise ValueError(f"two scenarios named {name}")
+        if len({step.name for step in steps}) < len(steps):
+            raise ValueError(f"{name} has two steps of one name")
         _found[name] = Scenario(name, about, needs, steps, run, run.__module__)
         return run
 
@@ -81,6 +83,7 @@ MODULES = (
     "file",
     "advice",
     "swap",
+    "reclaimed",
     "thp",
     "mthp",
     "ksm",

@@ -27,6 +27,7 @@ class Stage:
         self.children: list[family.Child] = []
         self.facts: dict[str, int] = {}
         self.notes: list[str] = []
+        self.cpus = os.sched_getaffinity(0)
 
     def fork(self, body: family.Body, name: str = "child") -> family.Child:
         return family.Child(self, body, name)
@@ -34,6 +35,10 @@ class Stage:
     def threads(self, count: int) -> Threads:
         """Threads that wait for work. To be made in a set-up step: each has a stack of its own."""
         return Threads(count)
+
+    def use_all_cpus(self) -> None:
+        """Threads and children race from here on; until then the scenario keeps to one CPU."""
+        os.sched_setaffinity(0, self.cpus)
 
     def fact(self, **values: int) -> None:
         """States what the step must have brought about."""

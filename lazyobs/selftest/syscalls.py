@@ -117,6 +117,13 @@ def syscall(name: str, *arguments: int | ctypes.Array | ctypes.Structure | None)
     return result
 
 
+def words(page: int) -> list[int]:
+    """The 8-byte words of a page, copied at once."""
+    copy = (ctypes.c_uint64 * (PAGE // 8))()
+    libc.memcpy(copy, page, PAGE)
+    return list(copy)
+
+
 def die_with_parent(parent: int) -> None:
     """SIGKILL for this process when its parent ends, also when that has happened already."""
     libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)

@@ -1,1 +1,169 @@
 # SPDX-License-Identifier: MIT
+"""Pages that change frames under the process: every mapping is taken away and put back by reverse-map walks."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+from collections.abc import Iterator
+
+from lazyobs.selftest import pagemap, syscalls
+from lazyobs.selftest.expectations import Count, Expect, facts, first_touch, forked, walked
+from lazyobs.selftest.scenario import SET_UP, Step, scenario
+from lazyobs.selftest.stage import Skip, Stage
+from lazyobs.selftest.syscalls import PAGE, madvise
+
+N = 101
+_MOVE, _MOVE_ALL = 2, 4
+_STILL_LAZY = Expect({"vmas_private": Count(0)}, {"vmas_lazy": Count(0)})
+
+
+def _nodes_of(pages: list[int]) -> list[int]:
+    """NUMA node of each page; negative errno where it has none."""
+    addresses, status = array.array("Q", pages), array.array("i", [-1] * len(pages))
+    _move_pages(addresses, None, status, 0)
+    return list(status)
+
+
+def _move_pages(
+    addresses: array.array[int], nodes: array.array[int] | None, status: array.array[int], how: int
+) -> None:
+    def at(words: array.array[int] | None) -> ctypes.c_void_p | None:
+        return None if words is None else ctypes.c_void_p(words.buffer_info()[0])
+
+    syscalls.libc.syscall(
+        ctypes.c_long(syscalls.NUMBERS["move_pages"]),
+        ctypes.c_long(0),
+        ctypes.c_ulong(len(addresses)),
+        at(addresses),
+        at(nodes),
+        at(status),
+        ctypes.c_long(how),
+    )
+
+
+def move_to(pages: list[int], node: int, how: int = _MOVE) -> int:
+    """How many of the pages are on ``node`` afterwards."""
+    addresses, status = array.array("Q", pages), array.array("i", [-1] * len(pages))
+    _move_pages(addresses, array.array("i", [node] * len(pages)), status, how)
+    return _nodes_of(pages).count(node)
+
+
+def _away_from(stage: Stage, pages: list[int]) -> int:
+    """A node on which none of the pages is; they are gathered on one first."""
+    first, second = stage.settings["numa"][:2]
+    return int(second if move_to(pages, first) == len(pages) else first)
+
+
+@scenario(
+    SET_UP,
+    Step("write", first_touch(N)),
+    Step("move", facts(arrived=N) + walked(migrate=N, remove_migration=N) + _STILL_LAZY),
+    Step("write again"),
+    needs=("numa",),
+)
+def move_pages(stage: Stage) -> Iterator[None]:
+    """move_pages to another node: two walks a page, nothing promoted, contents the same"""
+    islands = stage.memory.islands(N)
+    yield
+    stage.memory.fill(islands)
+    away = 1 - _nodes_of(islands)[0] if set(stage.settings["numa"][:2]) == {0, 1} else _away_from(stage, islands)
+    yield
+    stage.fact(arrived=move_to(islands, away))
+    yield
+    stage.memory.fill(islands)
+    yield
+
+
+@scenario(
+    SET_UP,
+    Step("fork", forked(N)),
+    Step("move what both map", facts(arrived=N, childs=N)),
+    Step("child writes"),
+    Step("move what is ours alone", facts(arrived=N)),
+    needs=("numa",),
+)
+def move_pages_of_fork(stage: Stage) -> Iterator[None]:
+    """Pages that parent and child share move for both"""
+    islands = stage.memory.islands(N)
+    stage.memory.fill(islands)
+    away = _away_from(stage, islands)
+    home = next(node for node in stage.settings["numa"] if node != away)
+    yield
+
+    def body(inside: Stage) -> Iterator[None]:
+        yield
+        inside.fact(childs=_nodes_of(islands).count(away))
+        yield
+        inside.memory.fill(islands)
+        yield
+
+    child = stage.fork(body)
+    child.advance()
+    yield
+    arrived = move_to(islands, away, _MOVE_ALL)
+    stage.fact(arrived=arrived, **child.advance())
+    yield
+    child.advance()
+    yield
+    stage.fact(arrived=move_to(islands, home))
+    yield
+
+
+@scenario(
+    SET_UP,
+    Step("migrate", facts(arrived=N)),
+    Step("write"),
+    needs=("numa",),
+)
+def migrate_pages(stage: Stage) -> Iterator[None]:
+    """migrate_pages moves the whole process, interpreter and all"""
+    islands = stage.memory.islands(N)
+    stage.memory.fill(islands)
+    away = _away_from(stage, islands)
+    home = next(node for node in stage.settings["numa"] if node != away)
+    yield
+    old, new = ctypes.c_ulong(1 << home), ctypes.c_ulong(1 << away)
+    syscalls.syscall("migrate_pages", 0, 64, ctypes.byref(old), ctypes.byref(new))  # type: ignore[arg-type]
+    stage.fact(arrived=_nodes_of(islands).count(away))
+    yield
+    stage.memory.fill(islands)
+    yield
+
+
+MANY, ROUNDS = 8191, 5
+
+
+@scenario(
+    SET_UP,
+    Step("compact", facts(moved=1)),
+    Step("write"),
+    needs=("compaction", "frames"),
+)
+def compaction(stage: Stage) -> Iterator[None]:
+    """Compaction moves pages that lie scattered; wherever they go, they are the same"""
+    start = stage.memory.reserve(MANY)
+    stage.memory.map(start, MANY)
+    madvise(start, MANY * PAGE, "NOHUGEPAGE")
+    syscalls.libc.memset(start, 1, MANY * PAGE)
+    # One page in 16 stays: blocks of free pages with something in the way.
+    kept = [start + page * PAGE for page in range(0, MANY, 16)]
+    for page in kept:
+        madvise(page + PAGE, min(15 * PAGE, start + MANY * PAGE - page - PAGE), "DONTNEED")
+    stage.memory.fill(kept)
+    before = pagemap.frames(kept)
+    yield
+    moved = 0
+    for _ in range(ROUNDS):
+        with open("/proc/sys/vm/compact_memory", "w", encoding="ascii") as file:
+            file.write("1")
+        moved = sum(old != new for old, new in zip(before, pagemap.frames(kept)))
+        if moved:
+            break
+    stage.note(f"{moved} of {len(kept)} pages moved")
+    if not moved:
+        raise Skip(f"compaction: nothing of {len(kept)} scattered pages was moved in {ROUNDS} rounds")
+    stage.fact(moved=1)
+    yield
+    stage.memory.fill(kept)
+    yield

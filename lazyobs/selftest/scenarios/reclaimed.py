@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Reclaim as the judge of the reverse map: a page goes to swap only when every mapping of it has been found.
+
+Contents stay right when the map is incomplete; the pages then just do not go. So after everything that
+rearranges VMAs all pages are sent to swap, and all must arrive, each by one walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lazyobs.selftest import pagemap
+from lazyobs.selftest.expectations import Expect, events, facts, forked, walked
+from lazyobs.selftest.scenario import SET_UP, Step, scenario
+from lazyobs.selftest.scenarios.swap import page_out
+from lazyobs.selftest.stage import Stage
+from lazyobs.selftest.syscalls import (
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    PAGE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_RW,
+    mprotect,
+    mremap,
+    munmap,
+)
+
+N, PAGES = 13, 5
+ALL = N * PAGES
+_NEEDS = ("swap", "pageout")
+
+# Rearranges the VMAs of the islands and returns where their pages are then.
+Rearrange = Callable[[Stage, list[int]], list[int]]
+
+
+def _steps(pages: int) -> tuple[Step, ...]:
+    return (
+        SET_UP,
+        Step("out", facts(swapped=pages) + walked(unmap=pages), content=False),
+        Step("in", facts(swapped_again=0)),
+    )
+
+
+def _reclaim(stage: Stage, rearrange: Rearrange) -> Iterator[None]:
+    islands = stage.memory.islands(N, PAGES)
+    stage.memory.fill(islands, PAGES)
+    pages = rearrange(stage, islands)
+    yield
+    stage.fact(swapped=page_out(stage, pages, 1))
+    yield
+    stage.memory.check("swap in")
+    stage.fact(swapped_again=pagemap.swapped(pages))
+    yield
+
+
+@scenario(*_steps(ALL), needs=_NEEDS)
+def reclaim_after_split(stage: Stage) -> Iterator[None]:
+    """Pages of VMAs that were split are found in each part"""
+
+    def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
+        for address in islands:
+            mprotect(address + 2 * PAGE, PAGE, PROT_READ)
+        return pagemap.pages_of(islands, PAGES)
+
+    return _reclaim(stage, rearrange)
+
+
+@scenario(*_steps(N * (PAGES - 1)), needs=_NEEDS)
+def reclaim_after_hole(stage: Stage) -> Iterator[None]:
+    """Pages on both sides of a hole are found"""
+
+    def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
+        holes = [address + 2 * PAGE for address in islands]
+        stage.memory.forget(holes)
+        for hole in holes:
+            munmap(hole, PAGE)
+        return [page for page in pagemap.pages_of(islands, PAGES) if page not in holes]
+
+    return _reclaim(stage, rearrange)
+
+
+@scenario(*_steps(ALL), needs=_NEEDS)
+def reclaim_after_merge(stage: Stage) -> Iterator[None]:
+    """Pages of VMAs that were split and merged again are found in the whole"""
+
+    def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
+        for prot in (PROT_NONE, PROT_RW):
+            for address in islands:
+                mprotect(address + PAGE, PAGE, prot)
+        return pagemap.pages_of(islands, PAGES)
+
+    return _reclaim(stage, rearrange)
+
+
+@scenario(*_steps(ALL), needs=_NEEDS)
+def reclaim_after_move(stage: Stage) -> Iterator[None]:
+    """Pages of VMAs that were moved are found in the new place"""
+
+    def rearrange(stage: Stage, islands: list[int]) -> list[int]:
+        targets = stage.memory.islands(N, PAGES, prot=0)
+        for source, target in zip(islands, targets):
+            mremap(source, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target)
+            stage.memory.moved(source, target, PAGES)
+        return pagemap.pages_of(targets, PAGES)
+
+    return _reclaim(stage, rearrange)
+
+
+@scenario(*_steps(ALL), needs=_NEEDS)
+def reclaim_after_fork(stage: Stage) -> Iterator[None]:
+    """Pages are found when the child that shared them has gone"""
+
+    def rearrange(stage: Stage, islands: list[int]) -> list[int]:
+        child = stage.fork(lambda _inside: iter(()))
+        child.advance()
+        child.end()
+        return pagemap.pages_of(islands, PAGES)
+
+    return _reclaim(stage, rearrange)
+
+
+# The walk asks the child's VMA too, which holds a copy: two VMAs a page.
+_BOTH_ASKED: Expect = events(rmap_walks=ALL, rmap_walk_vmas=2 * ALL, rmap_walks__unmap=ALL)
+
+
+@scenario(
+    SET_UP,
+    Step("fork", forked(N)),
+    Step("child writes"),
+    Step("parent's out", facts(swapped=ALL, childs=0) + _BOTH_ASKED, content=False),
+    Step("parent's in", facts(swapped_again=0)),
+    Step("child looks"),
+    needs=_NEEDS,
+)
+def reclaim_beside_child(stage: Stage) -> Iterator[None]:
+    """With a child that has written, the parent's pages are found among two VMAs, and the child's stay"""
+    islands = stage.memory.islands(N, PAGES)
+    pages = pagemap.pages_of(islands, PAGES)
+    stage.memory.fill(islands, PAGES)
+    yield
+
+    def body(inside: Stage) -> Iterator[None]:
+        yield
+        inside.memory.fill(islands, PAGES)
+        yield
+        while True:
+            inside.fact(childs=pagemap.swapped(pages))
+            yield
+
+    child = stage.fork(body)
+    child.advance()
+    yield
+    child.advance()
+    yield
+    stage.fact(swapped=page_out(stage, pages, 1), **child.advance())
+    yield
+    stage.memory.check("swap in")
+    stage.fact(swapped_again=pagemap.swapped(pages))
+    yield
+    child.advance()
+    yield
