@@ -199,6 +199,13 @@ class Sample:
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
 
     def as_json(self) -> dict[str, Any]:
+        """What JSON output, recordings and replay agree on."""
+        document = self.as_json_but_processes()
+        document["processes"] = [process.as_json() for process in self.processes]
+        return document
+
+    def as_json_but_processes(self) -> dict[str, Any]:
+        """The same with ``processes`` empty: they are most of it, and recordings keep them as columns."""
         totals: dict[str, Any] = {}
         for key, value in self.totals.items():
             totals[key] = value
@@ -212,7 +219,7 @@ class Sample:
             "exited": self.exited,
             "census": self.census,
             "slabs": [vars(slab) for slab in self.slabs],
-            "processes": [process.as_json() for process in self.processes],
+            "processes": [],
             "histograms": self.histograms,
             "health": self.health,
             "null_reasons": self.null_reasons,

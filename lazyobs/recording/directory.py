@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The directory of a recording, through a descriptor: made while root, written as nobody.
+
+It belongs to nobody, who writes it, and to the group of whoever called, who may read and delete it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from lazyobs import privileges
+from lazyobs.errors import NotPermitted, UsageError
+from lazyobs.views.text import printable
+
+_MODE_SHARED, _MODE_OWN = 0o2770, 0o750
+
+
+class Directory:
+    """A new recording's directory. Names given are plain file names in it."""
+
+    def __init__(self, path: str) -> None:
+        """Makes it, or takes an empty one. UsageError when it is not empty, NotPermitted when it cannot be made."""
+        self.path = path
+        shown = f"recording {printable(path)}"
+        try:
+            os.makedirs(path, mode=_MODE_OWN, exist_ok=True)
+            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(shown, "is there and is no directory", "name a new one") from None
+        except OSError as error:
+            raise NotPermitted(shown, f"cannot be made ({error.strerror})", "name another place") from None
+        if os.listdir(self.fd):
+            os.close(self.fd)
+            raise UsageError(shown, "is not empty", "name a new directory, or remove this one first")
+
+    def give_to_nobody(self) -> None:
+        """Before root is given up; does nothing for others."""
+        if os.geteuid() != 0:
+            return
+        group = int(os.environ.get("SUDO_GID", os.getegid()))
+        os.fchown(self.fd, privileges.NOBODY, group)
+        os.fchmod(self.fd, _MODE_SHARED)
+
+    def create(self, name: str) -> int:
+        """Descriptor of a new file, to write."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(name, flags, 0o640, dir_fd=self.fd)
+
+    def open(self, name: str) -> int:
+        """Descriptor of a file that is there, to read."""
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.fd)
+
+    def publish(self, name: str, content: bytes) -> None:
+        """The whole file or none of it, whenever the power goes."""
+        temporary = name + ".new"
+        self.remove(temporary)
+        fd = self.create(temporary)
+        try:
+            write_all(fd, content)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self.rename(temporary, name)
+
+    def rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        os.fsync(self.fd)
+
+    def remove(self, name: str) -> None:
+        """Nothing happens when it is not there."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            pass
+
+    def sizes(self) -> dict[str, int]:
+        """{name: bytes} of the plain files."""
+        found = {}
+        for name in os.listdir(self.fd):
+            try:
+                status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found[name] = status.st_size
+        return found
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """All of it. OSError(ENOSPC) also where the kernel takes nothing and says nothing."""
+    view = memoryview(content)
+    while view:
+        written = os.write(fd, view)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[written:]

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Events as rows: numpy columns to Arrow, with the clock offset that makes their stamps unix time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import pyarrow as pa
+
+from lazyobs.bpf import event
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+
+def clock_offset() -> int:
+    """Unix time minus CLOCK_BOOTTIME in ns; it changes when the clock is set."""
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def event_rows(found: ndarray[Any, Any], offset: int) -> dict[str, pa.Array]:
+    """Rows of the table events from an array of ``event.dtype()``; ``offset`` as by clock_offset."""
+    columns = {name: pa.array(numpy.ascontiguousarray(found[name])) for name in event.Event._fields[:-1]}
+    names = numpy.ascontiguousarray(found["comm"])
+    columns["comm"] = pa.Array.from_buffers(pa.binary(16), len(found), [None, pa.py_buffer(names.tobytes())])
+    columns["offset"] = pa.array(numpy.full(len(found), offset, "i8"))
+    return columns
+
+
+def read_events(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:
+    """[(event, offset)] of a batch."""
+    columns = [batch.column(name).to_pylist() for name in (*event.Event._fields, "offset")]
+    return [(event.Event._make(values[:-1]), values[-1]) for values in zip(*columns)]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Samples as rows of tables and back, exactly.
+
+The document (a sample's JSON without its processes) is kept as text, so that replay shows what was shown;
+processes, by far the larger part, are columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, PROCESS_COLUMNS, Process, Sample, Slab
+
+Columns = dict[str, list[Any]]
+
+
+def sample_row(number: int, stamp: int, sample: Sample) -> Columns:
+    """One row of the table samples; ``stamp`` is CLOCK_BOOTTIME in ns."""
+    row: dict[str, Any] = {
+        "number": number,
+        "time": sample.time,
+        "elapsed": sample.elapsed,
+        "stamp": stamp,
+        "document": json.dumps(sample.as_json_but_processes(), separators=(",", ":"), allow_nan=False),
+    }
+    row.update((name, sample.totals.get(name)) for name in COUNTER_NAMES)
+    row.update((name, sample.census.get(name)) for name in CENSUS_NAMES)
+    row.update(("health_" + name, sample.health.get(name)) for name in HEALTH_NAMES)
+    return {name: [value] for name, value in row.items()}
+
+
+def process_rows(number: int, processes: list[Process]) -> Columns:
+    """Rows of the table processes, in the sample's order."""
+    columns: Columns = {"number": [number] * len(processes)}
+    for name in ("pid", "start_time"):
+        columns[name] = [getattr(process, name) for process in processes]
+    for name in ("user", "comm", "cgroup"):
+        columns[name] = [_text(getattr(process, name)) for process in processes]
+    for name in CENSUS_NAMES:
+        columns[name] = [process.census.get(name) for process in processes]
+    for name in COUNTER_NAMES:
+        columns[name] = [process.counts.get(name) for process in processes]
+        columns[name + "_rate"] = [process.rates.get(name) for process in processes]
+    return columns
+
+
+def slab_rows(number: int, time: float, slabs: Iterable[Slab], barrier: bool) -> Columns:
+    """Rows of the table slabs."""
+    rows = list(slabs)
+    return {
+        "number": [number] * len(rows),
+        "time": [time] * len(rows),
+        "cache": [slab.cache for slab in rows],
+        "objects_active": [slab.objects_active for slab in rows],
+        "objects": [slab.objects for slab in rows],
+        "object_bytes": [slab.object_bytes for slab in rows],
+        "merged_with": [" ".join(slab.merged_with) for slab in rows],
+        "barrier": [barrier] * len(rows),
+    }
+
+
+def _text(value: str | None) -> str | None:
+    """Names can hold what is no Unicode (a user name in another encoding); Arrow cannot."""
+    return value if value is None else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def read_processes(batch: pa.RecordBatch) -> list[tuple[int, Process]]:
+    """[(number of the sample, process)] from rows of the table processes."""
+    numbers = batch.column("number").to_pylist()
+    names = [name for name in PROCESS_COLUMNS if name in batch.schema.names]
+    columns = [batch.column(name).to_pylist() for name in names]
+    return [(number, Process.from_json(dict(zip(names, values)))) for number, values in zip(numbers, zip(*columns))]
+
+
+def read_sample(document: str, processes: list[Process]) -> Sample:
+    """The sample again. ValueError when the text is not the document of one."""
+    sample = Sample.from_json(json.loads(document, parse_constant=refuse_constant))
+    sample.processes = processes
+    return sample
+
+
+def refuse_constant(name: str) -> None:
+    """For json.loads: NaN and infinity are not JSON, whatever Python says."""
+    raise ValueError(f"{name} is not JSON")

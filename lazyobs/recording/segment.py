@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""One segment: a growing Arrow IPC stream a table, each batch handed to the kernel in one piece.
+
+A stream that ends in the middle of a batch, because its writer was killed, is read up to the batch before.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lazyobs.recording.directory import Directory, write_all
+from lazyobs.recording.layout import PARQUET, STREAM, TABLES, SegmentFile
+
+_COMPRESSION = "zstd"
+_ROWS_A_GROUP = 1 << 17
+
+
+class _Stream:
+    """One file. ``bytes`` is how much of it is whole batches."""
+
+    def __init__(self, directory: Directory, name: str, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.bytes = 0
+        self._fd = directory.create(name)
+        self._pending = io.BytesIO()
+        options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION)
+        self._writer = pa.ipc.new_stream(pa.PythonFile(self._pending, "w"), schema, options=options)
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """OSError when the kernel does not take it; the file then ends with the batch before."""
+        self._writer.write_batch(batch)
+        raw = self._pending.getvalue()
+        self._pending.seek(0)
+        self._pending.truncate()
+        try:
+            write_all(self._fd, raw)
+        except OSError:
+            os.ftruncate(self._fd, self.bytes)
+            raise
+        self.bytes += len(raw)
+
+    def sync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class Segment:
+    """The streams of one number; a table's file is made with its first rows."""
+
+    def __init__(self, directory: Directory, number: int, schemas: Mapping[str, pa.Schema]) -> None:
+        self.number = number
+        self._directory, self._schemas = directory, schemas
+        self._streams: dict[str, _Stream] = {}
+
+    @property
+    def bytes(self) -> int:
+        return sum(stream.bytes for stream in self._streams.values())
+
+    def append(self, table: str, columns: Mapping[str, Any]) -> int:
+        """Appends rows, given as lists or arrays by column; returns how many. Columns left out are null."""
+        schema = self._schemas[table]
+        rows = len(next(iter(columns.values())))
+        if not rows:
+            return 0
+        arrays = [
+            pa.nulls(rows, field.type)
+            if field.name not in columns
+            else columns[field.name]
+            if isinstance(columns[field.name], pa.Array)
+            else pa.array(columns[field.name], field.type)
+            for field in schema
+        ]
+        if table not in self._streams:
+            name = SegmentFile(table, self.number, STREAM).name
+            self._streams[table] = _Stream(self._directory, name, schema)
+        self._streams[table].append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return rows
+
+    def sync(self) -> None:
+        """Onto the disk, for the sake of a power failure."""
+        for stream in list(self._streams.values()):
+            stream.sync()
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+
+
+def to_parquet(directory: Directory, number: int) -> None:
+    """Turns a closed segment's streams into Parquet files. At every moment one of the two is there.
+
+    OSError when there is no room: the streams stay, and are as good to read.
+    """
+    names = directory.sizes()
+    for table in TABLES:
+        stream, parquet = (SegmentFile(table, number, form).name for form in (STREAM, PARQUET))
+        if stream not in names:
+            continue
+        if parquet not in names:
+            _convert(directory, stream, parquet)
+        directory.remove(stream)
+
+
+def _convert(directory: Directory, stream: str, parquet: str) -> None:
+    temporary = parquet + ".new"
+    directory.remove(temporary)
+    fd = directory.create(temporary)
+    try:
+        with open(directory.open(stream), "rb") as source, os.fdopen(fd, "wb", closefd=False) as sink:
+            table = pa.ipc.open_stream(source).read_all()
+            pq.write_table(table, sink, compression=_COMPRESSION, row_group_size=_ROWS_A_GROUP)
+        os.fsync(fd)
+    except BaseException:
+        directory.remove(temporary)
+        raise
+    finally:
+        os.close(fd)
+    directory.rename(temporary, parquet)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Writing a recording: segments one after the other, the oldest dropped where there is a limit.
+
+What ``append`` has returned from is in the kernel's hands: killing this process cannot take it back.
+A second thread moves finished segments to Parquet and syncs, so that a slow disk does not hold up the
+reading of events.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lazyobs.recording.directory import Directory
+from lazyobs.recording.errors import RecordingStopped
+from lazyobs.recording.layout import (
+    DESCRIPTION,
+    FORMAT,
+    KEPT,
+    RESERVE,
+    TABLES,
+    VERSION,
+    schema,
+    segment_file,
+)
+from lazyobs.recording.segment import Segment, to_parquet
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the end can still be written
+MOST_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``max_bytes`` and ``max_seconds`` make a flight recorder: older segments are dropped."""
+
+    segment_bytes: int = 16 << 20
+    segment_seconds: float = 900.0
+    sync_seconds: float = 5.0
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+
+    def rotate_bytes(self) -> int:
+        """Small enough that dropping one segment does not drop most of the recording."""
+        return self.segment_bytes if self.max_bytes is None else min(self.segment_bytes, self.max_bytes // 8)
+
+    def rotate_seconds(self) -> float:
+        return self.segment_seconds if self.max_seconds is None else min(self.segment_seconds, self.max_seconds / 8)
+
+
+@dataclass
+class _Kept:
+    """Segments that a trigger keeps from being dropped."""
+
+    reason: str
+    segments: list[int] = field(default_factory=list)
+
+
+class Store:
+    """The writer's side of one recording."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        identity: dict[str, Any],
+        interval: float,
+        system_columns: tuple[str, ...] = (),
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Writes the description first. RecordingStopped when there is not even room for that."""
+        self._directory, self._clock = directory, clock
+        self._limits = limits or Limits()
+        self._schemas = {table: schema(table, system_columns) for table in TABLES}
+        self._kept: list[_Kept] = []
+        self._closed_at: dict[int, float] = {}
+        self._failure: OSError | None = None
+        self.rows = dict.fromkeys(TABLES, 0)
+        description = {"format": FORMAT, "version": VERSION, "interval": interval, "identity": identity}
+        try:
+            self._reserve()
+            directory.publish(DESCRIPTION, json.dumps(description, indent=1, allow_nan=False).encode())
+        except OSError as error:
+            raise self._stopped(error) from None
+        self._segment = Segment(directory, 1, self._schemas)
+        self._opened = self._synced = clock()
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._worker = threading.Thread(target=self._run_worker, name="recording", daemon=True)
+        self._worker.start()
+
+    def _reserve(self) -> None:
+        fd = self._directory.create(RESERVE)
+        try:
+            os.posix_fallocate(fd, 0, _RESERVE_BYTES)
+        finally:
+            os.close(fd)
+
+    def append(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Appends rows to a table. RecordingStopped when they cannot be written; earlier ones are whole."""
+        try:
+            self.rows[table] += self._segment.append(table, columns)
+        except OSError as error:
+            raise self._stopped(error) from None
+
+    def _stopped(self, error: OSError) -> RecordingStopped:
+        if error.errno in _FULL:
+            self._directory.remove(RESERVE)
+            return RecordingStopped(
+                self._directory.path,
+                f"{os.strerror(error.errno or errno.ENOSPC).lower()}; what was recorded until then can be read",
+                "free some space, or bound it with --max-size",
+            )
+        return RecordingStopped(self._directory.path, f"writing failed ({error.strerror})", "look at the disk")
+
+    def maintain(self) -> None:
+        """Between two ticks: begins a new segment, syncs, and drops old segments when it is time."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            if failure.errno not in _FULL:
+                raise self._stopped(failure)
+        now = self._clock()
+        age = now - self._opened
+        if self._segment.bytes >= self._limits.rotate_bytes() or age >= self._limits.rotate_seconds():
+            self._rotate()
+        elif now - self._synced >= self._limits.sync_seconds:
+            self._synced = now
+            self._work.put(self._segment.sync)
+        self._drop(now)
+
+    def _rotate(self) -> None:
+        ended, self._segment = self._segment, Segment(self._directory, self._segment.number + 1, self._schemas)
+        self._opened = self._synced = self._clock()
+        self._closed_at[ended.number] = self._opened
+        self._work.put(lambda: self._finish(ended))
+
+    def _finish(self, segment: Segment) -> None:
+        segment.close()
+        to_parquet(self._directory, segment.number)
+
+    def _run_worker(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except OSError as error:
+                self._failure = error
+
+    def _drop(self, now: float) -> None:
+        if self._limits.max_bytes is None and self._limits.max_seconds is None:
+            return
+        kept = {number for incident in self._kept for number in incident.segments}
+        by_segment = self._bytes_by_segment()
+        droppable = sorted(number for number in self._closed_at if number not in kept)
+        total = sum(size for number, size in by_segment.items() if number not in kept)
+        for number in droppable:
+            too_big = self._limits.max_bytes is not None and total > self._limits.max_bytes
+            too_old = self._limits.max_seconds is not None and now - self._closed_at[number] > self._limits.max_seconds
+            if not too_big and not too_old:
+                return
+            total -= by_segment.get(number, 0)
+            del self._closed_at[number]
+            self._work.put(lambda number=number: self._remove(number))  # type: ignore[misc]
+
+    def _remove(self, number: int) -> None:
+        for name in self._directory.sizes():
+            file = segment_file(name.removesuffix(".new"))
+            if file is not None and file.number == number:
+                self._directory.remove(name)
+
+    def _bytes_by_segment(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for name, size in self._directory.sizes().items():
+            file = segment_file(name)
+            if file is not None and (file.number in self._closed_at or file.number == self._segment.number):
+                found[file.number] = found.get(file.number, 0) + size
+        return found
+
+    def keep(self, reason: str) -> bool:
+        """Keeps what is there now, and the segment being written, from being dropped.
+
+        False when MOST_KEPT incidents are kept already: the room they take is bounded too.
+        """
+        if len(self._kept) >= MOST_KEPT:
+            return False
+        taken = {number for incident in self._kept for number in incident.segments}
+        segments = sorted(set(self._closed_at) | {self._segment.number})
+        self._kept.append(_Kept(reason, [number for number in segments if number not in taken]))
+        document = [{"reason": kept.reason, "segments": kept.segments} for kept in self._kept]
+        try:
+            self._directory.publish(KEPT, json.dumps(document).encode())
+        except OSError as error:
+            raise self._stopped(error) from None
+        return True
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on disk, all files together."""
+        return sum(self._directory.sizes().values())
+
+    def close(self) -> None:
+        """Finishes the last segment. Where there is no room for that, it stays as it is and can be read."""
+        self._work.put(lambda: self._finish(self._segment))
+        self._work.put(None)
+        self._worker.join()
+        self._directory.remove(RESERVE)
+        self._directory.close()
