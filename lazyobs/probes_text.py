@@ -8,10 +8,14 @@ from pathlib import Path
 _PLACES = (Path(__file__).parent / "probes", Path(__file__).parent.parent / "probes")
 
 
-def read(name: str) -> str:
-    """Text of probes/``name``. FileNotFoundError when the installation lacks it."""
+def folder() -> Path:
+    """Where they are. FileNotFoundError when the installation lacks them."""
     for place in _PLACES:
-        path = place / name
-        if path.is_file():
-            return path.read_text(encoding="ascii")
-    raise FileNotFoundError(f"{name} is in none of {', '.join(str(place) for place in _PLACES)}")
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"probes are in none of {', '.join(str(place) for place in _PLACES)}")
+
+
+def read(name: str) -> str:
+    """Text of probes/``name``."""
+    return (folder() / name).read_text(encoding="ascii")

@@ -68,7 +68,7 @@ def _totals() -> dict[str, Any]:
     for counter in COUNTERS:
         if counter.split:
             for key, part in ((counter.split_key, _COUNT), (counter.split_key + "_rate", _RATE)):
-                divided = _object({value: part for value in counter.values})
+                divided = _object(dict.fromkeys(counter.values, part))
                 properties[key] = {**divided, "type": ["object", "null"]}
     return properties
 

@@ -34,17 +34,7 @@ struct census_state {
 	struct census_row row;
 };
 
-struct vma_row {
-	u64 start;
-	u64 end;
-	u64 flags;
-	u64 anon_vma;
-	u32 tgid;
-	u32 state;
-};
-
 BPF_TABLE("array", u32, struct census_state, census_states, 1);
-BPF_TABLE("array", u32, u32, census_target, 1);
 
 enum vma_state { VMA_PLAIN, VMA_LAZY, VMA_PRIVATE, VMA_SHARED };
 
@@ -103,7 +93,7 @@ static __always_inline u64 pool_of(struct task_struct *task)
 static __always_inline void begin_row(struct census_state *state, struct task_struct *task)
 {
 	struct task_struct *leader = READ(task->group_leader);
-	const struct cred *cred = READ(task->cred);
+	struct cred *cred = READ(task->cred);
 	struct census_row *row = &state->row;
 
 	state->task = (u64)task;
@@ -197,30 +187,5 @@ int census(struct bpf_iter__task_vma *ctx)
 		break;
 	}
 	state->row.vmas_anon++;
-	return 0;
-}
-
-/* Every VMA of one process, for a person who wants to see them. */
-int census_vmas(struct bpf_iter__task_vma *ctx)
-{
-	struct bpf_iter_meta *meta = ctx->meta;
-	struct task_struct *task = ctx->task;
-	struct vm_area_struct *vma = ctx->vma;
-	struct task_struct *leader;
-	struct vma_row row = {};
-	u32 zero = 0, *target;
-
-	target = census_target.lookup(&zero);
-	if (!task || !vma || !target)
-		return 0;
-	row.tgid = READ(task->tgid);
-	leader = READ(task->group_leader);
-	if (row.tgid != *target || !is_counted(task, leader))
-		return 0;
-	row.start = READ(vma->vm_start);
-	row.end = READ(vma->vm_end);
-	row.flags = READ(vma->vm_flags);
-	row.state = vma_state(vma, pool_of(task), &row.anon_vma);
-	bpf_seq_write(meta->seq, &row, sizeof(row));
 	return 0;
 }

@@ -6,6 +6,7 @@
  * the counters (enum slot, enum total), HISTOGRAM_SLOTS and the call-site ranges.
  */
 
+#define NULL ((void *)0)
 #define __always_inline inline __attribute__((always_inline))
 
 /* One explicit read: BCC rewrites some dereferences and misses others, so none are left to it. */
@@ -80,7 +81,7 @@ static __always_inline bool group_is_dead(struct task_struct *task)
 static __always_inline struct process *new_process(u32 tgid, struct task_struct *task)
 {
 	struct task_struct *leader = READ(task->group_leader);
-	const struct cred *cred = READ(task->cred);
+	struct cred *cred = READ(task->cred);
 	struct process fresh = {};
 
 	fresh.start_boottime = READ(leader->start_boottime);
@@ -91,34 +92,49 @@ static __always_inline struct process *new_process(u32 tgid, struct task_struct 
 	return processes.lookup(&tgid);
 }
 
-static __always_inline void count_process(u32 slot, u64 by)
+/* Where an event of the current task is counted: totals, and its process or "exited". */
+struct tally {
+	struct totals *all;
+	struct process *process;
+	struct exited *gone;
+};
+
+static __always_inline void find_tally(struct tally *tally)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
-	struct process *process = processes.lookup(&tgid);
 	struct task_struct *task;
-	struct exited *gone;
 
-	if (!process) {
-		task = (struct task_struct *)bpf_get_current_task();
-		if (group_is_dead(task)) {
-			gone = exited.lookup(&zero);
-			if (gone)
-				gone->counts[slot] += by;
-			return;
-		}
-		process = new_process(tgid, task);
+	tally->all = totals.lookup(&zero);
+	tally->gone = NULL;
+	tally->process = processes.lookup(&tgid);
+	if (tally->process)
+		return;
+	task = (struct task_struct *)bpf_get_current_task();
+	if (group_is_dead(task)) {
+		tally->gone = exited.lookup(&zero);
+		return;
 	}
-	if (process)
-		__sync_fetch_and_add(&process->counts[slot], by);
-	else
+	tally->process = new_process(tgid, task);
+	if (!tally->process)
 		count_total(TOTAL_PROCESS_MAP_FULL, 1);
 }
 
-/* One event of the current task, in totals and in its process. */
+static __always_inline void add(struct tally *tally, u32 slot, u64 by)
+{
+	if (tally->all)
+		tally->all->counts[slot] += by;
+	if (tally->process)
+		__sync_fetch_and_add(&tally->process->counts[slot], by);
+	else if (tally->gone)
+		tally->gone->counts[slot] += by;
+}
+
 static __always_inline void count(u32 slot, u64 by)
 {
-	count_total(slot, by);
-	count_process(slot, by);
+	struct tally tally;
+
+	find_tally(&tally);
+	add(&tally, slot, by);
 }
 
 /*

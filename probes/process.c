@@ -6,11 +6,13 @@ int process_fork(u64 *ctx)
 	struct task_struct *child = (struct task_struct *)ctx[1];
 	u32 tid = bpf_get_current_pid_tgid();
 	struct fork_window *window = fork_windows.lookup(&tid);
+	struct tally tally;
 
 	if (READ(child->pid) == READ(child->tgid)) {
-		count(SLOT_FORKS, 1);
+		find_tally(&tally);
+		add(&tally, SLOT_FORKS, 1);
 		if (window) {
-			count(SLOT_FORK_CHAINS, window->chains);
+			add(&tally, SLOT_FORK_CHAINS, window->chains);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
 		}
@@ -51,7 +53,7 @@ int process_exit(u64 *ctx)
 	__builtin_memcpy(counts, process->counts, sizeof(counts));
 	if (processes.delete(&tgid))
 		return 0;
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (int slot = 0; slot < PROCESS_SLOTS; slot++)
 		gone->counts[slot] += counts[slot];
 	return 0;

@@ -40,15 +40,17 @@ static __always_inline int rmap_one_enter(void)
 static __always_inline int rmap_walk_exit(u64 result)
 {
 	u64 nanoseconds, walker;
+	struct tally tally;
 	struct call call;
 
 	if (!call_ends(CALLED_RMAP_WALK, &call, &nanoseconds))
 		return 0;
 	walker = call.detail & (WALKER_COUNT - 1);
-	count(SLOT_RMAP_WALKS, 1);
+	find_tally(&tally);
+	add(&tally, SLOT_RMAP_WALKS, 1);
 	count_total(TOTAL_RMAP_WALKS_UNMAP + walker, 1);
 	observe(HISTOGRAM_RMAP_WALK_SECONDS_UNMAP + walker, nanoseconds);
-	count(SLOT_RMAP_WALK_VMAS, call.vmas);
+	add(&tally, SLOT_RMAP_WALK_VMAS, call.vmas);
 	count_total(TOTAL_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	observe(HISTOGRAM_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	return 0;

@@ -73,6 +73,7 @@ static __always_inline void chain_cloned(void)
 
 int slab_alloc(u64 *ctx)
 {
+	struct tally tally;
 	u64 site = ctx[0];
 
 	if (!IN_ALLOC_SITES(site)) {
@@ -82,22 +83,16 @@ int slab_alloc(u64 *ctx)
 	}
 	if (!ctx[1]) /* the allocation failed */
 		return 0;
-	if (IN_ANON_VMA_PREPARE(site)) {
-		if (allocates_anon_vma(ctx)) {
-			count(SLOT_ANON_VMA_ALLOCS, 1);
-		} else {
-			count(SLOT_CHAIN_ALLOCS, 1);
-			count(SLOT_PREPARES_BY_SITE, 1);
-		}
-	} else if (IN_ANON_VMA_CLONE(site)) {
-		count(SLOT_CHAIN_ALLOCS, 1);
-		chain_cloned();
-	} else if (IN_ANON_VMA_FORK(site) || IN_LAZY(site)) {
-		if (allocates_anon_vma(ctx))
-			count(SLOT_ANON_VMA_ALLOCS, 1);
-		else
-			count(SLOT_CHAIN_ALLOCS, 1);
+	find_tally(&tally);
+	if (!IN_ANON_VMA_CLONE(site) && allocates_anon_vma(ctx)) {
+		add(&tally, SLOT_ANON_VMA_ALLOCS, 1);
+		return 0;
 	}
+	add(&tally, SLOT_CHAIN_ALLOCS, 1);
+	if (IN_ANON_VMA_PREPARE(site))
+		add(&tally, SLOT_PREPARES_BY_SITE, 1);
+	else if (IN_ANON_VMA_CLONE(site))
+		chain_cloned();
 	return 0;
 }
 
@@ -113,6 +108,7 @@ static __always_inline void close_failed_fork(u64 *ctx)
 
 int slab_free(u64 *ctx)
 {
+	struct tally tally;
 	u64 site = ctx[0];
 
 	if (!IN_FREE_SITES(site)) {
@@ -120,14 +116,15 @@ int slab_free(u64 *ctx)
 			close_failed_fork(ctx);
 		return 0;
 	}
+	find_tally(&tally);
 	if (frees_anon_vma(ctx, site)) {
-		count(SLOT_ANON_VMA_FREES, 1);
+		add(&tally, SLOT_ANON_VMA_FREES, 1);
 		return 0;
 	}
-	count(SLOT_CHAIN_FREES, 1);
+	add(&tally, SLOT_CHAIN_FREES, 1);
 	/* Lost the race for the VMA, or no memory for the anon_vma: what was begun was not done. */
 	if (IN_ANON_VMA_PREPARE(site)) {
-		count(SLOT_PREPARES_BY_SITE, -1);
+		add(&tally, SLOT_PREPARES_BY_SITE, -1);
 		call_is_in_vain(CALLED_PREPARE);
 	} else if (IN_LAZY(site)) {
 		call_is_in_vain(CALLED_PROMOTION);

@@ -16,12 +16,13 @@ import signal
 import socket
 from typing import Any
 
-from lazyobs.bpf import abi, images, wire
+from lazyobs.bpf import abi, boot_cache, wire
 from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
-from lazyobs.bpf.image import Image
+from lazyobs.bpf.image import Image, ImageError
 
 _VERIFIER_LOG_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
+_IMAGE = "image"  # kind of what is kept
 _PROG_TYPES = {
     "raw_tracepoint": (abi.PROG_TYPE_RAW_TRACEPOINT, 0),
     "iterator": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_ITER),
@@ -53,7 +54,7 @@ def main(fd: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to act on
     sock = socket.socket(fileno=fd)
-    if not images.any_kept():
+    if not boot_cache.any_kept(_IMAGE):
         _import_early()
     try:
         request = wire.receive(sock)
@@ -101,13 +102,16 @@ def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
 
 
 def _image(source: str, map_names: list[str]) -> tuple[Image, bool]:
-    name = images.key(source)
-    image = images.load(name)
-    if image is not None:
-        return image, False
+    name = boot_cache.key(_IMAGE, source)
+    kept = boot_cache.load(name)
+    if kept is not None:
+        try:
+            return Image.from_bytes(kept), False
+        except ImageError:
+            pass  # of another version: made anew
     import_bcc()
     image = compile_image(source, map_names)
-    images.keep(name, image)
+    boot_cache.keep(name, image.to_bytes())
     return image, True
 
 

@@ -6,7 +6,9 @@ The plan is plain data; the loader carries it out and knows nothing of kernels, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lazyobs import probes_text
@@ -15,7 +17,7 @@ from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT,
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
 from lazyobs.kernel.btf import Btf, Function
-from lazyobs.kernel.facts import Facts
+from lazyobs.kernel.facts import Facts, Subject
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile, built_in
 from lazyobs.model import TIERS
@@ -41,6 +43,7 @@ PROBE_FILES = (
     "slab.c",
     "process.c",
     "census.c",
+    "census_vmas.c",
     "prepare.c",
     "anon_vma_fork.c",
     "rmap.c",
@@ -55,14 +58,31 @@ class Plan:
     ``knows_reason`` is False where a promotion does not say why it happens.
     """
 
+    subject: Subject
     source: str
-    maps: tuple[str, ...]
     points: list[dict[str, Any]]
+    maps: tuple[str, ...] = MAPS
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
 
     def as_request(self) -> dict[str, Any]:
         return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(WRITTEN)}
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Plan:
+        """The plan ``to_bytes`` was made of. ValueError, KeyError or TypeError for anything else."""
+        document = json.loads(raw)
+        subject = document.pop("subject")
+        # JSON has no tuples; everything in a profile that is a list was one.
+        profile: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in subject.pop("profile").items()
+        }
+        profile["aliases"] = {name: tuple(others) for name, others in profile["aliases"].items()}
+        document["maps"] = tuple(document["maps"])
+        return cls(Subject(profile=Profile(**profile), **subject), **document)
 
 
 class Unavailable(Exception):
@@ -78,7 +98,23 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         *(name for profile in known for name in profile.functions),
         *(name for profile in known for names in profile.aliases.values() for name in names),
     }
-    btf, no_btf = kernel_facts.read_btf(
+    # Most of kallsyms is the kernel's own work, done while the types are indexed.
+    with ThreadPoolExecutor(1) as pool:
+        symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root)
+        btf, no_btf = _read_btf(known, functions, sys_root)
+    kallsyms, no_kallsyms = symbols.result()
+    for profile in known:
+        if kernel_facts.fits(profile, btf, kallsyms):
+            break
+    else:
+        raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
+    with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
+        release = file.read().strip()
+    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms)
+
+
+def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:
+    return kernel_facts.read_btf(
         [
             *structs.NAMES,
             *functions,
@@ -89,15 +125,6 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         ],
         sys_root,
     )
-    kallsyms, no_kallsyms = kernel_facts.read_kallsyms(functions, proc_root)
-    for profile in known:
-        if kernel_facts.fits(profile, btf, kallsyms):
-            break
-    else:
-        raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
-    with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
-        release = file.read().strip()
-    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms)
 
 
 def _targets(kind: str) -> list[str]:
@@ -127,7 +154,7 @@ def make(
         if wanted is None or point.name in wanted:
             maker.add(point)
     reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
-    return Plan(maker.source(), MAPS, maker.points, maker.dropped, reason is not None)
+    return Plan(facts.subject(), maker.source(), maker.points, dropped=maker.dropped, knows_reason=reason is not None)
 
 
 class _Maker:

@@ -98,14 +98,26 @@ class Loader:
             theirs.close()
 
     def load(self, plan: Plan, seconds: float = SECONDS_TO_LOAD) -> Session:
-        """Sends the plan and waits for the descriptors; the process has ended when this returns.
+        """``send`` and ``receive`` in one."""
+        self.send(plan)
+        return self.receive(seconds)
+
+    def send(self, plan: Plan) -> None:
+        """Gives the loader its work. A loader that has died is told by ``receive``."""
+        self._plan = plan
+        try:
+            wire.send(self._sock, plan.as_request())
+        except ConnectionError:
+            pass
+
+    def receive(self, seconds: float = SECONDS_TO_LOAD) -> Session:
+        """Waits for the descriptors; the process has ended when this returns.
 
         Raises BpfRefused with the reason in every other case; nothing is left attached then.
         """
         deadline = time.monotonic() + seconds
         answered = False
         try:
-            wire.send(self._sock, plan.as_request())
             self._wait(deadline)
             self._sock.settimeout(max(0.1, deadline - time.monotonic()))
             reply = wire.receive(self._sock)
@@ -127,7 +139,7 @@ class Loader:
         if "error" in reply:
             wire.close_all(fds)
             raise self._refusal(reply)
-        return Session(reply, fds, plan, self.interpreter)
+        return Session(reply, fds, self._plan, self.interpreter)
 
     def _wait(self, deadline: float) -> None:
         ready, _, _ = select.select([self._sock], [], [], max(0.0, deadline - time.monotonic()))

@@ -40,7 +40,7 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("group_leader", "struct task_struct *"),
         Wanted("mm", "struct mm_struct *"),
         Wanted("signal", "struct signal_struct *"),
-        Wanted("cred", "const struct cred *"),
+        Wanted("cred", "struct cred *"),
         Wanted("cgroups", "struct css_set *", optional=True),
         Wanted("comm", "char[16]"),
     ),

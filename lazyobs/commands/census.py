@@ -10,8 +10,12 @@ import click
 
 from lazyobs.commands.options import common, notice_of, pids_of, say_how
 from lazyobs.sources.opening import open_live
-from lazyobs.views import census as view
 from lazyobs.views import columns
+
+
+def _import_view() -> None:
+    """Tables take longer to import than the loader leaves idle: done while it compiles."""
+    from lazyobs.views import census  # noqa: F401
 
 
 @click.command()
@@ -32,7 +36,9 @@ def census(
     columns.column(sort)
     if vmas and not pids:
         raise click.UsageError("--vmas needs -p PID")
-    opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",))
+    opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",), meanwhile=_import_view)
+    from lazyobs.views import census as view
+
     say_how(opened, verbose)
     try:
         notice = notice_of(opened.why_not)

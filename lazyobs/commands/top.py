@@ -11,16 +11,19 @@ import click
 from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
 from lazyobs.sources.opening import open_live
 from lazyobs.views import columns
-from lazyobs.views import top as view
-from lazyobs.views.tables import VIEWS
 
 
 def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
     names = tuple(value.split(","))
     for name in names:
-        if name not in VIEWS:
-            raise click.BadParameter(f"{name!r} is no view: use one or more of {','.join(VIEWS)}")
+        if name not in columns.VIEWS:
+            raise click.BadParameter(f"{name!r} is no view: use one or more of {','.join(columns.VIEWS)}")
     return names
+
+
+def _import_view() -> None:
+    """Tables take longer to import than the loader leaves idle: done while it compiles."""
+    from lazyobs.views import top  # noqa: F401
 
 
 @click.command()
@@ -55,7 +58,9 @@ def top(
 ) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
     columns.column(sort)
-    opened = open_live(profile, tier, points=points_but("census_vmas"))
+    opened = open_live(profile, tier, points=points_but("census_vmas"), meanwhile=_import_view)
+    from lazyobs.views import top as view
+
     say_how(opened, verbose)
     notice = notice_of(opened.why_not)
     options = view.TopOptions(

@@ -24,6 +24,22 @@ class Facts:
     kallsyms: Kallsyms | None
     no_kallsyms: str
 
+    def subject(self) -> Subject:
+        sizes = {name: self.btf.struct_size(name) if self.btf else None for name in ("anon_vma", "anon_vma_chain")}
+        return Subject(self.release, self.profile, {name: size for name, size in sizes.items() if size})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What samples say about the kernel: few words, where Facts are megabytes.
+
+    ``struct_bytes``: {struct: size} of those whose slab room is wanted where slabinfo is closed.
+    """
+
+    release: str
+    profile: Profile
+    struct_bytes: dict[str, int]
+
 
 def read_btf(names: Iterable[str], sys_root: str = "/sys") -> tuple[Btf | None, str]:
     """The kernel's types, or None and the reason."""

@@ -13,7 +13,7 @@ from lazyobs.bpf.maps import ProcessCounts, ProcessMap
 from lazyobs.bpf.plan import PROCESS_ENTRIES
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import MAP_FULL_SLOTS
-from lazyobs.kernel.facts import Facts, lazy_switch
+from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Process, Sample, Slab, rate, total_rates
 from lazyobs.sources import itself
@@ -32,7 +32,7 @@ class LiveSource:
     Without ``rates`` the processes have none: for who asks once in a while and wants it cheap.
     """
 
-    def __init__(self, facts: Facts, session: Session, slabinfo: Slabinfo, rates: bool = True) -> None:
+    def __init__(self, facts: Subject, session: Session, slabinfo: Slabinfo, rates: bool = True) -> None:
         self.facts, self.session, self._slabinfo, self._rates = facts, session, slabinfo, rates
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
@@ -52,7 +52,7 @@ class LiveSource:
         def room(cache: str) -> int:
             if cache in slabs:
                 return slabs[cache].object_bytes
-            return (self.facts.btf and self.facts.btf.struct_size(cache)) or 0
+            return self.facts.struct_bytes.get(cache, 0)
 
         return ObjectBytes(room("anon_vma"), room("anon_vma_chain"))
 

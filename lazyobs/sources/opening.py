@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazyobs import privileges
-from lazyobs.bpf import abi, plan
+from lazyobs.bpf import abi, plan, planning
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
-from lazyobs.bpf.tier_trials import refused_tiers
 from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
 from lazyobs.kernel import profile as profiles
-from lazyobs.kernel.facts import Facts
+from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.procfs import ProcfsSource
@@ -32,9 +32,13 @@ def open_live(
     points: tuple[str, ...] | None = None,
     keep_root: bool = False,
     rates: bool = True,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
     ``rates``: whether processes have rates.
+
+    ``meanwhile`` is called while the loader is at work, and before root is given up: the place for
+    imports, which may lie where nobody cannot read.
 
     Without the permission to load BPF this is NotPermitted unless ``cap`` is "procfs"; where root is
     there but the kernel, a lockdown or a missing bcc stand in the way, the procfs tier is opened.
@@ -45,39 +49,42 @@ def open_live(
             "needs root (or CAP_BPF and CAP_PERFMON)",
             "run it with sudo, or add --tier procfs to see your own processes without BPF",
         )
-    known = [profiles.load(profile_file)] if profile_file else None
-    slabinfo = Slabinfo()
     if cap == "procfs":
-        return _without_bpf(known, slabinfo, "--tier procfs")
+        return _without_bpf(profile_file, "--tier procfs", meanwhile)
     try:
-        facts, session = attach(known, cap, points)
+        subject, session = attach(profile_file, cap, points, meanwhile)
     except (BpfRefused, NotSupported) as error:
-        return _without_bpf(known, slabinfo, f"{error.what}: {error.why}")
-    source = LiveSource(facts, session, slabinfo, rates)
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", meanwhile)
+    source = LiveSource(subject, session, Slabinfo(), rates)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _touch(session))
     return Opened(source, "")
 
 
 def attach(
-    known: list[profiles.Profile] | None, cap: str | None, points: tuple[str, ...] | None
-) -> tuple[Facts, Session]:
-    """Facts and an attached session; the loader starts first and warms up while the facts are read."""
+    profile_file: Path | None,
+    cap: str | None,
+    points: tuple[str, ...] | None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> tuple[Subject, Session]:
+    """The kernel and an attached session; the loader starts first and warms up while the plan is made."""
     candidates = interpreters()
     loader = Loader(candidates[0])
     try:
-        facts = plan.gather(known)
-        made = plan.make(facts, cap, points, refused_tiers(facts.btf))
+        made = planning.planned(profile_file, cap, points)
+        loader.send(made)
+        meanwhile()
     except BaseException:
         loader.close()
         raise
     for following in [*candidates[1:], None]:
         try:
-            return facts, loader.load(made)
+            return made.subject, loader.receive()
         except CompilerNotFound:
             if following is None:
                 raise
             loader = Loader(following)
+            loader.send(made)
     raise AssertionError("unreachable: the last candidate returns or raises")
 
 
@@ -88,9 +95,10 @@ def _touch(session: Session) -> None:
         return
 
 
-def _without_bpf(known: list[profiles.Profile] | None, slabinfo: Slabinfo, why: str) -> Opened:
-    facts = plan.gather(known)
-    source = ProcfsSource(facts.release, facts.profile, slabinfo, why)
+def _without_bpf(profile_file: Path | None, why: str, meanwhile: Callable[[], object]) -> Opened:
+    facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
+    meanwhile()
+    source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why)
     # smaps of other users' processes takes CAP_SYS_PTRACE; nothing else of root is needed.
     privileges.give_up_root(keep=frozenset({privileges.CAP_SYS_PTRACE, privileges.CAP_DAC_READ_SEARCH}))
     return Opened(source, why)

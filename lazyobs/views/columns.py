@@ -50,6 +50,8 @@ def _columns() -> dict[str, Column]:
 COLUMNS = _columns()
 assert tuple(COLUMNS) == PROCESS_COLUMNS
 
+VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes")
+
 PROCESS_VIEW = (
     "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",
     "savable_bytes", "prepares", "prepares_rate", "chain_allocs", "forks", "promotions", "rmap_walks", "comm",

@@ -28,7 +28,7 @@ def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool)
     """Prints the findings. Attaches every probe point once, where permitted, and lets go at once."""
     known = [profiles.load(profile_file)] if profile_file else None
     facts = plan.gather(known)
-    session, why_not = _try(known, cap)
+    session, why_not = _try(profile_file, cap)
     try:
         document = _document(facts, session, why_not, verbose)
     finally:
@@ -42,13 +42,13 @@ def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool)
         _table(document)
 
 
-def _try(known: list[profiles.Profile] | None, cap: str | None) -> tuple[Session | None, str]:
+def _try(profile_file: Path | None, cap: str | None) -> tuple[Session | None, str]:
     if cap == "procfs":
         return None, "--tier procfs"
     if not privileges.may_load_bpf():
         return None, "needs root (or CAP_BPF and CAP_PERFMON): run sudo lazyobs doctor"
     try:
-        return attach(known, cap, None)[1], ""
+        return attach(profile_file, cap, None)[1], ""
     except (BpfRefused, NotSupported) as error:
         return None, f"{error.what}: {error.why}"
 

@@ -15,8 +15,6 @@ from lazyobs.views import columns, text
 # tabulate widens every heading by this much.
 tabulate_module.MIN_PADDING = 0
 
-VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes")
-
 
 def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0) -> str:
     """Plain columns, two blanks apart; the first ``left`` and the last column to the left."""
@@ -81,7 +79,7 @@ def processes(rows: list[Process], names: Sequence[str]) -> str:
 
 
 def view(sample: Sample, name: str, rows: list[Process]) -> str:
-    """One of VIEWS; ``rows`` are the processes to show, already sorted and cut."""
+    """One of columns.VIEWS; ``rows`` are the processes to show, already sorted and cut."""
     if name == "processes":
         return processes(rows, columns.PROCESS_VIEW)
     if name == "forks":

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lazyobs.bpf import images, plan
+from lazyobs.bpf import plan
 from lazyobs.bpf.session import CompilerNotFound, Loader, interpreters
 from lazyobs.errors import BpfRefused
 
@@ -183,42 +183,3 @@ def test_a_hundred_starts_and_stops_leak_nothing(made):
     assert rss_after - rss < 2 << 20
     assert no_children()
     assert left_in_the_kernel() == []
-
-
-class TestImages:
-    """Compiled images kept for the boot."""
-
-    def test_an_image_comes_back_as_it_was(self, tmp_path):
-        from lazyobs.bpf.image import Image, MapShape
-
-        image = Image({"m": MapShape(2, 4, 8, 1, 0)}, {"p": bytes(16)}, {"p": [(0, "m")]})
-        assert images.keep("k", image, str(tmp_path / "kept"))
-        assert images.load("k", str(tmp_path / "kept")) == image
-        assert images.load("other", str(tmp_path / "kept")) is None
-
-    @pytest.mark.parametrize("spoil", ["open directory", "open file", "garbage", "link"])
-    def test_what_cannot_be_trusted_is_not_used(self, tmp_path, spoil):
-        from lazyobs.bpf.image import Image
-
-        kept = tmp_path / "kept"
-        assert images.keep("k", Image({}, {}, {}), str(kept))
-        file = kept / "k.image"
-        if spoil == "open directory":
-            kept.chmod(0o770)
-        elif spoil == "open file":
-            file.chmod(0o604)
-        elif spoil == "garbage":
-            file.write_bytes(b"\0\1\2")
-        else:
-            file.rename(tmp_path / "elsewhere")
-            file.symlink_to(tmp_path / "elsewhere")
-        assert images.load("k", str(kept)) is None
-
-    def test_only_the_newest_are_kept(self, tmp_path):
-        from lazyobs.bpf.image import Image
-
-        kept = tmp_path / "kept"
-        for number in range(11):
-            images.keep(str(number), Image({}, {}, {}), str(kept))
-            os.utime(kept / f"{number}.image", (number, number))
-        assert sorted(os.listdir(kept)) == ["10.image", "7.image", "8.image", "9.image"]

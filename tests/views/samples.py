@@ -6,7 +6,9 @@ from __future__ import annotations
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, Kernel, Process, Sample, Slab
 
 
-def process(pid: int, comm: str = "prog", user: str = "root", cgroup: str | None = "/", **values: int | None) -> Process:
+def process(
+    pid: int, comm: str = "prog", user: str = "root", cgroup: str | None = "/", **values: int | None
+) -> Process:
     census = {name: values.get(name, 0) for name in CENSUS_NAMES}
     counts = {name: values.get(name, 0) for name in COUNTER_NAMES}
     return Process(pid, 1_000_000.25, user, comm, cgroup, census, counts, dict.fromkeys(COUNTER_NAMES, 0.0))

@@ -40,7 +40,15 @@ def test_numbers_are_short(value, shown):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "-"), (0, "0"), (1023, "1023"), (1024, "1.0K"), (168 * 5003, "821K"), (3 << 30, "3.0G"), (1 << 60, "1024P")],
+    [
+        (None, "-"),
+        (0, "0"),
+        (1023, "1023"),
+        (1024, "1.0K"),
+        (168 * 5003, "821K"),
+        (3 << 30, "3.0G"),
+        (1 << 60, "1024P"),
+    ],
 )
 def test_sizes_are_binary(value, shown):
     assert text.size(value) == shown

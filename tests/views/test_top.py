@@ -109,7 +109,7 @@ def test_an_absent_process_is_a_usage_error():
         run(Recorded(sample(process(3))), options(pids=(4,)))
 
 
-@pytest.mark.parametrize("name", tables.VIEWS)
+@pytest.mark.parametrize("name", columns.VIEWS)
 def test_every_view_can_be_drawn_with_and_without_numbers(name):
     known, unknown = sample(process(3)), sample(process(3, prepares=None))
     for counter in list(unknown.totals):
