@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import sys
 import time
@@ -22,6 +24,8 @@ from lazyobs.exporter.server import Server, listen, parse_listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
 from lazyobs.sources.source import Source
+
+_M_ARENA_MAX = -8
 
 
 class _Blank:
@@ -74,6 +78,7 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         if os.geteuid() == 0:
             privileges.give_up_root()
         served = pages()
+    settle()
     try:
         first = served.text()
         server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
@@ -90,6 +95,16 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
             reader.close()
         else:
             source.close()
+
+
+def settle() -> None:
+    """Gives back what starting needed, and keeps short-lived threads from each having a heap of its own (glibc)."""
+    libc = ctypes.CDLL(None)
+    gc.collect()
+    gc.freeze()
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.malloc_trim(0)
 
 
 def to_stderr(line: str) -> None:

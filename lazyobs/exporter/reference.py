@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""docs/metrics.md, written from the table of families: ``python -m lazyobs.exporter.reference > docs/metrics.md``."""
+
+from __future__ import annotations
+
+from lazyobs.exporter import buckets
+from lazyobs.exporter.families import FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family
+from lazyobs.model import REASONS, WALKERS
+
+_HEAD = """\
+# Metrics
+
+Written by `python -m lazyobs.exporter.reference` from the table in `lazyobs/exporter/families.py`, which is
+derived from the schema in `lazyobs/model.py`. A test compares.
+
+- A number that the tier in use cannot give makes **no series**; it is never 0. `lazyobs doctor` says why.
+- A label value that is known beforehand (a reason, a walker) has its series from the first scrape, if only as 0.
+- No label is a process, a command or a cgroup's number. Cgroups are folded to a depth (`cgroup_depth`, 2); the
+  largest `cgroup_top` (10) by bytes saved and savable have rows, the others are summed up as `other`. Cgroup
+  metrics are gauges from the census: counters by cgroup could not keep from falling when processes exit.
+- Counters count since the probes were attached (`{prefix}attach_time_seconds`). They start anew with the exporter,
+  which Prometheus sees as a reset; within a run they never fall, whatever exits.
+- A part of a scrape that cannot be read is left out, and its row of `{success}` is 0.
+- Histogram bounds are the same everywhere and never change.
+"""
+
+
+def reference() -> str:
+    """The document."""
+    parts = [_HEAD.format(prefix=PREFIX, success=SUCCESS[0])]
+    parts.append("| metric | type | labels | meaning |\n|---|---|---|---|\n" + "".join(map(_row, FAMILIES)))
+    parts.append(f"| `{SUCCESS[0]}` | gauge | `{SUCCESS[2]}` | {SUCCESS[1]} |\n")
+    return "".join(
+        [
+            parts[0], "\n", *parts[1:], "\n## Values of labels\n\n",
+            _values("reason", REASONS), _values("walker", WALKERS),
+            _values("state", ("plain", "lazy", "private", "shared", "anonymous")), _values("collector", PARTS),
+            "\n## Histogram bounds (`le`)\n\n",
+            f"- seconds: {', '.join(buckets.bounds('seconds'))}: 2^8 ns, then a factor of 4 to 2^26 ns, and 2^30 ns\n",
+            f"- VMAs: {', '.join(buckets.bounds('vmas'))}\n",
+        ]
+    )  # fmt: skip
+
+
+def _row(family: Family) -> str:
+    labels = " ".join(f"`{label}`" for label in family.labels)
+    kind = family.kind + (f" ({family.unit})" if family.kind == HISTOGRAM else "")
+    return f"| `{family.full_name}` | {kind} | {labels} | {family.help} |\n"
+
+
+def _values(label: str, values: tuple[str, ...]) -> str:
+    return f"- `{label}`: {', '.join(values)}\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
