@@ -187,9 +187,9 @@ class Recording:
         for segment in self.segments:
             yield from self.batches("events", segment)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, segments: list[int] | None = None) -> Iterator[Sample]:
         """The samples, each with its processes. RecordingError when one is not what lazyobs writes."""
-        for segment in self.segments:
+        for segment in self.segments if segments is None else segments:
             processes = _Grouped(self.batches("processes", segment))
             for batch in self.batches("samples", segment):
                 numbers, documents = batch.column("number").to_pylist(), batch.column("document").to_pylist()

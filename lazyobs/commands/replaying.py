@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""``--replay DIR`` and ``--speed``, for the commands that can show a recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lazyobs.sources.replay import ReplaySource
+
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no permissions.")  # fmt: skip
+
+
+def _speed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    if value == "max":
+        return math.inf
+    try:
+        speed = float(value.removesuffix("x"))
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise click.BadParameter(f"{value!r} is no speed: use 10x, 0.5x or max")
+    return speed
+
+
+SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay: 1x on a screen, max otherwise.")  # fmt: skip
+
+
+def replaying(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds ``replay`` and ``speed`` (inf for max, None when not given)."""
+    return REPLAY(SPEED(command))
+
+
+def open_replay(path: Path, last: bool = False) -> ReplaySource:
+    """The recording as a source. RecordingError when it cannot be read."""
+    from lazyobs.sources.replay import ReplaySource
+
+    return ReplaySource(str(path), last)
+
+
+def seconds_between(source: ReplaySource, speed: float | None, on_screen: bool) -> float:
+    """Seconds to wait between two samples; 0 for max."""
+    return source.interval / (speed or (1.0 if on_screen else math.inf))
