@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from lab.errors import LabError  # noqa: E402
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
-def why_no_guest(name: str) -> Optional[str]:
+def why_no_guest(name: str) -> str | None:
     """Why the kernel of that name cannot be booted here, or None."""
     if not shutil.which("qemu-system-x86_64"):
         return "qemu-system-x86_64 is not installed; make lab installs it"

@@ -4,11 +4,11 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any
 
 import pytest
-
 from conftest import GUEST, Run, arguments, need
 
 pytestmark = pytest.mark.lab
@@ -18,7 +18,7 @@ COUNTER = "anon_vma_lazy_promote_"
 
 
 @pytest.fixture(scope="module")
-def promoted(compiled: Callable[[str], Path]) -> Dict[str, Any]:
+def promoted(compiled: Callable[[str], Path]) -> dict[str, Any]:
     """What promote.c printed with the switch on ("1") and off ("0"), from one boot."""
     need("lab")
     program = compiled("promote.c")
@@ -36,7 +36,7 @@ echo 2 > /proc/sys/vm/anon_vma_lazy || cat /proc/sys/vm/anon_vma_lazy
     return {"default": default, "1": json.loads(on), "0": json.loads(off), "refused": refused}
 
 
-def test_the_switch_is_on_by_default_and_takes_only_0_and_1(promoted: Dict[str, Any]) -> None:
+def test_the_switch_is_on_by_default_and_takes_only_0_and_1(promoted: dict[str, Any]) -> None:
     assert (promoted["default"], promoted["refused"]) == ("1", "0")
 
 
@@ -44,26 +44,26 @@ def test_the_switch_is_on_by_default_and_takes_only_0_and_1(promoted: Dict[str, 
     ("fork", "prepare"), ("split", "split-prepare"), ("merge", "merge-prepare"),
     ("mremap", "mremap-prepare"), ("ksm", "ksm-prepare"),
 ])
-def test_every_reason_is_counted_once_per_vma(promoted: Dict[str, Any], reason: str, prepare: str) -> None:
+def test_every_reason_is_counted_once_per_vma(promoted: dict[str, Any], reason: str, prepare: str) -> None:
     steps = promoted["1"]
     assert steps[prepare] == {"anon_vma_lazy_prepare": N}
     counted = {name: value for name, value in steps[reason].items() if name.startswith("anon_vma_lazy_")}
     assert counted == {COUNTER + reason: N}
 
 
-def test_a_promoted_vma_is_not_promoted_again(promoted: Dict[str, Any]) -> None:
+def test_a_promoted_vma_is_not_promoted_again(promoted: dict[str, Any]) -> None:
     assert promoted["1"]["fork-again"] == {}
 
 
 @pytest.mark.parametrize("switch", ["0", "1"])
-def test_walks_find_lazy_vmas_as_they_find_regular_ones(promoted: Dict[str, Any], switch: str) -> None:
+def test_walks_find_lazy_vmas_as_they_find_regular_ones(promoted: dict[str, Any], switch: str) -> None:
     steps = promoted[switch]
     assert steps["moved"] == N  # move_pages replaces every mapping of a page or gives up
     assert steps["migrate"] == {"pgmigrate_success": N}
     assert steps["poison_code"] in (4, 5)  # BUS_MCEERR_AR, _AO: memory failure found the process
 
 
-def test_nothing_is_lazy_with_the_switch_off(promoted: Dict[str, Any]) -> None:
+def test_nothing_is_lazy_with_the_switch_off(promoted: dict[str, Any]) -> None:
     counted = [name for step in promoted["0"].values() if isinstance(step, dict)
                for name in step if name.startswith("anon_vma_lazy_")]
     assert counted == []

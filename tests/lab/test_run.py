@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT, Run, arguments, need
 
 pytestmark = pytest.mark.lab

@@ -4,8 +4,8 @@
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
+
 from lab import build, docs, kernels, packages, qemu
 from lab.errors import LabError
 

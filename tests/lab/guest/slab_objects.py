@@ -9,8 +9,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List
 
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
@@ -36,7 +36,7 @@ sys.stdin.readline()
 """
 
 
-def objects() -> Dict[str, int]:
+def objects() -> dict[str, int]:
     """Live objects by cache, after what is only cached for a CPU or waits for RCU has gone."""
     for _ in range(2):
         for cache in CACHES:
@@ -46,12 +46,12 @@ def objects() -> Dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if row[0] in CACHES}
 
 
-def gained(before: Dict[str, int]) -> Dict[str, int]:
+def gained(before: dict[str, int]) -> dict[str, int]:
     now = objects()
     return {cache: now[cache] - before[cache] for cache in CACHES}
 
 
-def islands() -> Dict[str, int]:
+def islands() -> dict[str, int]:
     """One process that touches 3,000 private VMAs which never were neighbours."""
     process = subprocess.Popen([sys.executable, "-c", ISLANDS_CODE], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
@@ -66,10 +66,10 @@ def islands() -> Dict[str, int]:
     return result
 
 
-def pythons() -> Dict[str, int]:
+def pythons() -> dict[str, int]:
     """50 interpreters at rest."""
     before = objects()
-    processes: List["subprocess.Popen[bytes]"] = []
+    processes: list[subprocess.Popen[bytes]] = []
     for _ in range(PYTHONS):
         processes.append(subprocess.Popen(["/usr/bin/python3", "-c", "import sys; print(flush=True); sys.stdin.read()"],
                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE))
@@ -83,8 +83,8 @@ def pythons() -> Dict[str, int]:
 
 
 def main() -> None:
-    found: Dict[str, Dict[str, Dict[str, int]]] = {}
-    workloads: Dict[str, Callable[[], Dict[str, int]]] = {"islands": islands, "pythons": pythons}
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    workloads: dict[str, Callable[[], dict[str, int]]] = {"islands": islands, "pythons": pythons}
     for name, workload in workloads.items():
         found[name] = {}
         for switch in ("0", "1"):

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Every kernel CI boots is what its row of the table says; and functions can be probed in it."""
+
+import json
+import re
+import shutil
+
+import pytest
+from conftest import Run
+
+from lab import kernels
+
+pytestmark = pytest.mark.lab
+
+LOOK = r"""
+import json, os
+def has(path): return os.path.lexists(path)
+def read(path):
+    try:
+        with open(path) as stream: return stream.read().strip()
+    except OSError: return None
+try:
+    for line in (b"p:lab/try do_exit\n", b"-:lab/try\n"):
+        events = os.open("/sys/kernel/tracing/kprobe_events", os.O_WRONLY | os.O_APPEND)
+        os.write(events, line)
+        os.close(events)
+    kprobe = True
+except OSError:
+    kprobe = False
+functions = {line.split()[2] for line in open("/proc/kallsyms") if " anon_vma_fork" in line or "anon_vma_lazy" in line}
+print(json.dumps({
+    "release": os.uname().release, "btf": has("/sys/kernel/btf/vmlinux"), "kprobe": kprobe,
+    "switch": read("/proc/sys/vm/anon_vma_lazy"), "lockdown": read("/sys/kernel/security/lockdown"),
+    "merged": os.path.islink("/sys/kernel/slab/anon_vma_chain"),
+    "lazy": "vma_upgrade_anon_vma_lazy" in functions, "fork": "anon_vma_fork" in functions,
+}))
+"""
+
+
+@pytest.mark.parametrize("name", [row.name for row in kernels.table().values() if row.ci])
+def test_a_kernel_is_what_the_table_says(guest: Run, name: str) -> None:
+    result = guest(name, "/usr/bin/python3", "-c", LOOK, options=["--fail-on-splat"])
+    assert result.returncode == 0, result.stderr.decode()
+    seen = json.loads(result.stdout)
+    row = kernels.kernel(name)
+    built = row.kind == "built"
+    assert seen["release"].startswith(row.release)
+    assert seen["btf"] == (name != "lab-nobtf")
+    assert seen["kprobe"] == (name not in ("lab-nokprobe", "lab-lockdown"))
+    assert seen["fork"]
+    assert (seen["switch"], seen["lazy"]) == (("1", True) if built else (None, False))
+    assert ("[confidentiality]" in seen["lockdown"]) == (name == "lab-lockdown")
+    if built:
+        assert seen["merged"] == (name != "lab-nomerge")
+
+
+@pytest.mark.parametrize("name, function", [
+    ("debian-6.1", "__anon_vma_prepare"), ("debian-6.12", "__anon_vma_prepare"), ("lab", "vma_prepare_anon_vma_lazy"),
+])
+def test_fentry_and_kprobe_fire_alike(guest: Run, name: str, function: str) -> None:
+    if not shutil.which("bpftrace"):
+        pytest.skip("bpftrace is not installed")
+    script = (f"kfunc:{function} {{ @fentry = count(); }} kprobe:{function} {{ @kprobe = count(); }} "
+              "tracepoint:kmem:kmem_cache_alloc { @tracepoint = count(); }")
+    result = guest(name, "bpftrace", "-e", script, "-c", "/usr/bin/python3 -c pass", options=["--fail-on-splat"])
+    assert result.returncode == 0, result.stderr.decode()
+    counts = {key: int(value) for key, value in re.findall(r"@(\w+): (\d+)", result.stdout.decode())}
+    assert counts["fentry"] == counts["kprobe"] > 0
+    assert counts["tracepoint"] > counts["fentry"]
