@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lazyobs import cli, privileges
 from lazyobs.bpf import abi
@@ -45,8 +46,14 @@ def _maps() -> dict[str, int]:
     return found
 
 
+def _delete(fd: int) -> None:
+    key = abi.attributes("I", 0)
+    abi.bpf(abi.MAP_DELETE_ELEM, abi.attributes("IIQ", fd, 0, abi.address(key)))
+
+
 def _attempts() -> dict[str, object]:
-    status = dict(line.split(":\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     maps = _maps()
     return {
         "status": {key: status[key].split() for key in ("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh",
@@ -63,11 +70,7 @@ def _attempts() -> dict[str, object]:
         "new map": _attempt(lambda: abi.map_create(1, 4, 8, 1, 0, "attempt")),
         "maps": sorted(name.rpartition("-")[0] for name in maps),
         "updates": {name: _attempt(lambda fd=fd: abi.map_update(fd, bytes(4), bytes(4096))) for name, fd in maps.items()},
-        "deletes": {
-            name: _attempt(lambda fd=fd: abi.bpf(abi.MAP_DELETE_ELEM, abi.attributes("IIQ", fd, 0, abi.address(key))))
-            for key in [abi.attributes("I", 0)]
-            for name, fd in maps.items()
-        },
+        "deletes": {name: _attempt(lambda fd=fd: _delete(fd)) for name, fd in maps.items()},
         "mapped": {name: _attempt(lambda fd=fd: __import__("mmap").mmap(fd, 4096)) for name, fd in maps.items()},
         "effective": privileges.effective(),
     }  # fmt: skip

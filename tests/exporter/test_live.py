@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import threading
@@ -101,7 +102,7 @@ def test_fork_chains_are_exact(kept: _Kept, islands: Path) -> None:
     collector = LazyobsCollector(kept, CgroupFold())
     workload = Islands(islands)
     workload("touch")
-    own = [process.census["vmas_anon"] for process in kept.read().processes if process.pid == workload.pid][0]
+    own = next(process.census["vmas_anon"] for process in kept.read().processes if process.pid == workload.pid)
 
     least: dict[str, int] = {}
     for _ in range(60):
@@ -143,7 +144,7 @@ def test_counters_never_go_backwards_whatever_exits(bpf: None, export: Callable,
             worker.join()
     counters = [key for key in pages[0] if key[0].endswith(("_total", "_bucket", "_count"))]
     assert len(counters) >= 20
-    for earlier, later in zip(pages, pages[1:]):
+    for earlier, later in itertools.pairwise(pages):
         assert [key for key in counters if later[key] < earlier[key]] == []
     assert pages[-1][series("lazyobs_exited_prepares_total")] > pages[0][series("lazyobs_exited_prepares_total")]
     assert all(value == 1 for key, value in pages[-1].items() if key[0] == "lazyobs_scrape_collector_success")
