@@ -38,13 +38,6 @@ def replaying(command: Callable[..., Any]) -> Callable[..., Any]:
     return REPLAY(SPEED(command))
 
 
-def open_replay(path: Path, last: bool = False) -> ReplaySource:
-    """The recording as a source. RecordingError when it cannot be read."""
-    from lazyobs.sources.replay import ReplaySource
-
-    return ReplaySource(str(path), last)
-
-
 def seconds_between(source: ReplaySource, speed: float | None, on_screen: bool) -> float:
     """Seconds to wait between two samples; 0 for max."""
     return source.interval / (speed or (1.0 if on_screen else math.inf))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from lazyobs.model import Sample
 from lazyobs.recording.errors import RecordingError
@@ -18,9 +19,9 @@ class ReplaySource:
         self.recording = Recording(path)
         try:
             self._samples = self._last() if last else self.recording.samples()
-            # Read ahead by one: what is wrong with the recording is told before anything is shown.
-            self._next = next(self._samples, None)
-            if self._next is None:
+            # The first one is read at once: what is wrong with the recording is told before anything is shown.
+            self._first = next(self._samples, None)
+            if self._first is None:
                 raise RecordingError(path, "holds no sample", "record for longer than one interval")
         except BaseException:
             self.recording.close()
@@ -33,9 +34,9 @@ class ReplaySource:
 
     def read(self) -> Sample:
         """The next sample. EOFError behind the last one, RecordingError where the recording is damaged."""
-        if self._next is None:
+        sample, self._first = self._first or next(self._samples, None), None
+        if sample is None:
             raise EOFError
-        sample, self._next = self._next, next(self._samples, None)
         return sample
 
     def _last(self) -> Iterator[Sample]:
@@ -49,3 +50,8 @@ class ReplaySource:
 
     def close(self) -> None:
         self.recording.close()
+
+
+def open_replay(path: Path | str, last: bool = False) -> ReplaySource:
+    """The recording in that directory. RecordingError when it cannot be read."""
+    return ReplaySource(str(path), last)

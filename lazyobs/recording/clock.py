@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Holes in time: the machine slept, its clock was set, or we were not run. Each is marked, none smoothed over.
+
+CLOCK_BOOTTIME goes on while the machine is suspended, CLOCK_MONOTONIC does not, and only the real-time
+clock can be set (clock_gettime(2)).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_SUSPEND_SECONDS = 0.5
+_JUMP_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """One reading of the three clocks, in ns."""
+
+    real: int
+    monotonic: int
+    boot: int
+
+    @classmethod
+    def now(cls) -> Clocks:
+        return cls(time.time_ns(), time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """``kind``: suspend, clock_jump (``seconds`` forward, or back when negative) or stall."""
+
+    kind: str
+    seconds: float
+    text: str
+
+
+class GapFinder:
+    """Compares each tick with the one before."""
+
+    def __init__(self, interval: float, read: Callable[[], Clocks] = Clocks.now) -> None:
+        """``interval``: seconds from tick to tick; a tick later than twice that, and a second, is a stall."""
+        self._read = read
+        self._late = 2 * interval + 1
+        self._before = read()
+
+    def look(self) -> list[Gap]:
+        """The gaps since the last look."""
+        before, now = self._before, self._read()
+        self._before = now
+        monotonic, boot = (now.monotonic - before.monotonic) / 1e9, (now.boot - before.boot) / 1e9
+        real = (now.real - before.real) / 1e9
+        gaps = []
+        if boot - monotonic > _SUSPEND_SECONDS:
+            gaps.append(Gap("suspend", round(boot - monotonic, 3), "the machine was suspended"))
+        if abs(real - boot) > _JUMP_SECONDS:
+            gaps.append(Gap("clock_jump", round(real - boot, 3), "the real-time clock was set"))
+        if monotonic > self._late:
+            gaps.append(Gap("stall", round(monotonic, 3), "nothing was recorded: the machine or the disk was too slow"))
+        return gaps

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The identity of a recording: everything that makes two of them comparable, or not."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import platform
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+from lazyobs import __version__
+from lazyobs.kernel.slab import WATCHED, merged_with
+
+_NT_GNU_BUILD_ID = 3
+_SETTINGS = {
+    "thp": "kernel/mm/transparent_hugepage",
+    "ksm": "kernel/mm/ksm",
+}
+_THP_FILES = ("enabled", "defrag", "shmem_enabled", "khugepaged/scan_sleep_millisecs", "khugepaged/pages_to_scan")
+_KSM_FILES = ("run", "pages_to_scan", "sleep_millisecs", "merge_across_nodes")
+_SYSCTLS = (
+    "vm.swappiness",
+    "vm.overcommit_memory",
+    "vm.max_map_count",
+    "kernel.threads-max",
+    "kernel.bpf_stats_enabled",
+)
+
+
+def identity(
+    profile: str,
+    lazy_enabled: bool | None,
+    tiers: dict[str, str | None],
+    compiler: str | None,
+    proc_root: str = "/proc",
+    sys_root: str = "/sys",
+) -> dict[str, Any]:
+    """The identity block; what cannot be read is None. ``compiler`` is BCC's version."""
+    release = _line(f"{proc_root}/sys/kernel/osrelease")
+    return {
+        "lazyobs": __version__,
+        "bcc": compiler,
+        "release": release,
+        "version": _line(f"{proc_root}/sys/kernel/version"),
+        "build_id": build_id(sys_root),
+        "config_sha256": config_hash(release or "", proc_root),
+        "cmdline": _line(f"{proc_root}/cmdline"),
+        "boot_id": _line(f"{proc_root}/sys/kernel/random/boot_id"),
+        "clock_source": _line(f"{sys_root}/devices/system/clocksource/clocksource0/current_clocksource"),
+        "machine": platform.machine(),
+        "cpu": _cpu(proc_root),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_bytes": _memory(proc_root),
+        "swap": _swap(proc_root),
+        "profile": profile,
+        "lazy_enabled": lazy_enabled,
+        "tiers": tiers,
+        "slab_merging": {cache: merged_with(cache, sys_root) for cache in WATCHED},
+        "thp": {name: _line(f"{sys_root}/{_SETTINGS['thp']}/{name}") for name in _THP_FILES},
+        "ksm": {name: _line(f"{sys_root}/{_SETTINGS['ksm']}/{name}") for name in _KSM_FILES},
+        "sysctl": {name: _line(f"{proc_root}/sys/{name.replace('.', '/')}") for name in _SYSCTLS},
+    }
+
+
+def _line(path: str) -> str | None:
+    try:
+        return " ".join(Path(path).read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return None
+
+
+def build_id(sys_root: str = "/sys") -> str | None:
+    """The kernel's GNU build id, from its ELF notes (elf(5): Elf64_Nhdr, name and description padded to 4)."""
+    try:
+        notes = Path(sys_root, "kernel/notes").read_bytes()
+    except OSError:
+        return None
+    offset = 0
+    while offset + 12 <= len(notes):
+        name_size, size, kind = struct.unpack_from("=III", notes, offset)
+        start = offset + 12 + (name_size + 3 & ~3)
+        if kind == _NT_GNU_BUILD_ID and notes[offset + 12 : offset + 16] == b"GNU\0":
+            return notes[start : start + size].hex()
+        offset = start + (size + 3 & ~3)
+    return None
+
+
+def config_hash(release: str, proc_root: str = "/proc", boot_root: str = "/boot") -> str | None:
+    """SHA-256 of the kernel's configuration, blank and comment lines left out."""
+    try:
+        with gzip.open(f"{proc_root}/config.gz", "rb") as packed:
+            raw = packed.read()
+    except OSError:
+        try:
+            raw = Path(boot_root, f"config-{release}").read_bytes()
+        except OSError:
+            return None
+    lines = sorted(line for line in raw.splitlines() if line.startswith(b"CONFIG_"))
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def _cpu(proc_root: str) -> str | None:
+    try:
+        text = Path(proc_root, "cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^(?:model name|Processor|cpu)\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _memory(proc_root: str) -> int | None:
+    text = _line(f"{proc_root}/meminfo") or ""
+    found = re.search(r"MemTotal: (\d+) kB", text)
+    return int(found[1]) * 1024 if found else None
+
+
+def _swap(proc_root: str) -> list[dict[str, Any]] | None:
+    """Kind and size of each swap area, without its path."""
+    try:
+        rows = [line.split() for line in Path(proc_root, "swaps").read_text(encoding="utf-8").splitlines()[1:]]
+    except OSError:
+        return None
+    return [{"kind": row[1], "bytes": int(row[2]) * 1024} for row in rows if len(row) >= 3]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The machine beside the counters: /proc/vmstat, /proc/meminfo and pressure stall totals, as columns.
+
+Which there are is found out once; the files stay open, so that they can be read after root is given up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+_PRESSURE = ("cpu", "io", "memory")
+_TOTAL = re.compile(rb"^(some|full) .*total=(\d+)", re.MULTILINE)
+_UNITS = {b"kB": 1024}
+
+
+def _vmstat(raw: bytes) -> dict[str, int]:
+    return {"vmstat_" + name.decode(): int(value) for name, value in (line.split() for line in raw.splitlines())}
+
+
+def _meminfo(raw: bytes) -> dict[str, int]:
+    """Bytes; the few lines without a unit are counts."""
+    found = {}
+    for line in raw.splitlines():
+        name, _, value = line.partition(b":")
+        number, *unit = value.split()
+        key = re.sub(r"\W+", "_", name.decode()).strip("_")
+        found[f"meminfo_{key}_bytes" if unit else f"meminfo_{key}"] = int(number) * (_UNITS[unit[0]] if unit else 1)
+    return found
+
+
+def _pressure(kind: str, raw: bytes) -> dict[str, int]:
+    """Microseconds stalled since boot."""
+    return {f"pressure_{kind}_{share.decode()}_us": int(total) for share, total in _TOTAL.findall(raw)}
+
+
+class System:
+    """``columns`` in the order of ``read``; ``why_not``: {file: why it is not there}."""
+
+    def __init__(self, proc_root: str = "/proc") -> None:
+        self.why_not: dict[str, str] = {}
+        self._fds: dict[str, int] = {}
+        for name in ("vmstat", "meminfo", *(f"pressure/{kind}" for kind in _PRESSURE)):
+            try:
+                self._fds[name] = os.open(os.path.join(proc_root, name), os.O_RDONLY | os.O_CLOEXEC)
+                os.pread(self._fds[name], 1, 0)  # where PSI is compiled in but off, reading is what fails
+            except OSError as error:
+                self.why_not[name] = error.strerror or str(error)
+                fd = self._fds.pop(name, None)
+                if fd is not None:
+                    os.close(fd)
+        self.columns = tuple(self._read())
+
+    def read(self) -> list[int | None]:
+        """Values now, by ``columns``; None where one has gone."""
+        found = self._read()
+        return [found.get(name) for name in self.columns]
+
+    def _read(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for name, fd in self._fds.items():
+            raw = os.pread(fd, 1 << 16, 0)
+            if name == "vmstat":
+                found.update(_vmstat(raw))
+            elif name == "meminfo":
+                found.update(_meminfo(raw))
+            else:
+                found.update(_pressure(name.rpartition("/")[2], raw))
+        return found
+
+    def close(self) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
