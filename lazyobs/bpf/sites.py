@@ -38,7 +38,7 @@ SITES = (
         allocates=True,
         frees=True,
     ),
-    Site("IN_COPY_PROCESS", ("copy_process", "dup_mm")),
+    Site("IN_COPY_PROCESS", ("copy_process", "copy_mm", "dup_mm")),
     Site("IN_MMDROP", ("__mmdrop",)),
 )
 
