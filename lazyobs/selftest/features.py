@@ -108,7 +108,10 @@ def _ksm() -> str:
 
 
 def _set_up_ksm(guardian: Guardian) -> bool:
-    # Stopping is all that "run" must go back to: 2 would unmerge what other processes have merged.
+    if _read(f"{_KSM}/run") == "0" and _read(f"{_KSM}/pages_shared") == "0":
+        # ksmd also merges other processes' pages while it runs: nothing was merged, nothing stays so.
+        guardian.remember("write", f"{_KSM}/run", "0")
+        guardian.remember("write", f"{_KSM}/run", "2")
     if os.path.exists(f"{_KSM}/advisor_mode"):
         change(guardian, f"{_KSM}/advisor_mode", "none")
     if os.path.exists(f"{_KSM}/smart_scan"):

@@ -169,7 +169,7 @@ def exit_amid_ksm(stage: Stage) -> Iterator[None]:
         for address in islands:
             madvise(address, PAGES * PAGE, "MERGEABLE")
         inside.memory.fill(islands, PAGES, origin=PAGE)
-        inside.wait_until(_has_merged, 1.0)
+        inside.wait_until(_has_merged, 0.1)
         for address in islands:
             madvise(address, PAGES * PAGE, "UNMERGEABLE")
         inside.memory.check("in the child")

@@ -73,11 +73,11 @@ def mremap_move(stage: Stage) -> Iterator[None]:
 
 @scenario(
     SET_UP,
-    Step("move a part", cloned(3 * N, N, "split") + events(chain_frees=N) + _vmas(2 * N)),
+    Step("move a part", cloned(N, N, "mremap") + cloned(2 * N, 0, "split") + events(chain_frees=N) + _vmas(2 * N)),
     Step("write"),
 )
 def mremap_move_part(stage: Stage) -> Iterator[None]:
-    """Moving the middle page splits the VMA twice, then clones for the new place"""
+    """Moving the middle page clones for the new place, then splits the old one twice to unmap it"""
     islands, targets = _touched(stage), stage.memory.islands(N, 1, prot=0)
     yield
     _move(stage, [address + PAGE for address in islands], targets, 1)
