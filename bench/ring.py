@@ -99,7 +99,7 @@ def run() -> dict[str, Any]:
     """Ratios to BCC and the numbers behind them. Needs root and bcc."""
     bcc = _Bcc()
     ring = Ring(bcc.events)
-    least = len(event.KINDS)
+    least = len(event.FILTER_NAMES)
     abi.map_update(bcc.filter, bytes(4), b"\0" * (8 * least + 16) + b"\xff\0\0\0" + bytes(12))
     readers: dict[str, Callable[[], tuple[int, float]]] = {
         "bulk": lambda: _timed(lambda: len(ring.read_array())),

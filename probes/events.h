@@ -21,13 +21,22 @@ struct event_counts {
 	u64 lost;
 };
 
+/* A duration that is not known passes the filter: nobody can say that it was short. */
+#define EVENT_NO_DURATION (~0ULL)
+
+static __always_inline void event_range(struct event *event, u64 start, u64 end)
+{
+	u64 pages = (end - start) / PAGE_SIZE;
+
+	event->address = start;
+	event->pages = pages < EVENT_UNKNOWN ? pages : EVENT_UNKNOWN;
+}
+
+#if EVENTS
 BPF_RINGBUF_OUTPUT(events, EVENT_RING_PAGES);
 BPF_TABLE("array", u32, struct event_filter, event_filter, 1);
 BPF_TABLE("hash", u32, u32, event_processes, EVENT_PROCESSES);
 BPF_TABLE("percpu_array", u32, struct event_counts, event_counts, 1);
-
-/* A duration that is not known passes the filter: nobody can say that it was short. */
-#define EVENT_NO_DURATION (~0ULL)
 
 static __always_inline bool event_wanted(u32 kind, u64 nanoseconds)
 {
@@ -96,14 +105,6 @@ static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanos
 	return event;
 }
 
-static __always_inline void event_range(struct event *event, u64 start, u64 end)
-{
-	u64 pages = (end - start) / PAGE_SIZE;
-
-	event->address = start;
-	event->pages = pages < EVENT_UNKNOWN ? pages : EVENT_UNKNOWN;
-}
-
 /*
  * Wakes the reader at every so many records of a CPU, chosen so that the ring cannot fill between two
  * wake-ups; for less than that the reader looks in by itself. (BCC cannot name a ring to
@@ -119,3 +120,14 @@ static __always_inline void event_end(struct event *event)
 	else
 		events.ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
+#else
+/* Nobody reads events in this image: what would make one compiles to nothing. */
+static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanoseconds)
+{
+	return 0;
+}
+
+static __always_inline void event_end(struct event *event)
+{
+}
+#endif

@@ -9,13 +9,18 @@ static __always_inline int prepare_enter(void)
 
 static __always_inline int prepare_exit(u64 result)
 {
+	struct event *event;
 	u64 nanoseconds;
 	struct call call;
 
 	if (!call_ends(CALLED_PREPARE, &call, &nanoseconds))
 		return 0;
 	observe(HISTOGRAM_PREPARE_SECONDS, nanoseconds);
-	if (!call.in_vain && !(int)result)
-		count(SLOT_PREPARES, 1);
+	if (call.in_vain || (int)result)
+		return 0;
+	count(SLOT_PREPARES, 1);
+	event = event_begin(EVENT_PREPARE, 0, nanoseconds);
+	if (event)
+		event_end(event);
 	return 0;
 }

@@ -6,7 +6,9 @@ int process_fork(u64 *ctx)
 	struct task_struct *child = (struct task_struct *)ctx[1];
 	u32 tid = bpf_get_current_pid_tgid();
 	struct fork_window *window = fork_windows.lookup(&tid);
+	struct event *event;
 	struct tally tally;
+	u64 nanoseconds;
 
 	if (READ(child->pid) == READ(child->tgid)) {
 		find_tally(&tally);
@@ -15,6 +17,12 @@ int process_fork(u64 *ctx)
 			add(&tally, SLOT_FORK_CHAINS, window->chains);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
+		}
+		nanoseconds = window ? window->nanoseconds : 0;
+		event = event_begin(EVENT_FORK, 0, nanoseconds ? nanoseconds : EVENT_NO_DURATION);
+		if (event) {
+			event->objects = window ? window->chains : 0;
+			event_end(event);
 		}
 	}
 	if (window)

@@ -42,6 +42,17 @@ static __always_inline int promotion_enter(u64 vma, u64 reason)
 	return 0;
 }
 
+static __always_inline void promotion_event(u32 kind, struct call *call, u64 nanoseconds)
+{
+	struct event *event = event_begin(kind, call->detail & (REASON_COUNT - 1), nanoseconds);
+	struct vm_area_struct *vma = (struct vm_area_struct *)call->object;
+
+	if (!event)
+		return;
+	event_range(event, READ(vma->vm_start), READ(vma->vm_end));
+	event_end(event);
+}
+
 static __always_inline int promotion_exit(u64 result)
 {
 	u64 nanoseconds, reason;
@@ -53,11 +64,13 @@ static __always_inline int promotion_exit(u64 result)
 		return 0;
 	if (is_lazy(call.object)) {
 		count(SLOT_PROMOTIONS_FAILED, 1);
+		promotion_event(EVENT_PROMOTION_FAILED, &call, nanoseconds);
 		return 0;
 	}
 	reason = call.detail & (REASON_COUNT - 1);
 	count(SLOT_PROMOTIONS, 1);
 	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);
 	observe(HISTOGRAM_PROMOTION_SECONDS, nanoseconds);
+	promotion_event(EVENT_PROMOTION, &call, nanoseconds);
 	return 0;
 }

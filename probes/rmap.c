@@ -40,6 +40,7 @@ static __always_inline int rmap_one_enter(void)
 static __always_inline int rmap_walk_exit(u64 result)
 {
 	u64 nanoseconds, walker;
+	struct event *event;
 	struct tally tally;
 	struct call call;
 
@@ -53,5 +54,10 @@ static __always_inline int rmap_walk_exit(u64 result)
 	add(&tally, SLOT_RMAP_WALK_VMAS, call.vmas);
 	count_total(TOTAL_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	observe(HISTOGRAM_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
+	event = event_begin(EVENT_RMAP_WALK, walker, nanoseconds);
+	if (event) {
+		event->objects = call.vmas;
+		event_end(event);
+	}
 	return 0;
 }

@@ -73,6 +73,7 @@ static __always_inline void chain_cloned(void)
 
 int slab_alloc(u64 *ctx)
 {
+	struct event *event;
 	struct tally tally;
 	u64 site = ctx[0];
 
@@ -89,10 +90,16 @@ int slab_alloc(u64 *ctx)
 		return 0;
 	}
 	add(&tally, SLOT_CHAIN_ALLOCS, 1);
-	if (IN_ANON_VMA_PREPARE(site))
+	if (IN_ANON_VMA_PREPARE(site)) {
 		add(&tally, SLOT_PREPARES_BY_SITE, 1);
-	else if (IN_ANON_VMA_CLONE(site))
+		event = event_begin(EVENT_PREPARE_BY_SITE, 0, EVENT_NO_DURATION);
+		if (event) {
+			event->kind = EVENT_PREPARE;
+			event_end(event);
+		}
+	} else if (IN_ANON_VMA_CLONE(site)) {
 		chain_cloned();
+	}
 	return 0;
 }
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BYTES = 64
 UNKNOWN = 0xFFFFFFFF
 PROCESSES = 1024  # that one filter can name
+RING_BYTES = 8 << 20  # room for 116,508 records
+MAPS = ("events", "event_filter", "event_processes", "event_counts")
+WRITTEN = ("event_filter", "event_processes")  # by the reader, too
 MOST_NANOSECONDS = UNKNOWN - 1  # a duration of 4.29 s or more
 
 
@@ -69,6 +72,8 @@ KINDS = (
     Kind("prepare", "an anon_vma was prepared for a VMA", by_default=False),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
+# A prepare told by its allocation, where nothing better sees it: a filter's name only, its kind is "prepare".
+FILTER_NAMES = (*KIND_NAMES, "prepare_by_site")
 
 LAYOUT = struct.Struct("=" + "".join(field.code for field in FIELDS))
 assert LAYOUT.size == BYTES
@@ -106,9 +111,9 @@ def wake_every(ring_bytes: int, cpus: int) -> int:
     return max(1, min(4096, ring_bytes // (BYTES + 8) // (2 * cpus)))
 
 
-def c_layout(ring_pages: int, cpus: int) -> str:
-    """The record, its kinds and special values, and the ring's dimensions, as C."""
-    lines = ["struct event {"]
+def c_layout(ring_bytes: int, cpus: int) -> str:
+    """The record, its kinds and special values, and the ring's dimensions, as C. No ring: 0 bytes."""
+    lines = [f"#define EVENTS {int(ring_bytes > 0)}", "struct event {"]
     asserts = [f'_Static_assert(sizeof(struct event) == {BYTES}, "struct event");']
     offset = 0
     for field in FIELDS:
@@ -117,9 +122,9 @@ def c_layout(ring_pages: int, cpus: int) -> str:
         asserts.append(f'_Static_assert(__builtin_offsetof(struct event, {field.name}) == {offset}, "{field.name}");')
         offset += struct.calcsize("=" + field.code)
     lines += ["};", *asserts]
-    wake = wake_every(ring_pages * mmap.PAGESIZE, cpus)
-    lines += [f"#define EVENT_RING_PAGES {ring_pages}", f"#define EVENT_WAKE_EVERY {wake}"]
+    wake = wake_every(ring_bytes, cpus)
+    lines += [f"#define EVENT_RING_PAGES {ring_bytes // mmap.PAGESIZE}", f"#define EVENT_WAKE_EVERY {wake}"]
     lines += [f"#define EVENT_PROCESSES {PROCESSES}"]
-    lines += [f"#define EVENT_KINDS {len(KINDS)}", f"#define EVENT_UNKNOWN {UNKNOWN:#x}U"]
-    lines += [f"#define EVENT_{kind.name.upper()} {number}" for number, kind in enumerate(KINDS)]
+    lines += [f"#define EVENT_KINDS {len(FILTER_NAMES)}", f"#define EVENT_UNKNOWN {UNKNOWN:#x}U"]
+    lines += [f"#define EVENT_{name.upper()} {number}" for number, name in enumerate(FILTER_NAMES)]
     return "\n".join(lines) + "\n"

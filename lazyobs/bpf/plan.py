@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import lazy_design, points, sites, slots, structs, wrappers
+from lazyobs.bpf import event, lazy_design, maps, points, sites, slots, structs, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
@@ -39,6 +39,7 @@ MAPS = (
 WRITTEN = ("census_target",)
 PROBE_FILES = (
     "lazyobs.h",
+    "events.h",
     "calls.h",
     "slab.c",
     "process.c",
@@ -62,11 +63,12 @@ class Plan:
     source: str
     points: list[dict[str, Any]]
     maps: tuple[str, ...] = MAPS
+    written: tuple[str, ...] = WRITTEN
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
 
     def as_request(self) -> dict[str, Any]:
-        return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(WRITTEN)}
+        return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(self.written)}
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -81,7 +83,8 @@ class Plan:
             name: tuple(value) if isinstance(value, list) else value for name, value in subject.pop("profile").items()
         }
         profile["aliases"] = {name: tuple(others) for name, others in profile["aliases"].items()}
-        document["maps"] = tuple(document["maps"])
+        for name in ("maps", "written"):
+            document[name] = tuple(document[name])
         return cls(Subject(profile=Profile(**profile), **subject), **document)
 
 
@@ -136,9 +139,10 @@ def make(
     cap: str | None = None,
     wanted: tuple[str, ...] | None = None,
     tiers_refused: dict[str, str] | None = None,
+    events: bool = False,
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
-    ``tiers_refused``: {tier: why} from an attempt beforehand.
+    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream.
 
     Raises NotSupported when BPF cannot be used at all (no BTF, no symbols, a struct it does not know).
     """
@@ -154,7 +158,15 @@ def make(
         if wanted is None or point.name in wanted:
             maker.add(point)
     reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
-    return Plan(facts.subject(), maker.source(), maker.points, dropped=maker.dropped, knows_reason=reason is not None)
+    return Plan(
+        facts.subject(),
+        maker.source(event.RING_BYTES if events else 0),
+        maker.points,
+        maps=MAPS + (event.MAPS if events else ()),
+        written=WRITTEN + (event.WRITTEN if events else ()),
+        dropped=maker.dropped,
+        knows_reason=reason is not None,
+    )
 
 
 class _Maker:
@@ -251,7 +263,7 @@ class _Maker:
         except Unavailable:
             return None
 
-    def source(self) -> str:
+    def source(self, ring_bytes: int) -> str:
         design = lazy_design.c_design(
             self._profile,
             self._btf,
@@ -266,6 +278,7 @@ class _Maker:
             sites.c_slab_arguments(self._btf),
             design,
             lazy_design.c_walkers(self._kallsyms),
+            event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
             *(probes_text.read(name) for name in PROBE_FILES),
             *self._programs.values(),

@@ -21,10 +21,10 @@ _KIND = "plan"
 _PACKAGE = Path(__file__).parent.parent
 
 
-def planned(profile_file: Path | None, cap: str | None, points: tuple[str, ...] | None) -> Plan:
+def planned(profile_file: Path | None, cap: str | None, points: tuple[str, ...] | None, events: bool = False) -> Plan:
     """Raises what plan.gather, plan.make and profile.load raise."""
     known = [profiles.load(profile_file)] if profile_file else None
-    name = boot_cache.key(_KIND, _code(), repr(known), repr(cap), repr(points))
+    name = boot_cache.key(_KIND, _code(), repr(known), repr(cap), repr(points), repr(events))
     kept = boot_cache.load(name)
     if kept is not None:
         try:
@@ -32,7 +32,7 @@ def planned(profile_file: Path | None, cap: str | None, points: tuple[str, ...] 
         except (ValueError, KeyError, TypeError):
             pass  # of another version: made anew
     facts = plan.gather(known)
-    made = plan.make(facts, cap, points, refused_tiers(facts.btf))
+    made = plan.make(facts, cap, points, refused_tiers(facts.btf), events)
     boot_cache.keep(name, made.to_bytes())
     return made
 

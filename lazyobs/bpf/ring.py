@@ -17,7 +17,6 @@ import os
 import platform
 import select
 import struct
-from array import array
 from typing import TYPE_CHECKING, Any
 
 from lazyobs.bpf import abi
@@ -159,18 +158,3 @@ def _whole(headers: list[int]) -> int:
         if header & ~_DISCARDED != BYTES:
             raise RingError(f"a record of {header & ~_DISCARDED} bytes among records of {BYTES}")
     return len(headers)
-
-
-class EventCounts:
-    """The producers' own account (struct event_counts): events sent and lost on each CPU since attach."""
-
-    def __init__(self, fd: int, cpus: int) -> None:
-        self._fd, self._cpus = fd, cpus
-
-    def read(self) -> list[tuple[int, int]]:
-        """[(sent, lost)] by CPU."""
-        counts = array("Q", abi.map_lookup(self._fd, bytes(4), 16 * self._cpus))
-        return list(zip(counts[::2], counts[1::2]))
-
-    def lost(self) -> int:
-        return sum(lost for _sent, lost in self.read())

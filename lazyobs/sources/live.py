@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lazyobs.bpf import census, maps
+from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap
 from lazyobs.bpf.plan import PROCESS_ENTRIES
 from lazyobs.bpf.session import Session
@@ -47,6 +48,8 @@ class LiveSource:
         self._process_before: dict[_Identity, dict[str, int | None]] = {}
         self.last_rows: dict[int, census.CensusRow] = {}
         self._failed: dict[str, str] = {}
+        counts = session.maps.get("event_counts")
+        self._events = EventCounts(counts, self._cpus) if counts is not None else None
 
     def _object_bytes(self, slabs: dict[str, SlabRow]) -> ObjectBytes:
         def room(cache: str) -> int:
@@ -243,7 +246,7 @@ class LiveSource:
         programs: dict[str, float | None],
     ) -> dict[str, float | None]:
         return {
-            "ring_lost": None,
+            "ring_lost": self._events.lost() if self._events else None,
             "map_full": sum(slots[name] for name in MAP_FULL_SLOTS) if slots else None,
             "process_map_entries": None if live is None else len(live),
             "process_map_capacity": PROCESS_ENTRIES if self._processes else None,
@@ -266,7 +269,8 @@ class LiveSource:
 
     def _null_reasons(self) -> dict[str, str]:
         reasons = dict(self._table.reasons)
-        reasons["health.ring_lost"] = "no event stream in this command"
+        if self._events is None:
+            reasons["health.ring_lost"] = "no event stream in this command"
         reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
         if self._slabinfo.why_not:
             reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not

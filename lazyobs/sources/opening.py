@@ -33,9 +33,10 @@ def open_live(
     keep_root: bool = False,
     rates: bool = True,
     meanwhile: Callable[[], object] = lambda: None,
+    events: bool = False,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
-    ``rates``: whether processes have rates.
+    ``rates``: whether processes have rates; ``events``: whether there is a stream (bpf/event_stream.py).
 
     ``meanwhile`` is called while the loader is at work, and before root is given up: the place for
     imports, which may lie where nobody cannot read.
@@ -52,7 +53,7 @@ def open_live(
     if cap == "procfs":
         return _without_bpf(profile_file, "--tier procfs", meanwhile)
     try:
-        subject, session = attach(profile_file, cap, points, meanwhile)
+        subject, session = attach(profile_file, cap, points, meanwhile, events)
     except (BpfRefused, NotSupported) as error:
         return _without_bpf(profile_file, f"{error.what}: {error.why}", meanwhile)
     source = LiveSource(subject, session, Slabinfo(), rates)
@@ -66,12 +67,13 @@ def attach(
     cap: str | None,
     points: tuple[str, ...] | None,
     meanwhile: Callable[[], object] = lambda: None,
+    events: bool = False,
 ) -> tuple[Subject, Session]:
     """The kernel and an attached session; the loader starts first and warms up while the plan is made."""
     candidates = interpreters()
     loader = Loader(candidates[0])
     try:
-        made = planning.planned(profile_file, cap, points)
+        made = planning.planned(profile_file, cap, points, events)
         loader.send(made)
         meanwhile()
     except BaseException:

@@ -4,26 +4,20 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lazyobs import probes_text
 from lazyobs.bpf import abi, event, maps, plan, slots, structs
-from lazyobs.bpf.ring import EventCounts
+from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 
 MOST_AT_ONCE = 128
 MASK32 = 0xFFFFFFFF
 _HERE = Path(__file__).parent
 _MAPS = ("events", "event_filter", "event_processes", "event_counts", "producer_numbers", "producer_target")
-
-
-@dataclass
-class _Plan(plan.Plan):
-    def as_request(self) -> dict[str, Any]:
-        return {**super().as_request(), "written": list(_MAPS)}
 
 
 def source(pages: int) -> str:
@@ -35,7 +29,7 @@ def source(pages: int) -> str:
             slots.c_layout(),
             "#define PROCESS_ENTRIES 64\n#define TASK_ENTRIES 64",
             structs.c_structs(facts.btf, {}),
-            event.c_layout(pages, maps.possible_cpus()),
+            event.c_layout(pages * mmap.PAGESIZE, maps.possible_cpus()),
             probes_text.read("lazyobs.h"),
             probes_text.read("events.h"),
             (_HERE / "producer.c").read_text(encoding="ascii"),
@@ -52,7 +46,7 @@ def load(pages: int) -> Session:
     # No XDP program fails here: the first program runs when it is told to, and not else.
     attach = [raw("produce", "xdp_exception"), raw("produce_at_syscall", "sys_enter")]
     points = [{"name": "producer", "candidates": [{"tier": "tracepoint", "attach": attach}]}]
-    made = _Plan(source(pages), _MAPS, points)
+    made = plan.Plan(plan.gather().subject(), source(pages), points, maps=_MAPS, written=_MAPS)
     for interpreter in interpreters():
         try:
             return Loader(interpreter).load(made)
@@ -71,7 +65,7 @@ class Producer:
     def want(self, min_ns: int = 0, comm: bytes = b"", kinds: int = 0xFF) -> None:
         """Sets the filter: all kinds, as long as ``min_ns``, of threads named ``comm``."""
         low, high = struct.unpack("=QQ", comm.ljust(16, b"\0"))
-        least = [min_ns] * len(event.KINDS)
+        least = [min_ns] * len(event.FILTER_NAMES)
         filter_ = struct.pack(f"={len(least)}Q QQ IIII", *least, low, high, kinds, bool(comm), 0, 0)
         abi.map_update(self.session.maps["event_filter"], bytes(4), filter_)
 
