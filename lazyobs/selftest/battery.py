@@ -96,6 +96,10 @@ class Battery:
         while True:
             message = worker.hear()
             now = self._observer.read()
+            if now is not None and now.failed:
+                part, why = next(iter(now.failed.items()))
+                result.fail(f"the probes cannot be read: {part}: {why}")
+                return
             if "warm" in message:
                 warm = now
             elif "calibrated" in message:

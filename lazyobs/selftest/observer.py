@@ -27,7 +27,7 @@ class Observer:
         except (BpfRefused, NotSupported) as error:
             self.why_not = f"{error.what}: {error.why}"
             return
-        self.source = LiveSource(facts, session, Slabinfo())
+        self.source = LiveSource(facts, session, Slabinfo(), rates=False)
 
     @property
     def profile(self) -> Profile | None:
