@@ -49,7 +49,7 @@ def compile_image(source: str, map_names: list[str]) -> Image:
         # bytes names in BCC 0.26, still bytes in later ones
         programs = {name.decode(): module.dump_func(name) for name in _functions(module)}
         references = {name: map_references(code, fds) for name, code in programs.items()}
-        return Image(maps, programs, references)
+        return Image(maps, programs, references, str(bcc.__version__))
     finally:
         shutil.rmtree(headers, ignore_errors=True)
 

@@ -50,6 +50,7 @@ class Image:
     maps: dict[str, MapShape]
     programs: dict[str, bytes]
     references: dict[str, list[tuple[int, str]]]
+    compiler: str = ""  # BCC's version
 
     def program(self, name: str, map_fds: dict[str, int]) -> bytes:
         """Instructions of one program with the maps' fds filled in."""
@@ -68,6 +69,7 @@ class Image:
             "maps": {name: asdict(shape) for name, shape in self.maps.items()},
             "programs": {name: base64.b64encode(code).decode() for name, code in self.programs.items()},
             "references": self.references,
+            "compiler": self.compiler,
         }
         return json.dumps(document).encode()
 
@@ -80,6 +82,7 @@ class Image:
                 {name: MapShape(**shape) for name, shape in document["maps"].items()},
                 {name: base64.b64decode(code) for name, code in document["programs"].items()},
                 {name: [(i, m) for i, m in refs] for name, refs in document["references"].items()},
+                document["compiler"],
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImageError(str(error)) from None

@@ -98,7 +98,7 @@ def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
     for point in request["points"]:
         tier, refused = _attach_point(point, image, map_fds, handover)
         outcome[point["name"]] = {"tier": tier, "refused": refused}
-    return {"points": outcome, "compiled": compiled}, handover
+    return {"points": outcome, "compiled": compiled, "compiler": image.compiler}, handover
 
 
 def _image(source: str, map_names: list[str]) -> tuple[Image, bool]:

@@ -43,6 +43,7 @@ class Session:
         }
         self.knows_reason = plan.knows_reason
         self.compiled: bool = reply["compiled"]
+        self.compiler: str = reply["compiler"]
         self.interpreter = interpreter
 
     def close(self) -> None:

@@ -200,8 +200,8 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        """Bytes on disk, all files together."""
-        return sum(self._directory.sizes().values())
+        """Bytes on disk, the reserve for the end left out."""
+        return sum(size for name, size in self._directory.sizes().items() if name != RESERVE)
 
     def close(self) -> None:
         """Finishes the last segment. Where there is no room for that, it stays as it is and can be read."""

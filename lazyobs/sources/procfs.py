@@ -22,7 +22,7 @@ class ProcfsSource:
     """Samples from /proc alone. ``why`` says why there is no better tier."""
 
     def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
-        self._release, self._profile, self._slabinfo = release, profile, slabinfo
+        self._release, self.profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
         self._cgroups = CgroupPaths(proc_root)
         self._boot = itself.boot_offset()
@@ -41,7 +41,7 @@ class ProcfsSource:
         return Sample(
             time=time.time(),
             elapsed=round(elapsed, 6),
-            kernel=Kernel(self._release, self._profile.name, lazy_switch(self._profile, self._proc)),
+            kernel=Kernel(self._release, self.profile.name, lazy_switch(self.profile, self._proc)),
             tiers={"slab": None, "process": None, "census": "procfs"},
             totals={**totals, **divided},
             rates={},

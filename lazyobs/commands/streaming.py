@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Which events: the options that ``trace`` and ``record`` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from lazyobs.bpf import event
+from lazyobs.bpf.event_filter import EventFilter
+
+SPLAT = "splat"
+NAMES = (*event.KIND_NAMES, SPLAT)
+
+
+def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    kinds = tuple(dict.fromkeys(value.split(",")))
+    for kind in kinds:
+        if kind not in NAMES:
+            raise click.BadParameter(f"{kind!r} is no kind of event: use one or more of {','.join(NAMES)}")
+    return kinds
+
+
+def _least(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no duration")
+    return value
+
+
+def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds ``kinds`` (None: those told unasked), ``min_us`` and ``comm``."""
+    for option in (
+        click.option("--comm", metavar="NAME", help="Only events of threads of that name."),
+        click.option("--min-us", type=click.FloatRange(min=0, max=4_000_000), callback=_least, metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
+        click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(NAMES)}; all but prepare otherwise."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def make_filter(kinds: tuple[str, ...] | None, min_us: float | None, pids: tuple[int, ...], comm: str | None) -> EventFilter:  # fmt: skip
+    """For the kernel; splats are no events of the ring."""
+    if kinds is None:
+        return EventFilter(min_us=min_us, pids=pids, comm=comm)
+    return EventFilter(tuple(kind for kind in kinds if kind != SPLAT), min_us, pids, comm)

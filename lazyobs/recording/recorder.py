@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""The recorder: at every tick a sample and what goes with it, and between ticks the events.
+
+A tick's sample is written last: where it is in the recording, everything that belongs to it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy
+
+from lazyobs.bpf import event
+from lazyobs.kernel.slab import Slabinfo
+from lazyobs.recording import samples
+from lazyobs.recording.barrier import Barrier
+from lazyobs.recording.clock import Clocks, Gap, GapFinder
+from lazyobs.recording.events import event_rows
+from lazyobs.recording.kernel_log import KernelLog, log_rows
+from lazyobs.recording.store import Store
+from lazyobs.recording.system import System
+from lazyobs.recording.triggers import Tick, Trigger, Watch
+from lazyobs.sources.live import slab_rows
+from lazyobs.sources.source import Source
+
+if TYPE_CHECKING:
+    from lazyobs.bpf.event_counts import EventCounts
+    from lazyobs.bpf.ring import Ring
+
+_EVENTS_A_BATCH = 1 << 16
+_RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
+
+
+class Surroundings:
+    """What is read beside the source. Opened while root; read without."""
+
+    def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys", kmsg: str = "/dev/kmsg") -> None:
+        self.system = System(proc_root)
+        self.log = KernelLog(kmsg)
+        self.slabinfo = Slabinfo(proc_root, sys_root)
+        self.barrier = Barrier(sys_root)
+
+    def why_not(self) -> dict[str, str]:
+        """{what is missing: why}."""
+        missing = {f"system.{name}": why for name, why in self.system.why_not.items()}
+        if self.log.why_not:
+            missing["kernel_log"] = self.log.why_not
+        if self.slabinfo.why_not or self.barrier.why_not:
+            missing["slabs.barrier"] = self.slabinfo.why_not or self.barrier.why_not
+        return missing
+
+    def close(self) -> None:
+        for part in (self.system, self.log, self.slabinfo, self.barrier):
+            part.close()
+
+
+@dataclass
+class EventReader:
+    """The ring and the account of what it lost."""
+
+    ring: Ring
+    counts: EventCounts
+
+
+@dataclass
+class Progress:
+    """What has been written; ``lost`` events were counted, not written."""
+
+    samples: int = 0
+    events: int = 0
+    lost: int = 0
+    bytes: int = 0
+
+
+class Recorder:
+    """Writes what ``source``, ``surroundings`` and ``events`` give to ``store``."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        surroundings: Surroundings,
+        events: EventReader | None,
+        interval: float,
+        barrier_seconds: float | None = None,
+        triggers: list[Trigger] | None = None,
+        read_clocks: Callable[[], Clocks] = Clocks.now,
+    ) -> None:
+        """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none."""
+        self._source, self._store, self._around, self._events = source, store, surroundings, events
+        self._clocks = read_clocks
+        self._gaps = GapFinder(interval, read_clocks)
+        self._barrier_ns = None if barrier_seconds is None else round(barrier_seconds * 1e9)
+        self._barrier_due = read_clocks().monotonic
+        self._watch = Watch(triggers or [])
+        self._longest_walk: float | None = None
+        self._log_lost = 0
+        self.progress = Progress()
+
+    def drain(self) -> None:
+        """Writes the events that wait. RecordingStopped when they cannot be written."""
+        if self._events is None:
+            return
+        clocks = self._clocks()
+        batches, rows = [], 0
+        while len(found := self._events.ring.read_array()):
+            batches.append(found)
+            rows += len(found)
+            if rows >= _EVENTS_A_BATCH:
+                self._write_events(batches, clocks)
+                batches, rows = [], 0
+        if batches:
+            self._write_events(batches, clocks)
+        lost = self._events.counts.lost()
+        if lost > self.progress.lost:
+            self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
+            self.progress.lost = lost
+
+    def _write_events(self, batches: list[numpy.ndarray], clocks: Clocks) -> None:
+        found = numpy.concatenate(batches)
+        self._store.append("events", event_rows(found, clocks.real - clocks.boot))
+        self.progress.events += len(found)
+        walks = found["duration"][(found["kind"] == _RMAP_WALK) & (found["duration"] != event.UNKNOWN)]
+        if len(walks):
+            self._longest_walk = max(self._longest_walk or 0.0, float(walks.max()) / 1e9)
+
+    def tick(self) -> None:
+        """One sample and everything that belongs to it. RecordingStopped when it cannot be written."""
+        number = self.progress.samples + 1
+        lost_before, self._longest_walk = self.progress.lost, None
+        gaps = self._gaps.look()
+        clocks = self._clocks()
+        for gap in gaps:
+            self._mark_gap(clocks, gap)
+        self.drain()
+        log = self._around.log.read()
+        self._store.append("kernel_log", log_rows(clocks.real / 1e9, log))
+        if self._around.log.lost > self._log_lost:
+            self._mark(clocks, "log_lost", self._around.log.lost - self._log_lost, "kernel log lines overwritten")
+            self._log_lost = self._around.log.lost
+        sample = self._source.read()
+        for part, why in sample.failed.items():
+            self._mark(clocks, "failed", None, f"{part}: {why}")
+        self._store.append("slabs", samples.slab_rows(number, sample.time, sample.slabs, barrier=False))
+        self._barrier(number, clocks)
+        system = self._around.system
+        values = dict(zip(system.columns, ([value] for value in system.read())))
+        self._store.append("system", {"number": [number], "time": [sample.time], **values})
+        self._store.append("processes", samples.process_rows(number, sample.processes))
+        self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
+        self.progress.samples = number
+        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk)
+        for trigger, value in self._watch.look(tick):
+            kept = self._store.keep(f"{trigger.name} {value:g}")
+            self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
+        self._store.maintain()
+        self.progress.bytes = self._store.bytes
+
+    def _barrier(self, number: int, clocks: Clocks) -> None:
+        if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
+            return
+        self._barrier_due = clocks.monotonic + self._barrier_ns
+        if self._around.barrier.settle():
+            slabs = slab_rows(self._around.slabinfo, self._around.slabinfo.read())
+            self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
+
+    def _mark_gap(self, clocks: Clocks, gap: Gap) -> None:
+        self._mark(clocks, gap.kind, gap.seconds, gap.text)
+
+    def _mark(self, clocks: Clocks, kind: str, value: float | None, text: str) -> None:
+        self._store.append(
+            "marks",
+            {"time": [clocks.real / 1e9], "stamp": [clocks.boot], "kind": [kind], "value": [value], "text": [text]},
+        )
+
+    def mark(self, kind: str, value: float | None, text: str) -> None:
+        """Notes something that happened outside: the workload began or ended, the recording ends."""
+        self._mark(self._clocks(), kind, value, text)
