@@ -19,6 +19,8 @@ COMMANDS = {
     "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
     "top": "Live view of processes, forks, walks, promotions and slabs.",
     "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
+    "trace": "Events as they happen, one a line: forks, promotions, slow walks, kernel warnings.",
+    "record": "Record samples, events and the kernel log; --replay of top, census and trace shows them.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
     "selftest": "Drives each affected path of the kernel and checks contents and events (KTAP).",
 }

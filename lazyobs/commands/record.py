@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import SECONDS, notice_of, pids_of, points_but
-from lazyobs.commands.streaming import filtering, make_filter
+from lazyobs.commands.streaming import filtering, make_filter, span
 from lazyobs.model import TIERS
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_TIMES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LEAST_BYTES = 1 << 20
 
 
@@ -27,22 +26,12 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return size
 
 
-def _span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
-    seconds = float(found[1]) * _TIMES[found[2]] if found else 0.0
-    if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r} is no length of time: use 90, 15m, 24h or 7d")
-    return seconds
-
-
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "-o", "directory", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory to make."
 )
 @click.option("--interval", type=SECONDS, default=1.0, show_default=True, help="Seconds between samples.")
-@click.option("--duration", callback=_span, metavar="TIME", help="End after that time (90, 15m, 24h).")
+@click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m, 24h).")
 @click.option(
     "--barrier",
     type=click.FloatRange(min=0, max=86400),
@@ -53,7 +42,7 @@ def _span(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--max-size", callback=_size, metavar="SIZE", help="Keep no more than that (100M, 2G), dropping the oldest."
 )
-@click.option("--max-age", callback=_span, metavar="TIME", help="Keep no more than the last TIME.")
+@click.option("--max-age", callback=span, metavar="TIME", help="Keep no more than the last TIME.")
 @click.option(
     "--keep-on",
     multiple=True,

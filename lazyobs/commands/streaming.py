@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
 
 SPLAT = "splat"
+_TIMES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 NAMES = (*event.KIND_NAMES, SPLAT)
 
 
@@ -48,3 +50,14 @@ def make_filter(kinds: tuple[str, ...] | None, min_us: float | None, pids: tuple
     if kinds is None:
         return EventFilter(min_us=min_us, pids=pids, comm=comm)
     return EventFilter(tuple(kind for kind in kinds if kind != SPLAT), min_us, pids, comm)
+
+
+def span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds of "90", "15m", "24h" or "7d"."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
+    seconds = float(found[1]) * _TIMES[found[2]] if found else 0.0
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r} is no length of time: use 90, 15m, 24h or 7d")
+    return seconds

@@ -30,10 +30,10 @@ class CsvWriter:
             self._writer.writerow(["time", *self._names])
             self._begun = True
         for process in rows:
-            self._writer.writerow([sample.time, *(_safe(process.get(name)) for name in self._names)])
+            self._writer.writerow([sample.time, *(csv_safe(process.get(name)) for name in self._names)])
 
 
-def _safe(value: Any) -> Any:
+def csv_safe(value: Any) -> Any:
     """Names without control characters, and not to be taken for a formula by a spreadsheet."""
     if not isinstance(value, str):
         return value

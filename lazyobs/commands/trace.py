@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs trace``"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lazyobs.commands.options import common, pids_of, points_but
+from lazyobs.commands.replaying import replaying
+from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
+from lazyobs.errors import NotSupported
+
+if TYPE_CHECKING:
+    from lazyobs.bpf.event_filter import EventFilter
+    from lazyobs.bpf.session import Session
+    from lazyobs.happening import Happening
+    from lazyobs.recording.kernel_log import KernelLog
+
+# kind: probe points of which one must be attached
+_POINTS = {
+    "fork": ("process",),
+    "promotion": ("promotion",),
+    "promotion_failed": ("promotion",),
+    "rmap_walk": ("rmap_walk",),
+    "prepare": ("prepare", "slab"),
+}
+
+
+@click.command()
+@common
+@filtering
+@click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
+@click.option("-n", "count", type=click.IntRange(min=1), help="End after so many events.")
+@click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m).")
+@replaying
+def trace(
+    output: str,
+    profile: Path | None,
+    tier: str | None,
+    verbose: bool,
+    kinds: tuple[str, ...] | None,
+    min_us: float | None,
+    comm: str | None,
+    pids: tuple[int, ...],
+    count: int | None,
+    duration: float | None,
+    replay: Path | None,
+    speed: float | None,
+) -> None:
+    """Events as they happen, one a line; what was lost is told where it was."""
+    wanted = make_filter(kinds, min_us, pids, comm)
+    splats = SPLAT in (kinds or NAMES) and not pids and comm is None
+    shown = _Shown(output, count)
+    try:
+        if replay is not None:
+            shown.all_of([happening] for happening in _replayed(replay, wanted, splats, speed))
+        else:
+            shown.all_of(_live(profile, tier, kinds, wanted, splats, duration))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        shown.say_how_many()
+
+
+class _Shown:
+    """Writes happenings and counts them; the head of the output comes with the first reading."""
+
+    def __init__(self, output: str, most: int | None) -> None:
+        self._output, self._most = output, most
+        self._begun = False
+        self._events = self._lost = 0
+
+    def all_of(self, readings: Iterator[list[Happening]]) -> None:
+        from lazyobs.views.trace import Writer
+
+        writer = None
+        for happenings in readings:
+            writer = writer or Writer(self._output)
+            self._begun = True
+            for happening in happenings:
+                writer.write(happening)
+                if happening.kind == "lost":
+                    self._lost += happening.objects or 0
+                    continue
+                self._events += 1
+                if self._events == self._most:
+                    writer.flush()
+                    return
+            writer.flush()
+
+    def say_how_many(self) -> None:
+        if self._begun:
+            print(f"lazyobs: {self._events} events, {self._lost} lost", file=sys.stderr)
+
+
+def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[Happening]:
+    from lazyobs.recording.reading import Recording
+    from lazyobs.sources.happenings import recorded
+
+    pace = speed or (1.0 if sys.stdout.isatty() else math.inf)
+    recording = Recording(str(path))
+    begun, first = time.monotonic(), None
+    for happening in recorded(recording, wanted, splats):
+        first = happening.time if first is None else first
+        wait = begun + (happening.time - first) / pace - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        yield happening
+    recording.close()
+
+
+def _live(
+    profile: Path | None,
+    tier: str | None,
+    kinds: tuple[str, ...] | None,
+    wanted: EventFilter,
+    splats: bool,
+    duration: float | None,
+) -> Iterator[list[Happening]]:
+    from lazyobs.sources.live import LiveSource
+    from lazyobs.sources.opening import open_live
+
+    logs: list[KernelLog] = []
+
+    def open_the_rest() -> None:
+        from lazyobs.recording.kernel_log import KernelLog
+
+        # Imported while that is still allowed: nobody may not be able to read where they lie.
+        from lazyobs.sources import happenings  # noqa: F401
+        from lazyobs.views import trace as view  # noqa: F401
+
+        if splats and not logs:
+            logs.append(KernelLog())
+
+    opened = open_live(profile, tier, points=points_but("census", "census_vmas"), meanwhile=open_the_rest, events=True)
+    if not isinstance(opened.source, LiveSource):
+        raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
+    _say_what_is_missing(opened.source.session, kinds, logs)
+    from lazyobs.sources.happenings import LiveHappenings
+
+    source = LiveHappenings(opened.source.session, wanted, logs[0] if logs else None)
+    ends = math.inf if duration is None else time.monotonic() + duration
+    try:
+        while (left := ends - time.monotonic()) > 0:
+            yield source.read(left)
+        yield source.read(0)
+    finally:
+        source.close()
+        opened.source.close()
+
+
+def _say_what_is_missing(session: Session, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
+    """One line for each kind that this kernel cannot give; NotSupported when there is none left."""
+    missing = {kind: points for kind, points in _POINTS.items() if not any(session.tiers.get(one) for one in points)}
+    asked = kinds or NAMES
+    reasons = {kind: _why_not(session, points[0]) for kind, points in missing.items() if kind in asked}
+    if logs and logs[0].why_not:
+        reasons[SPLAT] = logs[0].why_not
+    if kinds is not None and all(kind in reasons for kind in kinds):
+        kind = kinds[0]
+        raise NotSupported(f"trace -e {','.join(kinds)}", f"{kind}: {reasons[kind]}", "run lazyobs doctor for more")
+    for kind, why in reasons.items():
+        if kinds is not None:
+            print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)
+    if kinds is None and reasons:
+        print(f"lazyobs: not on this kernel: {', '.join(reasons)}; run lazyobs doctor for more", file=sys.stderr)
+
+
+def _why_not(session: Session, point: str) -> str:
+    refused = session.refused.get(point, {})
+    return "; ".join(f"{tier}: {why}" for tier, why in refused.items()) or f"no probe point {point}"

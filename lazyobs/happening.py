@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""One line of a trace, wherever it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lazyobs.bpf import event
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A line of the trace. ``time`` is unix seconds; what does not apply, or is not known, is None."""
+
+    time: float
+    kind: str
+    detail: str | None = None  # reason or walker; of a splat its kind
+    pid: int | None = None
+    tid: int | None = None
+    start_time: float | None = None  # unix seconds, with pid the identity of the process
+    comm: str | None = None
+    cpu: int | None = None
+    duration_seconds: float | None = None
+    objects: int | None = None
+    address: int | None = None
+    bytes: int | None = None
+    text: str | None = None
+
+    @classmethod
+    def of_event(cls, record: event.Event, offset: int, page: int) -> Happening:
+        """``offset`` makes boot-time stamps unix time (ns); ``page`` is the page size in bytes."""
+        kind = event.KINDS[record.kind]
+        known = record.duration != event.UNKNOWN
+        return cls(
+            time=round((record.stamp + offset) / 1e9, 9),
+            kind=kind.name,
+            detail=kind.details[record.detail] if record.detail < len(kind.details) else None,
+            pid=record.tgid,
+            tid=record.tid,
+            start_time=round((record.start + offset) / 1e9, 2),
+            comm=record.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+            cpu=record.cpu,
+            duration_seconds=record.duration / 1e9 if known else None,
+            objects=record.objects if record.objects != event.UNKNOWN else None,
+            address=record.address or None,
+            bytes=record.pages * page or None,
+        )
