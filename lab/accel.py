@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Whether KVM works here: tried once per boot of the host, since some hosts only pretend."""
 
+from __future__ import annotations
+
 import io
 import os
 from dataclasses import replace
@@ -21,7 +23,7 @@ def _boot_id() -> str:
 
 
 def accelerator(machine: Machine) -> str:
-    """"kvm" where a guest comes up under it, else "tcg"."""
+    """ "kvm" where a guest comes up under it, else "tcg"."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     memory = root() / f"accel-{_boot_id()}"
@@ -29,7 +31,8 @@ def accelerator(machine: Machine) -> str:
         return memory.read_text().strip()
     trial = replace(machine, accel="kvm", share=None)
     status = Guest(trial, Limits(seconds=_TRIAL_SECONDS), io.BytesIO(), io.BytesIO()).run(
-        "/", ["true"], ["PATH=/usr/bin:/bin"])
+        "/", ["true"], ["PATH=/usr/bin:/bin"]
+    )
     found = "kvm" if status == 0 else "tcg"
     memory.parent.mkdir(parents=True, exist_ok=True)
     memory.write_text(found + "\n")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """``lab/run``: boots a kernel of the table in QEMU and runs one command in it."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 from .accel import accelerator
 from .build import image
@@ -25,7 +27,7 @@ FRESH = ("/tmp", "/run", "/mnt", "/dev", "/proc", "/sys")
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
 
 
-def _environment(extra: Sequence[str], share: Optional[str]) -> List[str]:
+def _environment(extra: Sequence[str], share: str | None) -> list[str]:
     known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     known.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     known.update(HOME="/root", USER="root", TMPDIR="/tmp", PYTHONDONTWRITEBYTECODE="1", LAZYOBS_LAB="1")
@@ -47,8 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"exit status: COMMAND's; {TIMED_OUT} on time-out; {LAB_FAILED} when the kernel did not come up, "
         "died, or (--fail-on-splat) complained.",
     )
-    parser.add_argument("--kernel", default=default_name(), metavar="NAME",
-                        help="a kernel of lab/kernels.toml (default: $LAZYOBS_LAB_KERNEL or lab)")
+    parser.add_argument(
+        "--kernel",
+        default=default_name(),
+        metavar="NAME",
+        help="a kernel of lab/kernels.toml (default: $LAZYOBS_LAB_KERNEL or lab)",
+    )
     parser.add_argument("--list", action="store_true", help="list the kernels and end")
     parser.add_argument("--image", metavar="FOLDER", help="boot the image in this folder instead of the table's")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECS", help="of the whole run (default: 300)")
@@ -62,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default=os.environ.get("LAZYOBS_LAB_ACCEL", "auto"))
     parser.add_argument("--icount", action="store_true", help="count instructions: deterministic, slower, one thread")
     parser.add_argument("--console", metavar="FILE", help="keep the kernel's console log here")
-    parser.add_argument("--fail-on-splat", action="store_true",
-                        help=f"exit {LAB_FAILED} when the kernel warned or worse during the run")
+    parser.add_argument(
+        "--fail-on-splat", action="store_true", help=f"exit {LAB_FAILED} when the kernel warned or worse during the run"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND [ARG...]")
     return parser
 
@@ -85,8 +92,10 @@ def _check(options: argparse.Namespace) -> None:
         raise LabError(f"--share {options.share}: no such folder; make it first")
     top = "/" + os.getcwd().split("/")[1]
     if top in FRESH:
-        raise LabError(f"{top} is a fresh {'tmpfs' if top in FRESH[:3] else 'mount'} in the guest, without "
-                       f"{os.getcwd()}; run from another folder, or give it with --share")
+        raise LabError(
+            f"{top} is a fresh {'tmpfs' if top in FRESH[:3] else 'mount'} in the guest, without "
+            f"{os.getcwd()}; run from another folder, or give it with --share"
+        )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -98,8 +107,13 @@ def run(options: argparse.Namespace) -> int:
         # the host may have no /lib/modules to mount on
         environment.append(f"MODPROBE_OPTIONS=-d {folder / 'modprobe'}")
     machine = Machine(
-        kernel=folder / "vmlinuz", initramfs=initramfs(folder), cpus=options.cpus, memory=options.memory,
-        nodes=options.nodes, share=options.share, icount=options.icount,
+        kernel=folder / "vmlinuz",
+        initramfs=initramfs(folder),
+        cpus=options.cpus,
+        memory=options.memory,
+        nodes=options.nodes,
+        share=options.share,
+        icount=options.icount,
         cmdline=kernel_command_line(row.cmdline, options.append),
     )
     if not options.icount:
@@ -118,12 +132,14 @@ def run(options: argparse.Namespace) -> int:
     if status == TIMED_OUT and guest.timed_out:
         print(f"lab: stopped after {options.timeout:g} s (--timeout)", file=sys.stderr)
     if seen and options.fail_on_splat:
-        raise LabError(f"kernel {row.name} complained {len(seen)} time(s) (--fail-on-splat), first: {seen[0]}",
-                       _tail(guest.log[max(0, guest.log.find(seen[0]) - 200):], 60))
+        raise LabError(
+            f"kernel {row.name} complained {len(seen)} time(s) (--fail-on-splat), first: {seen[0]}",
+            _tail(guest.log[max(0, guest.log.find(seen[0]) - 200) :], 60),
+        )
     return status
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

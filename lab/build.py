@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """``make lab``: makes the image of a kernel, or finds that it is there already."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 from . import packages
 from .cache import content_hash, locked, made_once, root
@@ -71,9 +73,9 @@ def _run(command: Sequence[str], log: Path, what: str) -> None:
         raise LabError(f"{what} failed; the whole output is in {log}", "\n".join((errors or lines)[-12:]))
 
 
-def unmet(config: Path, fragments: Sequence[Path]) -> List[str]:
+def unmet(config: Path, fragments: Sequence[Path]) -> list[str]:
     """The lines of the fragments that the finished configuration does not honour."""
-    wanted: Dict[str, str] = {}
+    wanted: dict[str, str] = {}
     for fragment in fragments:
         for line in fragment.read_text().splitlines():
             if line.startswith("CONFIG_"):
@@ -89,12 +91,12 @@ def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     make = ["make", "-s", "-C", str(source), f"O={made}"]
-    _run(make + ["tinyconfig"], log, "tinyconfig")
+    _run([*make, "tinyconfig"], log, "tinyconfig")
     tiny = made / "tiny.config"
     shutil.copy(made / ".config", tiny)
     merge = [str(source / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(made), str(tiny)]
     _run(merge + [str(path) for path in fragments], log, "merging the configuration")
-    _run(make + ["olddefconfig"], log, "olddefconfig")
+    _run([*make, "olddefconfig"], log, "olddefconfig")
     refused = unmet(made / ".config", fragments)
     if refused:
         raise LabError(
@@ -118,8 +120,8 @@ def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
         _configure(source, row.fragment_files(), log)
         make = ["make", "-s", "-C", str(source), f"O={objects()}", f"-j{os.cpu_count() or 1}", "CC=ccache gcc"]
         _say(f"building {row.name} ({package} {version}); output in {log}")
-        _run(make + ["olddefconfig"], log, "olddefconfig")
-        _run(make + ["bzImage"], log, f"the build of {row.name}")
+        _run([*make, "olddefconfig"], log, "olddefconfig")
+        _run([*make, "bzImage"], log, f"the build of {row.name}")
         shutil.copy(objects() / "arch/x86/boot/bzImage", folder / "vmlinuz")
         shutil.copy(objects() / ".config", folder / "config")
         shutil.copy(objects() / "System.map", folder / "System.map")
@@ -164,7 +166,7 @@ def make_image(row: Kernel) -> Path:
         return made_once(target, make)
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make lab KERNEL=NAME", description=__doc__)
     parser.add_argument("names", nargs="*", help="kernels of lab/kernels.toml; 'ci' for all that CI boots")
     names = parser.parse_args(arguments).names or [default_name()]

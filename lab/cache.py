@@ -5,14 +5,17 @@
 removed at any time and only costs time.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, Union
+from typing import Union
 
 LAB = Path(__file__).resolve().parent
 

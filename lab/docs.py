@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Writes docs/kernels.md from kernels.toml: ``python3 -m lab.docs`` (``--check`` only compares)."""
 
+from __future__ import annotations
+
 import sys
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 from .cache import LAB
 from .kernels import Kernel, table
@@ -29,8 +31,15 @@ def _row(row: Kernel) -> str:
         made_from += ", " + ", ".join(f"`{name}`" for name in row.fragments)
         made_from += f", {len(row.patches)} patch{'es' if len(row.patches) != 1 else ''}"
     cmdline = f"`{row.cmdline}`" if row.cmdline else ""
-    cells = (f"`{row.name}`", row.about, made_from, cmdline, f"`{row.profile}`", f"`{row.tier}`",
-             "yes" if row.ci else "on demand")
+    cells = (
+        f"`{row.name}`",
+        row.about,
+        made_from,
+        cmdline,
+        f"`{row.profile}`",
+        f"`{row.tier}`",
+        "yes" if row.ci else "on demand",
+    )
     return "| " + " | ".join(cells) + " |"
 
 
@@ -39,8 +48,8 @@ def page() -> str:
     return HEAD + "\n".join(_row(row) for row in table().values()) + "\n"
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
-    given: List[str] = list(sys.argv[1:] if arguments is None else arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    given: list[str] = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--check"]:
         current = PAGE.exists() and PAGE.read_text() == page()
         if not current:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The one error of the lab."""
 
+from __future__ import annotations
+
 #: What ``lab/run`` and ``make lab`` exit with when the lab itself failed, not the command in it.
 LAB_FAILED = 125
 

@@ -4,6 +4,8 @@
 The frames are described at the head of ``guest/init.c``.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import selectors
@@ -14,8 +16,9 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, List, Optional, Sequence
+from typing import BinaryIO
 
 from .errors import LabError
 from .qemu import Machine, command_line
@@ -30,7 +33,7 @@ _POWER_OFF_SECONDS = 20.0
 @dataclass(frozen=True)
 class Limits:
     seconds: float = 300.0
-    console: Optional[str] = None
+    console: str | None = None
     stdin: bool = False
 
 
@@ -41,8 +44,9 @@ def _die_with_parent() -> None:
 class Guest:
     """Runs one command; afterwards ``log`` is the console and ``failure`` why there is no status."""
 
-    def __init__(self, machine: Machine, limits: Limits,
-                 stdout: Optional[BinaryIO] = None, stderr: Optional[BinaryIO] = None) -> None:
+    def __init__(
+        self, machine: Machine, limits: Limits, stdout: BinaryIO | None = None, stderr: BinaryIO | None = None
+    ) -> None:
         self.failure = ""
         self.timed_out = False
         self.up = False
@@ -52,14 +56,14 @@ class Guest:
         self._stderr = stderr or sys.stderr.buffer
         self._console = bytearray()
         self._frames = bytearray()
-        self._status: Optional[int] = None
+        self._status: int | None = None
         self._deadline = 0.0
 
     @property
     def log(self) -> str:
         return self._console.decode(errors="replace").replace("\r", "")
 
-    def run(self, cwd: str, command: Sequence[str], environment: List[str]) -> Optional[int]:
+    def run(self, cwd: str, command: Sequence[str], environment: list[str]) -> int | None:
         """The command's exit status, 124 on time-out, None when the machine failed."""
         self._request = "\0".join([cwd, str(len(command)), *command, *environment, ""]).encode()
         if not shutil.which("qemu-system-x86_64"):
@@ -68,8 +72,12 @@ class Guest:
         self._console_end, console = socket.socketpair()
         arguments = command_line(self._machine, agent.fileno(), console.fileno())
         qemu = subprocess.Popen(
-            arguments, pass_fds=(agent.fileno(), console.fileno()), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
+            arguments,
+            pass_fds=(agent.fileno(), console.fileno()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent,
         )
         agent.close()
         console.close()
@@ -93,7 +101,7 @@ class Guest:
             return "QEMU ended: " + said.strip().splitlines()[-1]
         return "powered off during the command" if self.up else "did not come up"
 
-    def _converse(self, qemu: "subprocess.Popen[bytes]") -> None:
+    def _converse(self, qemu: subprocess.Popen[bytes]) -> None:
         self._deadline = time.monotonic() + self._limits.seconds
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._agent, selectors.EVENT_READ, self._hear_agent)
@@ -137,8 +145,8 @@ class Guest:
             kind, length = chr(self._frames[0]), struct.unpack_from("<I", self._frames, 1)[0]
             if len(self._frames) < 5 + length:
                 return
-            payload = bytes(self._frames[5:5 + length])
-            del self._frames[:5 + length]
+            payload = bytes(self._frames[5 : 5 + length])
+            del self._frames[: 5 + length]
             self._act(kind, payload)
 
     def _act(self, kind: str, payload: bytes) -> None:
@@ -146,7 +154,7 @@ class Guest:
             self.up = True
             self._send("R", self._request)
             if self._limits.stdin:
-                self._waiting.register(sys.stdin.buffer.raw, selectors.EVENT_READ, self._take_stdin)
+                self._waiting.register(sys.stdin.fileno(), selectors.EVENT_READ, self._take_stdin)
             else:
                 self._send("I", b"")
         elif kind == "O":
@@ -175,5 +183,5 @@ class Guest:
     def _take_stdin(self) -> None:
         data = os.read(sys.stdin.fileno(), _CHUNK)
         if not data:
-            self._waiting.unregister(sys.stdin.buffer.raw)
+            self._waiting.unregister(sys.stdin.fileno())
         self._send("I", data)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The guest's first files: init, and the modules it takes to reach the host's root."""
 
+from __future__ import annotations
+
 import gzip
 import lzma
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Dict, Iterable, List, Tuple
 
 from .cache import LAB, content_hash, made_once, root
 from .errors import LabError
@@ -28,13 +30,13 @@ def _init() -> Path:
     return made_once(root() / "init" / content_hash([INIT_SOURCE]), make) / "init"
 
 
-def module_order(dependencies: Dict[str, Tuple[str, List[str]]], wanted: Iterable[str]) -> List[str]:
+def module_order(dependencies: dict[str, tuple[str, list[str]]], wanted: Iterable[str]) -> list[str]:
     """The paths of the wanted modules and all they need, needed ones first.
 
     ``dependencies`` is modules.dep by module name: (path, names it needs). A name that is not
     in it is built in.
     """
-    order: List[str] = []
+    order: list[str] = []
 
     def add(name: str) -> None:
         if name in dependencies:
@@ -53,7 +55,7 @@ def _module_name(path: str) -> str:
     return re.sub(r"\.ko(\.\w+)?$", "", path.rsplit("/", 1)[-1]).replace("-", "_")
 
 
-def read_modules_dep(text: str) -> Dict[str, Tuple[str, List[str]]]:
+def read_modules_dep(text: str) -> dict[str, tuple[str, list[str]]]:
     found = {}
     for line in text.splitlines():
         path, _, needs = line.partition(":")
@@ -73,7 +75,7 @@ def _plain_module(path: Path) -> bytes:
     return data
 
 
-def _cpio(entries: Iterable[Tuple[str, int, bytes]]) -> bytes:
+def _cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
     """A newc archive of (name, mode, data)."""
     out = bytearray()
     for number, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The table of supported kernels, ``kernels.toml``, as typed rows."""
 
+from __future__ import annotations
+
+import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any
 
 from .cache import LAB
 from .errors import LabError
@@ -20,49 +24,46 @@ class Kernel:
 
     name: str
     kind: str
-    packages: Tuple[str, ...]
+    packages: tuple[str, ...]
     profile: str
     tier: str
     ci: bool
     about: str
     release: str = ""
-    patches: Tuple[str, ...] = ()
-    fragments: Tuple[str, ...] = ()
+    patches: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
     cmdline: str = ""
 
-    def patch_files(self) -> List[Path]:
+    def patch_files(self) -> list[Path]:
         return [LAB / "patches" / name for name in self.patches]
 
-    def fragment_files(self) -> List[Path]:
+    def fragment_files(self) -> list[Path]:
         return [LAB / "config" / name for name in self.fragments]
 
 
-def read_toml(path: Path) -> Dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file, read by whichever reader this Python has (3.11 has its own, pip carries one)."""
-    try:
-        import tomllib as reader  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
+    for name in ("tomllib", "tomli", "pip._vendor.tomli"):
         try:
-            import tomli as reader  # type: ignore[import-not-found,no-redef,unused-ignore]
+            reader = importlib.import_module(name)
         except ImportError:
-            try:
-                from pip._vendor import tomli as reader  # type: ignore[no-redef]
-            except ImportError:
-                raise LabError(
-                    f"cannot read {path.name}: this Python is older than 3.11 and has no tomli; "
-                    "install python3-tomli, or run with a newer python3"
-                ) from None
-    with open(path, "rb") as stream:
-        return reader.load(stream)  # type: ignore[no-any-return]
+            continue
+        with open(path, "rb") as stream:
+            found: dict[str, Any] = reader.load(stream)
+        return found
+    raise LabError(
+        f"cannot read {path.name}: this Python is older than 3.11 and has no tomli; "
+        "install python3-tomli, or run with a newer python3"
+    )
 
 
-def _row(name: str, rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+def _row(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     own = dict(rows[name])
     like = own.pop("like", None)
     return {**_row(like, rows), **own} if like else own
 
 
-def table(path: Path = TABLE) -> Dict[str, Kernel]:
+def table(path: Path = TABLE) -> dict[str, Kernel]:
     """Every kernel by name, in the order of the file."""
     rows = read_toml(path)["kernel"]
     kernels = {}

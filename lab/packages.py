@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What the lab takes from apt: the tools it needs, kernel packages, kernel source."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, List, Sequence, Tuple
 
 from .cache import made_once, root
 from .errors import LabError
@@ -44,7 +46,7 @@ def _have(tool: str) -> bool:
     return shutil.which(tool) is not None or os.path.exists("/usr/sbin/" + tool)
 
 
-def missing(tools: Iterable[Sequence[str]]) -> List[str]:
+def missing(tools: Iterable[Sequence[str]]) -> list[str]:
     """The packages of those tools that are not there."""
     return sorted({package for tool, package in tools if not _have(tool)})
 
@@ -58,19 +60,25 @@ def ensure(tools: Iterable[Sequence[str]]) -> None:
     if not shutil.which("apt-get"):
         raise LabError(f"the lab needs {', '.join(wanted)} and this system has no apt; {by_hand}")
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    command = prefix + ["apt-get", "install", "-y", "--no-install-recommends"] + wanted
+    command = [*prefix, "apt-get", "install", "-y", "--no-install-recommends", *wanted]
     result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        text=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
     )
     if result.returncode:
         raise LabError(f"cannot install {', '.join(wanted)}; {by_hand}", result.stdout[-2000:])
 
 
-def _show(package: str) -> List[str]:
+def _show(package: str) -> list[str]:
     result = subprocess.run(
         ["apt-cache", "--no-all-versions", "show", package],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     return result.stdout.splitlines()
 
@@ -78,7 +86,7 @@ def _show(package: str) -> List[str]:
 def _field(lines: Iterable[str], name: str) -> str:
     for line in lines:
         if line.startswith(name + ": "):
-            return line[len(name) + 2:].strip()
+            return line[len(name) + 2 :].strip()
     return ""
 
 
@@ -91,7 +99,7 @@ def _lists_stamp() -> str:
     return repr(stamps)
 
 
-def find(packages: Sequence[str], contains: str = "") -> Tuple[str, str]:
+def find(packages: Sequence[str], contains: str = "") -> tuple[str, str]:
     """What ``_ask`` answers, remembered for as long as apt's lists stay the same."""
     memory = root() / "apt.json"
     try:
@@ -111,7 +119,7 @@ def find(packages: Sequence[str], contains: str = "") -> Tuple[str, str]:
     return package, version
 
 
-def _ask(packages: Sequence[str], contains: str) -> Tuple[str, str]:
+def _ask(packages: Sequence[str], contains: str) -> tuple[str, str]:
     """(package, version) of the first one apt knows; a metapackage is followed to the kernel.
 
     ``contains`` has to occur in the name of the package found, so that linux-image-amd64
@@ -128,7 +136,8 @@ def _ask(packages: Sequence[str], contains: str) -> Tuple[str, str]:
         if version and contains in package:
             return package, version
     raise LabError(
-        f"apt knows no {' or '.join(packages)}" + (f" with {contains} in its name" if contains else "")
+        f"apt knows no {' or '.join(packages)}"
+        + (f" with {contains} in its name" if contains else "")
         + "; run apt-get update, or use a distribution that has it"
     )
 
@@ -140,8 +149,11 @@ def fetch(package: str, version: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as download:
             os.chmod(download, 0o755)
             result = subprocess.run(
-                ["apt-get", "download", f"{package}={version}"], cwd=download,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                ["apt-get", "download", f"{package}={version}"],
+                cwd=download,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
             debs = list(Path(download).glob("*.deb"))
             if result.returncode or not debs:

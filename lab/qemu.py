@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The virtual machine: what QEMU is told."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional
 
 #: x86-64-v2, which wheels such as numpy's ask for, and a random number source for early boot.
 #: The vector units of "max" are left out: TCG emulates them slowly, and libc would pick them.
@@ -19,7 +20,7 @@ class Machine:
     cpus: int = 2
     memory: int = 2048
     nodes: int = 2
-    share: Optional[str] = None
+    share: str | None = None
     icount: bool = False
 
 
@@ -29,7 +30,7 @@ def kernel_command_line(*extra: str) -> str:
     return " ".join(part for part in (base, *extra) if part)
 
 
-def _numa(machine: Machine) -> List[str]:
+def _numa(machine: Machine) -> list[str]:
     nodes = max(1, machine.nodes)
     cpus = -(-max(nodes, machine.cpus) // nodes) * nodes
     # one socket a node: the kernel warns of a socket that spans nodes
@@ -39,19 +40,24 @@ def _numa(machine: Machine) -> List[str]:
     for node in range(nodes):
         first, last = node * cpus // nodes, (node + 1) * cpus // nodes - 1
         arguments += [
-            "-object", f"memory-backend-ram,id=ram{node},size={machine.memory // nodes}M",
-            "-numa", f"node,nodeid={node},cpus={first}-{last},memdev=ram{node}",
+            "-object",
+            f"memory-backend-ram,id=ram{node},size={machine.memory // nodes}M",
+            "-numa",
+            f"node,nodeid={node},cpus={first}-{last},memdev=ram{node}",
         ]
     return arguments
 
 
-def _folder(tag: str, path: str, readonly: bool) -> List[str]:
+def _folder(tag: str, path: str, readonly: bool) -> list[str]:
     # QEMU takes a comma in an option's value when it is doubled
-    return ["-virtfs", f"local,path={path.replace(',', ',,')},mount_tag={tag},security_model=none,multidevs=remap"
-            + (",readonly=on" if readonly else "")]
+    return [
+        "-virtfs",
+        f"local,path={path.replace(',', ',,')},mount_tag={tag},security_model=none,multidevs=remap"
+        + (",readonly=on" if readonly else ""),
+    ]
 
 
-def command_line(machine: Machine, agent: int, console: int) -> List[str]:
+def command_line(machine: Machine, agent: int, console: int) -> list[str]:
     """QEMU's arguments; ``agent`` and ``console`` are inherited sockets."""
     if machine.accel == "kvm":
         cpu = ["-accel", "kvm", "-cpu", "host"]

@@ -5,13 +5,15 @@ Only files whose contents change are written, so that a new object build redoes 
 it can.
 """
 
+from __future__ import annotations
+
 import filecmp
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, List, Sequence, Set
 
 from .cache import root
 from .errors import LabError
@@ -47,9 +49,9 @@ def unpack(package: str, version: str) -> Path:
     return source
 
 
-def touched(patches: Iterable[Path]) -> List[str]:
+def touched(patches: Iterable[Path]) -> list[str]:
     """The files a series changes or adds, as paths inside the tree."""
-    names: Set[str] = set()
+    names: set[str] = set()
     for patch in patches:
         for line in patch.read_text().splitlines():
             found = re.match(r"(?:---|\+\+\+) [ab]/(\S+)", line)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """``make lab-stress``: the stress program, compiled and run in a lab kernel.
 
-    python3 -m lab.stress [--kernel NAME] [--seconds N] [-- OPTIONS OF THE PROGRAM]
+python3 -m lab.stress [--kernel NAME] [--seconds N] [-- OPTIONS OF THE PROGRAM]
 """
+
+from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from . import boot
 from .cache import LAB, content_hash, made_once, root
@@ -33,7 +35,7 @@ def program() -> Path:
     return made_once(root() / "stress" / content_hash(SOURCES), make) / "stress"
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m lab.stress", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default=default_name())
     parser.add_argument("--seconds", type=int, default=60)
@@ -46,13 +48,22 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except LabError as error:
         print(f"{error.detail}\nlab: {error}", file=sys.stderr)
         return LAB_FAILED
-    options = ["--kernel", given.kernel, "--fail-on-splat", "--memory", MEMORY_MIB, "--append", given.append,
-               "--timeout", str(given.seconds * 2 + 300)]
+    options = [
+        "--kernel",
+        given.kernel,
+        "--fail-on-splat",
+        "--memory",
+        MEMORY_MIB,
+        "--append",
+        given.append,
+        "--timeout",
+        str(given.seconds * 2 + 300),
+    ]
     if given.console:
         options += ["--console", given.console]
     # the stock kernels have zram as a module
     script = 'modprobe -q zram num_devices=1; exec "$0" "$@"'
-    return boot.main(options + ["--", "sh", "-c", script, str(path), "-t", str(given.seconds), *given.options])
+    return boot.main([*options, "--", "sh", "-c", script, str(path), "-t", str(given.seconds), *given.options])
 
 
 if __name__ == "__main__":

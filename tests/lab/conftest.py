@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the lab's tests share: a guest to run things in, or the reason why there is none."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -38,7 +40,7 @@ def need(name: str) -> None:
         pytest.skip(reason)
 
 
-def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> "list[str]":
+def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
     return [str(ROOT / "lab" / "run"), "--kernel", kernel, "--timeout", str(timeout), *options, "--", *command]
 
 
@@ -46,11 +48,13 @@ def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = (
 def guest() -> Run:
     """``guest(KERNEL, COMMAND...)`` boots the kernel and runs the command; skips where it cannot."""
 
-    def run(kernel: str, *command: str, timeout: float = 120, options: Any = (),
-            **keywords: Any) -> "subprocess.CompletedProcess[bytes]":
+    def run(
+        kernel: str, *command: str, timeout: float = 120, options: Any = (), **keywords: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         need(kernel)
-        return subprocess.run(arguments(kernel, *command, timeout=timeout, options=options),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **keywords)
+        return subprocess.run(
+            arguments(kernel, *command, timeout=timeout, options=options), capture_output=True, **keywords
+        )
 
     return run
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The initramfs, and what is read out of a console log."""
 
+from __future__ import annotations
+
 import gzip
 import lzma
 import shutil
@@ -23,8 +25,12 @@ kernel/drivers/other-one.ko:
 
 def test_modules_come_after_what_they_need() -> None:
     order = initramfs.module_order(initramfs.read_modules_dep(MODULES_DEP), ["virtio_pci", "9pnet_virtio", "9p"])
-    assert order == ["kernel/net/9p/9pnet.ko", "kernel/net/9p/9pnet_virtio.ko", "kernel/fs/netfs/netfs.ko",
-                     "kernel/fs/9p/9p.ko.xz"]
+    assert order == [
+        "kernel/net/9p/9pnet.ko",
+        "kernel/net/9p/9pnet_virtio.ko",
+        "kernel/fs/netfs/netfs.ko",
+        "kernel/fs/9p/9p.ko.xz",
+    ]
 
 
 def test_the_archive_holds_init_and_plain_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +50,11 @@ def test_the_archive_holds_init_and_plain_modules(tmp_path: Path, monkeypatch: p
     subprocess.run(["cpio", "-idm", "--quiet"], input=archive, cwd=out, check=True)
     assert (out / "init").stat().st_mode & 0o777 == 0o755
     assert (out / "modules.list").read_text().split() == [
-        "/modules/9pnet.ko", "/modules/9pnet_virtio.ko", "/modules/netfs.ko", "/modules/9p.ko"]
+        "/modules/9pnet.ko",
+        "/modules/9pnet_virtio.ko",
+        "/modules/netfs.ko",
+        "/modules/9p.ko",
+    ]
     assert (out / "modules/9p.ko").read_bytes() == b"9p.ko.xz"
 
 

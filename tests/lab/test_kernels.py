@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every kernel CI boots is what its row of the table says; and functions can be probed in it."""
 
+from __future__ import annotations
+
 import json
 import re
 import shutil
@@ -54,14 +56,21 @@ def test_a_kernel_is_what_the_table_says(guest: Run, name: str) -> None:
         assert seen["merged"] == (name != "lab-nomerge")
 
 
-@pytest.mark.parametrize("name, function", [
-    ("debian-6.1", "__anon_vma_prepare"), ("debian-6.12", "__anon_vma_prepare"), ("lab", "vma_prepare_anon_vma_lazy"),
-])
+@pytest.mark.parametrize(
+    "name, function",
+    [
+        ("debian-6.1", "__anon_vma_prepare"),
+        ("debian-6.12", "__anon_vma_prepare"),
+        ("lab", "vma_prepare_anon_vma_lazy"),
+    ],
+)
 def test_fentry_and_kprobe_fire_alike(guest: Run, name: str, function: str) -> None:
     if not shutil.which("bpftrace"):
         pytest.skip("bpftrace is not installed")
-    script = (f"kfunc:{function} {{ @fentry = count(); }} kprobe:{function} {{ @kprobe = count(); }} "
-              "tracepoint:kmem:kmem_cache_alloc { @tracepoint = count(); }")
+    script = (
+        f"kfunc:{function} {{ @fentry = count(); }} kprobe:{function} {{ @kprobe = count(); }} "
+        "tracepoint:kmem:kmem_cache_alloc { @tracepoint = count(); }"
+    )
     result = guest(name, "bpftrace", "-e", script, "-c", "/usr/bin/python3 -c pass", options=["--fail-on-splat"])
     assert result.returncode == 0, result.stderr.decode()
     counts = {key: int(value) for key, value in re.findall(r"@(\w+): (\d+)", result.stdout.decode())}

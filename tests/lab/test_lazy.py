@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The lab kernel's lazy anon_vma: the switch, the memory it saves, every promotion and its count."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
@@ -28,9 +30,17 @@ $0; echo 0 > /proc/sys/vm/anon_vma_lazy && $0
 echo 2 > /proc/sys/vm/anon_vma_lazy || cat /proc/sys/vm/anon_vma_lazy
 """
     result = subprocess.run(
-        arguments("lab", "sh", "-c", script, f"/mnt/share/{program.name}",
-                  options=["--share", str(program.parent), "--fail-on-splat"]),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        arguments(
+            "lab",
+            "sh",
+            "-c",
+            script,
+            f"/mnt/share/{program.name}",
+            options=["--share", str(program.parent), "--fail-on-splat"],
+        ),
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr
     default, on, off, refused = result.stdout.splitlines()
     return {"default": default, "1": json.loads(on), "0": json.loads(off), "refused": refused}
@@ -40,10 +50,16 @@ def test_the_switch_is_on_by_default_and_takes_only_0_and_1(promoted: dict[str, 
     assert (promoted["default"], promoted["refused"]) == ("1", "0")
 
 
-@pytest.mark.parametrize("reason, prepare", [
-    ("fork", "prepare"), ("split", "split-prepare"), ("merge", "merge-prepare"),
-    ("mremap", "mremap-prepare"), ("ksm", "ksm-prepare"),
-])
+@pytest.mark.parametrize(
+    "reason, prepare",
+    [
+        ("fork", "prepare"),
+        ("split", "split-prepare"),
+        ("merge", "merge-prepare"),
+        ("mremap", "mremap-prepare"),
+        ("ksm", "ksm-prepare"),
+    ],
+)
 def test_every_reason_is_counted_once_per_vma(promoted: dict[str, Any], reason: str, prepare: str) -> None:
     steps = promoted["1"]
     assert steps[prepare] == {"anon_vma_lazy_prepare": N}
@@ -64,15 +80,25 @@ def test_walks_find_lazy_vmas_as_they_find_regular_ones(promoted: dict[str, Any]
 
 
 def test_nothing_is_lazy_with_the_switch_off(promoted: dict[str, Any]) -> None:
-    counted = [name for step in promoted["0"].values() if isinstance(step, dict)
-               for name in step if name.startswith("anon_vma_lazy_")]
+    counted = [
+        name
+        for step in promoted["0"].values()
+        if isinstance(step, dict)
+        for name in step
+        if name.startswith("anon_vma_lazy_")
+    ]
     assert counted == []
 
 
 def test_memory_saved(guest: Run, tmp_path: Path) -> None:
     shutil.copy(GUEST / "slab_objects.py", tmp_path)
-    result = guest("lab-nomerge", "/usr/bin/python3", "/mnt/share/slab_objects.py", timeout=300,
-                   options=["--share", str(tmp_path), "--memory", "3072", "--fail-on-splat"])
+    result = guest(
+        "lab-nomerge",
+        "/usr/bin/python3",
+        "/mnt/share/slab_objects.py",
+        timeout=300,
+        options=["--share", str(tmp_path), "--memory", "3072", "--fail-on-splat"],
+    )
     assert result.returncode == 0, result.stderr.decode()
     found = json.loads(result.stdout)
     islands, pythons = found["islands"], found["pythons"]

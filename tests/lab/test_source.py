@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The patch series: put on and taken off a source tree, or refused with the reason."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: MIT
 """A short run of the stress program; its long runs are recorded in lab/README.md."""
 
+from __future__ import annotations
+
 import re
 import subprocess
 import sys
-from typing import Dict
 
 import pytest
-
 from conftest import ROOT, need
 
 pytestmark = pytest.mark.lab
 
 
-def stress(kernel: str, seconds: int, *options: str) -> Dict[str, int]:
+def stress(kernel: str, seconds: int, *options: str) -> dict[str, int]:
     """Runs the program; what each counter gained, and its own sums."""
     need(kernel)
     result = subprocess.run(
         [sys.executable, "-m", "lab.stress", "--kernel", kernel, "--seconds", str(seconds), "--", *options],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr
     before = dict(re.findall(r"^before (\w+) (\d+)$", result.stdout, re.M))
     after = dict(re.findall(r"^after (\w+) (\d+)$", result.stdout, re.M))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The table of kernels, what is derived from it, and what is told to QEMU."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ about = "second"
 
 
 def test_an_unknown_kernel_is_told_with_the_known_ones() -> None:
-    with pytest.raises(LabError, match="no kernel named 'x'.*debian-6.1, .*lab-debug"):
+    with pytest.raises(LabError, match=r"no kernel named 'x'.*debian-6\.1, .*lab-debug"):
         kernels.kernel("x")
 
 

@@ -5,6 +5,8 @@ Runs as root in a lab guest, booted with slab_nomerge so that each row is one ca
 object: {workload: {"0": {cache: objects gained}, "1": {...}}}.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
@@ -53,8 +55,9 @@ def gained(before: dict[str, int]) -> dict[str, int]:
 
 def islands() -> dict[str, int]:
     """One process that touches 3,000 private VMAs which never were neighbours."""
-    process = subprocess.Popen([sys.executable, "-c", ISLANDS_CODE], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ISLANDS_CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin and process.stdout
     process.stdout.readline()
     before = objects()
@@ -71,8 +74,13 @@ def pythons() -> dict[str, int]:
     before = objects()
     processes: list[subprocess.Popen[bytes]] = []
     for _ in range(PYTHONS):
-        processes.append(subprocess.Popen(["/usr/bin/python3", "-c", "import sys; print(flush=True); sys.stdin.read()"],
-                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        processes.append(
+            subprocess.Popen(
+                ["/usr/bin/python3", "-c", "import sys; print(flush=True); sys.stdin.read()"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+        )
     for process in processes:
         assert process.stdout
         process.stdout.readline()
