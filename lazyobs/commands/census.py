@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import common, notice_of, pids_of, say_how
+from lazyobs.commands.replaying import REPLAY
 from lazyobs.sources.opening import open_live
 from lazyobs.views import columns
 
@@ -23,6 +24,7 @@ def _import_view() -> None:
 @click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
 @click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
+@REPLAY
 def census(
     output: str,
     profile: Path | None,
@@ -31,11 +33,17 @@ def census(
     pids: tuple[int, ...],
     sort: str,
     vmas: bool,
+    replay: Path | None,
 ) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
     columns.column(sort)
     if vmas and not pids:
         raise click.UsageError("--vmas needs -p PID")
+    if vmas and replay is not None:
+        raise click.UsageError("--vmas needs a live kernel: a recording has the counts of each process")
+    if replay is not None:
+        _show_last(replay, pids, sort, output)
+        return
     opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",), meanwhile=_import_view)
     from lazyobs.views import census as view
 
@@ -50,3 +58,15 @@ def census(
             view.show(opened.source, pids, sort, output)
     finally:
         opened.source.close()
+
+
+def _show_last(replay: Path, pids: tuple[int, ...], sort: str, output: str) -> None:
+    """The census as it was at the end of the recording."""
+    from lazyobs.sources.replay import open_replay
+    from lazyobs.views import census as view
+
+    source = open_replay(replay, last=True)
+    try:
+        view.show(source, pids, sort, output)
+    finally:
+        source.close()

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
+from lazyobs.commands.replaying import replaying, seconds_between
 from lazyobs.sources.opening import open_live
+from lazyobs.sources.source import Source
 from lazyobs.views import columns
 
 
@@ -37,6 +39,7 @@ def _import_view() -> None:
 @click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
 @click.option("-r", "rows", type=click.IntRange(min=1), help="Processes to show.")
 @click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
+@replaying
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=click.IntRange(min=1), required=False)
 def top(
@@ -53,20 +56,31 @@ def top(
     sort: str,
     rows: int | None,
     views: tuple[str, ...],
+    replay: Path | None,
+    speed: float | None,
     interval: float | None,
     count: int | None,
 ) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
     columns.column(sort)
-    opened = open_live(profile, tier, points=points_but("census_vmas"), meanwhile=_import_view)
+    batch = batch or not sys.stdout.isatty()
+    source: Source
+    if replay is None:
+        opened = open_live(profile, tier, points=points_but("census_vmas"), meanwhile=_import_view)
+        say_how(opened, verbose)
+        source, notice, every = opened.source, notice_of(opened.why_not), 1.0
+    else:
+        from lazyobs.sources.replay import open_replay
+
+        recorded = open_replay(replay)
+        source, notice = recorded, ""
+        every = seconds_between(recorded, speed, on_screen=output == "table" and not batch)
     from lazyobs.views import top as view
 
-    say_how(opened, verbose)
-    notice = notice_of(opened.why_not)
     options = view.TopOptions(
-        interval=delay or interval or 1.0,
+        interval=delay or interval or every,
         iterations=iterations or count,
-        batch=batch or not sys.stdout.isatty(),
+        batch=batch,
         output=output,
         views=views,
         sort=sort,
@@ -79,6 +93,6 @@ def top(
     if notice and (options.batch or output != "table"):
         print(notice, file=sys.stderr)
     try:
-        view.run(opened.source, options)
+        view.run(source, options)
     finally:
-        opened.source.close()
+        source.close()

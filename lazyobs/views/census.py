@@ -10,12 +10,13 @@ from lazyobs.errors import NotSupported, UsageError
 from lazyobs.model import CENSUS_NAMES
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.procfs import ProcfsSource
+from lazyobs.sources.source import Source
 from lazyobs.views import columns, lines, tables, text
 
 _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 
 
-def show(source: LiveSource | ProcfsSource, pids: tuple[int, ...], sort: str, output: str) -> None:
+def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     """Every process, or those of ``pids``; the totals count each address space once."""
     sample = source.read()
     rows = [process for process in sample.processes if not pids or process.pid in pids]
@@ -29,7 +30,7 @@ def show(source: LiveSource | ProcfsSource, pids: tuple[int, ...], sort: str, ou
         document = {
             "time": sample.time,
             "kernel": vars(sample.kernel),
-            "tiers": {"census": sample.tiers["census"]},
+            "tiers": {"census": sample.tiers.get("census")},
             "census": sample.census,
             "slabs": [vars(slab) for slab in sample.slabs],
             "processes": [{name: process.get(name) for name in names} for process in rows],

@@ -67,7 +67,10 @@ def _batch(source: Source, options: TopOptions) -> None:
     due = time.monotonic()
     count = 0
     while True:
-        sample = source.read()
+        try:
+            sample = source.read()
+        except EOFError:  # the end of a recording
+            return
         rows = select(sample, options)
         if _watched_are_gone(sample, options, count):
             return
@@ -121,7 +124,12 @@ def _refresh(source: Source, options: TopOptions) -> None:
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
-            sample = source.read()
+            try:
+                sample = source.read()
+            except EOFError:  # the end of a recording: its last sample stays until it has been looked at
+                while screen.key(3600) not in ("q", "Q"):
+                    pass
+                return
             rows = select(sample, options)
             if _watched_are_gone(sample, options, count):
                 return
