@@ -8,6 +8,7 @@ defines, and nothing else is decoded until asked for.
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
 from collections.abc import Iterable
@@ -20,16 +21,20 @@ KIND_VAR, KIND_DATASEC, KIND_FLOAT, KIND_DECL_TAG, KIND_TYPE_TAG, KIND_ENUM64 = 
 _MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
-# Bytes that follow the 12-byte head: a fixed part, and a part for each of vlen entries.
-_FIXED_TAIL = {KIND_INT: 4, KIND_ARRAY: 12, KIND_VAR: 4, KIND_DECL_TAG: 4}
-_ENTRY_TAIL = {
-    KIND_STRUCT: 12,
-    KIND_UNION: 12,
-    KIND_ENUM: 8,
-    KIND_FUNC_PROTO: 8,
-    KIND_DATASEC: 12,
-    KIND_ENUM64: 12,
-}
+# Words a type takes: its three-word head and a fixed tail, and a part for each of vlen entries.
+_FIXED_WORDS = [3] * 32
+_ENTRY_WORDS = [0] * 32
+for _kind, _words in ((KIND_INT, 1), (KIND_ARRAY, 3), (KIND_VAR, 1), (KIND_DECL_TAG, 1)):
+    _FIXED_WORDS[_kind] += _words
+for _kind, _words in (
+    (KIND_STRUCT, 3),
+    (KIND_UNION, 3),
+    (KIND_ENUM, 2),
+    (KIND_FUNC_PROTO, 2),
+    (KIND_DATASEC, 3),
+    (KIND_ENUM64, 3),
+):
+    _ENTRY_WORDS[_kind] = _words
 
 
 class BtfError(ValueError):
@@ -102,26 +107,19 @@ class Btf:
             return cls(file.read(), names)
 
     def _index(self, position: int, end: int, names: Iterable[str]) -> None:
-        wanted = {}
-        for name in names:
-            at = self._strings.find(b"\0" + name.encode() + b"\0")
-            if at >= 0:
-                wanted[at + 1] = name
-        unpack, data, append = _TYPE.unpack_from, self._data, self._starts.append
-        entry_tail, fixed_tail = _ENTRY_TAIL.get, _FIXED_TAIL.get
-        type_id = 1
-        while position < end:
-            append(position)
-            name_off, info, _ = unpack(data, position)
-            kind = (info >> 24) & 31
-            if name_off in wanted:
-                self._found.setdefault((wanted[name_off], kind), type_id)
-            per_entry = entry_tail(kind)
-            if per_entry:
-                position += 12 + per_entry * (info & 0xFFFF)
-            else:
-                position += 12 + fixed_tail(kind, 0)
-            type_id += 1
+        alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
+        matches = re.finditer(rb"\0(" + alternatives + rb")(?=\0)", self._strings)
+        wanted = {match.start(1): match[1].decode() for match in matches}
+        words = array("I", self._data[position:end])
+        append, fixed, entry = self._starts.append, _FIXED_WORDS, _ENTRY_WORDS
+        at = 0
+        while at < len(words):
+            append(position + 4 * at)
+            info = words[at + 1]
+            kind = info >> 24 & 31
+            if words[at] in wanted:
+                self._found.setdefault((wanted[words[at]], kind), len(self._starts) - 1)
+            at += fixed[kind] + entry[kind] * (info & 0xFFFF)
 
     def _head(self, type_id: int) -> tuple[str, int, int, int, int]:
         """(name, kind, vlen, size or type, position of the tail)."""

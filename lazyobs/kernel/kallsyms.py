@@ -41,17 +41,18 @@ class Kallsyms:
         self._symbols: dict[str, list[Symbol]] = {}
         self.hidden = False  # kptr_restrict or a missing capability turned every address into 0
         alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
-        pattern = re.compile(rb"^([0-9a-f]+) [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?$", re.MULTILINE)
+        # Anchored at the type, not at the line's start: an address at every line would be looked at first.
+        pattern = re.compile(rb" [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?\n")
         for match in pattern.finditer(text):
-            start = int(match[1], 16)
+            start = int(text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()], 16)
             if start == 0:
                 self.hidden = True
                 continue
-            suffix = match[3] or b""
+            suffix = match[2] or b""
             if suffix and not _SUFFIX.match(suffix):
                 continue
-            plain = match[2].decode()
-            symbol = Symbol(plain + suffix.decode(), start, self._end_of(text, match.end(), start))
+            plain = match[1].decode()
+            symbol = Symbol(plain + suffix.decode(), start, self._end_of(text, match.end() - 1, start))
             self._symbols.setdefault(plain, []).append(symbol)
 
     @classmethod

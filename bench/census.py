@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""One census of a process with 40,000 VMAs beside reading its smaps (reading alone, no parsing)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from bench.islands import islands
+from bench.pairs import pairs
+from lazyobs.bpf import census, maps
+from lazyobs.sources.opening import open_live
+
+_ISLANDS = 20_011
+
+
+def run() -> dict[str, object]:
+    source = open_live(cap="tracepoint", keep_root=True).source
+    link = source.session.links["census:task_vma"]
+    with islands(_ISLANDS) as (pid, tell):
+        tell("touch")
+        vmas = {}
+
+        def by_smaps() -> float:
+            begin = time.monotonic()
+            Path(f"/proc/{pid}/smaps").read_bytes()
+            return time.monotonic() - begin
+
+        def by_census() -> float:
+            begin = time.monotonic()
+            for row in census.rows(maps.read_iterator(link)):
+                vmas[row.tgid] = row.vmas
+            return time.monotonic() - begin
+
+        measured = pairs(by_smaps, by_census, 23)
+    source.close()
+    return {"smaps_over_census": measured, "vmas": vmas[pid], "vmas_of_all_processes_in_census": sum(vmas.values())}

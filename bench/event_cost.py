@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""ns per counted event beside bpftrace: both attached to kmem_cache_alloc at once, seeing the same events.
+
+bpftrace does what its users would write: filter by the call site, count by process, a histogram. The
+workload forks a process with thousands of islands, so most allocations are events for both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+from bench import program_time
+from bench.islands import islands
+from lazyobs.bpf import sites
+from lazyobs.bpf.maps import program_stats
+from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.sources.opening import open_live
+
+_ISLANDS, _FORKS = 5003, 101
+
+
+def _bpftrace() -> str:
+    kallsyms = Kallsyms.read(sites.FUNCTIONS)
+    parts = [part for site in sites.SITES if site.allocates for name in site.functions for part in kallsyms.plain(name)]
+    low, high = min(part.start for part in parts), max(part.end for part in parts)
+    return (
+        f"tracepoint:kmem:kmem_cache_alloc /args->call_site > {low:#x} && args->call_site <= {high:#x}/"
+        " { @count[pid] = count(); @sizes = hist(args->bytes_alloc); }"
+    )
+
+
+@contextlib.contextmanager
+def _tracefs() -> Iterator[None]:
+    """tracefs mounted while inside: bpftrace reads the tracepoint's format there."""
+    if os.path.exists("/sys/kernel/tracing/events"):
+        yield
+        return
+    subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "/sys/kernel/tracing"], check=True)
+
+
+def run() -> dict[str, object]:
+    with _tracefs():
+        return _measure()
+
+
+def _measure() -> dict[str, object]:
+    source = open_live(cap="tracepoint", keep_root=True).source
+    ours = next(fd for name, fd in source.session.programs.items() if name.startswith("slab_alloc:"))
+    before = set(program_time.tracepoint_programs())
+    peer = subprocess.Popen(
+        ["bpftrace", "-B", "line", "-e", _bpftrace()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert peer.stdout is not None
+        while line := peer.stdout.readline():
+            if b"Attaching" in line:
+                break
+        else:
+            raise RuntimeError(f"bpftrace: {peer.stderr.read().decode(errors='replace') if peer.stderr else ''}")
+        # Its trial programs have gone when its own has come to stay.
+        time.sleep(1)
+        (theirs,) = set(program_time.tracepoint_programs()) - before
+        with (
+            islands(_ISLANDS) as (_, tell),
+            program_time.statistics_on(),
+            program_time.empty_program("kmem_cache_alloc") as empty,
+        ):
+            tell("touch")
+
+            def readings() -> tuple[int, ...]:
+                return (*program_stats(ours)[:2], *program_time.of_program(theirs), *program_stats(empty)[:2])
+
+            before_events, start = source.read().totals, readings()
+            for _ in range(_FORKS):
+                tell("fork")
+                tell("reap")
+            end, after_events = readings(), source.read().totals
+    finally:
+        peer.stdout.close()
+        peer.terminate()
+        peer.wait()
+        source.close()
+    our_ns, our_runs, their_ns, their_runs, empty_ns, empty_runs = (b - a for a, b in zip(start, end))
+    events = sum(after_events[name] - before_events[name] for name in ("chain_allocs", "anon_vma_allocs"))
+    each = empty_ns / empty_runs
+    net, their_net = (our_ns - our_runs * each) / events, (their_ns - their_runs * each) / events
+    return {
+        "ns_per_event": round(net, 1),
+        "bpftrace_ns_per_event": round(their_net, 1),
+        "ratio": round(net / their_net, 3),
+        "events": events,
+        "runs": our_runs,
+        "empty_program_ns": round(each, 1),
+        "note": "above an empty program; runs that are no events are part of the cost",
+    }

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""The known workload of the tests (tests/workloads/islands.c), built and driven for benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_SOURCE = Path(__file__).parent.parent / "tests/workloads/islands.c"
+
+
+@contextlib.contextmanager
+def islands(count: int) -> Iterator[tuple[int, Callable[[str], str]]]:
+    """(pid, tell): a process with so many islands; ``tell(command)`` returns its answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/islands"
+        subprocess.run(["gcc", "-O1", "-o", program, _SOURCE], check=True)
+        process = subprocess.Popen([program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None and process.stdout is not None
+
+        def tell(command: str) -> str:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(command.encode() + b"\n")
+            process.stdin.flush()
+            return process.stdout.readline().decode().strip()
+
+        try:
+            process.stdout.readline()
+            yield process.pid, tell
+        finally:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()

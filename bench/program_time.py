@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Run times of BPF programs as the kernel keeps them (kernel.bpf_stats_enabled), for programs side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from lazyobs.bpf import abi
+
+_SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
+
+
+@contextlib.contextmanager
+def statistics_on() -> Iterator[None]:
+    """Statistics while inside, as they were afterwards."""
+    before = _SWITCH.read_text()
+    _SWITCH.write_text("1")
+    try:
+        yield
+    finally:
+        _SWITCH.write_text(before)
+
+
+@contextlib.contextmanager
+def empty_program(tracepoint: str) -> Iterator[int]:
+    """fd of an attached program that does nothing: what being called, and being timed, costs by itself."""
+    return_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+    program, _ = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, return_0, "empty")
+    link = abi.raw_tracepoint_open(program, tracepoint)
+    try:
+        yield program
+    finally:
+        os.close(link)
+        os.close(program)
+
+
+def tracepoint_programs() -> list[int]:
+    """Ids of the (raw) tracepoint programs in the kernel."""
+    listing = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, check=True)
+    return [one["id"] for one in json.loads(listing.stdout) if one["type"] in ("raw_tracepoint", "tracepoint")]
+
+
+def of_program(number: int) -> tuple[int, int]:
+    """(ns, runs) of the program with this id."""
+    listing = subprocess.run(["bpftool", "-j", "prog", "show", "id", str(number)], capture_output=True, check=True)
+    one = json.loads(listing.stdout)
+    return one.get("run_time_ns", 0), one.get("run_cnt", 0)
