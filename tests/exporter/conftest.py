@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs import privileges
 from lazyobs.exporter.application import make_application
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
@@ -22,16 +21,6 @@ from lazyobs.exporter.page import Page
 from lazyobs.exporter.server import Server, listen
 
 REPOSITORY = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture
-def bpf() -> None:
-    """Skips where BPF programs may not be loaded; LAZYOBS_DEMAND=bpf makes that a failure."""
-    if not privileges.may_load_bpf():
-        why = "loading BPF needs root (or CAP_BPF and CAP_PERFMON): run the tests with sudo"
-        if "bpf" in os.environ.get("LAZYOBS_DEMAND", ""):
-            pytest.fail(why)
-        pytest.skip(why)
 
 
 @dataclass
@@ -96,11 +85,3 @@ def serving() -> Iterator[Callable[..., tuple[str, int]]]:
         server.stop()
         thread.join(10)
         assert not thread.is_alive()
-
-
-@pytest.fixture(scope="session")
-def islands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The workload tests/workloads/islands.c, compiled."""
-    program = tmp_path_factory.mktemp("islands") / "islands"
-    subprocess.run(["gcc", "-O1", "-o", program, REPOSITORY / "tests/workloads/islands.c"], check=True)
-    return program

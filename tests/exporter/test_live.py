@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,29 +22,6 @@ pytestmark = pytest.mark.bpf
 
 ISLANDS = 211
 ATTEMPTS = 200
-
-
-class Islands:
-    def __init__(self, program: Path, count: int = ISLANDS) -> None:
-        self._process = subprocess.Popen(
-            [program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        self.pid = self._process.pid
-        self.answer()
-
-    def answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def __call__(self, command: str) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        return self.answer()
-
-    def end(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
 
 
 class _Kept:
@@ -70,21 +46,21 @@ def kept(bpf: None) -> Iterator[_Kept]:
     source.close()
 
 
-def test_totals_are_the_islands_exact_counts(kept: _Kept, islands: Path) -> None:
+def test_totals_are_the_islands_exact_counts(kept: _Kept, islands: Callable) -> None:
     collector = LazyobsCollector(kept, CgroupFold())
 
     def collect() -> dict[Series, float]:
         return of_families(collector.collect())
 
-    workload = Islands(islands)
+    workload = islands(ISLANDS)
     prepares, allocs = "lazyobs_prepares_total", "lazyobs_anon_vma_allocs_total"
     # Only the first touch of a program counts, so each attempt has a new one. What others do meanwhile only adds.
     least: dict[str, int] = {}
     for _ in range(ATTEMPTS):
         workload.end()
-        workload = Islands(islands)
+        workload = islands(ISLANDS)
         before = collect()
-        workload("touch")
+        workload.tell("touch")
         after = collect()
         process = next(process for process in kept.last.processes if process.pid == workload.pid)  # type: ignore[union-attr]
         assert process.counts["prepares"] >= ISLANDS
@@ -98,18 +74,18 @@ def test_totals_are_the_islands_exact_counts(kept: _Kept, islands: Path) -> None
     assert least == {prepares: ISLANDS, allocs: ISLANDS}
 
 
-def test_fork_chains_are_exact(kept: _Kept, islands: Path) -> None:
+def test_fork_chains_are_exact(kept: _Kept, islands: Callable) -> None:
     collector = LazyobsCollector(kept, CgroupFold())
-    workload = Islands(islands)
-    workload("touch")
+    workload = islands(ISLANDS)
+    workload.tell("touch")
     own = next(process.census["vmas_anon"] for process in kept.read().processes if process.pid == workload.pid)
 
     least: dict[str, int] = {}
     for _ in range(60):
         before = of_families(collector.collect())
-        workload("fork")
+        workload.tell("fork")
         after = of_families(collector.collect())
-        workload("reap")
+        workload.tell("reap")
         for name in ("lazyobs_forks_total", "lazyobs_fork_chains_total"):
             growth = int(after[series(name)] - before[series(name)])
             least[name] = min(growth, least.get(name, growth))
@@ -121,16 +97,16 @@ def test_fork_chains_are_exact(kept: _Kept, islands: Path) -> None:
     assert own is not None and least["lazyobs_fork_chains_total"] >= own >= ISLANDS
 
 
-def test_counters_never_go_backwards_whatever_exits(bpf: None, export: Callable, islands: Path) -> None:
+def test_counters_never_go_backwards_whatever_exits(bpf: None, export: Callable, islands: Callable) -> None:
     exporter = export()
     stop = threading.Event()
 
     def churn() -> None:
         while not stop.is_set():
-            workload = Islands(islands, 23)
-            workload("touch")
-            workload("fork")
-            workload("reap")
+            workload = islands(23)
+            workload.tell("touch")
+            workload.tell("fork")
+            workload.tell("reap")
             workload.end()
 
     workers = [threading.Thread(target=churn) for _ in range(2)]
@@ -151,10 +127,10 @@ def test_counters_never_go_backwards_whatever_exits(bpf: None, export: Callable,
     assert all(len(page) <= 400 for page in pages)
 
 
-def test_the_exited_part_is_in_the_totals(kept: _Kept, islands: Path) -> None:
+def test_the_exited_part_is_in_the_totals(kept: _Kept, islands: Callable) -> None:
     collector = LazyobsCollector(kept, CgroupFold())
-    workload = Islands(islands)
-    workload("touch")
+    workload = islands(ISLANDS)
+    workload.tell("touch")
     workload.end()
     metrics = of_families(collector.collect())
     exited = metrics[series("lazyobs_exited_prepares_total")]

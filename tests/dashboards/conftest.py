@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from exporter.host import Host
+from fleet import exporting
+from prometheus_server import Programs, programs_or_why
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """prometheus and promtool; skips with the reason where there are none."""
+    found = programs_or_why()
+    if isinstance(found, str):
+        if "prometheus" in os.environ.get("LAZYOBS_DEMAND", ""):
+            pytest.fail(found)
+        pytest.skip(f"needs prometheus: {found}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[list[str]]:
+    """Three hosts: a lazy kernel switched on and off, and a mainline one."""
+    hosts = [
+        Host("6.12.1-lab", lazy=True, real_time=True),
+        Host("6.12.1-lab", lazy=False, real_time=True, scale=2),
+        Host("6.12.1-mainline", lazy=None, real_time=True, scale=3),
+    ]
+    with exporting(*hosts) as addresses:
+        yield addresses
