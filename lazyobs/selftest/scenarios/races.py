@@ -113,7 +113,7 @@ ROUNDS, PAGES = 31, 3
     SET_UP,
     Step(
         "everything at once",
-        events(forks=FORKS),
+        events(forks=FORKS, vmas_anon=THREADS * PER_THREAD),
         except_for=(*_OBJECTS, "first_faults", "prepares", "lazy_prepares", "fork_chains", "promotions"),
     ),
     Step("write again"),

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The battery on the running kernel: everything that can run passes, and each of it can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from lazyobs.selftest import features, scenario
+from lazyobs.selftest.battery import Battery, Options
+from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.results import Result
+from lazyobs.selftest.scenario import Scenario
+
+pytestmark = pytest.mark.bpf
+ALL = scenario.load()
+
+
+@pytest.fixture(scope="module")
+def observer(bpf_state: str):
+    if bpf_state:
+        pytest.skip(f"needs bpf: {bpf_state}")
+    found = Observer()
+    assert found.why_not == ""
+    yield found
+    found.close()
+
+
+def _run(observer: Observer, one: Scenario, options: Options) -> Result:
+    battery = Battery(observer, options)
+    try:
+        return battery.run(one)
+    finally:
+        battery.close()
+
+
+def _said(result: Result) -> str:
+    return "; ".join([result.reason, *map(str, result.failed_checks()), *result.notes, *result.kernel_log])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_passes_here(bpf: None, observer: Observer, name: str) -> None:
+    result = _run(observer, ALL[name], Options(seed=23, timeout=60))
+    if result.outcome == "skip":
+        pytest.skip(result.reason)
+    assert result.outcome == "pass", _said(result)
+    steps = [step.name for step in ALL[name].steps if step.judged]
+    assert {check.step for check in result.checks} >= set(steps)
+    assert sum(check.is_known for check in result.checks) >= 4 * len(steps)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fails_when_each_expectation_is_one_too_high(bpf: None, observer: Observer, name: str) -> None:
+    why = features.missing(ALL[name].needs)
+    if why:
+        pytest.skip(why)
+    result = _run(observer, ALL[name], Options(off_by=1, timeout=60))
+    if result.outcome == "skip":
+        pytest.skip(result.reason)
+    assert result.outcome == "fail"
+    survived = [check for check in result.checks if check.is_known and check.ok]
+    assert survived == []
+    assert result.wrong == []
+
+
+WITH_PAGES = [name for name in ALL if name != "control"]
+
+
+@pytest.mark.parametrize("name", WITH_PAGES)
+def test_fails_when_a_page_is_spoilt(bpf: None, observer: Observer, name: str) -> None:
+    why = features.missing(ALL[name].needs)
+    if why:
+        pytest.skip(why)
+    # Behind the last step that looks at pages; the one before where there are none left then.
+    for number in [number for number, step in enumerate(ALL[name].steps) if step.content][:-3:-1]:
+        result = _run(observer, ALL[name], Options(spoil=number, timeout=60))
+        if result.outcome != "pass":
+            break
+    if result.outcome == "skip":
+        pytest.skip(result.reason)
+    assert result.outcome == "fail"
+    assert len(result.wrong) == 1, _said(result)
+    assert result.wrong[0].expected != result.wrong[0].found
+    assert result.failed_checks() == []
+
+
+def test_a_hang_ends_in_bounded_time_and_is_told(bpf: None, observer: Observer) -> None:
+    result = _run(observer, ALL["ksm_fork"] if "ksm_fork" in ALL else ALL["fork_chain"], Options(timeout=0.05))
+    assert result.outcome == "fail"
+    assert "not done after 0.05 s" in result.reason
