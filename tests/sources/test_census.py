@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import process_of
+from harness import process_of
 
 from lazyobs.kernel import smaps
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import skip
+from harness import skip
 
 
 def settle() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conftest import process_of
+from harness import process_of
 
 from lazyobs.kernel import smaps
 from lazyobs.kernel.profile import built_in
