@@ -47,6 +47,7 @@ class RecordOptions:
     barrier: float | None = None
     max_bytes: int | None = None
     max_seconds: float | None = None
+    segment_bytes: int = Limits.segment_bytes
     keep_on: tuple[str, ...] = ()
     event_filter: EventFilter = field(default_factory=EventFilter)
     progress: str = "text"
@@ -88,7 +89,7 @@ def _run(
         _identity(opened, around),
         options.interval,
         around.system.columns,
-        Limits(max_bytes=options.max_bytes, max_seconds=options.max_seconds),
+        Limits(segment_bytes=options.segment_bytes, max_bytes=options.max_bytes, max_seconds=options.max_seconds),
     )
     events = _events(opened)
     recorder = Recorder(opened.source, store, around, events, options.interval, options.barrier, chosen)

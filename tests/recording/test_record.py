@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs record`` and ``--replay``, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE, LazyobsError
+from lazyobs.model import Sample
+from lazyobs.recording.directory import Directory
+from lazyobs.recording.reading import Recording
+from lazyobs.recording.recorder import Recorder, Surroundings
+from lazyobs.recording.store import Store
+from lazyobs.sources.opening import Opened, open_live
+from lazyobs.views.columns import sort
+from lazyobs.views.lines import json_line
+
+pytestmark = pytest.mark.bpf
+KILLS = 50
+
+
+def lazyobs(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=timeout
+    )
+
+
+@pytest.fixture(scope="module")
+def needs_bpf() -> None:
+    done = lazyobs("census", "-o", "json")
+    if done.returncode or json.loads(done.stdout)["tiers"]["census"] != "iter":
+        pytest.skip(f"BPF programs cannot be loaded here: {done.stderr.strip()}")
+
+
+class Tee:
+    """A source that remembers what was shown."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._source = opened.source
+        self.shown: list[str] = []
+
+    def read(self) -> Sample:
+        sample = self._source.read()
+        before = sample.processes
+        sample.processes = sort(before, "savable_bytes")
+        self.shown.append(json_line(sample.as_json()))
+        sample.processes = before
+        return sample
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def test_replay_shows_what_was_shown_live(tmp_path: Path) -> None:
+    """Byte for byte, through the command, at every speed."""
+    try:
+        opened = open_live(keep_root=True)
+    except LazyobsError as error:
+        pytest.skip(str(error))
+    source, around = Tee(opened), Surroundings()
+    store = Store(Directory(str(tmp_path / "r")), {}, 0.1, around.system.columns)
+    recorder = Recorder(source, store, around, None, 0.1)
+    for _ in range(7):
+        recorder.tick()
+        subprocess.run(["true"], check=True)
+    store.close()
+    source.close()
+    around.close()
+    for speed in ("max", "23x"):
+        done = lazyobs("top", "--replay", str(tmp_path / "r"), "-o", "json", "--speed", speed)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines() == source.shown
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_the_workload_keeps_its_exit_status(tmp_path: Path) -> None:
+    for number, (command, status) in enumerate(
+        ((["sh", "-c", "exit 23"], 23), (["true"], 0), (["sh", "-c", "kill -9 $$"], 137), (["no-such-command"], 127))
+    ):
+        assert lazyobs("record", "-o", str(tmp_path / str(number)), "--", *command).returncode == status
+        marks = {row["kind"]: row for row in Recording(str(tmp_path / str(number))).rows("marks")}
+        assert marks["command"]["text"] == " ".join(command)
+        assert marks["command_end"]["value"] == status
+        assert marks["end"]["text"] == "ended"
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None:
+    """101 processes forked by the workload are 101 events, and 101 more forks in the counters."""
+    script = (
+        "import os\nfor _ in range(101):\n    pid = os.fork()\n    if not pid: os._exit(0)\n    os.waitpid(pid, 0)\n"
+    )
+    script += "print(os.geteuid())"
+    done = lazyobs("record", "-o", str(tmp_path / "r"), "--", sys.executable, "-c", script)
+    assert (done.returncode, done.stdout) == (0, f"{os.geteuid()}\n")
+    traced = lazyobs("trace", "--replay", str(tmp_path / "r"), "-e", "fork", "-o", "json")
+    forks = [json.loads(line) for line in traced.stdout.splitlines()]
+    by_pid = {fork["pid"]: sum(1 for other in forks if other["pid"] == fork["pid"]) for fork in forks}
+    (parent,) = (pid for pid, count in by_pid.items() if count == 101)
+    samples = list(Recording(str(tmp_path / "r")).samples())
+    counted = [p.counts["forks"] for sample in samples for p in sample.processes if p.pid == parent]
+    assert all(0 <= count <= 101 for count in counted)
+    assert samples[-1].totals["forks"] - samples[0].totals["forks"] >= 101
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
+    for number, which in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+        path = tmp_path / str(number)
+        recorder = start(path, interval=0.1)
+        next(acknowledged(recorder))
+        recorder.send_signal(which)
+        assert recorder.wait(60) == 0
+        assert [row["text"] for row in Recording(str(path)).rows("marks") if row["kind"] == "end"] == ["ended"]
+        assert not list(path.glob("*.arrows"))
+
+
+def start(path: Path, interval: float, segment_bytes: int = 16 << 20) -> subprocess.Popen[str]:
+    """A recorder with small segments, saying on standard output what it has written."""
+    script = (
+        "import sys; from lazyobs.recording.session import *; from lazyobs.commands.options import points_but; "
+        f"sys.exit(run(RecordOptions({str(path)!r}, {interval}, segment_bytes={segment_bytes}, progress='json', "
+        "points=points_but('census_vmas'), event_filter=EventFilter(('fork', 'prepare')))))"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+
+
+def acknowledged(recorder: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert recorder.stdout is not None
+    for line in recorder.stdout:
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """50 recorders are killed. Every recording opens, and what was acknowledged is in it."""
+    chance = random.Random(50)
+    forms = set()
+    for number in range(KILLS):
+        path = tmp_path / str(number)
+        recorder = start(path, interval=0.05, segment_bytes=60_000)
+        acks = acknowledged(recorder)
+        last = next(acks)
+        ends = time.monotonic() + chance.random() * 0.7
+        while time.monotonic() < ends:
+            subprocess.run(["true"], check=True)
+        recorder.kill()
+        last = [last, *acks][-1]  # what it had said before it died
+        assert recorder.wait(60) == -signal.SIGKILL
+        recording = Recording(str(path))
+        samples = list(recording.samples())
+        assert len(samples) >= last["samples"] > 0
+        assert [sample.time for sample in samples] == sorted(sample.time for sample in samples)
+        assert sum(batch.num_rows for batch in recording.events()) >= last["events"]
+        assert all(sample.processes for sample in samples)
+        forms |= {file.suffix for file in path.glob("samples-*")}
+        recording.close()
+    assert forms >= {".arrows", ".parquet"}, "some were killed after a segment was finished"
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_it_runs_as_nobody_and_gives_the_directory_to_the_caller(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give up root")
+    recorder = start(tmp_path / "r", interval=0.1)
+    next(acknowledged(recorder))
+    status = Path(f"/proc/{recorder.pid}/status").read_text()
+    recorder.terminate()
+    recorder.wait(60)
+    assert "Uid:\t65534\t65534\t65534\t65534" in status
+    assert "CapEff:\t0000000000000000" in status
+    assert (tmp_path / "r").stat().st_gid == os.getegid()
+    assert (tmp_path / "r").stat().st_mode & 0o7777 == 0o2770
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_barrier_samples(tmp_path: Path) -> None:
+    done = lazyobs("record", "-o", str(tmp_path / "r"), "--barrier", "0.05", "--interval", "0.1", "--duration", "0.5")
+    assert done.returncode == 0, done.stderr
+    recording = Recording(str(tmp_path / "r"))
+    rows = list(recording.rows("slabs"))
+    samples = len(list(recording.samples()))
+    settled = [row for row in rows if row["barrier"]]
+    if not settled:
+        pytest.skip(f"no barrier samples here: {recording.identity['not_recorded']}")
+    assert len(rows) - len(settled) == 3 * samples
+    assert {row["cache"] for row in settled} == {"anon_vma", "anon_vma_chain", "vm_area_struct"}
+    assert all(row["objects_active"] <= row["objects"] for row in settled)
+
+
+@pytest.mark.usefixtures("needs_bpf")
+def test_identity(tmp_path: Path) -> None:
+    lazyobs("record", "-o", str(tmp_path / "r"), "--duration", "0.1", "--interval", "0.05")
+    found = Recording(str(tmp_path / "r")).identity
+    assert found["release"] == os.uname().release
+    assert found["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert found["profile"] and found["bcc"] and found["lazyobs"]
+    assert set(found["tiers"]) >= {"slab", "process", "census"}
+    assert set(found["slab_merging"]) == {"anon_vma", "anon_vma_chain", "vm_area_struct"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--max-size", "1K"],
+        ["--max-age", "tomorrow"],
+        ["--duration", "-5"],
+        ["--duration", "nan"],
+        ["--keep-on", "boredom"],
+        ["--keep-on", "splat:none"],
+        ["--interval", "nan"],
+        ["-e", "forks"],
+        ["--min-us", "nan"],
+        ["-p", "0"],
+    ],
+)
+def test_usage(tmp_path: Path, arguments: list[str]) -> None:
+    done = lazyobs("record", "-o", str(tmp_path / "r"), *arguments)
+    assert done.returncode == EXIT_USAGE
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_directory_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    done = lazyobs("record", "-o", str(tmp_path), "--duration", "1")
+    assert done.returncode == EXIT_USAGE
+    assert "is not empty" in done.stderr
+    assert (tmp_path / "letter").read_text() == "dear"
+
+
+def test_the_directory_cannot_be_made() -> None:
+    done = lazyobs("record", "-o", "/proc/none/r", "--duration", "1")
+    assert done.returncode == EXIT_REFUSED
+    assert len(done.stderr.splitlines()) == 1
