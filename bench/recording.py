@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What a recording costs: bytes on disk an event and a sample, CPU a million events and a sample.
+
+Events come from the test producer at full speed, through the ring, in the mix of one workload: fields that
+differ from record to record differ here too. Samples are of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from lazyobs.bpf import event
+from lazyobs.recording import samples
+from lazyobs.recording.directory import Directory
+from lazyobs.recording.events import event_rows
+from lazyobs.recording.store import Store
+from lazyobs.sources.opening import open_live
+from tests.ring import producer
+
+EVENTS = 1_000_003
+BATCH = 4096
+SAMPLES = 101
+
+
+def _plausible_events(count: int) -> numpy.ndarray[Any, Any]:
+    """Events as a busy machine gives them: 211 processes, log-normal times, addresses all over."""
+    chance = numpy.random.default_rng(211)
+    found = numpy.zeros(count, event.dtype())
+    process = chance.integers(0, 211, count)
+    found["stamp"] = numpy.cumsum(chance.exponential(20_000, count)).astype("u8") + 10**13
+    found["start"] = (process * 7_919_000_003).astype("u8")
+    found["tgid"] = found["tid"] = process * 3 + 1000
+    found["address"] = chance.integers(0x7F00_0000_0, 0x7FFF_FFFF_F, count).astype("u8") << 12
+    found["duration"] = numpy.exp(chance.normal(8, 1, count)).astype("u4")
+    found["pages"] = chance.integers(1, 1024, count)
+    found["objects"] = numpy.exp(chance.normal(2, 1, count)).astype("u4")
+    found["cpu"] = chance.integers(0, 8, count)
+    found["kind"] = chance.integers(0, len(event.KINDS), count)
+    found["detail"] = chance.integers(0, 8, count)
+    found["comm"] = numpy.array([f"process-{number}".encode() for number in range(211)], "S16")[process]
+    return found
+
+
+class _Recording:
+    """A recording in a directory of its own, measured and thrown away."""
+
+    def __init__(self) -> None:
+        self._place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+        self._path = self._place / "recording"
+        self.store = Store(Directory(str(self._path)), {}, 1.0)
+        self._before = time.process_time()
+
+    def finish(self, *tables: str) -> tuple[int, float]:
+        """(bytes of the tables' files, CPU seconds since the start), Parquet and sync included."""
+        self.store.close()
+        seconds = time.process_time() - self._before
+        size = sum(file.stat().st_size for table in tables for file in self._path.glob(f"{table}-*"))
+        shutil.rmtree(self._place)
+        return size, seconds
+
+
+def _of_events() -> dict[str, float]:
+    found = _plausible_events(EVENTS)
+    recording = _Recording()
+    for start in range(0, EVENTS, BATCH):
+        recording.store.append("events", event_rows(found[start : start + BATCH], 10**18))
+        recording.store.maintain()
+    size, seconds = recording.finish("events")
+    return {
+        "bytes_per_event": round(size / EVENTS, 2),
+        "raw_bytes_per_event": event.BYTES,
+        "cpu_seconds_per_million": round(seconds / EVENTS * 1e6, 3),
+    }
+
+
+def _through_the_ring() -> dict[str, float]:
+    """From the ring to the disk: reading, writing and what the events themselves cost to make left out."""
+    from lazyobs.bpf.ring import Ring
+
+    session = producer.load(2048)
+    made = producer.Producer(session)
+    made.want()
+    ring = Ring(session.maps["events"])
+    recording = _Recording()
+    seconds, written = 0.0, 0
+    while written < EVENTS:
+        made.emit(min(ring.size // 72, EVENTS - written), written)
+        before = time.process_time()
+        while len(batch := ring.read_array()):
+            recording.store.append("events", event_rows(batch, 10**18))
+            written += len(batch)
+        recording.store.maintain()
+        seconds += time.process_time() - before
+    before = time.process_time()
+    recording.finish("events")
+    seconds += time.process_time() - before
+    ring.close()
+    session.close()
+    return {"events": written, "cpu_seconds_per_million": round(seconds / written * 1e6, 3)}
+
+
+def _of_samples() -> dict[str, float]:
+    source = open_live(keep_root=True).source
+    taken = []
+    for _ in range(SAMPLES):
+        taken.append(source.read())
+        time.sleep(0.01)
+    source.close()
+    recording = _Recording()
+    for number, sample in enumerate(taken, 1):
+        recording.store.append("processes", samples.process_rows(number, sample.processes))
+        recording.store.append("samples", samples.sample_row(number, number, sample))
+        recording.store.maintain()
+    size, seconds = recording.finish("processes", "samples")
+    rows = sum(len(sample.processes) for sample in taken)
+    return {
+        "processes": round(rows / SAMPLES, 1),
+        "bytes_per_sample": round(size / SAMPLES, 1),
+        "bytes_per_process": round(size / rows, 2),
+        "cpu_milliseconds_per_sample": round(seconds / SAMPLES * 1e3, 3),
+    }
+
+
+def run() -> dict[str, Any]:
+    """Needs root, BPF and pyarrow."""
+    return {"events": _of_events(), "through_the_ring": _through_the_ring(), "samples": _of_samples()}
+
+
+if __name__ == "__main__":
+    json.dump(run(), sys.stdout, indent=1)
+    print()
