@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs import privileges
+from lazyobs.bpf.points import POINTS
 from lazyobs.errors import BpfRefused, NotPermitted, UsageError
 from lazyobs.model import COUNTERS, Sample
 from lazyobs.selftest.observer import Observer
@@ -60,13 +61,25 @@ class Coverage:
             return KernelPath(name, None, self.after.null_reasons.get(f"totals.{counter}", "not known at this tier"))
         return KernelPath(name, now - old)
 
+    def reached(self, point: str) -> bool | None:
+        """Whether anything was counted at a probe point; None where it counts nothing or is not attached."""
+        feeds = next((row.feeds for row in POINTS if row.name == point), ())
+        events = [path.events for path in self.paths() if path.name.partition(" ")[0] in feeds]
+        known = [count for count in events if count is not None]
+        return any(known) if known and self.after.tiers[point] else None
+
+    def _word(self, point: str) -> str:
+        return {True: "reached", False: "not reached", None: ""}[self.reached(point)]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "command": list(self.command),
             "exit_status": self.status,
             "seconds": round(self.seconds, 3),
             "kernel": vars(self.after.kernel),
-            "tiers": self.after.tiers,
+            "points": {
+                point: {"tier": tier, "reached": self.reached(point)} for point, tier in self.after.tiers.items()
+            },
             "paths": [vars(path) for path in self.paths()],
         }
 
@@ -74,7 +87,7 @@ class Coverage:
         """At most WIDTH columns."""
         kernel = self.after.kernel
         switch = {True: "on", False: "off", None: "not in this kernel"}[kernel.lazy_enabled]
-        paths = self.paths()
+        tiers, paths = self.after.tiers, self.paths()
         known = [path for path in paths if path.events is not None]
         taken = [path for path in known if path.events]
         lines = [
@@ -83,7 +96,7 @@ class Coverage:
             *_wrapped("Kernel:  ", f"{kernel.release}, profile {kernel.profile}, lazy anon_vmas {switch}"),
             "",
             "Probe points",
-            *(f"  {point:<24} {tier or 'not attached'}" for point, tier in self.after.tiers.items()),
+            *(f"  {point:<24} {tier or 'not attached':<16} {self._word(point)}" for point, tier in tiers.items()),
             "",
             f"Paths taken, {len(taken)} of {len(known)} (events of the whole system)",
             *(f"  {path.name:<32} {path.events:>12}" for path in taken),
@@ -95,7 +108,7 @@ class Coverage:
             for why in dict.fromkeys(path.why for path in paths if path.events is None):
                 names = ", ".join(path.name for path in paths if path.events is None and path.why == why)
                 lines += [*_wrapped("  ", names), *_wrapped("    ", why)]
-        return "\n".join(lines) + "\n"
+        return "".join(line.rstrip() + "\n" for line in lines)
 
 
 def _wrapped(head: str, text: str) -> list[str]:

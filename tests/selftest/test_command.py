@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_results import parse_ktap
+from ktap import parse_ktap
 
 from lazyobs.selftest import scenario
 from lazyobs.selftest.observe import WIDTH
