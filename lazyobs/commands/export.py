@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lazyobs.commands.options import notice_of, points_but
-from lazyobs.errors import UsageError
+from lazyobs.commands.options import notice_of, points_but, say_how
 from lazyobs.model import TIERS
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--listen", metavar="HOST:PORT", help="Address to serve at (127.0.0.1:9797).")
 @click.option("--web-config", metavar="FILE", help="TLS and passwords, in the form of Prometheus' exporters.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (/etc/lazyobs/lazyobs.toml where it exists).")
-@click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording.")
+@click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording, at its pace.")
 @click.option("--profile", metavar="FILE", help="Profile file of a kernel design; detected otherwise.")
 @click.option("--tier", type=click.Choice(TIERS), help="Best tier to use.")
 @click.option("--cgroup-depth", type=int, help="Path components kept of a cgroup (2).")
@@ -54,15 +53,12 @@ def _live(chosen: Settings, verbose: bool) -> Source:
     )
     if opened.why_not:
         serve.to_stderr(notice_of(opened.why_not))
-    if verbose:
-        for point, tier in getattr(getattr(opened.source, "session", None), "tiers", {}).items():
-            serve.to_stderr(f"lazyobs: probe {point}: {tier or 'not attached'}")
+    say_how(opened, verbose)
     return opened.source
 
 
 def _replayed(directory: Path) -> Source:
-    try:
-        from lazyobs.sources.replay import open_replay  # type: ignore[import-not-found]
-    except ImportError:
-        raise UsageError("--replay", "recordings cannot be read by this version", "leave it out") from None
-    return open_replay(directory)  # type: ignore[no-any-return]
+    from lazyobs.exporter.playback import Playback
+    from lazyobs.sources.replay import open_replay
+
+    return Playback(open_replay(directory))

@@ -59,25 +59,27 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         counts = {"http_connections": server.accepted, "http_connections_cut": server.cut} if server else {}
         return {"attach_time_seconds": attached if live else None, **counts}
 
-    def pages() -> Page:
+    def pages(of: Source) -> Page:
         fold = CgroupFold(settings.cgroup_depth, settings.cgroup_top)
-        collector = (
-            LazyobsCollector(source, fold, itself=itself)
-            if live
-            else LazyobsCollector(source, fold, splats=None, itself=itself, steady=False)
-        )
+        if live:
+            collector = LazyobsCollector(of, fold, itself=itself)
+        else:
+            collector = LazyobsCollector(of, fold, splats=None, itself=itself, steady=False)
         return Page(collector, settings.seconds)
 
     reader: RemotePages | None = None
     served: Pages
     if live and os.geteuid() != 0 and privileges.effective():
-        reader = served = RemotePages(pages, listening.close, settings.seconds)
+        reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
         source.close()
         privileges.keep_nothing()
+    elif os.geteuid() == 0:
+        # A recording that root started: its files may be root's alone. The reader opens it anew.
+        source.close()
+        reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
+        privileges.give_up_root()
     else:
-        if os.geteuid() == 0:
-            privileges.give_up_root()
-        served = pages()
+        served = pages(source)
     settle()
     try:
         first = served.text()
