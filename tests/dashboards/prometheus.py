@@ -92,7 +92,11 @@ class Prometheus:
 def running(program: Path, config: Path, directory: Path, *arguments: str, agent: bool = False) -> Iterator[Prometheus]:
     """Starts a server on a free port of loopback; it is stopped and its log shown where it fails."""
     address = f"127.0.0.1:{free_port()}"
-    storage = ["--enable-feature=agent", f"--storage.agent.path={directory}"] if agent else [f"--storage.tsdb.path={directory}"]
+    storage = (
+        ["--enable-feature=agent", f"--storage.agent.path={directory}"]
+        if agent
+        else [f"--storage.tsdb.path={directory}"]
+    )
     log = directory.parent / f"{directory.name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(

@@ -1,67 +1,25 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from exporter.starting import Exporter, exporters
 from lazyobs.exporter.application import make_application
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page
 from lazyobs.exporter.server import Server, listen
 
-REPOSITORY = Path(__file__).parent.parent.parent
-
-
-@dataclass
-class Exporter:
-    """A running ``lazyobs export``."""
-
-    url: str
-    pid: int
-
-    def get(self, path: str = "/metrics", seconds: float = 30) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=seconds) as response:
-            return bytes(response.read())
-
 
 @pytest.fixture
 def export(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
-    """Starts ``lazyobs export`` with arguments (or another program that ends in it); stopped by a signal."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, program: tuple[str, ...] = ("-m", "lazyobs", "export"), **environ: str) -> Exporter:
-        log = tmp_path / f"exporter-{len(running)}.log"
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, *program, "--listen", "127.0.0.1:0", *arguments],
-                stderr=subprocess.PIPE, stdout=file, text=True, cwd=REPOSITORY, env={**os.environ, **environ},
-            )  # fmt: skip
-        running.append(process)
-        said = []
-        assert process.stderr is not None
-        for line in process.stderr:
-            said.append(line)
-            found = re.search(r"serving (https?://\S+)/metrics", line)
-            if found:
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                return Exporter(found[1], process.pid)
-        raise AssertionError(f"the exporter ended: {''.join(said)}")
-
-    yield start
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+    """Starts ``lazyobs export`` with arguments."""
+    with exporters(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture
