@@ -25,7 +25,7 @@ STREAM, PARQUET = "arrows", "parquet"
 
 # In the order they are written in a tick: the sample comes last, so where it is, all of it is.
 TABLES = ("events", "kernel_log", "system", "slabs", "marks", "processes", "samples")
-_FILE = re.compile(rf"({'|'.join(TABLES)})-([0-9]{{6}})\.({STREAM}|{PARQUET})")
+_FILE = re.compile(rf"({'|'.join(TABLES)})-([0-9]{{6,9}})\.({STREAM}|{PARQUET})")
 
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _EVENT_TYPES = {"u64": pa.uint64(), "u32": pa.uint32(), "u16": pa.uint16(), "u8": pa.uint8(), "char[16]": pa.binary(16)}

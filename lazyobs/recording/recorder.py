@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from lazyobs.bpf import event
+from lazyobs.bpf.ring import STRIDE
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.recording import samples
 from lazyobs.recording.barrier import Barrier
@@ -101,14 +102,19 @@ class Recorder:
         self.progress = Progress()
 
     def drain(self) -> None:
-        """Writes the events that wait. RecordingStopped when they cannot be written."""
+        """Writes the events that wait, one ring full at most: a storm must not keep the next tick from coming.
+
+        RecordingStopped when they cannot be written.
+        """
         if self._events is None:
             return
         clocks = self._clocks()
-        batches, rows = [], 0
-        while len(found := self._events.ring.read_array()):
+        batches: list[numpy.ndarray[Any, Any]] = []
+        rows, left = 0, self._events.ring.size // STRIDE
+        while left > 0 and len(found := self._events.ring.read_array()):
             batches.append(found)
             rows += len(found)
+            left -= len(found)
             if rows >= _EVENTS_A_BATCH:
                 self._write_events(batches, clocks)
                 batches, rows = [], 0
@@ -119,7 +125,7 @@ class Recorder:
             self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
             self.progress.lost = lost
 
-    def _write_events(self, batches: list[numpy.ndarray], clocks: Clocks) -> None:
+    def _write_events(self, batches: list[numpy.ndarray[Any, Any]], clocks: Clocks) -> None:
         found = numpy.concatenate(batches)
         self._store.append("events", event_rows(found, clocks.real - clocks.boot))
         self.progress.events += len(found)
