@@ -59,6 +59,26 @@ def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     assert len(failures) == 1 and "such" in failures[0]
 
 
+def test_one_battery_at_a_time(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root changes settings")
+    lock, path = str(tmp_path / "lock"), _setting(tmp_path, "first")
+    guardian = Guardian(lock)
+    change(guardian, str(path), "second")
+    code = "import sys; from lazyobs.selftest.guardian import Guardian; Guardian(sys.argv[1]); print(open(sys.argv[2]).read())"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, lock, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert other.stderr is not None
+    assert "waiting for it to end" in other.stderr.readline()
+    guardian.close()
+    assert other.communicate()[0] == "first\n"
+
+
 _CHANGES = """
 import sys, time
 from lazyobs.selftest.features import change

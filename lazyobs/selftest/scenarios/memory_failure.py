@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lazyobs.selftest import pagemap
-from lazyobs.selftest.expectations import facts, first_touch, forked
+from lazyobs.selftest.expectations import facts, first_touch, forked, walked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
 from lazyobs.selftest.stage import Stage
 from lazyobs.selftest.syscalls import PAGE, madvise
@@ -27,7 +27,7 @@ def _offline(stage: Stage, islands: list[int]) -> int:
 @scenario(
     SET_UP,
     Step("write", first_touch(N)),
-    Step("offline", facts(moved=N)),
+    Step("offline", facts(moved=N) + walked(migrate=N, remove_migration=N)),
     Step("write again"),
     needs=("soft_offline", "unpoison", "frames"),
 )

@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Iterator
 
 from lazyobs.selftest import pagemap, syscalls
-from lazyobs.selftest.expectations import Count, Expect, facts, first_touch, forked, walked
+from lazyobs.selftest.expectations import Count, Expect, events, facts, first_touch, forked, walked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
 from lazyobs.selftest.stage import Skip, Stage
 from lazyobs.selftest.syscalls import PAGE, madvise
@@ -75,12 +75,24 @@ def move_pages(stage: Stage) -> Iterator[None]:
     yield
 
 
+def _walks(to_migrate: int, to_put_back: int) -> Expect:
+    """Walks away stop when nothing maps the page any more; walks back ask every VMA that might."""
+    return events(
+        rmap_walks=2 * N,
+        rmap_walk_vmas=(to_migrate + to_put_back) * N,
+        rmap_walks__migrate=N,
+        rmap_walks__remove_migration=N,
+        rmap_walk_vmas__migrate=to_migrate * N,
+        rmap_walk_vmas__remove_migration=to_put_back * N,
+    )
+
+
 @scenario(
     SET_UP,
     Step("fork", forked(N)),
-    Step("move what both map", facts(arrived=N, childs=N)),
+    Step("move what both map", facts(arrived=N, childs=N) + _walks(2, 2)),
     Step("child writes"),
-    Step("move what is ours alone", facts(arrived=N)),
+    Step("move what is ours alone", facts(arrived=N) + _walks(1, 2)),
     needs=("numa",),
 )
 def move_pages_of_fork(stage: Stage) -> Iterator[None]:

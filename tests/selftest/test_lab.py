@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The battery where everything is known: promotions by reason and walks by walker, laziness on and off.
+
+And where something is wrong: on the lab's kernel whose walks are blind to lazy VMAs it must fail.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import ROOT, skip
+
+from lab import build, kernels
+from lab.errors import LabError
+from lazyobs.model import REASONS
+from lazyobs.selftest import scenario
+
+pytestmark = pytest.mark.lab
+# What races or waits takes long in an emulated machine; it is for a real one.
+QUICK = [name for name in scenario.load() if not name.startswith(("exit_", "threads_", "compaction"))]
+# Each of these promotes, or would.
+OF_LAZINESS = [
+    name for name in QUICK if name.startswith(("control", "fork_a", "munmap", "mprotect", "mremap", "merge", "swap_o"))
+]
+
+Documents = dict[str, dict[str, Any]]
+
+
+def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900) -> Documents:
+    try:
+        build.image(kernels.kernel(kernel))
+    except LabError as error:
+        skip("lab", str(error))
+    script = 'echo "$1" >/proc/sys/vm/anon_vma_lazy && shift && exec "$@"'
+    battery = [sys.executable, "-m", "lazyobs", "selftest", "-o", "json", "--timeout", "120", "--only", ",".join(names)]
+    answer = subprocess.run(
+        [
+            ROOT / "lab/run",
+            "--kernel",
+            kernel,
+            "--timeout",
+            str(seconds),
+            "--",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(lazy),
+            *battery,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert answer.returncode in (0, 1), answer.stderr[-2000:]
+    documents = [json.loads(line) for line in answer.stdout.splitlines()]
+    found = {document["scenario"]: document for document in documents if "scenario" in document}
+    assert sorted(found) == sorted(names)
+    return found
+
+
+def _why(document: dict[str, Any]) -> str:
+    failed = [check for check in document["checks"] if not check["ok"]]
+    return f"{document['scenario']}: {document['reason']} {failed} {document['notes']} {document['kernel_log']}"
+
+
+def _all_pass_and_are_known(found: Documents) -> None:
+    failed = [_why(document) for document in found.values() if document["outcome"] == "fail"]
+    assert not failed, "\n".join(failed)
+    unknown = {check["what"] for document in found.values() for check in document["checks"] if check["found"] is None}
+    assert unknown == set()
+
+
+def _sum(found: Documents, what: Callable[[str], bool]) -> int:
+    return sum(check["found"] for document in found.values() for check in document["checks"] if what(check["what"]))
+
+
+def test_laziness_on() -> None:
+    found = _battery("lab", 1, QUICK)
+    _all_pass_and_are_known(found)
+    skipped = {name: document["reason"] for name, document in found.items() if document["outcome"] == "skip"}
+    assert skipped == {}
+    assert _sum(found, lambda what: what == "lazy_prepares") > 1009
+    for reason in ("fork", "split", "merge", "mremap", "ksm"):
+        assert reason in REASONS
+        assert _sum(found, lambda what, wanted=f"promotions.{reason}": what == wanted) >= 23, reason
+    for walker in ("unmap", "migrate", "remove_migration"):
+        assert _sum(found, lambda what, wanted=f"rmap_walks.{walker}": what == wanted) >= 101, walker
+
+
+def test_laziness_off() -> None:
+    found = _battery("lab", 0, OF_LAZINESS)
+    _all_pass_and_are_known(found)
+    assert _sum(found, lambda what: what in ("lazy_prepares", "promotions")) == 0
+    assert _sum(found, lambda what: what == "prepares") > 211
+
+
+def test_walks_that_are_blind_are_noticed() -> None:
+    found = _battery("lab-blind", 1, ["control", "swap_out_and_in", "reclaim_after_split", "move_pages"])
+    assert found["control"]["outcome"] == "pass"
+    wrong = {check["what"]: check for check in found["swap_out_and_in"]["checks"] if not check["ok"]}
+    assert found["swap_out_and_in"]["outcome"] == "fail"
+    assert wrong["swapped"]["found"] < wrong["swapped"]["expected"] == 69
