@@ -174,7 +174,7 @@ def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, obj
             churn.kill()
             churn.wait()
         last = _get(url)
-    warm = rss[len(rss) // 10 or 1]
+    warm, middle = rss[len(rss) // 10 or 1], rss[len(rss) // 2]
     return {
         "scrapes": scrapes,
         "processes_come_and_gone": come_and_go,
@@ -183,6 +183,7 @@ def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, obj
         "rss_warm_bytes": warm,
         "rss_end_bytes": rss[-1],
         "rss_growth_bytes": rss[-1] - warm,
+        "rss_growth_in_second_half_bytes": rss[-1] - middle,
         "rss_curve_bytes": rss,
         "series_at_the_end": sum(1 for line in page.splitlines() if line and not line.startswith(b"#")),
     }

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import socket
 import ssl
 import subprocess
@@ -22,6 +23,8 @@ _GET = b"GET /metrics HTTP/1.1\r\n%s\r\n"
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ca.pem, and server.pem and client.pem signed by it, with keys."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the program openssl, to make certificates")
     directory = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
