@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,25 +21,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What the tests use of it (agent mode, lint, remote write as an option) is all there from this version on.
+OLDEST = (2, 37)
+
 
 @dataclass(frozen=True)
 class Programs:
     prometheus: Path
     promtool: Path
 
+    @property
+    def version(self) -> tuple[int, int]:
+        told = subprocess.run([self.prometheus, "--version"], capture_output=True, text=True)
+        found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    @property
+    def agent_options(self) -> list[str]:
+        return ["--agent"] if self.version >= (3, 0) else ["--enable-feature=agent"]
+
 
 def programs_or_why() -> Programs | str:
     """The programs, or why there are none."""
     found = shutil.which("prometheus"), shutil.which("promtool")
     if found[0] and found[1]:
-        return Programs(Path(found[0]), Path(found[1]))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lazyobs/prometheus"
-    unpacked = Programs(cache / "usr/bin/prometheus", cache / "usr/bin/promtool")
-    if not unpacked.promtool.exists():
-        why = _unpack(cache)
+        programs = Programs(Path(found[0]), Path(found[1]))
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lazyobs/prometheus"
+        programs = Programs(cache / "usr/bin/prometheus", cache / "usr/bin/promtool")
+        why = "" if programs.promtool.exists() else _unpack(cache)
         if why:
             return why
-    return unpacked
+    if programs.version < OLDEST:
+        return f"{programs.prometheus} is version {programs.version}, older than {OLDEST}"
+    return programs
 
 
 def _unpack(cache: Path) -> str:
@@ -96,18 +112,20 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def running(program: Path, config: Path, directory: Path, *arguments: str, agent: bool = False) -> Iterator[Prometheus]:
+def running(
+    programs: Programs, config: Path, directory: Path, *arguments: str, agent: bool = False
+) -> Iterator[Prometheus]:
     """Starts a server on a free port of loopback; it is stopped and its log shown where it fails."""
     address = f"127.0.0.1:{free_port()}"
     storage = (
-        ["--enable-feature=agent", f"--storage.agent.path={directory}"]
+        [*programs.agent_options, f"--storage.agent.path={directory}"]
         if agent
         else [f"--storage.tsdb.path={directory}"]
     )
     log = directory.parent / f"{directory.name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [program, f"--config.file={config}", f"--web.listen-address={address}", *storage, *arguments],
+            [programs.prometheus, f"--config.file={config}", f"--web.listen-address={address}", *storage, *arguments],
             stdout=file, stderr=file, env={**os.environ, "GOMAXPROCS": "1"},
         )  # fmt: skip
     try:

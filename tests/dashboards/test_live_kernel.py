@@ -33,7 +33,7 @@ def test_this_kernel_live_and_recorded(bpf: None, programs: Programs, islands: C
         config["rule_files"] = [str(PROMETHEUS / name) for name in config["rule_files"]]
         config["scrape_configs"][0]["static_configs"] = [{"targets": [live.address, recorded.address]}]
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-        with running(programs.prometheus, tmp_path / "prometheus.yml", tmp_path / "data") as server:
+        with running(programs, tmp_path / "prometheus.yml", tmp_path / "data") as server:
             both = f'instance=~"{re.escape(live.address)}|{re.escape(recorded.address)}"'.replace("\\", "\\\\")
             for expr in (
                 f"count(rate(lazyobs_prepares_total{{{both}}}[1m])) == 2",

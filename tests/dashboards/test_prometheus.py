@@ -33,7 +33,7 @@ def prometheus(programs: Programs, fleet: list[str], tmp_path_factory: pytest.Te
     config["rule_files"] = [str(PROMETHEUS / name) for name in config["rule_files"]]
     config["scrape_configs"][0]["static_configs"] = [{"targets": fleet}]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with running(programs.prometheus, directory / "prometheus.yml", directory / "data") as server:
+    with running(programs, directory / "prometheus.yml", directory / "data") as server:
         for rule, series in (
             ("release_le:lazyobs_rmap_walk_seconds_bucket:rate5m", 36),
             ("instance:lazyobs_rmap_walk_seconds:p99_rate5m", 3),
@@ -138,7 +138,7 @@ def test_a_restart_is_seen_as_a_reset(programs: Programs, tmp_path: Path) -> Non
     with exporting(host, steady=False) as addresses:
         config["scrape_configs"][0]["static_configs"][0]["targets"] = addresses  # type: ignore[index]
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-        with running(programs.prometheus, tmp_path / "prometheus.yml", tmp_path / "data") as server:
+        with running(programs, tmp_path / "prometheus.yml", tmp_path / "data") as server:
             server.wait_for("lazyobs_forks_total > 100")
             host._began = time.monotonic()  # the counters start anew
             assert server.wait_for("resets(lazyobs_forks_total[5m]) > 0")[0]["value"][1] == "1"
@@ -149,7 +149,7 @@ def test_agents_write_to_a_receiver(programs: Programs, fleet: list[str], tmp_pa
     """agent.yml as it is, but for addresses and intervals: what one agent scrapes arrives elsewhere."""
     (tmp_path / "receiver.yml").write_text("global: {}\n")
     with running(
-        programs.prometheus, tmp_path / "receiver.yml", tmp_path / "receiver", "--web.enable-remote-write-receiver"
+        programs, tmp_path / "receiver.yml", tmp_path / "receiver", "--web.enable-remote-write-receiver"
     ) as receiver:
         config = yaml.safe_load((PROMETHEUS / "agent.yml").read_text())
         config["global"]["scrape_interval"] = "1s"
@@ -157,7 +157,7 @@ def test_agents_write_to_a_receiver(programs: Programs, fleet: list[str], tmp_pa
         config["remote_write"][0]["url"] = f"{receiver.url}/api/v1/write"
         config["remote_write"][0]["queue_config"]["batch_send_deadline"] = "1s"
         (tmp_path / "agent.yml").write_text(yaml.safe_dump(config))
-        with running(programs.prometheus, tmp_path / "agent.yml", tmp_path / "agent", agent=True):
+        with running(programs, tmp_path / "agent.yml", tmp_path / "agent", agent=True):
             received = receiver.wait_for("lazyobs_kernel_info and on (instance) rate(lazyobs_prepares_total[1m]) > 0")
             assert {series["metric"]["cluster"] for series in received} == {"test"}
             counted = receiver.wait_for('count by (instance) ({job="lazyobs"}) > 200')
