@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lazyobs import privileges
 from lazyobs.selftest import swap, syscalls, userfaultfd
 from lazyobs.selftest.guardian import Guardian
 from lazyobs.selftest.syscalls import PAGE
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
 _KSM = "/sys/kernel/mm/ksm"
+_CAP_SYS_NICE = 23
 UNPOISON = "/sys/kernel/debug/hwpoison/unpoison-pfn"
 
 
@@ -145,8 +147,8 @@ def _numa() -> str:
 def _writable(path: str, what: str) -> Callable[[], str]:
     def why_not() -> str:
         if not os.path.exists(path):
-            return f"{what}: {path} is missing"
-        return "" if os.access(path, os.W_OK) else f"{what} needs root"
+            return f"{what} needs {path}, which is missing"
+        return "" if os.access(path, os.W_OK) else f"{what} needs {path}, which only root may write"
 
     return why_not
 
@@ -183,6 +185,8 @@ def _process_madvise() -> str:
     except OSError as error:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return f"process_madvise is refused ({os.strerror(error.errno)})"
+    if not privileges.effective() >> _CAP_SYS_NICE & 1:
+        return "advice for another process needs CAP_SYS_NICE"
     return ""
 
 
@@ -209,7 +213,7 @@ FEATURES: dict[str, Feature] = {
     "free": Feature(_advice("FREE")),
     "ksm": Feature(_ksm, _set_up_ksm),
     "numa": Feature(_numa, lambda _guardian: _memory_nodes()),
-    "compaction": Feature(_writable("/proc/sys/vm/compact_memory", "compaction")),
+    "compaction": Feature(_writable("/proc/sys/vm/compact_memory", "compacting")),
     "frames": Feature(_frames),
     "page_flags": Feature(_page_flags),
     "soft_offline": Feature(_advice("SOFT_OFFLINE")),
