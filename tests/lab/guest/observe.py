@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Runs in the guest: known workloads under lazyobs, what it counted as one JSON object on stdout.
+
+``observe.py STEP,.. PROGRAMS``: PROGRAMS is the folder of the compiled workloads. Nothing is judged
+here; the tests on the host hold the numbers against each other and against what they must be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lazyobs.sources.live import LiveSource
+from lazyobs.sources.opening import open_live
+
+PROGRAMS = Path(sys.argv[2])
+SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
+ISLANDS, PAGES, CHILDREN = 211, 101, 3
+
+
+class Program:
+    """A workload driven by a command a line."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._process = subprocess.Popen([PROGRAMS / name, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self._process.pid
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().strip()
+
+    def tell(self, command: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+class Watch:
+    """What a process's counters and the divided totals gained between calls."""
+
+    def __init__(self, source: LiveSource, pid: int) -> None:
+        self._source, self._pid = source, pid
+        self._read()
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        sample = self._source.read()
+        row = next(process for process in sample.processes if process.pid == self._pid)
+        divided = {key: value for key, value in sample.totals.items() if "_by_" in key and value}
+        before = getattr(self, "_before", (row.counts, divided))
+        self._before = (row.counts, divided)
+        counts = {k: v - before[0][k] for k, v in row.counts.items() if v is not None}
+        parts = {
+            key: {part: n - before[1][key][part] for part, n in value.items() if n != before[1][key][part]}
+            for key, value in divided.items()
+        }
+        return counts, parts, row.census
+
+    def gained(self, answer: str = "") -> dict[str, Any]:
+        counts, parts, census = self._read()
+        return {"answer": answer, "counts": counts, "totals": parts, "census": census}
+
+
+def islands(tier: str) -> dict[str, Any]:
+    source = open_live(cap=tier, keep_root=True).source
+    assert isinstance(source, LiveSource), source
+    program = Program("islands", ISLANDS)
+    watch = Watch(source, program.pid)
+    found = {"before": watch.gained()}
+    for command in ("touch", "fork", "fork", "reap", "reap", "unmap"):
+        name = command if command not in found else command + " again"
+        found[name] = watch.gained(program.tell(command))
+    program.end()
+    sample = source.read()
+    found["histograms"] = {k: v and {"count": v["count"], "sum": v["sum"]} for k, v in sample.histograms.items()}
+    found["tiers"] = sample.tiers
+    found["health"] = sample.health
+    source.close()
+    return found
+
+
+def both_prepares(_tier: str) -> dict[str, Any]:
+    """prepares by call site and by function, on the same workload at the same time."""
+    from lazyobs.bpf import maps
+
+    SWITCH.write_text("0")
+    source = open_live(keep_root=True).source
+    program = Program("islands", ISLANDS)
+    for command in ("touch", "fork", "reap"):
+        program.tell(command)
+    subprocess.run(["sh", "-c", "for i in 1 2 3 4 5 6 7; do /bin/true; ls / >/dev/null; done"], check=True)
+    program.end()
+    slots = maps.totals(source.session.maps["totals"], maps.possible_cpus())
+    source.close()
+    SWITCH.write_text("1")
+    return {name: slots[name] for name in ("prepares", "prepares_by_site")}
+
+
+def vmstat() -> dict[str, int]:
+    text = Path("/proc/vmstat").read_text()
+    return {name: int(value) for name, value in re.findall(r"^anon_vma_lazy_(\w+) (\d+)$", text, re.MULTILINE)}
+
+
+def reasons(tier: str) -> dict[str, Any]:
+    """Every promotion by its reason, as the probes and as the kernel's own statistic count it."""
+    source = open_live(cap=tier, keep_root=True).source
+    Path("/sys/kernel/mm/ksm/run").write_text("2")  # nothing merged from before
+    kernel, ours = vmstat(), source.read().totals
+    subprocess.run([PROGRAMS / "promote"], check=True, stdout=subprocess.DEVNULL)
+    after_kernel, after = vmstat(), source.read().totals
+    source.close()
+    by_reason = after["promotions_by_reason"]
+    return {
+        "kernel": {
+            key.removeprefix("promote_"): after_kernel[key] - kernel[key] for key in kernel if key != "promote_failed"
+        },
+        "probes": {
+            **{reason: count - ours["promotions_by_reason"][reason] for reason, count in by_reason.items()},
+            "prepare": after["lazy_prepares"] - ours["lazy_prepares"],
+        },
+        "failed": after["promotions_failed"],
+    }
+
+
+def swap_on() -> None:
+    if "zram0" in Path("/proc/swaps").read_text():
+        return
+    Path("/sys/block/zram0/disksize").write_text("256M")
+    subprocess.run(["mkswap", "-q", "/dev/zram0"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["swapon", "/dev/zram0"], check=True)
+
+
+def walks(tier: str) -> dict[str, Any]:
+    source = open_live(cap=tier, keep_root=True).source
+    swap_on()
+    program = Program("walks", PAGES)
+    watch = Watch(source, program.pid)
+    program.tell("touch")
+    watch.gained()
+    found = {"pageout": watch.gained(program.tell("pageout"))}
+    # Swapped in, the pages may lie on either node: the second move is the one to count.
+    for command in ("touch", "move 1"):
+        program.tell(command)
+    watch.gained()
+    found["move"] = watch.gained(program.tell("move 0"))
+    for _ in range(CHILDREN):
+        program.tell("fork")
+    watch.gained()
+    found["shared move"] = watch.gained(program.tell("move 1"))
+    program.end()
+
+    merged = Program("walks", PAGES)
+    merged.tell("same")
+    ksm = Path("/sys/kernel/mm/ksm")
+    (ksm / "pages_to_scan").write_text("10007")
+    (ksm / "sleep_millisecs").write_text("1")
+    (ksm / "run").write_text("2")  # nothing merged from before
+    (ksm / "run").write_text("1")
+    while int((ksm / "pages_sharing").read_text()) < PAGES - 1:
+        time.sleep(0.1)
+    (ksm / "run").write_text("0")
+    merged.tell("move 1")
+    watch = Watch(source, merged.pid)
+    found["ksm move"] = watch.gained(merged.tell("move 0"))
+    merged.end()
+
+    huge = Program("walks", 1)
+    address = int(huge.tell("huge"), 16)
+    watch = Watch(source, huge.pid)
+    Path("/sys/kernel/debug/split_huge_pages").write_text(f"{huge.pid},{address:#x},{address + (2 << 20):#x}")
+    found["huge split"] = source_only(watch)
+    huge.end()
+    found["histograms"] = {k: v and {"count": v["count"]} for k, v in source.read().histograms.items()}
+    source.close()
+    return found
+
+
+def source_only(watch: Watch) -> dict[str, Any]:
+    """The walker was this process, not the watched one: totals tell."""
+    gained = watch.gained()
+    return {"totals": gained["totals"]}
+
+
+def slab_bytes() -> int:
+    """Bytes of live anon_vma and anon_vma_chain objects: RCU callbacks done, slabs flushed."""
+    total = 0
+    for cache in ("anon_vma", "anon_vma_chain"):
+        for _ in range(2):
+            time.sleep(0.5)
+            Path(f"/sys/kernel/slab/{cache}/shrink").write_text("1")
+    for line in Path("/proc/slabinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[0] in ("anon_vma", "anon_vma_chain"):
+            total += int(fields[1]) * int(fields[3])
+    return total
+
+
+def savings(_tier: str) -> dict[str, Any]:
+    """saved_bytes of some processes, and the slab bytes they take with the switch off and on."""
+    workloads = {
+        "islands": lambda: [Program("islands", 3001)],
+        "python": lambda: [Interpreter() for _ in range(23)],
+    }
+    found: dict[str, Any] = {}
+    for name, start in workloads.items():
+        found[name] = {}
+        for switch in ("1", "0"):
+            SWITCH.write_text(switch)
+            source = open_live(keep_root=True, points=("slab", "process", "census")).source
+            before = slab_bytes()
+            programs = start()
+            for program in programs:
+                program.tell("touch")
+            found[name]["slab_bytes_on" if switch == "1" else "slab_bytes_off"] = slab_bytes() - before
+            if switch == "1":
+                pids = {program.pid for program in programs}
+                rows = [process for process in source.read().processes if process.pid in pids]
+                found[name]["saved_bytes"] = sum(row.census["saved_bytes"] or 0 for row in rows)
+            for program in programs:
+                program.end()
+            source.close()
+    SWITCH.write_text("1")
+    return found
+
+
+class Interpreter(Program):
+    """A Python with a few libraries that does nothing."""
+
+    def __init__(self) -> None:
+        code = "import json, decimal, asyncio, os, sys\nwhile os.read(0, 1): os.write(1, b'ok\\n')"
+        self._process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self._process.pid
+
+    def tell(self, command: str) -> str:
+        return super().tell("")
+
+
+STEPS = {"islands": islands, "prepares": both_prepares, "reasons": reasons, "walks": walks, "savings": savings}
+
+print(json.dumps({step: STEPS[step.split(":")[0]](step.partition(":")[2]) for step in sys.argv[1].split(",")}))

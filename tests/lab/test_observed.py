@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""Every tier on the lab kernel: counts that must be exact, against known workloads and the kernel's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import GUEST, ROOT, arguments, need
+
+pytestmark = pytest.mark.lab
+
+ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
+FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
+LAZY_POINTS = ("lazy_prepare", "promotion")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    for source in (ROOT / "tests/workloads/islands.c", GUEST / "walks.c", GUEST / "promote.c"):
+        subprocess.run(["gcc", "-O2", "-static", "-o", folder / source.stem, source], check=True)
+    folder.chmod(0o755)
+    return folder
+
+
+def observe(programs: Path, kernel: str, steps: str, timeout: int = 400) -> dict[str, Any]:
+    need(kernel)
+    command = [
+        "env",
+        f"PYTHONPATH={ROOT}",
+        str(ROOT / ".venv/bin/python"),
+        str(GUEST / "observe.py"),
+        steps,
+        "/mnt/share",
+    ]
+    options = ["--share", str(programs), "--fail-on-splat"]
+    answer = subprocess.run(
+        arguments(kernel, *command, timeout=timeout, options=options), capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def lab(programs: Path) -> dict[str, Any]:
+    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares"
+    return observe(programs, "lab", steps)
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+class TestLazyIslands:
+    def test_every_point_is_at_its_tier(self, lab, tier):
+        tiers = lab[f"islands:{tier}"]["tiers"]
+        assert {tiers[name] for name in FUNCTION_POINTS + LAZY_POINTS} == {tier}
+        assert tiers["slab"] == tiers["process"] == "tracepoint" and tiers["census"] == "iter"
+
+    def test_touching_makes_lazy_vmas_and_allocates_nothing(self, lab, tier):
+        counts = lab[f"islands:{tier}"]["touch"]["counts"]
+        assert counts["lazy_prepares"] == ISLANDS
+        assert counts["prepares"] == counts["anon_vma_allocs"] == counts["chain_allocs"] == 0
+
+    def test_a_fork_promotes_exactly_the_lazy_vmas(self, lab, tier):
+        steps = lab[f"islands:{tier}"]
+        lazy = steps["touch"]["census"]["vmas_lazy"]
+        fork = steps["fork"]
+        assert lazy >= ISLANDS
+        assert fork["counts"]["promotions"] == lazy
+        assert fork["totals"]["promotions_by_reason"] == {"fork": lazy}
+        assert fork["counts"]["forks"] == 1
+        assert fork["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
+        assert fork["census"]["vmas_lazy"] == 0
+
+    def test_a_second_fork_promotes_nothing(self, lab, tier):
+        assert lab[f"islands:{tier}"]["fork again"]["counts"]["promotions"] == 0
+
+    def test_latencies_are_counted_once_each(self, lab, tier):
+        histograms = lab[f"islands:{tier}"]["histograms"]
+        forks = 2
+        assert histograms["fork_seconds"]["count"] == forks
+        assert histograms["promotion_seconds"]["count"] >= lab[f"islands:{tier}"]["fork"]["counts"]["promotions"]
+        assert all(histograms[name]["sum"] > 0 for name in ("fork_seconds", "promotion_seconds"))
+
+    def test_nothing_was_missed(self, lab, tier):
+        health = lab[f"islands:{tier}"]["health"]
+        assert health["map_full"] == 0 and health["probes_missing"] == 0
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
+    found = lab[f"reasons:{tier}"]
+    assert found["probes"] == found["kernel"]
+    assert found["failed"] == 0
+    for reason in ("fork", "split", "merge", "mremap", "ksm"):
+        assert found["probes"][reason] >= 23, reason
+
+
+def test_both_ways_to_count_prepares_agree(lab):
+    assert lab["prepares"]["prepares"] == lab["prepares"]["prepares_by_site"] > ISLANDS
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+class TestWalks:
+    def walked(self, lab, tier, step) -> tuple[dict[str, int], dict[str, int]]:
+        totals = lab[f"walks:{tier}"][step]["totals"]
+        return totals["rmap_walks_by_walker"], totals["rmap_walk_vmas_by_walker"]
+
+    def test_pageout_unmaps_each_page_from_its_one_vma(self, lab, tier):
+        assert lab[f"walks:{tier}"]["pageout"]["answer"] == str(PAGES)
+        assert self.walked(lab, tier, "pageout") == ({"unmap": PAGES}, {"unmap": PAGES})
+
+    def test_migration_walks_there_and_back(self, lab, tier):
+        both = {"migrate": PAGES, "remove_migration": PAGES}
+        assert self.walked(lab, tier, "move") == (both, both)
+
+    def test_after_forks_each_walk_visits_the_children_too(self, lab, tier):
+        walks, vmas = self.walked(lab, tier, "shared move")
+        assert walks == {"migrate": PAGES, "remove_migration": PAGES}
+        assert vmas == dict.fromkeys(walks, PAGES * (1 + CHILDREN))
+
+    def test_one_ksm_page_is_walked_through_all_its_mappings(self, lab, tier):
+        walks, vmas = self.walked(lab, tier, "ksm move")
+        assert walks == {"ksm": 2}  # migrate, and its undoing
+        assert vmas == {"ksm": 2 * PAGES}
+
+    def test_a_huge_page_is_split_by_one_walk_and_put_back_in_pieces(self, lab, tier):
+        walks, vmas = self.walked(lab, tier, "huge split")
+        assert walks == vmas == {"migrate": 1, "remove_migration": 512}
+
+
+class TestSavings:
+    @pytest.fixture(scope="class")
+    def saved(self, programs) -> dict[str, Any]:
+        return observe(programs, "lab-nomerge", "savings")["savings"]
+
+    @pytest.mark.parametrize("workload", ["islands", "python"])
+    def test_saved_bytes_are_what_slabinfo_shows_between_off_and_on(self, saved, workload):
+        """Slab bytes that the same processes take more with the switch off, against saved_bytes with it on."""
+        found = saved[workload]
+        assert found["saved_bytes"] == pytest.approx(found["slab_bytes_off"] - found["slab_bytes_on"], rel=0.05)
+        assert found["saved_bytes"] > 20_000
+
+
+def doctor(kernel: str, *options: str) -> dict[str, Any]:
+    need(kernel)
+    command = [str(ROOT / ".venv/bin/lazyobs"), "doctor", "-o", "json", *options]
+    answer = subprocess.run(arguments(kernel, *command), capture_output=True, text=True, check=False, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    document: dict[str, Any] = json.loads(answer.stdout)
+    document["points"] = {point["point"]: point for point in document["points"]}
+    return document
+
+
+class TestTiersOfOtherKernels:
+    def test_without_kprobes_fentry_remains(self):
+        found = doctor("lab-nokprobe")
+        assert {found["points"][name]["tier"] for name in FUNCTION_POINTS} == {"fentry"}
+        capped = doctor("lab-nokprobe", "--tier", "kprobe")
+        assert {capped["points"][name]["tier"] for name in FUNCTION_POINTS} == {None}
+        assert "CONFIG_KPROBE_EVENTS" in capped["points"]["prepare"]["why_not_better"]["kprobe"]
+
+    def test_without_btf_only_procfs_remains(self):
+        found = doctor("lab-nobtf")
+        assert found["points"]["census"]["tier"] == "procfs"
+        assert "CONFIG_DEBUG_INFO_BTF" in found["points"]["census"]["why_not_better"]["bpf"]
+
+    def test_locked_down_only_procfs_remains(self):
+        found = doctor("lab-lockdown")
+        assert found["kernel"]["lockdown"] == "confidentiality"
+        assert found["points"]["slab"]["tier"] is None
+        assert found["points"]["slab"]["why_not_better"]
+
+    @pytest.mark.parametrize("kernel", ["debian-6.1", "debian-6.12"])
+    def test_stock_kernels_count_exactly(self, programs, kernel):
+        found = observe(programs, kernel, "islands:fentry,islands:tracepoint")
+        for tier in ("fentry", "tracepoint"):
+            steps = found[f"islands:{tier}"]
+            expected = None if tier == "tracepoint" else tier
+            assert {steps["tiers"][name] for name in FUNCTION_POINTS} == {expected}
+            assert steps["touch"]["counts"]["prepares"] == ISLANDS
+            assert steps["touch"]["counts"]["anon_vma_allocs"] == ISLANDS
+            assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
+            assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS
+            assert "lazy_prepares" not in steps["touch"]["counts"]
