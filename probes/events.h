@@ -13,7 +13,7 @@ struct event_filter {
 	u32 kinds; /* one bit each */
 	u32 by_comm;
 	u32 by_process;
-	u32 unused;
+	u32 knows; /* which numbers the attached probes can give, EVENT_KNOWS_* */
 };
 
 struct event_counts {
@@ -31,6 +31,8 @@ static __always_inline void event_range(struct event *event, u64 start, u64 end)
 	event->address = start;
 	event->pages = pages < EVENT_UNKNOWN ? pages : EVENT_UNKNOWN;
 }
+
+enum { EVENT_KNOWS_VMAS = 1, EVENT_KNOWS_CHAINS = 2 };
 
 #if EVENTS
 BPF_RINGBUF_OUTPUT(events, EVENT_RING_PAGES);
@@ -105,6 +107,14 @@ static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanos
 	return event;
 }
 
+static __always_inline u32 event_number(u32 knows, u64 number)
+{
+	u32 zero = 0;
+	struct event_filter *filter = event_filter.lookup(&zero);
+
+	return filter && filter->knows & knows ? number : EVENT_UNKNOWN;
+}
+
 /*
  * Wakes the reader at every so many records of a CPU, chosen so that the ring cannot fill between two
  * wake-ups; for less than that the reader looks in by itself. (BCC cannot name a ring to
@@ -125,6 +135,11 @@ static __always_inline void event_end(struct event *event)
 static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanoseconds)
 {
 	return 0;
+}
+
+static __always_inline u32 event_number(u32 knows, u64 number)
+{
+	return EVENT_UNKNOWN;
 }
 
 static __always_inline void event_end(struct event *event)

@@ -21,7 +21,7 @@ int process_fork(u64 *ctx)
 		nanoseconds = window ? window->nanoseconds : 0;
 		event = event_begin(EVENT_FORK, 0, nanoseconds ? nanoseconds : EVENT_NO_DURATION);
 		if (event) {
-			event->objects = window ? window->chains : 0;
+			event->objects = event_number(EVENT_KNOWS_CHAINS, window ? window->chains : 0);
 			event_end(event);
 		}
 	}

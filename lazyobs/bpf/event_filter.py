@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from lazyobs.bpf import abi, event
 from lazyobs.bpf.session import Session
 
+_KNOWS_VMAS, _KNOWS_CHAINS = 1, 2
+
 
 @dataclass(frozen=True)
 class EventFilter:
@@ -36,10 +38,12 @@ class EventFilter:
         """From now on only what passes is sent. Needs a session with events."""
         for pid in self.pids:
             abi.map_update(session.maps["event_processes"], struct.pack("=I", pid), struct.pack("=I", 1))
-        abi.map_update(session.maps["event_filter"], bytes(4), self._packed(session.tiers.get("prepare") is None))
+        abi.map_update(session.maps["event_filter"], bytes(4), self._packed(session.tiers))
 
-    def _packed(self, by_site: bool) -> bytes:
-        """struct event_filter; ``by_site``: prepares are told by their allocation alone."""
+    def _packed(self, tiers: dict[str, str | None]) -> bytes:
+        """struct event_filter; ``tiers`` are those of the probe points."""
+        by_site = tiers.get("prepare") is None  # prepares are told by their allocation alone
+        knows = _KNOWS_VMAS * (tiers.get("rmap_one") is not None) | _KNOWS_CHAINS * (tiers.get("slab") is not None)
         least = [self.least_nanoseconds(kind) for kind in event.KINDS] + [0]
         kinds = sum(1 << event.KIND_NAMES.index(name) for name in self.kinds)
         prepare = 1 << event.KIND_NAMES.index("prepare")
@@ -47,7 +51,7 @@ class EventFilter:
             kinds = kinds & ~prepare | 1 << event.FILTER_NAMES.index("prepare_by_site")
         low, high = struct.unpack("=QQ", (_comm(self.comm) if self.comm is not None else b"").ljust(16, b"\0"))
         return struct.pack(
-            f"={len(least)}Q QQ IIII", *least, low, high, kinds, self.comm is not None, bool(self.pids), 0
+            f"={len(least)}Q QQ IIII", *least, low, high, kinds, self.comm is not None, bool(self.pids), knows
         )
 
 

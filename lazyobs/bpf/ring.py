@@ -33,7 +33,7 @@ assert _RECORD.size == STRIDE
 
 Values = tuple[int, int, int, int, int, int, int, int, int, int, int, bytes]
 
-_MEMBARRIER = {"aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}
+_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}
 _GLOBAL_EXPEDITED = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -24,6 +24,7 @@ class Directory:
         """Makes it, or takes an empty one. UsageError when it is not empty, NotPermitted when it cannot be made."""
         self.path = path
         shown = f"recording {printable(path)}"
+        self._made = not os.path.exists(path)
         try:
             os.makedirs(path, mode=_MODE_OWN, exist_ok=True)
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -34,6 +35,15 @@ class Directory:
         if os.listdir(self.fd):
             os.close(self.fd)
             raise UsageError(shown, "is not empty", "name a new directory, or remove this one first")
+
+    def discard(self) -> None:
+        """Takes it away again when nothing has been recorded."""
+        if self._made and not os.listdir(self.fd):
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                pass  # an empty directory is left, which is what there is to say about it
+        self.close()
 
     def give_to_nobody(self) -> None:
         """Before root is given up; does nothing for others."""

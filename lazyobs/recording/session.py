@@ -21,7 +21,7 @@ from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring
-from lazyobs.errors import EXIT_OK
+from lazyobs.errors import EXIT_OK, LazyobsError
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.recording import triggers
 from lazyobs.recording.directory import Directory
@@ -65,6 +65,9 @@ def run(options: RecordOptions) -> int:
     workload = Workload(options.command) if options.command else None
     try:
         return _run(options, chosen, directory, workload)
+    except LazyobsError:
+        directory.discard()
+        raise
     finally:
         if workload is not None:
             workload.give_up()
@@ -102,6 +105,9 @@ def _run(
     except RecordingStopped as error:
         stopped = error
         print(f"lazyobs: {error}", file=sys.stderr)
+    except BaseException:
+        _end(recorder, store, "failed")
+        raise
     code = stopped.exit_code if stopped else EXIT_OK
     if workload is not None:
         code = workload.wait() or code if not loop.interrupted else code
@@ -211,9 +217,16 @@ class _Loop:
         self._recorder.tick()
         done = self._recorder.progress
         if self._options.progress == "json":
-            print(json.dumps(vars(done)), flush=True)
+            self._say(json.dumps(vars(done)))
         elif self._screen:
             print(f"\r{self._line()}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _say(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:  # nobody listens any more; the recording goes on
+            self._options.progress = "none"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _line(self) -> str:
         seconds = int(time.monotonic() - self._begun)

@@ -186,6 +186,41 @@ def test_it_runs_as_nobody_and_gives_the_directory_to_the_caller(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("needs_bpf")
+def test_nobody_listens_to_its_progress(tmp_path: Path) -> None:
+    recorder = start(tmp_path / "r", interval=0.05)
+    assert recorder.stdout is not None
+    recorder.stdout.readline()
+    recorder.stdout.close()
+    written = 0
+    while written < 7:
+        written = len(list(Recording(str(tmp_path / "r")).samples()))
+    recorder.terminate()
+    assert recorder.wait(60) == 0
+    assert [row["text"] for row in Recording(str(tmp_path / "r")).rows("marks") if row["kind"] == "end"] == ["ended"]
+
+
+def test_nothing_is_left_where_it_is_not_permitted(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become nobody")
+    tmp_path.chmod(0o777)
+    for parent in list(tmp_path.parents)[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+
+    def become_nobody() -> None:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "1", "--", "true"],
+        capture_output=True, text=True, timeout=60, preexec_fn=become_nobody, cwd=Path(__file__).parent.parent.parent,
+    )  # fmt: skip
+    assert done.returncode == EXIT_REFUSED
+    assert len(done.stderr.splitlines()) == 1 and "needs root" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.usefixtures("needs_bpf")
 def test_barrier_samples(tmp_path: Path) -> None:
     done = lazyobs("record", "-o", str(tmp_path / "r"), "--barrier", "0.05", "--interval", "0.1", "--duration", "0.5")
     assert done.returncode == 0, done.stderr

@@ -114,6 +114,12 @@ def test_usage(arguments: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_what_no_probe_can_count_is_unknown() -> None:
+    """struct event_filter ends with what the attached probes know: VMAs of a walk, chains of a fork."""
+    for tiers, knows in (({}, 0), ({"rmap_one": "fentry"}, 1), ({"slab": "tracepoint", "rmap_one": None}, 2)):
+        assert int.from_bytes(EventFilter()._packed(tiers)[-4:], "little") == knows
+
+
 @pytest.mark.bpf
 def test_forks_of_a_known_process() -> None:
     """23 forks of a shell are 23 lines, each with its process; another process's are not shown."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lazyobs.bpf import event
+from lazyobs.bpf import ring as ring_module
 from lazyobs.bpf.ring import STRIDE, Ring, RingError
 
 _PAGE = mmap.PAGESIZE
@@ -55,13 +56,15 @@ def fake() -> Iterator[FakeRing]:
     os.close(ring.fd)
 
 
-@pytest.fixture(params=["light", "bulk"])
+@pytest.fixture(params=["light", "bulk", "light fenced", "bulk fenced"])
 def opened(request: pytest.FixtureRequest, fake: FakeRing) -> Iterator[tuple[Ring, Callable[..., list[int]]]]:
     """A reader, and a function that reads the stamps of a batch by either path."""
     ring = Ring(fake.fd, _SIZE)
+    if "fenced" in request.param:
+        ring._fence = ring_module._fence
 
     def stamps(most: int = 4096) -> list[int]:
-        if request.param == "light":
+        if "light" in request.param:
             return [record[0] for record in ring.read(most)]
         return list(map(int, ring.read_array(most)["stamp"]))
 
