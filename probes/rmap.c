@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * rmap_walk(): from an anonymous folio to every VMA that may map it.
+ * rmap_walk_anon() and rmap_walk_ksm(): from an anonymous folio to every VMA that may map it.
  *
  * What the walk is for is told by its callback (rwc->rmap_one); each run of the callback is a VMA
  * visited. The walker is the task at work (kswapd, ksmd, khugepaged, ...), not the owner of the pages.
@@ -21,8 +21,6 @@ static __always_inline int rmap_walk_enter(u64 folio, u64 rwc)
 {
 	u64 kind = READ(((struct folio *)folio)->mapping) & FOLIO_MAPPING_FLAGS;
 
-	if (!kind) /* a file's folio */
-		return 0;
 	call_begins(CALLED_RMAP_WALK, folio, kind == FOLIO_MAPPING_KSM ? WALKER_KSM : walker_of(rwc));
 	return 0;
 }
@@ -56,7 +54,7 @@ static __always_inline int rmap_walk_exit(u64 result)
 	observe(HISTOGRAM_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	event = event_begin(EVENT_RMAP_WALK, walker, nanoseconds);
 	if (event) {
-		event->objects = call.vmas;
+		event->objects = event_number(EVENT_KNOWS_VMAS, call.vmas);
 		event_end(event);
 	}
 	return 0;

@@ -146,8 +146,9 @@ POINTS = (
         "reverse-map walks of anonymous folios: walker and latency",
         ("rmap_walks", "rmap_walk_seconds"),
         calls=(
-            Call("rmap_walk", ("rmap_walk",), (_FOLIO, _RWC)),
-            Call("rmap_walk", ("rmap_walk_locked",), (_FOLIO, _RWC)),
+            # Not rmap_walk() and rmap_walk_locked(): most of their callers, in the same file, have them inlined.
+            Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
+            Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
         ),
     ),
     Point(
