@@ -36,6 +36,7 @@ class Battery:
         self._observer, self._options = observer, options
         self._guardian = Guardian()
         self._log = KernelLog()
+        self._of_no_use: dict[str, str] = {}  # features that were there and did not work, and why
 
     @property
     def guardian_pid(self) -> int:
@@ -44,7 +45,7 @@ class Battery:
     def run(self, scenario: Scenario) -> Result:
         """One scenario, whatever comes of it. The machine is as it was when this returns."""
         result = Result(scenario.name)
-        why = features.missing(scenario.needs)
+        why = features.missing(scenario.needs) or self._why_of_no_use(scenario.needs)
         if why:
             result.skip(why)
             return result
@@ -63,6 +64,9 @@ class Battery:
         self._hear_kernel(result)
         result.seconds = time.monotonic() - began
         return result
+
+    def _why_of_no_use(self, needs: tuple[str, ...]) -> str:
+        return next((self._of_no_use[name] for name in needs if name in self._of_no_use), "")
 
     def _run(self, scenario: Scenario, settings: dict[str, Any], result: Result) -> None:
         task = {
@@ -115,6 +119,10 @@ class Battery:
                 result.last_step = message["step"]
             elif "skip" in message:
                 result.skip(message["skip"])
+                # "ksm: ...": finding that out takes time; once is enough.
+                feature = message["skip"].partition(":")[0]
+                if feature in scenario.needs:
+                    self._of_no_use[feature] = message["skip"]
                 return
             elif "error" in message:
                 result.fail(message["error"][-1])
