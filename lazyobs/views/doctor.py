@@ -149,15 +149,12 @@ def _table(document: dict[str, Any]) -> None:
     for entry in bcc:
         print(f"{'bcc':27}{text.printable(entry['version'])} ({text.printable(entry['interpreter'])})")
     rows = [
-        [
-            point["point"],
-            point["tier"] or "none",
-            "; ".join(f"{tier}: {text.printable(why)}" for tier, why in point["why_not_better"].items()) or "-",
-            point["about"],
-        ]
+        [point["point"], point["tier"] or "none", "yes" if point["required"] else "-", point["about"]]
         for point in document["points"]
     ]
-    print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "WHY NOT A BETTER ONE", "WHAT IT SEES"], left=3))
+    print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
+    for why, points in _reasons(document["points"]).items():
+        print(f"\nnot {why}" + f"\n    ({', '.join(points)})")
     slabs = [
         [
             slab["cache"],
@@ -171,3 +168,12 @@ def _table(document: dict[str, Any]) -> None:
     why = document["slabs"][0]["why_not"]
     if why:
         print(text.printable(why))
+
+
+def _reasons(points: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """{"tier: why": points}: a reason that holds for many is said once."""
+    found: dict[str, list[str]] = {}
+    for point in points:
+        for tier, why in point["why_not_better"].items():
+            found.setdefault(f"{tier}: {text.printable(why)}", []).append(point["point"])
+    return found

@@ -24,48 +24,49 @@ def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0)
     )
 
 
+_COUNTED = (
+    ("prepares", "prepares"),
+    ("anon_vma_allocs", "anon_vma made"),
+    ("anon_vma_frees", "freed"),
+    ("chain_allocs", "chains made"),
+    ("chain_frees", "freed"),
+    ("forks", "forks"),
+    ("fork_chains", "chains cloned"),
+    ("promotions", "promotions"),
+    ("rmap_walks", "rmap walks"),
+)
+_STATES = ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared")
+
+
 def header(sample: Sample) -> list[str]:
     """Kernel, tiers, totals, savings, slabs and health: the lines above every view."""
-    kernel, health, totals = sample.kernel, sample.health, sample.totals
+    kernel, health, census = sample.kernel, sample.health, sample.census
     lazy = {True: "on", False: "off", None: "no switch"}[kernel.lazy_enabled]
-    tiers: dict[str, list[str]] = {}
-    for point, tier in sample.tiers.items():
-        tiers.setdefault(tier or "none", []).append(point)
-    rates = sample.rates
+    states = "  ".join(f"{name.removeprefix('vmas_')} {text.number(census[name])}" for name in _STATES[1:])
     return [
-        f"lazyobs  kernel {text.printable(kernel.release)}  profile {kernel.profile}  lazy {lazy}  "
-        f"tier {'  '.join(f'{tier}: {chr(44).join(points)}' for tier, points in tiers.items())}",
-        "prepares {}/s  anon_vma +{}/s -{}/s  chains +{}/s -{}/s  forks {}/s  promotions {}/s  rmap walks {}/s".format(
-            *(
-                text.number(rates.get(name))
-                for name in (
-                    "prepares",
-                    "anon_vma_allocs",
-                    "anon_vma_frees",
-                    "chain_allocs",
-                    "chain_frees",
-                    "forks",
-                    "promotions",
-                    "rmap_walks",
-                )
-            )
-        ),
-        "total    {} prepares  {} anon_vmas made  {} chains made  {} forks  {} chains cloned".format(
-            *(
-                text.number(totals.get(name))
-                for name in ("prepares", "anon_vma_allocs", "chain_allocs", "forks", "fork_chains")
-            )
-        ),
-        "VMAs     {vmas}  anon {vmas_anon}  lazy {vmas_lazy}  private {vmas_private}  shared {vmas_shared}".format(
-            **{name: text.number(value) for name, value in sample.census.items()}
-        )
-        + f"  saved {text.size(sample.census['saved_bytes'])}  savable {text.size(sample.census['savable_bytes'])}",
+        f"lazyobs  kernel {text.printable(kernel.release)}  profile {kernel.profile}  lazy {lazy}",
+        "tiers    " + "  ".join(f"{tier}: {', '.join(points)}" for tier, points in _by_tier(sample).items()),
+        "per s    " + _counted(sample.rates),
+        "total    " + _counted(sample.totals),
+        f"VMAs     {text.number(census['vmas'])}  {states}"
+        f"  saved {text.size(census['saved_bytes'])}  savable {text.size(census['savable_bytes'])}",
         "slabs    " + "  ".join(_slab(slab) for slab in sample.slabs),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
         f"ledger {text.number(health['ledger_residual'])}  own CPU {health['self_cpu_seconds']:.2f} s  "
         f"RSS {text.size(health['self_rss_bytes'])}",
     ]
+
+
+def _by_tier(sample: Sample) -> dict[str, list[str]]:
+    tiers: dict[str, list[str]] = {}
+    for point, tier in sample.tiers.items():
+        tiers.setdefault(tier or "none", []).append(point)
+    return tiers
+
+
+def _counted(values: dict[str, Any]) -> str:
+    return "  ".join(f"{label} {text.number(values.get(name))}" for name, label in _COUNTED)
 
 
 def _slab(slab: Any) -> str:
