@@ -163,8 +163,10 @@ def also_forked(vmas: int) -> Expect:
 
 
 def walked(**pages: int) -> Expect:
-    """Reverse-map walks of pages that one VMA maps, by walker."""
-    total = sum(pages.values())
+    """Reverse-map walks of pages that one VMA maps, by walker. Walks of other kinds may come on top.
+
+    Reclaim asks whether a page was referenced before it unmaps it, or does not when it was told to.
+    """
     counts = {f"rmap_walks.{walker}": Count(count) for walker, count in pages.items()}
-    counts |= {"rmap_walks": Count(total), "rmap_walk_vmas": Count(total)}
+    counts |= {f"rmap_walk_vmas.{walker}": Count(count) for walker, count in pages.items()}
     return Expect(counts, counts)

@@ -75,7 +75,7 @@ def _ksm_runs(_before: dict[str, object]) -> bool:
     [
         ("exit_amid_swap", _has_our_swap, signal.SIGKILL),
         ("exit_amid_swap", _has_our_swap, signal.SIGTERM),
-        ("ksm_fork", _ksm_runs, signal.SIGKILL),
+        ("exit_amid_ksm", _ksm_runs, signal.SIGKILL),
         ("fork_chain", lambda _before: True, signal.SIGKILL),
         ("fork_chain", lambda _before: True, signal.SIGINT),
     ],

@@ -78,8 +78,6 @@ def move_pages(stage: Stage) -> Iterator[None]:
 def _walks(to_migrate: int, to_put_back: int) -> Expect:
     """Walks away stop when nothing maps the page any more; walks back ask every VMA that might."""
     return events(
-        rmap_walks=2 * N,
-        rmap_walk_vmas=(to_migrate + to_put_back) * N,
         rmap_walks__migrate=N,
         rmap_walks__remove_migration=N,
         rmap_walk_vmas__migrate=to_migrate * N,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from lazyobs.selftest import pagemap, syscalls
-from lazyobs.selftest.expectations import Expect, events, facts, forked
+from lazyobs.selftest.expectations import facts, forked, walked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
 from lazyobs.selftest.stage import Stage
 from lazyobs.selftest.syscalls import PAGE
@@ -68,7 +68,7 @@ def process_madvise_cold(stage: Stage) -> Iterator[None]:
 
 
 # Each page is the child's alone, found through the child's own anon_vma.
-_WALKS: Expect = events(rmap_walks=N, rmap_walk_vmas=N, rmap_walks__unmap=N)
+_WALKS = walked(unmap=N)
 
 
 @scenario(
