@@ -62,7 +62,6 @@ def _attempts() -> dict[str, object]:
         "maps of 1": _attempt(lambda: open("/proc/1/maps").read()),
         "smaps of parent": _attempt(lambda: open(f"/proc/{os.getppid()}/smaps").read()),
         "slabinfo": _attempt(lambda: open("/proc/slabinfo").read()),
-        "kmsg": _attempt(lambda: open("/dev/kmsg").read(1)),
         "become root": _attempt(lambda: os.setuid(0)),
         "raw socket": _attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)),
         "raw tracepoint program": _attempt(lambda: _load(abi.PROG_TYPE_RAW_TRACEPOINT)),
