@@ -72,6 +72,8 @@ class Ring:
         self._data = memoryview(self._producer_pages)[page:]
         self._words = self._data.cast("I")
         self._fd = os.dup(fd)
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
         self._fence = _no_fence if platform.machine() in ("x86_64", "i686") else _fence
 
     def fileno(self) -> int:
@@ -80,7 +82,7 @@ class Ring:
 
     def wait(self, seconds: float) -> bool:
         """Until the producer says that much waits (True) or the time is over; for little it does not say so."""
-        return bool(select.select([self._fd], [], [], seconds)[0])
+        return bool(self._poll.poll(round(seconds * 1000)))
 
     def waiting(self) -> int:
         """Bytes between the reader and the producer."""

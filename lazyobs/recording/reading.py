@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -50,13 +51,14 @@ class Recording:
             raise RecordingError(path, "is no directory", "name one made by lazyobs record") from None
         except OSError as error:
             raise RecordingError(path, f"cannot be opened ({error.strerror})", "look at its permissions") from None
+        self._close = weakref.finalize(self, os.close, self._fd)
         try:
             description = self._description()
             self.identity: dict[str, Any] = description["identity"]
             self.interval: float = description["interval"]
             self._files = self._segment_files()
         except BaseException:
-            os.close(self._fd)
+            self._close()
             raise
         self.torn: set[str] = set()
 
@@ -202,7 +204,8 @@ class Recording:
                         raise self.damaged(f"sample {number}", error) from None
 
     def close(self) -> None:
-        os.close(self._fd)
+        """Gives the directory back; a recording that nobody holds any more does it by itself."""
+        self._close()
 
 
 class _Grouped:

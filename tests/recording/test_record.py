@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE, LazyobsError
+from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.model import Sample
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.reading import Recording
@@ -34,13 +34,6 @@ def lazyobs(*arguments: str, timeout: float = 120) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=timeout
     )
-
-
-@pytest.fixture(scope="module")
-def needs_bpf() -> None:
-    done = lazyobs("census", "-o", "json")
-    if done.returncode or json.loads(done.stdout)["tiers"]["census"] != "iter":
-        pytest.skip(f"BPF programs cannot be loaded here: {done.stderr.strip()}")
 
 
 class Tee:
@@ -62,12 +55,10 @@ class Tee:
         self._source.close()
 
 
+@pytest.mark.usefixtures("bpf")
 def test_replay_shows_what_was_shown_live(tmp_path: Path) -> None:
     """Byte for byte, through the command, at every speed."""
-    try:
-        opened = open_live(keep_root=True)
-    except LazyobsError as error:
-        pytest.skip(str(error))
+    opened = open_live(keep_root=True)
     source, around = Tee(opened), Surroundings()
     store = Store(Directory(str(tmp_path / "r")), {}, 0.1, around.system.columns)
     recorder = Recorder(source, store, around, None, 0.1)
@@ -83,7 +74,7 @@ def test_replay_shows_what_was_shown_live(tmp_path: Path) -> None:
         assert done.stdout.splitlines() == source.shown
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_the_workload_keeps_its_exit_status(tmp_path: Path) -> None:
     for number, (command, status) in enumerate(
         ((["sh", "-c", "exit 23"], 23), (["true"], 0), (["sh", "-c", "kill -9 $$"], 137), (["no-such-command"], 127))
@@ -95,7 +86,7 @@ def test_the_workload_keeps_its_exit_status(tmp_path: Path) -> None:
         assert marks["end"]["text"] == "ended"
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None:
     """101 processes forked by the workload are 101 events, and 101 more forks in the counters."""
     script = (
@@ -114,7 +105,7 @@ def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None
     assert samples[-1].totals["forks"] - samples[0].totals["forks"] >= 101
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
     for number, which in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
         path = tmp_path / str(number)
@@ -143,7 +134,7 @@ def acknowledged(recorder: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     """50 recorders are killed. Every recording opens, and what was acknowledged is in it."""
     chance = random.Random(50)
@@ -170,7 +161,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     assert forms >= {".arrows", ".parquet"}, "some were killed after a segment was finished"
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_it_runs_as_nobody_and_gives_the_directory_to_the_caller(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give up root")
@@ -185,7 +176,7 @@ def test_it_runs_as_nobody_and_gives_the_directory_to_the_caller(tmp_path: Path)
     assert (tmp_path / "r").stat().st_mode & 0o7777 == 0o2770
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_nobody_listens_to_its_progress(tmp_path: Path) -> None:
     recorder = start(tmp_path / "r", interval=0.05)
     assert recorder.stdout is not None
@@ -220,7 +211,7 @@ def test_nothing_is_left_where_it_is_not_permitted(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_barrier_samples(tmp_path: Path) -> None:
     done = lazyobs("record", "-o", str(tmp_path / "r"), "--barrier", "0.05", "--interval", "0.1", "--duration", "0.5")
     assert done.returncode == 0, done.stderr
@@ -235,7 +226,7 @@ def test_barrier_samples(tmp_path: Path) -> None:
     assert all(row["objects_active"] <= row["objects"] for row in settled)
 
 
-@pytest.mark.usefixtures("needs_bpf")
+@pytest.mark.usefixtures("bpf")
 def test_identity(tmp_path: Path) -> None:
     lazyobs("record", "-o", str(tmp_path / "r"), "--duration", "0.1", "--interval", "0.05")
     found = Recording(str(tmp_path / "r")).identity

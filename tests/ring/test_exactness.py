@@ -13,7 +13,6 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import Ring
-from lazyobs.errors import LazyobsError
 from tests.ring.producer import MASK32, Producer, is_whole, load
 
 pytestmark = pytest.mark.bpf
@@ -24,11 +23,8 @@ PAGES = 16  # 910 records: far too few
 
 
 @pytest.fixture
-def made() -> Iterator[tuple[Producer, Ring]]:
-    try:
-        session = load(PAGES)
-    except LazyobsError as error:
-        pytest.skip(str(error))
+def made(bpf: None) -> Iterator[tuple[Producer, Ring]]:
+    session = load(PAGES)
     ring = Ring(session.maps["events"])
     yield Producer(session), ring
     ring.close()
