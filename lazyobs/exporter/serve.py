@@ -73,7 +73,7 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
         source.close()
         privileges.keep_nothing()
-    elif os.geteuid() == 0:
+    elif not live and os.geteuid() == 0:
         # A recording that root started: its files may be root's alone. The reader opens it anew.
         source.close()
         reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
@@ -87,7 +87,8 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         host, port = listening.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         say(f"lazyobs: serving {'https' if web.tls else 'http'}://{address}/metrics")
-        notifier.tell(ready=1, status=f"{first.count(b'{')} series at the first reading")
+        series = sum(1 for line in first.splitlines() if not line.startswith(b"#"))
+        notifier.tell(ready=1, status=f"serving {address}, {series} series at the first reading")
         server.serve()
     except PageError as error:
         raise NotSupported("the first reading", str(error), "run lazyobs doctor") from None

@@ -46,9 +46,13 @@ def test_the_capabilities_of_the_unit_are_enough(bpf: None, tmp_path: Path, with
             line = process.stderr.readline()
             found = re.search(r"serving (\S+)/metrics", line)
             assert found, line
-            assert notify.recv(1024).startswith(b"READY=1\nSTATUS=")
+            told = re.fullmatch(
+                r"READY=1\nSTATUS=serving \S+, (\d+) series at the first reading", notify.recv(1024).decode()
+            )
+            assert told
             with urllib.request.urlopen(found[1] + "/metrics", timeout=30) as response:
                 page = response.read().decode()
+            assert int(told[1]) == len([line for line in page.splitlines() if not line.startswith("#")])
             assert 'lazyobs_probe_attached{probe="slab",tier="tracepoint"} 1.0' in page
             assert 'lazyobs_probe_attached{probe="census",tier="iter"} 1.0' in page
             process.terminate()
