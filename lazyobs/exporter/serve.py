@@ -82,8 +82,8 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         served = pages(source)
     settle()
     try:
-        first = served.text()
         server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
+        first = served.text()
         host, port = listening.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         say(f"lazyobs: serving {'https' if web.tls else 'http'}://{address}/metrics")
