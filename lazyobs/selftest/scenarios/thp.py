@@ -122,7 +122,7 @@ def thp_split_mapping(stage: Stage) -> Iterator[None]:
 
 @scenario(
     SET_UP,
-    Step("split", facts(huge=0, in_huge_folios=0) + events(rmap_walks__migrate=N)),
+    Step("split", facts(huge=0, in_huge_folios=0)),
     Step("write"),
     needs=("thp", "cold", "page_flags"),
 )
