@@ -117,7 +117,16 @@ def _convert(directory: Directory, stream: str, parquet: str) -> None:
     try:
         with open(directory.open(stream), "rb") as source, os.fdopen(fd, "wb", closefd=False) as sink:
             table = pa.ipc.open_stream(source).read_all()
-            pq.write_table(table, sink, compression=_COMPRESSION, row_group_size=_ROWS_A_GROUP)
+            # Parquet has all our types; Arrow's own description and statistics of 300 columns would be most of
+            # a small segment.
+            pq.write_table(
+                table,
+                sink,
+                compression=_COMPRESSION,
+                row_group_size=_ROWS_A_GROUP,
+                store_schema=False,
+                write_statistics=["number", "time", "stamp"],
+            )
         os.fsync(fd)
     except BaseException:
         directory.remove(temporary)

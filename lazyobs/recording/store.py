@@ -186,11 +186,13 @@ class Store:
 
         False when MOST_KEPT incidents are kept already: the room they take is bounded too.
         """
+        taken = {number for incident in self._kept for number in incident.segments}
+        segments = sorted((set(self._closed_at) | {self._segment.number}) - taken)
+        if not segments:
+            return True  # all of it is kept already
         if len(self._kept) >= MOST_KEPT:
             return False
-        taken = {number for incident in self._kept for number in incident.segments}
-        segments = sorted(set(self._closed_at) | {self._segment.number})
-        self._kept.append(_Kept(reason, [number for number in segments if number not in taken]))
+        self._kept.append(_Kept(reason, segments))
         document = [{"reason": kept.reason, "segments": kept.segments} for kept in self._kept]
         try:
             self._directory.publish(KEPT, json.dumps(document).encode())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -128,3 +129,25 @@ def test_a_live_view_does_not_load_what_recordings_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_on_a_screen_it_stays_at_the_end_until_q(recording: Path) -> None:
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        os.environ["TERM"] = "xterm"
+        command = [sys.executable, "-m", "lazyobs", "top", "--replay", str(recording), "--speed", "max"]
+        os.execv(command[0], command)
+    shown = b""
+    while shown.count(b"\x1b[H") < 7:
+        shown += os.read(terminal, 1 << 16)
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    os.write(terminal, b"q")
+    while True:
+        try:
+            if not os.read(terminal, 1 << 16):
+                break
+        except OSError:  # Linux says EIO when the other side has closed
+            break
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -187,8 +187,13 @@ def test_a_trigger_keeps_what_led_up_to_it(tmp_path: Path) -> None:
 
 
 def test_kept_incidents_are_bounded(tmp_path: Path) -> None:
-    store = made.store(tmp_path / "r")
-    assert [store.keep("splat") for _ in range(MOST_KEPT + 2)] == [True] * MOST_KEPT + [False, False]
+    store = made.store(tmp_path / "r", Limits(segment_bytes=1))
+    kept = []
+    for number in range(1, MOST_KEPT + 3):
+        made.append_sample(store, number, 1)
+        kept += [store.keep("splat"), store.keep("the same again")]
+        store.maintain()
+    assert kept == [True, True] * MOST_KEPT + [False] * 4
     store.close()
 
 

@@ -191,3 +191,21 @@ def test_the_reader_is_woken_before_the_ring_is_full(made: tuple[Producer, Ring]
     assert ring.wait(60)
     assert os.waitpid(pid, 0)[1] == 0
     assert len(ring.read(1024)) == 701
+
+
+def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
+    """What trace shows: 910 events found room, the rest of 2,003 is one line behind them."""
+    from lazyobs.bpf.event_filter import EventFilter
+    from lazyobs.sources.happenings import LiveHappenings
+
+    producer, _ = made
+    source = LiveHappenings(producer.session, EventFilter(("fork", "promotion")), None)
+    producer.emit(2003)
+    found = []
+    while len(found) < 911:
+        found += source.read(0)
+    assert sorted(one.kind for one in found) == ["fork"] * 910 + ["lost"]
+    assert [one.objects for one in found if one.kind == "lost"] == [2003 - 910]
+    assert source.lost == 2003 - 910
+    assert source.read(0) == []
+    source.close()
