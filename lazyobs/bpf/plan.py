@@ -37,19 +37,8 @@ MAPS = (
 )
 # Maps that the consumer writes as well; its descriptors of the others only read.
 WRITTEN = ("census_target",)
-PROBE_FILES = (
-    "lazyobs.h",
-    "events.h",
-    "calls.h",
-    "slab.c",
-    "process.c",
-    "census.c",
-    "census_vmas.c",
-    "prepare.c",
-    "anon_vma_fork.c",
-    "rmap.c",
-    "promotion.c",
-)
+# What every probe shares; the rest is in the points' own files.
+SHARED_FILES = ("lazyobs.h", "events.h", "calls.h")
 
 
 @dataclass
@@ -158,11 +147,12 @@ def make(
         if wanted is None or point.name in wanted:
             maker.add(point)
     reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
+    source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
-        maker.source(event.RING_BYTES if events else 0),
+        source,
         maker.points,
-        maps=MAPS + (event.MAPS if events else ()),
+        maps=tuple(name for name in MAPS if f" {name}, " in source) + (event.MAPS if events else ()),
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
         knows_reason=reason is not None,
@@ -179,6 +169,7 @@ class _Maker:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
         self._programs: dict[str, str] = {}
+        self._files: list[str] = []
         self.points: list[dict[str, Any]] = []
         self.dropped: dict[str, dict[str, str]] = {}
 
@@ -194,6 +185,8 @@ class _Maker:
                 dropped[tier] = str(why)
             else:
                 candidates.append({"tier": tier, "attach": attach})
+        if candidates:
+            self._files += [name for name in point.sources if name not in self._files]
         self.points.append({"name": point.name, "candidates": candidates})
 
     def _fixed(self, point: Point) -> list[dict[str, Any]]:
@@ -280,7 +273,7 @@ class _Maker:
             lazy_design.c_walkers(self._kallsyms),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
-            *(probes_text.read(name) for name in PROBE_FILES),
+            *(probes_text.read(name) for name in (*SHARED_FILES, *self._files)),
             *self._programs.values(),
         ]
         return "\n".join(parts)

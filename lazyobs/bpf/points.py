@@ -42,10 +42,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Point:
-    """``feeds`` are the counters and columns that are null without the point."""
+    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/."""
 
     name: str
     about: str
+    sources: tuple[str, ...]
     feeds: tuple[str, ...]
     required: bool = False
     fixed: tuple[Fixed, ...] = ()
@@ -86,6 +87,7 @@ POINTS = (
     Point(
         "slab",
         "anon_vma and chain objects by the call site of kmem_cache_alloc and kmem_cache_free",
+        ("slab.c",),
         ("prepares", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains"),
         required=True,
         fixed=(
@@ -96,6 +98,7 @@ POINTS = (
     Point(
         "process",
         "processes: birth, new name, death",
+        ("process.c",),
         ("forks", "fork_chains"),
         required=True,
         fixed=(
@@ -107,6 +110,7 @@ POINTS = (
     Point(
         "census",
         "every process's VMAs by state",
+        ("census.c",),
         ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes", "savable_bytes"),
         required=True,
         fixed=(Fixed("census", ITERATOR, "task_vma"),),
@@ -114,36 +118,42 @@ POINTS = (
     Point(
         "census_vmas",
         "the VMAs of one process, one by one",
+        ("census.c", "census_vmas.c"),
         (),
         fixed=(Fixed("census_vmas", ITERATOR, "task_vma"),),
     ),
     Point(
         "prepare",
         "__anon_vma_prepare: count and latency",
+        ("prepare.c",),
         ("prepares", "prepare_seconds"),
         calls=(Call("prepare", ("__anon_vma_prepare",)),),
     ),
     Point(
         "anon_vma_fork",
         "anon_vma_fork: time of a fork spent on anon_vmas",
+        ("anon_vma_fork.c",),
         ("fork_seconds",),
         calls=(Call("anon_vma_fork", ("anon_vma_fork",)),),
     ),
     Point(
         "lazy_prepare",
         "VMAs made lazy on their first anonymous fault",
+        ("promotion.c",),
         ("lazy_prepares",),
         calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
     ),
     Point(
         "promotion",
         "lazy VMAs made regular: reason, latency, failures",
+        ("promotion.c",),
         ("promotions", "promotions_failed", "promotion_seconds"),
         calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",))),),
     ),
     Point(
         "rmap_walk",
         "reverse-map walks of anonymous folios: walker and latency",
+        ("rmap.c",),
         ("rmap_walks", "rmap_walk_seconds"),
         calls=(
             # Not rmap_walk() and rmap_walk_locked(): most of their callers, in the same file, have them inlined.
@@ -154,6 +164,7 @@ POINTS = (
     Point(
         "rmap_one",
         "VMAs visited by those walks: runs of their callbacks",
+        ("rmap.c",),
         ("rmap_walk_vmas",),
         calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
