@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""From two producers to the disk: what is recorded and what is counted as lost make up what was emitted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy
+import pytest
+
+from lazyobs.bpf import event
+from lazyobs.bpf.ring import Ring
+from lazyobs.recording.reading import Recording
+from lazyobs.recording.recorder import EventReader, Recorder, Surroundings
+from lazyobs.recording.store import Limits
+from tests.recording import made
+from tests.recording.test_parts import FakeSource
+from tests.ring.producer import Producer, load
+from tests.ring.test_exactness import EVENTS, SYSCALLS, Seen, ended, in_child, make_system_calls
+
+pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("bpf")]
+
+
+def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
+    session = load(256)  # 1 MiB: 14,563 records
+    producer, ring = Producer(session), Ring(session.maps["events"])
+    around = Surroundings(str(tmp_path), str(tmp_path), "/does/not/exist")
+    store = made.store(tmp_path / "r", Limits(segment_bytes=200_000))
+    recorder = Recorder(FakeSource(), store, around, EventReader(ring, producer.counts), 1.0)
+    cpus = sorted(os.sched_getaffinity(0))
+    begin, go = os.pipe()
+    producer.want()
+    second = in_child(cpus[-1], lambda: make_system_calls(begin, SYSCALLS))
+    producer.target(second)
+    first = in_child(cpus[0], lambda: producer.emit(EVENTS))
+    os.write(go, b"x")
+    while producer.counts.lost() == 0:
+        pass  # nothing is read before the ring has overflowed
+    running = {first, second}
+    while running:
+        ended(running)
+        recorder.drain()
+        store.maintain()
+    while ring.waiting():
+        recorder.drain()
+    recorder.tick()
+    store.close()
+    os.close(begin), os.close(go)
+
+    recording, seen = Recording(str(tmp_path / "r")), Seen()
+    for batch in recording.events():
+        found = numpy.zeros(batch.num_rows, event.dtype())
+        for name in event.Event._fields[:-1]:
+            found[name] = batch.column(name).to_numpy()
+        seen.batch(found)
+    emitted = EVENTS + producer.at_syscalls()
+    marks = [row["value"] for row in recording.rows("marks") if row["kind"] == "lost"]
+    assert len(recording.segments) > 1
+    assert producer.at_syscalls() >= SYSCALLS
+    assert sum(marks) == producer.counts.lost() == recorder.progress.lost > 0
+    assert seen.records == recorder.progress.events
+    assert seen.records + sum(marks) == emitted
+    assert (seen.corrupt, seen.disordered) == (0, 0)
+    ring.close()
+    session.close()
