@@ -81,13 +81,26 @@ def attach(
         raise
     for following in [*candidates[1:], None]:
         try:
-            return made.subject, loader.receive()
+            return made.subject, _any_attached(loader.receive())
         except CompilerNotFound:
             if following is None:
                 raise
             loader = Loader(following)
             loader.send(made)
     raise AssertionError("unreachable: the last candidate returns or raises")
+
+
+def _any_attached(session: Session) -> Session:
+    """The session, if anything in it is attached. A locked-down kernel lets BPF in but refuses every program."""
+    if any(session.tiers.values()):
+        return session
+    session.close()
+    reasons = [f"{point}: {why}" for point, refused in session.refused.items() for why in refused.values()]
+    raise BpfRefused(
+        "loading the probes",
+        f"the kernel refused every one ({reasons[0] if reasons else 'none was tried'})",
+        "run lazyobs doctor",
+    )
 
 
 def _touch(session: Session) -> None:

@@ -1,47 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What the lab's tests share: a guest to run things in, or the reason why there is none."""
+"""Fixtures of the lab's tests."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-GUEST = Path(__file__).resolve().parent / "guest"
-sys.path.insert(0, str(ROOT))
-
-from lab import build, kernels  # noqa: E402
-from lab.errors import LabError  # noqa: E402
-
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-def why_no_guest(name: str) -> str | None:
-    """Why the kernel of that name cannot be booted here, or None."""
-    if not shutil.which("qemu-system-x86_64"):
-        return "qemu-system-x86_64 is not installed; make lab installs it"
-    try:
-        build.image(kernels.kernel(name))
-    except LabError as error:
-        return str(error)
-    return None
-
-
-def need(name: str) -> None:
-    reason = why_no_guest(name)
-    if reason:
-        pytest.skip(reason)
-
-
-def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
-    return [str(ROOT / "lab" / "run"), "--kernel", kernel, "--timeout", str(timeout), *options, "--", *command]
+from guests import GUEST, Run, arguments, need
 
 
 @pytest.fixture

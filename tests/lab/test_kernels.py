@@ -8,7 +8,7 @@ import re
 import shutil
 
 import pytest
-from conftest import Run
+from guests import Run
 
 from lab import kernels
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import GUEST, Run, arguments, need
+from guests import GUEST, Run, arguments, need
 
 pytestmark = pytest.mark.lab
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Run, arguments, need
+from guests import ROOT, Run, arguments, need
 
 pytestmark = pytest.mark.lab
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, need
+from guests import ROOT, need
 
 pytestmark = pytest.mark.lab
 

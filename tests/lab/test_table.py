@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from guests import ROOT
 
 from lab import build, docs, kernels, packages, qemu
 from lab.errors import LabError

@@ -8,7 +8,7 @@ import io
 import json
 
 import pytest
-from samples import process, sample
+from handmade import process, sample
 
 from lazyobs.errors import UsageError
 from lazyobs.model import PROCESS_COLUMNS

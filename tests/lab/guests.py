@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""What the lab's tests import: where things are, how a guest is started, and why there may be none."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness import skip
+
+from lab import build, kernels
+from lab.errors import LabError
+
+ROOT = Path(__file__).resolve().parents[2]
+GUEST = Path(__file__).resolve().parent / "guest"
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def why_no_guest(name: str) -> str | None:
+    """Why the kernel of that name cannot be booted here, or None."""
+    if not shutil.which("qemu-system-x86_64"):
+        return "qemu-system-x86_64 is not installed; make lab installs it"
+    try:
+        build.image(kernels.kernel(name))
+    except LabError as error:
+        return str(error)
+    return None
+
+
+def need(name: str) -> None:
+    reason = why_no_guest(name)
+    if reason:
+        skip("lab", reason)
+
+
+def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
+    return [str(ROOT / "lab" / "run"), "--kernel", kernel, "--timeout", str(timeout), *options, "--", *command]
