@@ -21,8 +21,8 @@ from .qemu import Machine, kernel_command_line
 from .splats import splats
 
 TIMED_OUT = 124
-#: Where the guest has something else than the host.
-FRESH = ("/tmp", "/run", "/mnt", "/dev", "/proc", "/sys")
+#: Where the guest has something else than the host, whatever the current directory.
+FRESH = ("/dev", "/proc", "/sys")
 #: Variables of the caller that mean something in the guest too.
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
 
@@ -93,8 +93,7 @@ def _check(options: argparse.Namespace) -> None:
     top = "/" + os.getcwd().split("/")[1]
     if top in FRESH:
         raise LabError(
-            f"{top} is a fresh {'tmpfs' if top in FRESH[:3] else 'mount'} in the guest, without "
-            f"{os.getcwd()}; run from another folder, or give it with --share"
+            f"{top} is the guest's own, without {os.getcwd()}; run from another folder, or give it with --share"
         )
 
 

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -164,6 +165,37 @@ static int try_mount(const char *type, const char *target, const char *options)
 	return mount(type, target, type, 0, options);
 }
 
+/* The host's folders that a tmpfs of the guest covers, kept open to be seen again. */
+static struct {
+	const char *path;
+	int fd;
+} covered[] = { { "/tmp", -1 }, { "/run", -1 }, { "/mnt", -1 } };
+
+#define COVERED (sizeof(covered) / sizeof(*covered))
+
+/* A command's folder that lies in one of them is bound to where it is on the host. */
+static void uncover(const char *cwd)
+{
+	char path[PATH_MAX], source[PATH_MAX + 32];
+
+	for (size_t i = 0; i < COVERED; i++) {
+		size_t length = strlen(covered[i].path);
+
+		if (strncmp(cwd, covered[i].path, length) || cwd[length] != '/' ||
+		    strlen(cwd) >= sizeof(path))
+			continue;
+		strcpy(path, cwd);
+		for (char *slash = path + length + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+			*slash = 0;
+			mkdir(path, 0755);
+		}
+		mkdir(path, 0755);
+		snprintf(source, sizeof(source), "/proc/self/fd/%d%s", covered[i].fd, cwd + length);
+		if (mount(source, path, NULL, MS_BIND, NULL))
+			fail("cannot bind %s: %s", cwd, strerror(errno));
+	}
+}
+
 static void mount_root(void)
 {
 	static const char *const wanted[][3] = {
@@ -190,6 +222,8 @@ static void mount_root(void)
 		fail("cannot mount the host's root over 9p: %s", strerror(errno));
 	if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		fail("cannot move to the host's root: %s", strerror(errno));
+	for (size_t i = 0; i < COVERED; i++)
+		covered[i].fd = open(covered[i].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
 		if (mount(wanted[i][0], wanted[i][1], wanted[i][0], 0, wanted[i][2]))
 			fail("cannot mount %s: %s", wanted[i][1], strerror(errno));
@@ -414,6 +448,7 @@ int main(void)
 	send_frame('U', "", 0);
 	request = read_request();
 	mount_share(request.env);
+	uncover(request.cwd);
 	snprintf(status, sizeof(status), "%d", run(&request));
 	send_frame('X', status, strlen(status));
 	power_off();

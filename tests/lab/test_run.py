@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -157,7 +158,7 @@ def test_nothing_is_left_when_the_runner_is_killed() -> None:
     [
         (["--kernel", "nonesuch", "true"], "/", 125, "no kernel named 'nonesuch'"),
         (["--kernel", "lab"], "/", 2, "no COMMAND"),
-        (["true"], "/tmp", 125, "/tmp is a fresh tmpfs in the guest"),
+        (["true"], "/proc", 125, "/proc is the guest's own"),
         (["--share", "/nonesuch", "true"], "/", 125, "no such folder"),
         (["--env", "novalue", "true"], "/", 125, "NAME=VALUE"),
     ],
@@ -166,3 +167,16 @@ def test_errors_without_a_guest(command: list[str], cwd: str, status: int, said:
     result = subprocess.run([str(ROOT / "lab" / "run"), *command], cwd=cwd, capture_output=True, text=True)
     assert result.returncode == status
     assert said in result.stderr.splitlines()[-1]
+
+
+def test_the_current_directory_is_there_wherever_it_lies(guest: Run, tmp_path: Path) -> None:
+    """Below the host's /tmp, too, which a tmpfs of the guest covers."""
+    folder = Path("/tmp") / f"lazyobs-lab-{tmp_path.name}" / "below"
+    folder.mkdir(parents=True)
+    try:
+        (folder / "file").write_text("here\n")
+        script = "cat file; ls /tmp; touch file || echo read-only"
+        result = guest("lab", "sh", "-c", script, cwd=folder)
+        assert result.stdout.decode().split() == ["here", folder.parent.name, "read-only"], result.stderr
+    finally:
+        shutil.rmtree(folder.parent)
