@@ -21,7 +21,8 @@ from lazyobs.errors import BpfRefused
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 # Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
 _LOADER_CODE = "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; main(int(sys.argv[2]))"
-SECONDS_TO_LOAD = 60.0
+# A compile takes 0.3 s; emulated machines, whose clock may run ahead of them, are given more.
+SECONDS_TO_LOAD = float(os.environ.get("LAZYOBS_LOADER_SECONDS", "60"))
 
 
 class Session:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
+
+The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
+The mmap+touch and munmap figures include the clock's own reading.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+_KERNEL = "lab"
+
+# In the guest: the loops alone, then under each tier, with the switch on and off.
+_GUEST = """
+import json, subprocess
+from pathlib import Path
+from lazyobs.sources.opening import open_live
+
+def loops():
+    return json.loads(subprocess.run(["/mnt/share/loops"], capture_output=True, check=True).stdout)
+
+found = {}
+for switch in ("1", "0"):
+    Path("/proc/sys/vm/anon_vma_lazy").write_text(switch)
+    figures = found["lazy on" if switch == "1" else "lazy off"] = {"none": loops()}
+    for tier in ("tracepoint", "kprobe", "fentry"):
+        source = open_live(cap=tier, keep_root=True).source
+        figures[tier] = loops()
+        source.close()
+print(json.dumps(found))
+"""
+
+
+def run() -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as share:
+        source = _ROOT / "tests/lab/guest/loops.c"
+        subprocess.run(["gcc", "-O1", "-static", "-o", f"{share}/loops", source], check=True)
+        python = str(_ROOT / ".venv/bin/python")
+        command = [_ROOT / "lab/run", "--kernel", _KERNEL, "--icount", "--cpus", "1", "--timeout", "1200", "--share", share]
+        # The guest's clock leaps over idle time, and with it over any time-out.
+        command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
+        answer = subprocess.run([*command, "--", python, "-c", _GUEST], capture_output=True, cwd=_ROOT, check=False)
+    if answer.returncode:
+        raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
+    found = json.loads(answer.stdout)
+    for figures in found.values():
+        for tier in ("tracepoint", "kprobe", "fentry"):
+            for loop, count in figures["none"].items():
+                figures[tier][loop + "_ratio"] = round(figures[tier][loop] / count, 3)
+    return {"instructions": found}
