@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lazyobs import privileges
 from lazyobs.bpf import abi, plan, planning
+from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
 from lazyobs.kernel import profile as profiles
@@ -81,7 +82,7 @@ def attach(
         raise
     for following in [*candidates[1:], None]:
         try:
-            return made.subject, _any_attached(loader.receive())
+            return made.subject, _usable(loader.receive())
         except CompilerNotFound:
             if following is None:
                 raise
@@ -90,17 +91,14 @@ def attach(
     raise AssertionError("unreachable: the last candidate returns or raises")
 
 
-def _any_attached(session: Session) -> Session:
-    """The session, if anything in it is attached. A locked-down kernel lets BPF in but refuses every program."""
-    if any(session.tiers.values()):
+def _usable(session: Session) -> Session:
+    """The session, if a required point of it is attached: a locked-down kernel lets BPF in but lets it read nothing."""
+    required = [point.name for point in POINTS if point.required and point.name in session.tiers]
+    if not required or any(session.tiers[name] for name in required):
         return session
     session.close()
-    reasons = [f"{point}: {why}" for point, refused in session.refused.items() for why in refused.values()]
-    raise BpfRefused(
-        "loading the probes",
-        f"the kernel refused every one ({reasons[0] if reasons else 'none was tried'})",
-        "run lazyobs doctor",
-    )
+    why = next(iter(session.refused[required[0]].values()), "nothing was tried")
+    raise BpfRefused("loading the probes", f"the kernel refused {required[0]} ({why})", "run lazyobs doctor")
 
 
 def _touch(session: Session) -> None:
