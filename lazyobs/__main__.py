@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """``python -m lazyobs``: the same as the ``lazyobs`` command."""
 
-from lazyobs.cli import main
+from lazyobs.entry import main
 
 main()

@@ -50,13 +50,18 @@ def cli() -> None:
     """What anonymous reverse mapping costs on this kernel, and what lazy anon_vmas save."""
 
 
+class _Ended(KeyboardInterrupt):
+    """A signal asks for the end. A class of its own: CPython remembers that a plain KeyboardInterrupt passed
+    through exec() of a string (dataclasses are made so) and would end the process by SIGINT, caught or not."""
+
+
 def _end(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    raise _Ended
 
 
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
         code = _run()
