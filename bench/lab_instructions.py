@@ -41,7 +41,18 @@ def run() -> dict[str, object]:
         source = _ROOT / "tests/lab/guest/loops.c"
         subprocess.run(["gcc", "-O1", "-static", "-o", f"{share}/loops", source], check=True)
         python = str(_ROOT / ".venv/bin/python")
-        command = [_ROOT / "lab/run", "--kernel", _KERNEL, "--icount", "--cpus", "1", "--timeout", "1200", "--share", share]
+        command = [
+            _ROOT / "lab/run",
+            "--kernel",
+            _KERNEL,
+            "--icount",
+            "--cpus",
+            "1",
+            "--timeout",
+            "1200",
+            "--share",
+            share,
+        ]
         # The guest's clock leaps over idle time, and with it over any time-out.
         command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
         answer = subprocess.run([*command, "--", python, "-c", _GUEST], capture_output=True, cwd=_ROOT, check=False)
