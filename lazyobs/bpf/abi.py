@@ -22,7 +22,7 @@ _SYSCALLS = {
 
 MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM = 0, 1, 2, 3
 PROG_LOAD, PROG_TEST_RUN, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
-MAP_FREEZE, MAP_LOOKUP_BATCH, LINK_CREATE, ENABLE_STATS, ITER_CREATE = 22, 24, 28, 32, 33
+MAP_LOOKUP_BATCH, LINK_CREATE, ITER_CREATE = 24, 28, 33
 
 PROG_TYPE_KPROBE, PROG_TYPE_TRACEPOINT, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 5, 17, 26
 ATTACH_TRACE_FENTRY, ATTACH_TRACE_FEXIT, ATTACH_TRACE_ITER = 24, 25, 28
@@ -100,12 +100,6 @@ def raw_tracepoint_open(prog_fd: int, name: str = "") -> int:
 def iter_link(prog_fd: int) -> int:
     """Link fd of an iterator program (5.8)."""
     return bpf(LINK_CREATE, attributes("IIII QI", prog_fd, 0, ATTACH_TRACE_ITER, 0, 0, 0))
-
-
-def iter_link_task(prog_fd: int, pid: int) -> int:
-    """Link fd of a task iterator that visits only the threads of ``pid`` (6.1)."""
-    info = ctypes.create_string_buffer(struct.pack("=III", 0, pid, 0), 16)
-    return bpf(LINK_CREATE, attributes("IIII QI", prog_fd, 0, ATTACH_TRACE_ITER, 0, address(info), 16))
 
 
 def iter_create(link_fd: int) -> int:

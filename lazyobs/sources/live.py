@@ -46,7 +46,6 @@ class LiveSource:
         self._bytes = self._object_bytes(self._slab_baseline)
         self._before: dict[str, Any] = {}
         self._process_before: dict[_Identity, dict[str, int | None]] = {}
-        self.last_rows: dict[int, census.CensusRow] = {}
         self._failed: dict[str, str] = {}
         counts = session.maps.get("event_counts")
         self._events = EventCounts(counts, self._cpus) if counts is not None else None
@@ -118,9 +117,7 @@ class LiveSource:
         link = self.session.links.get(_CENSUS)
         if link is None:
             return []
-        found = list(census.rows(maps.read_iterator(link)))
-        self.last_rows = {row.tgid: row for row in found}
-        return found
+        return list(census.rows(maps.read_iterator(link)))
 
     def vmas(self, pid: int) -> list[census.VmaRow]:
         """Every VMA of one process; empty when it has gone. Needs the point census_vmas."""
