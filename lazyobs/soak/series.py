@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What the statistics see of one recording: columns over time. An engine makes it from a directory,
+a simulator from a seed; whoever judges it knows neither.
+
+Arrays are float64 and of one length per table; NaN is a number that could not be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[np.float64]
+Table = dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened to the recording (docs/recordings.md, marks), or a line of the kernel's log."""
+
+    time: float  # unix seconds
+    kind: str
+    value: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A histogram of the schema between two moments: ``bounds`` are upper, the last is infinite."""
+
+    bounds: Column
+    counts: Column  # of each bucket by itself
+    sum: float
+
+
+@dataclass
+class Series:
+    """One recording. ``samples`` has "time", "elapsed", COUNTER_NAMES, CENSUS_NAMES, "health_*" and "processes"
+    (how many there were); ``barriers`` has "time", "vmas", "processes" and a column of live objects
+    for each slab cache with a row of its own, NaN where it shares one; ``system`` has "time" and what
+    /proc/vmstat, /proc/meminfo and PSI said.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    interval: float  # seconds between samples
+    samples: Table
+    barriers: Table
+    system: Table
+    marks: list[Mark] = field(default_factory=list)
+    splats: list[Mark] = field(default_factory=list)  # kind as in the kernel log's patterns, text the line
+    distributions: dict[str, Distribution] = field(default_factory=dict)  # name in Sample.histograms
+    object_bytes: dict[str, int] = field(default_factory=dict)  # cache: room of one object in its slab
+    first: dict[str, Any] = field(default_factory=dict)  # totals, tiers, null_reasons of the first sample
+    last: dict[str, Any] = field(default_factory=dict)  # the same of the last one
+    torn: tuple[str, ...] = ()  # streams whose last batch was not finished

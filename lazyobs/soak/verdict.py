@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""A verdict as data: one word, the findings it rests on, and the tables beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question asked of the data. ``part`` is validity, correctness, leak, benefit, cost or overhead;
+    ``outcome`` one of the three words, or "" for a number that judges nothing."""
+
+    part: str
+    name: str
+    outcome: str
+    text: str  # one line, with its numbers and units
+    recording: str = ""  # which; "" where it is of all
+    numbers: dict[str, Any] = field(default_factory=dict)  # the same for machines: estimate, low, high, p, ...
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Rows for people; the first column is a name."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass
+class Verdict:
+    """What ``report`` and ``compare`` answer."""
+
+    word: str
+    findings: list[Finding]
+    tables: list[ResultTable] = field(default_factory=list)
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    def reasons(self) -> list[Finding]:
+        """The findings that made the word: failures, else what stays open."""
+        return [finding for finding in self.findings if finding.outcome == self.word]
