@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import event, lazy_design, maps, points, sites, slots, structs, wrappers
+from lazyobs.bpf import addresses, event, lazy_design, maps, points, sites, slots, structs, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
+from lazyobs.bpf.tier_trials import trial_function
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
 from lazyobs.kernel.btf import Btf, Function
@@ -46,6 +47,9 @@ class Plan:
     """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
 
     ``knows_reason`` is False where a promotion does not say why it happens.
+
+    ``addresses`` are those the probes compare with (see addresses.py), with the kernel at ``anchor``. ``closed``:
+    {tier: why} of those that could not be had when ``trial_function`` was tried.
     """
 
     subject: Subject
@@ -55,9 +59,19 @@ class Plan:
     written: tuple[str, ...] = WRITTEN
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
+    addresses: list[int] = field(default_factory=list)
+    anchor: int = 0
+    trial_function: int = 0
+    closed: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(self.written)}
+        names = ("source", "maps", "points", "written", "addresses")
+        return {name: getattr(self, name) for name in names}
+
+    def moved(self, anchor: int) -> Plan:
+        """The same for a boot that has put the kernel at ``anchor``."""
+        shift = anchor - self.anchor
+        return replace(self, anchor=anchor, addresses=[address + shift for address in self.addresses])
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -129,9 +143,11 @@ def make(
     wanted: tuple[str, ...] | None = None,
     tiers_refused: dict[str, str] | None = None,
     events: bool = False,
+    anchor: int = 0,
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
-    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream.
+    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream;
+    ``anchor``: where this boot has put the kernel (kernel/build.py).
 
     Raises NotSupported when BPF cannot be used at all (no BTF, no symbols, a struct it does not know).
     """
@@ -156,6 +172,10 @@ def make(
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
         knows_reason=reason is not None,
+        addresses=maker.addresses.values,
+        anchor=anchor,
+        trial_function=trial_function(facts.btf),
+        closed=tiers_refused or {},
     )
 
 
@@ -170,6 +190,7 @@ class _Maker:
                 self._refused[tier] = f"--tier {cap}"
         self._programs: dict[str, str] = {}
         self._files: list[str] = []
+        self.addresses = addresses.Addresses()
         self.points: list[dict[str, Any]] = []
         self.dropped: dict[str, dict[str, str]] = {}
 
@@ -267,10 +288,11 @@ class _Maker:
             slots.c_layout(),
             f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
             structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
-            sites.c_sites(self._kallsyms),
+            addresses.C_ADDRESS,
+            sites.c_sites(self._kallsyms, self.addresses),
             sites.c_slab_arguments(self._btf),
             design,
-            lazy_design.c_walkers(self._kallsyms),
+            lazy_design.c_walkers(self._kallsyms, self.addresses),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
             *(probes_text.read(name) for name in (*SHARED_FILES, *self._files)),

@@ -18,14 +18,19 @@ _RETURN_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 
 _FUNCTION = "__anon_vma_prepare"
 
 
-def refused_tiers(btf: Btf | None) -> dict[str, str]:
-    """{tier: why} of the function tiers that are closed here."""
-    refused = {}
+def trial_function(btf: Btf | None) -> int:
+    """Id in BTF of a function to try fentry on; 0 where there is none."""
     function = btf.function(_FUNCTION) if btf is not None else None
-    if function is None:
+    return function.type_id if function is not None else 0
+
+
+def refused_tiers(type_id: int) -> dict[str, str]:
+    """{tier: why} of the function tiers that are closed here and now; ``type_id`` is the function to try."""
+    refused = {}
+    if not type_id:
         refused["fentry"] = f"no prototype of {_FUNCTION} in BTF"
     else:
-        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, function.type_id)
+        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, type_id)
         if why:
             refused["fentry"] = f"loading an fentry program: {why}"
     if not restrictions.has_kprobe_events():
