@@ -14,7 +14,7 @@ from typing import Any
 from lazyobs import probes_text
 from lazyobs.bpf import addresses, event, lazy_design, maps, points, sites, slots, structs, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
-from lazyobs.bpf.tier_trials import trial_function
+from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
 from lazyobs.kernel.btf import Btf, Function
@@ -28,7 +28,10 @@ TASK_ENTRIES = 4096
 
 MAPS = (
     "processes",
+    "seats",
     "fork_windows",
+    "fork_seats",
+    "known_caches",
     "totals",
     "exited",
     "histograms",
@@ -36,8 +39,8 @@ MAPS = (
     "census_states",
     "census_target",
 )
-# Maps that the consumer writes as well; its descriptors of the others only read.
-WRITTEN = ("census_target",)
+# Maps that the consumer writes as well, or maps into memory; its descriptors of the others only read.
+WRITTEN = ("census_target", "seats")
 # What every probe shares; the rest is in the points' own files.
 SHARED_FILES = ("lazyobs.h", "events.h", "calls.h")
 
@@ -287,6 +290,7 @@ class _Maker:
         parts = [
             slots.c_layout(),
             f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
+            f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
             structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
             addresses.C_ADDRESS,
             sites.c_sites(self._kallsyms, self.addresses),

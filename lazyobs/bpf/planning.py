@@ -17,7 +17,7 @@ from lazyobs import __version__, probes_text
 from lazyobs.bpf import cache, maps, plan
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
-from lazyobs.bpf.tier_trials import refused_tiers, trial_function
+from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_tiers, trial_function
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.build import Build
 
@@ -39,8 +39,8 @@ def planned(
     """
     known = [profiles.load(profile_file)] if profile_file else None
     build = Build.read()
-    # The number of CPUs is the machine's, and it is in the probes.
-    choices = (known, cap, points, events, maps.possible_cpus())
+    # The last two are in the probes: the machine's CPUs, and what this kernel can compile for them.
+    choices = (known, cap, points, events, maps.possible_cpus(), has_compare_and_swap())
     name = cache.key(_KIND, build.name, _code(), *map(repr, choices))
     found = _kept_plan(kept, name)
     if found is not None:
