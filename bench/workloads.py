@@ -7,15 +7,13 @@ this tier can go below. What is ours is the difference.
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import subprocess
 import tempfile
 from pathlib import Path
 
 from bench.pairs import beside
-from bench.program_time import empty_program
-from lazyobs.bpf.points import POINTS, RAW_TRACEPOINT
+from bench.program_time import empty_programs
 from lazyobs.sources.opening import open_live
 
 _LOOPS = {
@@ -47,11 +45,7 @@ def _observed(program: Path) -> float:
 
 
 def _under_empty_programs(program: Path) -> float:
-    with contextlib.ExitStack() as attached:
-        for point in POINTS:
-            for fixed in point.fixed:
-                if fixed.kind == RAW_TRACEPOINT:
-                    attached.enter_context(empty_program(fixed.target))
+    with empty_programs():
         return _cpu(program)
 
 

@@ -162,15 +162,15 @@ def make(
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     maker = _Maker(facts.btf, facts.kallsyms, facts.profile, cap, tiers_refused or {})
+    # All are compiled, so that commands which want different points share what is kept of it.
     for point in POINTS:
-        if wanted is None or point.name in wanted:
-            maker.add(point)
+        maker.add(point)
     reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
     source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
         source,
-        maker.points,
+        [point for point in maker.points if wanted is None or point["name"] in wanted],
         maps=tuple(name for name in MAPS if f" {name}, " in source) + (event.MAPS if events else ()),
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
