@@ -55,12 +55,16 @@ struct histogram {
  *
  * What belongs to a process can be in both for a while (two threads had its first events at once, and one
  * found the seat taken): its counts are the sum of both.
+ *
+ * A process that ends leaves its mark on its seat until somebody else takes it, so that the frees of its mm
+ * are known for those of an ended process. The mark goes when its tgid is given to a new one (process_fork).
  */
 #define SEATS 4096
 #define FORK_SEATS 256
 #define SEAT_FREE 0ULL
 #define SEAT_OPEN(number) (1ULL << 32 | (number))
 #define SEAT_CHANGING(number) (2ULL << 32 | (number))
+#define SEAT_ENDED(number) (4ULL << 32 | (number))
 
 struct seat {
 	u64 owner;
@@ -123,6 +127,11 @@ static __always_inline struct seat *seat_of(u32 tgid)
 	return seats.lookup(&index);
 }
 
+static __always_inline bool seat_is_to_be_had(u64 owner)
+{
+	return owner == SEAT_FREE || owner & SEAT_ENDED(0);
+}
+
 static __always_inline struct process *find_process(u32 tgid)
 {
 	struct seat *seat = seat_of(tgid);
@@ -149,12 +158,13 @@ static __always_inline struct process *new_process(u32 tgid, struct task_struct 
 	struct task_struct *leader = READ(task->group_leader);
 	struct cred *cred = READ(task->cred);
 	struct seat *seat = seat_of(tgid);
+	u64 owner = seat ? seat->owner : 0;
 	struct process fresh = {};
 
 	fresh.start_boottime = READ(leader->start_boottime);
 	fresh.uid = READ(cred->uid);
 	bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
-	if (seat && seat_changes(&seat->owner, SEAT_FREE, SEAT_CHANGING(tgid))) {
+	if (seat && seat_is_to_be_had(owner) && seat_changes(&seat->owner, owner, SEAT_CHANGING(tgid))) {
 		seat->process.start_boottime = fresh.start_boottime;
 		seat->process.uid = fresh.uid;
 		__builtin_memcpy(seat->process.comm, fresh.comm, sizeof(fresh.comm));
@@ -179,11 +189,22 @@ static __always_inline void find_tally(struct tally *tally)
 	u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task;
 	u32 tgid = id >> 32, zero = 0;
+	struct seat *seat = seat_of(tgid);
+	u64 owner = seat ? seat->owner : 0;
 
 	tally->tid = id;
 	tally->all = totals.lookup(&zero);
 	tally->gone = NULL;
-	tally->process = find_process(tgid);
+	tally->process = NULL;
+	if (seat && owner == SEAT_OPEN(tgid)) {
+		tally->process = &seat->process;
+		return;
+	}
+	if (owner == SEAT_ENDED(tgid)) {
+		tally->gone = exited.lookup(&zero);
+		return;
+	}
+	tally->process = processes.lookup(&tgid);
 	if (tally->process)
 		return;
 	task = (struct task_struct *)bpf_get_current_task();

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Births, new names and deaths of processes. */
 
+/* A tgid that is used again: the child has not run yet. */
+static __always_inline void forget_ended(u32 tgid)
+{
+	struct seat *seat = seat_of(tgid);
+
+	if (seat && seat->owner == SEAT_ENDED(tgid))
+		seat_changes(&seat->owner, SEAT_ENDED(tgid), SEAT_FREE);
+}
+
 int process_fork(u64 *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx[1];
@@ -9,8 +18,10 @@ int process_fork(u64 *ctx)
 	struct event *event;
 	struct tally tally;
 	u64 nanoseconds;
+	u32 tgid = READ(child->tgid);
 
-	if (READ(child->pid) == READ(child->tgid)) {
+	if (READ(child->pid) == tgid) {
+		forget_ended(tgid);
 		find_tally(&tally);
 		add(&tally, SLOT_FORKS, 1);
 		if (window) {
@@ -47,8 +58,14 @@ int process_exec(u64 *ctx)
 static __always_inline void give_up_seat(u32 tgid, struct exited *gone)
 {
 	struct seat *seat = seat_of(tgid);
+	u64 owner;
 
-	if (!seat || !seat_changes(&seat->owner, SEAT_OPEN(tgid), SEAT_CHANGING(tgid)))
+	if (!seat)
+		return;
+	owner = seat->owner;
+	if (seat_is_to_be_had(owner))
+		seat_changes(&seat->owner, owner, SEAT_ENDED(tgid));
+	if (!seat_changes(&seat->owner, SEAT_OPEN(tgid), SEAT_CHANGING(tgid)))
 		return;
 #pragma clang loop unroll(disable)
 	for (int slot = 0; slot < PROCESS_SLOTS; slot++) {
@@ -59,7 +76,7 @@ static __always_inline void give_up_seat(u32 tgid, struct exited *gone)
 		__sync_fetch_and_add(&gone->counts[slot], count);
 		__sync_fetch_and_add(&seat->process.counts[slot], -count);
 	}
-	seat_changes(&seat->owner, SEAT_CHANGING(tgid), SEAT_FREE);
+	seat_changes(&seat->owner, SEAT_CHANGING(tgid), SEAT_ENDED(tgid));
 }
 
 /* From a copy: a deleted entry may be given to another process at once. */

@@ -8,13 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Islands, process_of
+from harness import ROOT, Islands, process_of, skip
 
 from lazyobs.bpf import maps
 from lazyobs.bpf.maps import ProcessCounts
 from lazyobs.bpf.slots import PROCESS_SLOTS
 
 SEATS = 4096  # in probes/lazyobs.h
+PID_MAX = int(Path("/proc/sys/kernel/pid_max").read_text())
 SUMMED = ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "forks", "fork_chains", "prepares")
 
 
@@ -94,50 +95,76 @@ def test_processes_that_come_and_go_lose_nothing(live, crowd):
     assert deficits(source) == dict.fromkeys(SUMMED, 0)
 
 
-def test_two_processes_that_point_to_one_seat_are_told_apart(live, islands_program, crowd_program):
+class Chosen(Islands):
+    """Islands in a process whose pid is chosen: ``pid`` or the next free one that points to the same seat."""
+
+    def __init__(self, crowd: Path, islands: Path, count: int, pid: int) -> None:
+        for number in range(pid, PID_MAX, SEATS):
+            self.count = count
+            self.pid = number
+            command = list(map(str, (crowd, "run", number, islands, count)))
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            if self._process.stdout.readline() == b"ok\n":
+                return
+            self.end()
+        skip("bpf", f"no free pid from {pid} in steps of {SEATS}")
+
+
+@pytest.fixture
+def chosen(islands_program, crowd_program):
+    started = []
+
+    def start(count: int, pid: int) -> Chosen:
+        started.append(Chosen(crowd_program, islands_program, count, pid))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_two_processes_that_point_to_one_seat_are_told_apart(live, islands, chosen):
     source = live()
-    first = Islands(islands_program, 101)
+    first = islands(101)
     first.tell("touch")
-    command = [crowd_program, "seat", str(first.pid), islands_program, "307"]
-    other = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert other.stdout.readline() == b"ok\n"
-
-        def tell(text: str) -> None:
-            other.stdin.write(text.encode() + b"\n")
-            other.stdin.flush()
-            assert other.stdout.readline()
-
-        (second,) = children_of(other.pid)
-        assert second % SEATS == first.pid % SEATS and second != first.pid
-        before = source.read()
-        tell("touch")
-        first.tell("fork")
-        first.tell("reap")
-        after = source.read()
-        change = {pid: counts_of(after, pid, before) for pid in (first.pid, second)}
-        assert change[second]["prepares"] == 307 and change[second]["forks"] == 0
-        assert change[first.pid]["prepares"] == 0 and change[first.pid]["forks"] == 1
-        tell("unmap")
-        assert counts_of(source.read(), second, after)["anon_vma_frees"] == 307
-        # Its entry in the hash is folded as a seat is.
-        ended = source.read().exited["prepares"]
-    finally:
-        other.stdin.close()
-        other.wait(30)
-        other.stdout.close()
-        first.end()
+    second = chosen(307, (first.pid + SEATS) % PID_MAX)
+    before = source.read()
+    second.tell("touch")
+    first.tell("fork")
+    first.tell("reap")
+    after = source.read()
+    change = {one.pid: counts_of(after, one.pid, before) for one in (first, second)}
+    assert change[second.pid]["prepares"] == 307 and change[second.pid]["forks"] == 0
+    assert change[first.pid]["prepares"] == 0 and change[first.pid]["forks"] == 1
+    second.tell("unmap")
+    assert counts_of(source.read(), second.pid, after)["anon_vma_frees"] == 307
+    # An entry in the hash is folded as a seat is.
+    ended = source.read().exited["prepares"]
+    second.end()
+    first.end()
     assert source.read().exited["prepares"] - ended >= 307 + 101
+    assert deficits(source) == dict.fromkeys(SUMMED, 0)
+
+
+def test_a_pid_that_is_used_again_is_another_process(live, islands, chosen):
+    """The first one's mark is still on the seat: what the second does must not go to the ended."""
+    source = live()
+    first = islands(101)
+    first.tell("touch")
+    first.end()
+    second = chosen(307, first.pid)
+    assert second.pid == first.pid
+    before = process_of(source.read(), second.pid).counts
+    second.tell("touch")
+    second.tell("unmap")
+    after = process_of(source.read(), second.pid).counts
+    assert [after[name] - before[name] for name in ("prepares", "anon_vma_frees", "forks")] == [307, 307, 0]
     assert deficits(source) == dict.fromkeys(SUMMED, 0)
 
 
 def counts_of(sample, pid: int, before) -> dict[str, int]:
     old = process_of(before, pid).counts
     return {name: count - old[name] for name, count in process_of(sample, pid).counts.items() if count is not None}
-
-
-def children_of(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def test_who_is_in_a_seat_and_in_the_hash_has_the_sum():

@@ -5,15 +5,18 @@
  *                       every few islands; then "ok", and the end when stdin ends
  *   crowd churn K N     K children one after the other on alternating CPUs: each touches N islands with two
  *                       threads, which end the process at the same time; then "ok", and the end
- *   crowd seat P ARG..  forks until a child's pid leaves the same remainder by 4096 as P: it becomes ARG..
+ *   crowd run P ARG..   runs ARG.. as the process P, a pid that must be free
  */
 #define _GNU_SOURCE
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,31 +86,29 @@ static void churn(long children, long count)
 	}
 }
 
-static void take_seat(int like, char **arguments)
+static int run_as(pid_t pid, char **arguments)
 {
-	for (;;) {
-		pid_t child = fork();
+	struct clone_args how = {.exit_signal = SIGCHLD, .set_tid = (unsigned long)&pid, .set_tid_size = 1};
+	long child = syscall(SYS_clone3, &how, sizeof(how));
 
-		if (!child) {
-			if (getpid() % 4096 != like % 4096)
-				_exit(1);
-			execv(arguments[0], arguments);
-			_exit(2);
-		}
-		int status;
-
-		waitpid(child, &status, 0);
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
-			exit(0);
+	if (!child) {
+		execv(arguments[0], arguments);
+		_exit(127);
 	}
+	if (child < 0) {
+		perror("clone3");
+		return 1;
+	}
+	waitpid((pid_t)child, NULL, 0);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	char end;
 
-	if (argc > 3 && !strcmp(argv[1], "seat"))
-		take_seat(atoi(argv[2]), argv + 3);
+	if (argc > 3 && !strcmp(argv[1], "run"))
+		return run_as(atoi(argv[2]), argv + 3);
 	if (argc == 3 && !strcmp(argv[1], "threads"))
 		touch_with_two_threads(atol(argv[2]));
 	else if (argc == 4 && !strcmp(argv[1], "churn"))
