@@ -57,7 +57,8 @@ struct histogram {
  * found the seat taken): its counts are the sum of both.
  *
  * A process that ends leaves its mark on its seat until somebody else takes it, so that the frees of its mm
- * are known for those of an ended process. The mark goes when its tgid is given to a new one (process_fork).
+ * are known for those of an ended process. They come before sched_process_exit or, since 6.16, after it. The
+ * mark goes when its tgid is given to a new process (process_fork).
  */
 #define SEATS 4096
 #define FORK_SEATS 256
@@ -209,6 +210,8 @@ static __always_inline void find_tally(struct tally *tally)
 		return;
 	task = (struct task_struct *)bpf_get_current_task();
 	if (group_is_dead(task)) {
+		if (seat && seat_is_to_be_had(owner))
+			seat_changes(&seat->owner, owner, SEAT_ENDED(tgid));
 		tally->gone = exited.lookup(&zero);
 		return;
 	}
