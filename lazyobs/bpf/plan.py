@@ -111,7 +111,7 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
             *structs.NAMES,
             *functions,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
-            *(name for profile in known for name in profile.enums),
+            *(name for profile in known for name in (*profile.enums, *profile.types)),
             *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
             *("bpf_iter_" + name for name in _targets(ITERATOR)),
         ],
@@ -165,6 +165,7 @@ class _Maker:
     def __init__(self, btf: Btf, kallsyms: Kallsyms, profile: Profile, cap: str | None, refused: dict[str, str]):
         self._btf, self._kallsyms, self._profile = btf, kallsyms, profile
         self._refused = dict(refused)
+        self._lazy_unknown = lazy_design.why_unknown(profile, btf)
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
@@ -180,6 +181,8 @@ class _Maker:
             try:
                 if tier in self._refused:
                     raise Unavailable(self._refused[tier])
+                if point.asks_lazy and self._lazy_unknown:
+                    raise Unavailable(self._lazy_unknown)
                 attach = self._calls(point, tier) if point.calls else self._fixed(point)
             except Unavailable as why:
                 dropped[tier] = str(why)
