@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.points import WALKER_CALLBACKS
 from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf, Function
@@ -90,11 +91,11 @@ def _reasons(btf: Btf, promote: Function | None) -> str:
     return text
 
 
-def c_walkers(kallsyms: Kallsyms) -> str:
+def c_walkers(kallsyms: Kallsyms, addresses: Addresses) -> str:
     """WALKER_OF(callback): what a walk is for, by the address of its callback."""
     text = "WALKER_OTHER"
     for walker, names in WALKER_CALLBACKS.items():
         for name in names:
             for symbol in kallsyms.plain(name):
-                text = f"(callback) == {symbol.start:#x}ULL ? WALKER_{walker.upper()} : {text}"
+                text = f"(callback) == {addresses.c(symbol.start)} ? WALKER_{walker.upper()} : {text}"
     return f"#define WALKER_OF(callback) ({text})\n"
