@@ -16,6 +16,8 @@ TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census c
 
 REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
+# What must hold on any kernel, lazy or not; lazyobs/invariants.py says how each is watched.
+INVARIANTS = ("promotion_once", "promotion_cause", "walk_complete", "walk_visits", "ledger")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ COUNTERS = (
     Counter("promotions_failed", "lazy VMAs that could not be made regular"),
     Counter("rmap_walks", "reverse-map walks of anonymous folios", "walker", WALKERS),
     Counter("rmap_walk_vmas", "VMAs visited by those walks", "walker", WALKERS),
+    Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
 

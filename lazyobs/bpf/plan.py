@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import event, lazy_design, maps, points, sites, slots, structs, wrappers
+from lazyobs.bpf import causes, event, lazy_design, maps, points, sites, slots, structs, walk_facts, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
@@ -32,20 +32,22 @@ MAPS = (
     "exited",
     "histograms",
     "calls",
+    "stack_frames",
     "census_states",
     "census_target",
 )
 # Maps that the consumer writes as well; its descriptors of the others only read.
 WRITTEN = ("census_target",)
 # What every probe shares; the rest is in the points' own files.
-SHARED_FILES = ("lazyobs.h", "events.h", "calls.h")
+SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
 
 @dataclass
 class Plan:
     """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
 
-    ``knows_reason`` is False where a promotion does not say why it happens.
+    ``knows_reason`` is False where a promotion does not say why it happens. ``unjudged``: {invariant: why
+    it cannot be judged here, whatever attaches}.
     """
 
     subject: Subject
@@ -55,6 +57,7 @@ class Plan:
     written: tuple[str, ...] = WRITTEN
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
+    unjudged: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
         return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(self.written)}
@@ -87,6 +90,7 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
     functions = {
         *sites.FUNCTIONS,
         *points.FUNCTIONS,
+        *causes.FUNCTIONS,
         *(name for profile in known for name in profile.functions),
         *(name for profile in known for names in profile.aliases.values() for name in names),
     }
@@ -110,6 +114,7 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
         [
             *structs.NAMES,
             *functions,
+            *walk_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
             *(name for profile in known for name in profile.enums),
             *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
@@ -156,7 +161,19 @@ def make(
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
         knows_reason=reason is not None,
+        unjudged=_unjudged(facts.btf, facts.kallsyms, reason),
     )
+
+
+def _unjudged(btf: Btf, kallsyms: Kallsyms, reason: str | None) -> dict[str, str]:
+    found = {}
+    if reason is None:
+        found["promotion_cause"] = "a promotion does not say its reason in this design"
+    elif not causes.judged(kallsyms):
+        found["promotion_cause"] = "kallsyms has none of the functions that promote"
+    if why := walk_facts.why_not(btf):
+        found["walk_complete"] = found["walk_visits"] = why
+    return found
 
 
 class _Maker:
@@ -271,6 +288,8 @@ class _Maker:
             sites.c_slab_arguments(self._btf),
             design,
             lazy_design.c_walkers(self._kallsyms),
+            causes.c_causes(self._kallsyms),
+            walk_facts.c_facts(self._btf),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
             *(probes_text.read(name) for name in (*SHARED_FILES, *self._files)),
