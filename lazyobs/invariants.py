@@ -125,7 +125,10 @@ below say what that leaves unseen.
 
 def reference() -> str:
     """The document."""
-    parts = [_HEAD, "\n| invariant | what must hold | the doubt it answers | probe points | tiers | cost |\n|---|---|---|---|---|---|\n"]
+    parts = [
+        _HEAD,
+        "\n| invariant | what must hold | the doubt it answers | probe points | tiers | cost |\n|---|---|---|---|---|---|\n",
+    ]
     parts += [_line(row) for row in ROWS]
     for row in ROWS:
         parts.append(f"\n## {row.name}\n\n*Broken when:* {row.how}\n\n*What it cannot see:* {row.blind}\n")

@@ -244,6 +244,8 @@ class Sample:
     @classmethod
     def _from_json(cls, document: dict[str, Any]) -> Sample:
         totals = {key: value for key, value in document["totals"].items() if not key.endswith("_rate")}
+        if totals:  # empty where they could not be read
+            totals.update(_missing(_TOTALS, totals))
         kernel = document["kernel"]
         return cls(
             time=document["time"],
@@ -252,7 +254,10 @@ class Sample:
             tiers=dict(document["tiers"]),
             totals=totals,
             rates={key: document["totals"].get(key + "_rate") for key in totals},
-            exited=dict(document["exited"]),
+            exited={
+                **document["exited"],
+                **(_missing(COUNTER_NAMES, document["exited"]) if document["exited"] else {}),
+            },
             census={**document["census"], **_missing(CENSUS_NAMES, document["census"])},
             slabs=[Slab(**slab) for slab in document["slabs"]],
             processes=[Process.from_json(row) for row in document["processes"]],
@@ -260,6 +265,9 @@ class Sample:
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
         )
+
+
+_TOTALS = (*COUNTER_NAMES, *(counter.split_key for counter in COUNTERS if counter.split))
 
 
 def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:

@@ -23,5 +23,9 @@ def c_facts(btf: Btf) -> str:
     if why_not(btf):
         return "#define WALKS_ARE_JUDGED 0\n"
     flags, ttu = btf.enumerators("pageflags"), btf.enumerators("ttu_flags")
-    lines = ["#define WALKS_ARE_JUDGED 1", f"#define PG_LOCKED {flags['PG_locked']}", f"#define PG_HEAD {flags['PG_head']}"]
+    lines = [
+        "#define WALKS_ARE_JUDGED 1",
+        f"#define PG_LOCKED {flags['PG_locked']}",
+        f"#define PG_HEAD {flags['PG_head']}",
+    ]
     return "\n".join([*lines, f"#define TTU_SYNC {ttu['TTU_SYNC']:#x}"]) + "\n"

@@ -67,7 +67,9 @@ class CounterTable:
         if self._watched:
             self.slots["violations"] = "violations"
         else:
-            self.reasons["totals.violations"] = "no invariant can be watched in this command: see the reasons by invariant"
+            self.reasons["totals.violations"] = (
+                "no invariant can be watched in this command: see the reasons by invariant"
+            )
 
     def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
         """Counters of one process from its slots; where it has caused nothing, zeros that all such share."""
