@@ -81,7 +81,7 @@ ROWS = (
         "meanwhile, is no walk without VMAs: mapped and locked, a folio stays mapped unless a VMA is unmapped, which "
         "then was there to be visited.",
         "Walks that may do without the folio's lock (referenced, idle, damon); KSM pages.",
-        "nothing until a walk ends without a VMA; then two reads",
+        "a counter for each VMA that an unmapping or migrating walk comes to; two reads where there was none",
         ("walk_callbacks", "rmap_one", "rmap_walk"),
     ),
     Invariant(
