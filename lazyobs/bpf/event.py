@@ -43,7 +43,7 @@ FIELDS = (
     Field("address", "u64", "Q", "u8", "first byte of the VMA, 0 where it does not apply"),
     Field("duration", "u32", "I", "u4", "ns"),
     Field("pages", "u32", "I", "u4", "length of the VMA in pages, 0 where it does not apply"),
-    Field("objects", "u32", "I", "u4", "VMAs visited by a walk, chains cloned by a fork or made by a promotion"),
+    Field("objects", "u32", "I", "u4", "VMAs visited by a walk, chains cloned by a fork"),
     Field("tgid", "u32", "I", "u4", "process"),
     Field("tid", "u32", "I", "u4", "thread"),
     Field("cpu", "u16", "H", "u2", "CPU it ended on"),
