@@ -30,13 +30,16 @@ class Call:
     """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is.
 
     ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
+    with ``context`` it takes the program's context before them; without ``enters`` there is only the exit body.
     ``optional`` calls are left out where the kernel lacks the function.
     """
 
     body: str
     functions: tuple[str, ...]
     arguments: tuple[tuple[str, ...], ...] = ()
+    enters: bool = True
     exits: bool = True
+    context: bool = False
     optional: bool = False
 
 
@@ -154,7 +157,26 @@ POINTS = (
         ("promotion.c",),
         ("promotions", "promotions_failed", "promotion_seconds"),
         asks_lazy=True,
-        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",))),),
+        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",)), context=True),),
+    ),
+    # What a walk is judged by is attached before the walk itself: of one that is seen, everything is.
+    Point(
+        "walk_callbacks",
+        "how the VMAs of an unmapping or migrating walk are dealt with: passed over, refused, done",
+        ("rmap.c",),
+        (),
+        calls=(
+            Call("vma_offered", ("invalid_migration_vma",), exits=False),
+            Call("callback", ("try_to_migrate_one",), enters=False),
+            Call("callback", ("try_to_unmap_one",), enters=False),
+        ),
+    ),
+    Point(
+        "rmap_one",
+        "VMAs visited by those walks: runs of their callbacks",
+        ("rmap.c",),
+        ("rmap_walk_vmas",),
+        calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
     Point(
         "rmap_walk",
@@ -166,13 +188,6 @@ POINTS = (
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
             Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
         ),
-    ),
-    Point(
-        "rmap_one",
-        "VMAs visited by those walks: runs of their callbacks",
-        ("rmap.c",),
-        ("rmap_walk_vmas",),
-        calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
 )
 

@@ -30,6 +30,7 @@ _POINTS = {
     "promotion_failed": ("promotion",),
     "rmap_walk": ("rmap_walk",),
     "prepare": ("prepare", "slab"),
+    "violation": ("promotion", "walk_callbacks"),
 }
 
 

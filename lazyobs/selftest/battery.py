@@ -14,7 +14,7 @@ from lazyobs.selftest.guardian import Guardian
 from lazyobs.selftest.judge import Judge
 from lazyobs.selftest.observer import Observer
 from lazyobs.selftest.pattern import WrongPage
-from lazyobs.selftest.readings import Blind, Span
+from lazyobs.selftest.readings import Blind, Span, Violations
 from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.selftest.workers import Worker, WorkerDied, WorkerTimedOut
@@ -36,6 +36,7 @@ class Battery:
         self._observer, self._options = observer, options
         self._guardian = Guardian()
         self._log = KernelLog()
+        self._violations = Violations()
         self._of_no_use: dict[str, str] = {}  # features that were there and did not work, and why
 
     @property
@@ -104,6 +105,11 @@ class Battery:
                 part, why = next(iter(now.failed.items()))
                 result.fail(f"the probes cannot be read: {part}: {why}")
                 return
+            for invariant, times in (self._violations.new(now) if now else {}).items():
+                behind = message.get("step", result.last_step)
+                result.fail(
+                    f"the kernel broke the invariant {invariant} {times} times by step {behind!r} (docs/invariants.md)"
+                )
             if "warm" in message:
                 warm = now
             elif "calibrated" in message:

@@ -68,7 +68,7 @@ class LiveHappenings:
 def recorded(recording: Recording, wanted: EventFilter, splats: bool) -> Iterator[Happening]:
     """From a recording, in order of time. RecordingError where it is damaged."""
     for segment in recording.segments:
-        streams = [_recorded_events(recording, segment, wanted), _recorded_losses(recording, segment)]
+        streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
         if splats:
             streams.append(_recorded_splats(recording, segment))
         yield from heapq.merge(*streams, key=lambda happening: happening.time)
@@ -85,11 +85,17 @@ def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) ->
                 yield Happening.of_event(record, offset, mmap.PAGESIZE)
 
 
-def _recorded_losses(recording: Recording, segment: int) -> Iterator[Happening]:
+def _recorded_marks(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[Happening]:
+    """Losses, and what the recorder saw broken: the ledger, which is of no process."""
     for batch in recording.batches("marks", segment):
         for row in batch.to_pylist():
-            if row["kind"] == "lost" and row["time"] is not None:
+            if row["time"] is None:
+                continue
+            if row["kind"] == "lost":
                 yield _lost(row["time"], int(row["value"] or 0))
+            elif row["kind"] == "violation" and "violation" in wanted.kinds and not wanted.pids and wanted.comm is None:
+                objects = abs(int(row["value"] or 0))
+                yield Happening(row["time"], "violation", "ledger", objects=objects, text=row["text"] or "")
 
 
 def _recorded_splats(recording: Recording, segment: int) -> Iterator[Happening]:
