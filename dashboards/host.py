@@ -48,6 +48,8 @@ def board() -> Board:
         lines("fork and prepare time, p99", "anon_vma_fork summed over a fork; __anon_vma_prepare.",
               Query(f"histogram_quantile(0.99, sum by (le) (rate(lazyobs_fork_seconds_bucket{_HOST}[$__rate_interval])))", "fork"),
               Query(f"histogram_quantile(0.99, sum by (le) (rate(lazyobs_prepare_seconds_bucket{_HOST}[$__rate_interval])))", "prepare"), unit="s"),
+        lines("broken invariants", "Times each was broken: a fault of the kernel (docs/invariants.md). What cannot be watched here has no line.",
+              Query(f"lazyobs_violations_total{_HOST}", "{{invariant}}")),
         Row("The tool itself"),
         table("probe points", "The tier of each; 0 and no tier where it is not attached.", Query(f"lazyobs_probe_attached{_HOST}", "attached"), width=12),
         lines("own CPU", "Of the exporter, and of its programs in the kernel (kernel.bpf_stats_enabled).",

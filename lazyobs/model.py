@@ -16,6 +16,8 @@ TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census c
 
 REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
+# What must hold on any kernel, lazy or not; lazyobs/invariants.py says how each is watched.
+INVARIANTS = ("promotion_once", "promotion_cause", "walk_complete", "walk_visits", "ledger")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ COUNTERS = (
     Counter("promotions_failed", "lazy VMAs that could not be made regular"),
     Counter("rmap_walks", "reverse-map walks of anonymous folios", "walker", WALKERS),
     Counter("rmap_walk_vmas", "VMAs visited by those walks", "walker", WALKERS),
+    Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
 
@@ -241,6 +244,8 @@ class Sample:
     @classmethod
     def _from_json(cls, document: dict[str, Any]) -> Sample:
         totals = {key: value for key, value in document["totals"].items() if not key.endswith("_rate")}
+        if totals:  # empty where they could not be read
+            totals.update(_missing(_TOTALS, totals))
         kernel = document["kernel"]
         return cls(
             time=document["time"],
@@ -249,7 +254,10 @@ class Sample:
             tiers=dict(document["tiers"]),
             totals=totals,
             rates={key: document["totals"].get(key + "_rate") for key in totals},
-            exited=dict(document["exited"]),
+            exited={
+                **document["exited"],
+                **(_missing(COUNTER_NAMES, document["exited"]) if document["exited"] else {}),
+            },
             census={**document["census"], **_missing(CENSUS_NAMES, document["census"])},
             slabs=[Slab(**slab) for slab in document["slabs"]],
             processes=[Process.from_json(row) for row in document["processes"]],
@@ -257,6 +265,9 @@ class Sample:
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
         )
+
+
+_TOTALS = (*COUNTER_NAMES, *(counter.split_key for counter in COUNTERS if counter.split))
 
 
 def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:

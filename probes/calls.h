@@ -21,6 +21,11 @@ struct call {
 	u64 vmas;
 	u32 detail;  /* reason or walker */
 	u32 in_vain; /* another task was first, nothing was done */
+	u32 flags;   /* CALL_*, what invariants.h judges by */
+	u32 chains;  /* made by a promotion */
+	u32 offered; /* VMAs a migrating walk came to, and callbacks that ended */
+	u32 ended;
+	s64 mappings; /* of the folio, when the walk came to its first VMA */
 };
 
 BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
@@ -30,13 +35,18 @@ static __always_inline u64 call_key(enum called called)
 	return (u64)called << 32 | (u32)bpf_get_current_pid_tgid();
 }
 
-static __always_inline void call_begins(enum called called, u64 object, u32 detail)
+static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)
 {
-	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail};
+	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags};
 	u64 key = call_key(called);
 
 	if (calls.update(&key, &call))
 		count_total(TOTAL_TASK_MAP_FULL, 1);
+}
+
+static __always_inline void call_begins(enum called called, u64 object, u32 detail)
+{
+	call_begins_with(called, object, detail, 0);
 }
 
 static __always_inline void call_is_in_vain(enum called called)

@@ -35,10 +35,11 @@ static __always_inline int lazy_prepare_exit(u64 result)
 	return 0;
 }
 
-static __always_inline int promotion_enter(u64 vma, u64 reason)
+static __always_inline int promotion_enter(void *ctx, u64 vma, u64 reason)
 {
-	if (is_lazy(vma))
-		call_begins(CALLED_PROMOTION, vma, REASON_OF(reason));
+	u32 why = REASON_OF(reason);
+
+	call_begins_with(CALLED_PROMOTION, vma, why, promotion_flags(ctx, vma, is_lazy(vma), why));
 	return 0;
 }
 
@@ -62,11 +63,16 @@ static __always_inline int promotion_exit(u64 result)
 		return 0;
 	if (call.in_vain)
 		return 0;
+	if (call.chains)
+		judge_promotion(&call, CALL_NOT_LAZY | CALL_HAD_CHAIN, INVARIANT_PROMOTION_ONCE);
+	if (call.flags & CALL_NOT_LAZY)
+		return 0;
 	if (is_lazy(call.object)) {
 		count(SLOT_PROMOTIONS_FAILED, 1);
 		promotion_event(EVENT_PROMOTION_FAILED, &call, nanoseconds);
 		return 0;
 	}
+	judge_promotion(&call, CALL_NO_CAUSE, INVARIANT_PROMOTION_CAUSE);
 	reason = call.detail & (REASON_COUNT - 1);
 	count(SLOT_PROMOTIONS, 1);
 	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);

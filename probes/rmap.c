@@ -10,18 +10,15 @@
 #define FOLIO_MAPPING_FLAGS 3
 #define FOLIO_MAPPING_KSM 3
 
-static __always_inline u32 walker_of(u64 rwc)
-{
-	u64 callback = READ(((struct rmap_walk_control *)rwc)->rmap_one);
-
-	return WALKER_OF(callback);
-}
-
 static __always_inline int rmap_walk_enter(u64 folio, u64 rwc)
 {
 	u64 kind = READ(((struct folio *)folio)->mapping) & FOLIO_MAPPING_FLAGS;
+	struct rmap_walk_control control = {};
+	u32 walker;
 
-	call_begins(CALLED_RMAP_WALK, folio, kind == FOLIO_MAPPING_KSM ? WALKER_KSM : walker_of(rwc));
+	bpf_probe_read_kernel(&control, sizeof(control), (void *)rwc);
+	walker = kind == FOLIO_MAPPING_KSM ? WALKER_KSM : WALKER_OF(control.rmap_one);
+	call_begins_with(CALLED_RMAP_WALK, folio, walker, walk_flags(walker, &control));
 	return 0;
 }
 
@@ -35,6 +32,30 @@ static __always_inline int rmap_one_enter(void)
 	return 0;
 }
 
+/* The walk asks whether a VMA may be passed over: called for each one it comes to. */
+static __always_inline int vma_offered_enter(void)
+{
+	u64 key = call_key(CALLED_RMAP_WALK);
+	struct call *call = calls.lookup(&key);
+
+	if (call && !call->offered++)
+		call->mappings = folio_mappings(call->object);
+	return 0;
+}
+
+static __always_inline int callback_exit(u64 result)
+{
+	u64 key = call_key(CALLED_RMAP_WALK);
+	struct call *call = calls.lookup(&key);
+
+	if (!call)
+		return 0;
+	call->ended++;
+	if (!(u8)result)
+		call->flags |= CALL_REFUSED;
+	return 0;
+}
+
 static __always_inline int rmap_walk_exit(u64 result)
 {
 	u64 nanoseconds, walker;
@@ -45,6 +66,7 @@ static __always_inline int rmap_walk_exit(u64 result)
 	if (!call_ends(CALLED_RMAP_WALK, &call, &nanoseconds))
 		return 0;
 	walker = call.detail & (WALKER_COUNT - 1);
+	judge_walk(&call, walker);
 	find_tally(&tally);
 	add(&tally, SLOT_RMAP_WALKS, 1);
 	count_total(TOTAL_RMAP_WALKS_UNMAP + walker, 1);

@@ -112,6 +112,8 @@ int slab_alloc(u64 *ctx)
 		}
 	} else if (IN_ANON_VMA_CLONE(site)) {
 		chain_cloned(tally.tid);
+	} else if (IN_LAZY(site)) {
+		promotion_makes_chain();
 	}
 	return 0;
 }

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lazyobs.model import REASONS, WALKERS
+from lazyobs.model import INVARIANTS, REASONS, WALKERS
 
 if TYPE_CHECKING:
     import numpy
@@ -70,6 +70,8 @@ KINDS = (
     Kind("promotion_failed", "a lazy VMA could not be made regular", REASONS),
     Kind("rmap_walk", "a slow reverse-map walk; objects is the VMAs visited", WALKERS, min_us=1000.0),
     Kind("prepare", "an anon_vma was prepared for a VMA", by_default=False),
+    # Recordings hold positions: a new kind goes to the end.
+    Kind("violation", "an invariant was broken; objects is the VMAs visited, or the chains made", INVARIANTS),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 # A prepare told by its allocation, where nothing better sees it: a filter's name only, its kind is "prepare".

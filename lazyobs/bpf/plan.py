@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import addresses, event, lazy_design, maps, points, sites, slots, structs, wrappers
+from lazyobs.bpf import addresses, causes, event, lazy_design, maps, points, sites, slots, structs, walk_facts, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
 from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
@@ -36,20 +36,22 @@ MAPS = (
     "exited",
     "histograms",
     "calls",
+    "stack_frames",
     "census_states",
     "census_target",
 )
 # Maps that the consumer writes as well, or maps into memory; its descriptors of the others only read.
 WRITTEN = ("census_target", "seats")
 # What every probe shares; the rest is in the points' own files.
-SHARED_FILES = ("lazyobs.h", "events.h", "calls.h")
+SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
 
 @dataclass
 class Plan:
     """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
 
-    ``knows_reason`` is False where a promotion does not say why it happens.
+    ``knows_reason`` is False where a promotion does not say why it happens. ``unjudged``: {invariant: why
+    it cannot be judged here, whatever attaches}.
 
     ``addresses`` are those the probes compare with (see addresses.py), with the kernel at ``anchor``. ``closed``:
     {tier: why} of those that could not be had when ``trial_function`` was tried.
@@ -66,6 +68,7 @@ class Plan:
     anchor: int = 0
     trial_function: int = 0
     closed: dict[str, str] = field(default_factory=dict)
+    unjudged: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
         names = ("source", "maps", "points", "written", "addresses")
@@ -104,6 +107,7 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
     functions = {
         *sites.FUNCTIONS,
         *points.FUNCTIONS,
+        *causes.FUNCTIONS,
         *(name for profile in known for name in profile.functions),
         *(name for profile in known for names in profile.aliases.values() for name in names),
     }
@@ -127,8 +131,9 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
         [
             *structs.NAMES,
             *functions,
+            *walk_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
-            *(name for profile in known for name in profile.enums),
+            *(name for profile in known for name in (*profile.enums, *profile.types)),
             *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
             *("bpf_iter_" + name for name in _targets(ITERATOR)),
         ],
@@ -179,7 +184,19 @@ def make(
         anchor=anchor,
         trial_function=trial_function(facts.btf),
         closed=tiers_refused or {},
+        unjudged=_unjudged(facts.btf, facts.kallsyms, reason),
     )
+
+
+def _unjudged(btf: Btf, kallsyms: Kallsyms, reason: str | None) -> dict[str, str]:
+    found = {}
+    if reason is None:
+        found["promotion_cause"] = "a promotion does not say its reason in this design"
+    elif not causes.judged(kallsyms):
+        found["promotion_cause"] = "kallsyms has none of the functions that promote"
+    if why := walk_facts.why_not(btf):
+        found["walk_complete"] = found["walk_visits"] = why
+    return found
 
 
 class _Maker:
@@ -188,6 +205,7 @@ class _Maker:
     def __init__(self, btf: Btf, kallsyms: Kallsyms, profile: Profile, cap: str | None, refused: dict[str, str]):
         self._btf, self._kallsyms, self._profile = btf, kallsyms, profile
         self._refused = dict(refused)
+        self._lazy_unknown = lazy_design.why_unknown(profile, btf)
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
@@ -204,6 +222,8 @@ class _Maker:
             try:
                 if tier in self._refused:
                     raise Unavailable(self._refused[tier])
+                if point.asks_lazy and self._lazy_unknown:
+                    raise Unavailable(self._lazy_unknown)
                 attach = self._calls(point, tier) if point.calls else self._fixed(point)
             except Unavailable as why:
                 dropped[tier] = str(why)
@@ -297,6 +317,8 @@ class _Maker:
             sites.c_slab_arguments(self._btf),
             design,
             lazy_design.c_walkers(self._kallsyms, self.addresses),
+            causes.c_causes(self._kallsyms, self.addresses),
+            walk_facts.c_facts(self._btf),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
             *(probes_text.read(name) for name in (*SHARED_FILES, *self._files)),

@@ -30,25 +30,30 @@ class Call:
     """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is.
 
     ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
+    with ``context`` it takes the program's context before them; without ``enters`` there is only the exit body.
     ``optional`` calls are left out where the kernel lacks the function.
     """
 
     body: str
     functions: tuple[str, ...]
     arguments: tuple[tuple[str, ...], ...] = ()
+    enters: bool = True
     exits: bool = True
+    context: bool = False
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class Point:
-    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/."""
+    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/;
+    ``asks_lazy``: its programs have to tell a lazy VMA."""
 
     name: str
     about: str
     sources: tuple[str, ...]
     feeds: tuple[str, ...]
     required: bool = False
+    asks_lazy: bool = False
     fixed: tuple[Fixed, ...] = ()
     calls: tuple[Call, ...] = ()
 
@@ -113,6 +118,7 @@ POINTS = (
         ("census.c",),
         ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes", "savable_bytes"),
         required=True,
+        asks_lazy=True,
         fixed=(Fixed("census", ITERATOR, "task_vma"),),
     ),
     Point(
@@ -120,6 +126,7 @@ POINTS = (
         "the VMAs of one process, one by one",
         ("census.c", "census_vmas.c"),
         (),
+        asks_lazy=True,
         fixed=(Fixed("census_vmas", ITERATOR, "task_vma"),),
     ),
     Point(
@@ -141,6 +148,7 @@ POINTS = (
         "VMAs made lazy on their first anonymous fault",
         ("promotion.c",),
         ("lazy_prepares",),
+        asks_lazy=True,
         calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
     ),
     Point(
@@ -148,7 +156,27 @@ POINTS = (
         "lazy VMAs made regular: reason, latency, failures",
         ("promotion.c",),
         ("promotions", "promotions_failed", "promotion_seconds"),
-        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",))),),
+        asks_lazy=True,
+        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",)), context=True),),
+    ),
+    # What a walk is judged by is attached before the walk itself: of one that is seen, everything is.
+    Point(
+        "walk_callbacks",
+        "how the VMAs of an unmapping or migrating walk are dealt with: passed over, refused, done",
+        ("rmap.c",),
+        (),
+        calls=(
+            Call("vma_offered", ("invalid_migration_vma",), exits=False),
+            Call("callback", ("try_to_migrate_one",), enters=False),
+            Call("callback", ("try_to_unmap_one",), enters=False),
+        ),
+    ),
+    Point(
+        "rmap_one",
+        "VMAs visited by those walks: runs of their callbacks",
+        ("rmap.c",),
+        ("rmap_walk_vmas",),
+        calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
     Point(
         "rmap_walk",
@@ -160,13 +188,6 @@ POINTS = (
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
             Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
         ),
-    ),
-    Point(
-        "rmap_one",
-        "VMAs visited by those walks: runs of their callbacks",
-        ("rmap.c",),
-        ("rmap_walk_vmas",),
-        calls=tuple(Call("rmap_one", (name,), exits=False, optional=True) for name in CALLBACKS),
     ),
 )
 

@@ -44,6 +44,7 @@ class Session:
             name: {**plan.dropped.get(name, {}), **point["refused"]} for name, point in reply["points"].items()
         }
         self.knows_reason = plan.knows_reason
+        self.unjudged = plan.unjudged
         self.compiled: bool = reply["compiled"]
         self.ignored: list[str] = reply["ignored"]
         self.compiler: str = reply["compiler"]

@@ -58,7 +58,7 @@ def missing(kallsyms: Kallsyms) -> list[str]:
 def c_sites(kallsyms: Kallsyms, addresses: Addresses) -> str:
     """The macros as C."""
     parts = {site.macro: [part for name in site.functions for part in kallsyms.parts(name)] for site in SITES}
-    lines = [f"#define {macro}(site) ({_any_of(symbols, addresses)})" for macro, symbols in parts.items()]
+    lines = [f"#define {macro}(site) ({any_of(symbols, addresses)})" for macro, symbols in parts.items()]
     for macro, wanted in (("IN_ALLOC_SITES", "allocates"), ("IN_FREE_SITES", "frees")):
         symbols = [symbol for site in SITES if getattr(site, wanted) for symbol in parts[site.macro]]
         lines.append(f"#define {macro}(site) ({_hull_of(symbols, addresses)})")
@@ -70,7 +70,8 @@ def _in_range(start: int, end: int, addresses: Addresses) -> str:
     return f"(site) - {addresses.c(start + 1)} < {end - start:#x}ULL"
 
 
-def _any_of(symbols: list[Symbol], addresses: Addresses) -> str:
+def any_of(symbols: list[Symbol], addresses: Addresses) -> str:
+    """C for: ``site`` is a return address in one of these."""
     return " || ".join(f"({_in_range(symbol.start, symbol.end, addresses)})" for symbol in symbols) or "0"
 
 
@@ -79,8 +80,8 @@ def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
     ordinary = [symbol for symbol in symbols if not symbol.is_cold]
     hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary), addresses)
     cold = [symbol for symbol in symbols if symbol.is_cold]
-    outside = f" || ({_any_of(cold, addresses)})" if cold else ""
-    return f"(({hull}) && ({_any_of(ordinary, addresses)})){outside}"
+    outside = f" || ({any_of(cold, addresses)})" if cold else ""
+    return f"(({hull}) && ({any_of(ordinary, addresses)})){outside}"
 
 
 def c_slab_arguments(btf: Btf) -> str:

@@ -7,7 +7,7 @@ each tier that counts it on its own; the source picks by the tier its probe poin
 
 from __future__ import annotations
 
-from lazyobs.model import HISTOGRAMS, REASONS, WALKERS
+from lazyobs.model import HISTOGRAMS, INVARIANTS, REASONS, WALKERS
 
 # Counted in totals and per process; the position is the slot.
 PROCESS_SLOTS = (
@@ -24,6 +24,7 @@ PROCESS_SLOTS = (
     "promotions_failed",
     "rmap_walks",
     "rmap_walk_vmas",
+    "violations",
 )
 
 # Counted in totals alone, behind the process slots.
@@ -31,6 +32,7 @@ DIVIDED_SLOTS = (
     tuple(f"promotions_{reason}" for reason in REASONS)
     + tuple(f"rmap_walks_{walker}" for walker in WALKERS)
     + tuple(f"rmap_walk_vmas_{walker}" for walker in WALKERS)
+    + tuple(f"violations_{invariant}" for invariant in INVARIANTS)
 )
 MAP_FULL_SLOTS = ("process_map_full", "fork_map_full", "task_map_full")
 TOTAL_SLOTS = PROCESS_SLOTS + DIVIDED_SLOTS + MAP_FULL_SLOTS
@@ -60,4 +62,6 @@ def c_layout() -> str:
         lines.append(f"#define REASON_{c_name(name)} {number}")
     for number, name in enumerate(WALKERS):
         lines.append(f"#define WALKER_{c_name(name)} {number}")
+    for number, name in enumerate(INVARIANTS):
+        lines.append(f"#define INVARIANT_{c_name(name)} {number}")
     return "\n".join(lines) + "\n"

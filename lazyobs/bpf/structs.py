@@ -58,11 +58,18 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("vm_pgoff", "u64"),
         Wanted("vm_file", "u64"),
         Wanted("anon_vma", "u64"),
+        Wanted("anon_vma_chain.next", "u64", name="first_chain"),
     ),
     "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),
     "bpf_iter_meta": (Wanted("seq", "struct seq_file *"), Wanted("seq_num", "u64")),
-    "folio": (Wanted("mapping", "u64"),),
-    "rmap_walk_control": (Wanted("rmap_one", "u64"),),
+    "folio": (
+        Wanted("mapping", "u64"),
+        Wanted("flags", "u64"),
+        Wanted("_mapcount.counter", "int", optional=True, name="mapcount"),
+        # Of all pages of a large folio together (6.10); page by page before.
+        Wanted("_large_mapcount.counter", "int", optional=True, name="large_mapcount"),
+    ),
+    "rmap_walk_control": (Wanted("rmap_one", "u64"), Wanted("arg", "u64"), Wanted("invalid_vma", "u64")),
     # x86-64; arm64
     "pt_regs": (
         Wanted("di", "u64", optional=True),

@@ -37,7 +37,7 @@ class Wrapper:
 def wrappers(call: Call, function: Function, tier: str) -> list[Wrapper]:
     """Programs of one tier around ``call``'s bodies, for a function of this prototype."""
     at_entry, at_exit = FUNCTION_TIERS[tier]
-    found = [_enter(call, function, at_entry)]
+    found = [_enter(call, function, at_entry)] if call.enters else []
     if call.exits:
         found.append(_exit(call, function, at_exit))
     return found
@@ -49,7 +49,8 @@ def _positions(call: Call, function: Function) -> list[int | None]:
 
 def _enter(call: Call, function: Function, kind: str) -> Wrapper:
     positions = _positions(call, function)
-    arguments = ", ".join("0" if at is None else _argument(kind, at) for at in positions)
+    taken = ["ctx"] if call.context else []
+    arguments = ", ".join(taken + ["0" if at is None else _argument(kind, at) for at in positions])
     # The same body can surround functions of different shape.
     suffix = "_".join("x" if at is None else str(at) for at in positions)
     program = f"{kind}_{call.body}{'_' + suffix if suffix else ''}"

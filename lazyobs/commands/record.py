@@ -47,7 +47,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
     "--keep-on",
     multiple=True,
     metavar="TRIGGER[:N]",
-    help="Keep what led up to it: splat, promotion-storm, promotion-failure, fork-storm, slow-walk, loss.",
+    help="Keep what led up to it: splat, promotion-storm, promotion-failure, fork-storm, slow-walk, loss, violation.",
 )
 @filtering
 @click.option(

@@ -16,11 +16,12 @@ WATCHED = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 @dataclass(frozen=True)
 class SlabRow:
-    """A row of slabinfo. ``object_bytes`` is the room one object takes in its slab."""
+    """A row of slabinfo. ``object_bytes`` is the room one object takes in its slab, which holds ``objects_a_slab``."""
 
     active: int
     total: int
     object_bytes: int
+    objects_a_slab: int
 
 
 class Slabinfo:
@@ -47,8 +48,7 @@ class Slabinfo:
         for line in self._text().splitlines():
             fields = line.split()
             if fields and fields[0] in wanted:
-                active, total, size = (int(field) for field in fields[1:4])
-                rows[wanted[fields[0]]] = SlabRow(active, total, size)
+                rows[wanted[fields[0]]] = SlabRow(*(int(field) for field in fields[1:5]))
         return rows
 
     def _text(self) -> bytes:

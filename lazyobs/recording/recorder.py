@@ -15,16 +15,19 @@ import numpy
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import STRIDE
+from lazyobs.kernel.log import KernelLog
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.recording import samples
 from lazyobs.recording.barrier import Barrier
 from lazyobs.recording.clock import Clocks, Gap, GapFinder
 from lazyobs.recording.events import event_rows
-from lazyobs.recording.kernel_log import KernelLog, log_rows
+from lazyobs.recording.kernel_log import Splats, log_rows
 from lazyobs.recording.store import Store
 from lazyobs.recording.system import System
 from lazyobs.recording.triggers import Tick, Trigger, Watch
-from lazyobs.sources.live import slab_rows
+from lazyobs.sources.ledger import Account
+from lazyobs.sources.ledger import Barrier as LedgerReading
+from lazyobs.sources.live import LiveSource, slab_rows
 from lazyobs.sources.source import Source
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Surroundings:
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys", kmsg: str = "/dev/kmsg") -> None:
         self.system = System(proc_root)
         self.log = KernelLog(kmsg)
+        self.splats = Splats(self.log)
         self.slabinfo = Slabinfo(proc_root, sys_root)
         self.barrier = Barrier(sys_root)
 
@@ -98,7 +102,7 @@ class Recorder:
         self._barrier_due = read_clocks().monotonic
         self._watch = Watch(triggers or [])
         self._longest_walk: float | None = None
-        self._log_lost = 0
+        self._log_lost = self._violations = 0
         self.progress = Progress()
 
     def drain(self) -> None:
@@ -142,7 +146,7 @@ class Recorder:
         for gap in gaps:
             self._mark_gap(clocks, gap)
         self.drain()
-        log = self._around.log.read()
+        log = self._around.splats.read()
         self._store.append("kernel_log", log_rows(clocks.real / 1e9, log))
         if self._around.log.lost > self._log_lost:
             self._mark(clocks, "log_lost", self._around.log.lost - self._log_lost, "kernel log lines overwritten")
@@ -158,7 +162,10 @@ class Recorder:
         self._store.append("processes", samples.process_rows(number, sample.processes))
         self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
         self.progress.samples = number
-        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk)
+        violations = sample.totals.get("violations")
+        broken = None if violations is None else violations - self._violations
+        self._violations = violations or 0
+        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, broken)
         for trigger, value in self._watch.look(tick):
             kept = self._store.keep(f"{trigger.name} {value:g}")
             self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
@@ -169,9 +176,23 @@ class Recorder:
         if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
             return
         self._barrier_due = clocks.monotonic + self._barrier_ns
+        before = self._account()
         if self._around.barrier.settle():
-            slabs = slab_rows(self._around.slabinfo, self._around.slabinfo.read())
+            rows = self._around.slabinfo.read()
+            after = self._account()
+            slabs = slab_rows(self._around.slabinfo, rows)
             self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
+            if before and after and "anon_vma" in rows and isinstance(self._source, LiveSource):
+                row = rows["anon_vma"]
+                off = self._source.ledger.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
+                if off:
+                    self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free explains")
+
+    def _account(self) -> Account | None:
+        try:
+            return self._source.account() if isinstance(self._source, LiveSource) else None
+        except OSError:  # the next sample tells it
+            return None
 
     def _mark_gap(self, clocks: Clocks, gap: Gap) -> None:
         self._mark(clocks, gap.kind, gap.seconds, gap.text)

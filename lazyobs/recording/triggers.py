@@ -14,12 +14,14 @@ from lazyobs.views.text import printable
 
 @dataclass
 class Tick:
-    """What one tick has brought. ``longest_walk`` is in seconds, None without walk events."""
+    """What one tick has brought. ``longest_walk`` is in seconds, None without walk events; ``violations`` None
+    where no invariant can be watched."""
 
     sample: Sample
     log: list[LogLine]
     lost: int
     longest_walk: float | None = None
+    violations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ TRIGGERS = {
         Trigger("fork-storm", "forks per second", 1000, _rate("forks")),
         Trigger("slow-walk", "seconds of one reverse-map walk", 0.01, lambda tick: tick.longest_walk),
         Trigger("loss", "events lost in a tick", 1, lambda tick: tick.lost),
+        Trigger("violation", "invariants broken in a tick", 1, lambda tick: tick.violations),
     )
 }  # fmt: skip
 

@@ -58,7 +58,9 @@ class Coverage:
         if value is not None:
             now, old = (now or {}).get(value), (old or {}).get(value)
         if now is None or old is None:
-            return KernelPath(name, None, self.after.null_reasons.get(f"totals.{counter}", "not known at this tier"))
+            reasons = self.after.null_reasons
+            why = reasons.get(f"totals.{key}.{value}") or reasons.get(f"totals.{counter}", "not known at this tier")
+            return KernelPath(name, None, why)
         return KernelPath(name, now - old)
 
     def reached(self, point: str) -> bool | None:

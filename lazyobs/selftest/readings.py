@@ -62,13 +62,28 @@ class Span:
         return now - (old.census[name] or 0)
 
     def _divided(self, key: str, value: str) -> int | None:
-        now, old = self._after.totals.get(key), self._before.totals.get(key)
-        return None if now is None or old is None else int(now[value] - old[value])
+        now = (self._after.totals.get(key) or {}).get(value)
+        old = (self._before.totals.get(key) or {}).get(value)
+        return None if now is None or old is None else int(now - old)
 
     def of_others(self, counter: str) -> int | None:
         """Events of everybody else, by which a divided counter (known for the whole system) may be too high."""
         now, old, own = self._after.totals.get(counter), self._before.totals.get(counter), self._count(counter)
         return None if now is None or old is None or own is None else max(0, int(now - old) - own)
+
+
+class Violations:
+    """Of the whole system, from reading to reading: whoever breaks an invariant, it is the kernel that did."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def new(self, sample: Sample) -> dict[str, int]:
+        """{invariant: times it was broken} since the last call."""
+        counts = sample.totals.get("violations_by_invariant") or {}
+        found = {name: count - self._known.get(name, 0) for name, count in counts.items() if count is not None}
+        self._known.update({name: count for name, count in counts.items() if count is not None})
+        return {name: count for name, count in found.items() if count}
 
 
 class Blind:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lazyobs import invariants
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import PROCESS_SLOTS
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import COUNTERS, HISTOGRAM_SLOTS, HISTOGRAMS, Counter
+from lazyobs.sources.unwatched import unwatched, why_not_attached
 
 # counter: [(probe point, slot)], the first attached point speaks.
 _SLOTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -33,7 +35,6 @@ _HISTOGRAM_POINTS = {
     "rmap_walk_seconds": "rmap_walk",
     "rmap_walk_vmas": "rmap_one",
 }
-_OF_LAZY_KERNELS = ("lazy_prepare", "promotion")
 
 
 class CounterTable:
@@ -42,28 +43,33 @@ class CounterTable:
     def __init__(self, session: Session, profile: Profile) -> None:
         self.slots: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        self._session, self._profile = session, profile
+        self._session = session
         for name, sources in _SLOTS.items():
             for point, slot in sources:
                 if session.tiers.get(point):
                     self.slots[name] = slot
                     break
             else:
-                self.reasons[f"totals.{name}"] = self._why_not(sources[0][0])
+                self.reasons[f"totals.{name}"] = why_not_attached(sources[0][0], session, profile)
+        self._watch_invariants(session, profile)
         for histogram in HISTOGRAMS:
             point = _HISTOGRAM_POINTS[histogram.name]
             if not session.tiers.get(point):
-                self.reasons[f"histograms.{histogram.name}"] = self._why_not(point)
+                self.reasons[f"histograms.{histogram.name}"] = why_not_attached(point, session, profile)
         self._indices = {name: PROCESS_SLOTS.index(slot) for name, slot in self.slots.items()}
         self._zeros = {counter.name: 0 if counter.name in self._indices else None for counter in COUNTERS}
 
-    def _why_not(self, point: str) -> str:
-        if point in _OF_LAZY_KERNELS and not self._profile.has_lazy:
-            return f"profile {self._profile.name}: this kernel has no lazy anon_vmas"
-        refused = self._session.refused.get(point)
-        if refused:
-            return "; ".join(f"{tier}: {why}" for tier, why in refused.items())
-        return f"no probe point {point} in this command"
+    def _watch_invariants(self, session: Session, profile: Profile) -> None:
+        missing = unwatched(session, profile)
+        self._watched = [name for name in invariants.IN_KERNEL if name not in missing]
+        for name, why in missing.items():
+            self.reasons[f"totals.violations_by_invariant.{name}"] = why
+        if self._watched:
+            self.slots["violations"] = "violations"
+        else:
+            self.reasons["totals.violations"] = (
+                "no invariant can be watched in this command: see the reasons by invariant"
+            )
 
     def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
         """Counters of one process from its slots; where it has caused nothing, zeros that all such share."""
@@ -81,11 +87,13 @@ class CounterTable:
             for counter in COUNTERS
         }
 
-    def divided(self, counts: dict[str, int]) -> dict[str, dict[str, int] | None]:
+    def divided(self, counts: dict[str, int]) -> dict[str, dict[str, int | None] | None]:
         """The counters that are split by a label: {key in totals: {label value: count}}."""
         return {counter.split_key: self._division(counter, counts) for counter in COUNTERS if counter.split}
 
-    def _division(self, counter: Counter, counts: dict[str, int]) -> dict[str, int] | None:
+    def _division(self, counter: Counter, counts: dict[str, int]) -> dict[str, int | None] | None:
+        if counter.split == "invariant":
+            return {name: counts[f"violations_{name}"] if name in self._watched else None for name in counter.values}
         if counter.name not in self.slots or (counter.split == "reason" and not self._session.knows_reason):
             return None
         return {value: counts[f"{counter.name}_{value}"] for value in counter.values}

@@ -16,7 +16,8 @@ from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring
 from lazyobs.bpf.session import Session
 from lazyobs.happening import Happening
-from lazyobs.recording.kernel_log import KernelLog, LogLine
+from lazyobs.kernel.log import KernelLog
+from lazyobs.recording.kernel_log import Splats
 
 if TYPE_CHECKING:
     from lazyobs.recording.reading import Recording
@@ -39,7 +40,7 @@ class LiveHappenings:
         """``log`` is None where splats are not wanted."""
         self._ring = Ring(session.maps["events"])
         self._counts = EventCounts(session.maps["event_counts"], possible_cpus())
-        self._log = log
+        self._splats = Splats(log) if log is not None else None
         self.lost = 0
         wanted.apply(session)
 
@@ -56,7 +57,7 @@ class LiveHappenings:
         if lost > self.lost:
             found.append(_lost(real / 1e9, lost - self.lost))
             self.lost = lost
-        lines: list[LogLine] = self._log.read() if self._log is not None else []
+        lines = self._splats.read() if self._splats is not None else []
         found += [_splat(real / 1e9, line.kind, line.text) for line in lines if line.kind]
         return found
 
@@ -67,7 +68,7 @@ class LiveHappenings:
 def recorded(recording: Recording, wanted: EventFilter, splats: bool) -> Iterator[Happening]:
     """From a recording, in order of time. RecordingError where it is damaged."""
     for segment in recording.segments:
-        streams = [_recorded_events(recording, segment, wanted), _recorded_losses(recording, segment)]
+        streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
         if splats:
             streams.append(_recorded_splats(recording, segment))
         yield from heapq.merge(*streams, key=lambda happening: happening.time)
@@ -84,11 +85,17 @@ def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) ->
                 yield Happening.of_event(record, offset, mmap.PAGESIZE)
 
 
-def _recorded_losses(recording: Recording, segment: int) -> Iterator[Happening]:
+def _recorded_marks(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[Happening]:
+    """Losses, and what the recorder saw broken: the ledger, which is of no process."""
     for batch in recording.batches("marks", segment):
         for row in batch.to_pylist():
-            if row["kind"] == "lost" and row["time"] is not None:
+            if row["time"] is None:
+                continue
+            if row["kind"] == "lost":
                 yield _lost(row["time"], int(row["value"] or 0))
+            elif row["kind"] == "violation" and "violation" in wanted.kinds and not wanted.pids and wanted.comm is None:
+                objects = abs(int(row["value"] or 0))
+                yield Happening(row["time"], "violation", "ledger", objects=objects, text=row["text"] or "")
 
 
 def _recorded_splats(recording: Recording, segment: int) -> Iterator[Happening]:

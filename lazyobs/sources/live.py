@@ -21,9 +21,12 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Proce
 from lazyobs.sources import itself
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.counters import CounterTable, required_missing
+from lazyobs.sources.ledger import Account, Ledger
 from lazyobs.sources.savings import ObjectBytes
 
 _CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
+_ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
+_LEDGER = "totals.violations_by_invariant.ledger"
 _Identity = tuple[int, int]  # tgid, start_boottime in ns
 _Read = TypeVar("_Read")
 
@@ -32,6 +35,7 @@ class LiveSource:
     """Samples from an attached session. Holds only descriptors: works without privileges.
 
     Without ``rates`` the processes have none: for who asks once in a while and wants it cheap.
+    ``ledger`` is for who takes barrier readings: it is given them, and its violations are in the samples.
     """
 
     def __init__(self, facts: Subject, session: Session, slabinfo: Slabinfo, rates: bool = True) -> None:
@@ -51,6 +55,7 @@ class LiveSource:
         self._failed: dict[str, str] = {}
         counts = session.maps.get("event_counts")
         self._events = EventCounts(counts, self._cpus) if counts is not None else None
+        self.ledger = Ledger()
 
     @staticmethod
     def _mapped_seats(session: Session) -> Seats | None:
@@ -135,6 +140,14 @@ class LiveSource:
             return []
         return list(census.rows(maps.read_iterator(link)))
 
+    def account(self) -> Account | None:
+        """anon_vma objects allocated and freed; None where they are not counted. OSError from the maps."""
+        if not self.session.tiers.get("slab"):
+            return None
+        slots = maps.totals(self.session.maps["totals"], self._cpus)
+        misses = [maps.program_stats(self.session.programs[name])[2] for name in (_ALLOC, _FREE)]
+        return Account(slots["anon_vma_allocs"], slots["anon_vma_frees"], *misses)
+
     def vmas(self, pid: int) -> list[census.VmaRow]:
         """Every VMA of one process; empty when it has gone. Needs the point census_vmas."""
         from lazyobs.bpf import abi
@@ -151,6 +164,9 @@ class LiveSource:
         if before is not None and totals["prepares"] is not None:
             totals["prepares"] = max(before, totals["prepares"])
         totals.update(self._table.divided(slots))
+        if self.ledger.violations is not None:
+            totals["violations_by_invariant"]["ledger"] = self.ledger.violations
+            totals["violations"] = (totals["violations"] or 0) + self.ledger.violations
         return totals
 
     def _census_columns(self, row: census.CensusRow) -> dict[str, int | None]:
@@ -282,6 +298,10 @@ class LiveSource:
 
     def _null_reasons(self) -> dict[str, str]:
         reasons = dict(self._table.reasons)
+        if self.ledger.violations is not None:
+            reasons.pop("totals.violations", None)
+        else:
+            reasons.setdefault(_LEDGER, "judged at barrier readings, from the second on: lazyobs record takes them")
         if self._events is None:
             reasons["health.ring_lost"] = "no event stream in this command"
         reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"

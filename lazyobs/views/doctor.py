@@ -14,11 +14,14 @@ from lazyobs.bpf import plan
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import Session, interpreters
 from lazyobs.errors import BpfRefused, NotSupported
+from lazyobs.invariants import ROWS
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo
+from lazyobs.recording.barrier import Barrier
 from lazyobs.sources.opening import attach
+from lazyobs.sources.unwatched import unwatched
 from lazyobs.views import lines, tables, text
 
 _BCC_QUESTION = "import bcc; print(bcc.__version__ if hasattr(bcc, 'BPF') else 'unrelated package')"
@@ -76,6 +79,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
     return {
         "kernel": kernel,
         "points": [_point(point, session, why_not) for point in POINTS],
+        "invariants": _invariants(facts, session, why_not),
         "slabs": [
             {
                 "cache": name,
@@ -131,6 +135,24 @@ def _point(point: Any, session: Session | None, why_not: str) -> dict[str, Any]:
     }
 
 
+def _invariants(facts: Facts, session: Session | None, why_not: str) -> list[dict[str, Any]]:
+    """The ledger is watched where there are barrier readings as well: in a recording."""
+    missing = unwatched(session, facts.profile) if session else {row.name: why_not for row in ROWS}
+    barrier = Barrier()
+    barrier.close()
+    if barrier.why_not:
+        missing.setdefault("ledger", barrier.why_not)
+    return [
+        {
+            "invariant": row.name,
+            "statement": row.statement,
+            "watched": row.name not in missing,
+            "why_not": missing.get(row.name),
+        }
+        for row in ROWS
+    ]
+
+
 def _csv(document: dict[str, Any]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["point", "tier", "required", "why_not_better"])
@@ -155,6 +177,15 @@ def _table(document: dict[str, Any]) -> None:
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in _reasons(document["points"]).items():
         print(f"\nnot {why}" + f"\n    ({', '.join(points)})")
+    rows = [
+        [
+            row["invariant"],
+            _watched(row),
+            row["statement"] + ("" if row["watched"] else f" (not: {text.printable(row['why_not'])})"),
+        ]
+        for row in document["invariants"]
+    ]
+    print("\n" + tables.table(rows, ["INVARIANT", "WATCHED", "WHAT MUST HOLD"], left=3))
     slabs = [
         [
             slab["cache"],
@@ -168,6 +199,12 @@ def _table(document: dict[str, Any]) -> None:
     why = document["slabs"][0]["why_not"]
     if why:
         print(text.printable(why))
+
+
+def _watched(row: dict[str, Any]) -> str:
+    if not row["watched"]:
+        return "no"
+    return "in recordings" if row["invariant"] == "ledger" else "yes"
 
 
 def _reasons(points: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -53,9 +53,16 @@ def header(sample: Sample) -> list[str]:
         "slabs    " + "  ".join(_slab(slab) for slab in sample.slabs),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
-        f"ledger {text.number(health['ledger_residual'])}  own CPU {health['self_cpu_seconds']:.2f} s  "
+        f"ledger {text.number(health['ledger_residual'])}  violations {_violations(sample)}  own CPU {health['self_cpu_seconds']:.2f} s  "
         f"RSS {text.size(health['self_rss_bytes'])}",
     ]
+
+
+def _violations(sample: Sample) -> str:
+    """Their number, and of which invariants."""
+    divided = sample.totals.get("violations_by_invariant") or {}
+    broken = [f"{name} {text.number(count)}" for name, count in divided.items() if count]
+    return text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else "")
 
 
 def _by_tier(sample: Sample) -> dict[str, list[str]]:

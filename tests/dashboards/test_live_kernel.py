@@ -55,6 +55,6 @@ def test_this_kernel_live_and_recorded(bpf: None, programs: Programs, islands: C
                 s["metric"]["probe"] for s in server.query(f'lazyobs_probe_attached{{instance="{live.address}"}} == 1')
             }
             needs = {"promotions per second": "promotion", "walk time": "rmap_walk", "walks per second": "rmap_walk",
-                     "VMAs per walk": "rmap_one", "fork and prepare time, p99": "prepare"}  # fmt: skip
+                     "VMAs per walk": "rmap_one", "broken invariants": "walk_callbacks", "fork and prepare time, p99": "prepare"}  # fmt: skip
             silent = {title for title, found in answered.items() if not found}
             assert silent <= {title for title, probe in needs.items() if probe not in tiers}

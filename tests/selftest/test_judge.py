@@ -12,7 +12,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Kernel, Process, Sample
 from lazyobs.selftest import features, scenario
 from lazyobs.selftest.expectations import EVENTS, Count, Expect, cloned, first_touch, forked, unmapped
 from lazyobs.selftest.judge import Check, Judge
-from lazyobs.selftest.readings import Span
+from lazyobs.selftest.readings import Span, Violations
 from lazyobs.selftest.scenario import Step
 
 SHARED_POOL = Profile("pool", "", pool_member="lazy_anon_vma", lazy_test="vma_flag")
@@ -134,3 +134,16 @@ def test_a_span_counts_what_the_processes_did_and_no_other() -> None:
     assert Span(before, after, [102]).observed()["prepares"] is None
     # Another process under the same number began with nothing.
     assert Span(_with(101, 6.0, prepares=11), after, [101]).observed()["prepares"] == 34
+
+
+def test_violations_are_told_once_whoever_caused_them() -> None:
+    violations = Violations()
+    readings: list[dict[str, int | None] | None] = [
+        None, {"ledger": None, "walk_visits": 0}, {"ledger": None, "walk_visits": 2}, {"ledger": 1, "walk_visits": 2}
+    ]  # fmt: skip
+    found = []
+    for counts in readings:
+        sample = _with(101, 7.0)
+        sample.totals["violations_by_invariant"] = counts
+        found.append(violations.new(sample))
+    assert found == [{}, {}, {"walk_visits": 2}, {"ledger": 1}]

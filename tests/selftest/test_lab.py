@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The battery where everything is known: promotions by reason and walks by walker, laziness on and off.
 
-And where something is wrong: on the lab's kernel whose walks are blind to lazy VMAs it must fail.
+And where something is wrong: on the lab's kernel whose walks are blind to lazy VMAs it must fail, and on the
+one that breaks an invariant when it is told to.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ OF_LAZINESS = [
 Documents = dict[str, dict[str, Any]]
 
 
-def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900) -> Documents:
+def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900, fault: int = 0) -> Documents:
+    """``fault``: what the kernel does wrong at the next opportunity (lab/patches/fault-injection.patch)."""
     row = kernels.kernel(kernel)
     try:
         build.image(row)
@@ -40,6 +42,8 @@ def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900) -> Do
             pytest.skip(str(error))
         skip("lab", str(error))
     script = 'echo "$1" >/proc/sys/vm/anon_vma_lazy && shift && exec "$@"'
+    if fault:
+        script = f"echo {fault} >/proc/sys/vm/anon_vma_lazy_fault && " + script
     battery = [sys.executable, "-m", "lazyobs", "selftest", "-o", "json", "--timeout", "120", "--only", ",".join(names)]
     answer = subprocess.run(
         [
@@ -109,3 +113,14 @@ def test_walks_that_are_blind_are_noticed() -> None:
     wrong = {check["what"]: check for check in found["swap_out_and_in"]["checks"] if not check["ok"]}
     assert found["swap_out_and_in"]["outcome"] == "fail"
     assert wrong["swapped"]["found"] < wrong["swapped"]["expected"] == 69
+
+
+def test_a_broken_invariant_fails_the_scenario_it_came_in_by_name() -> None:
+    blind_migration = 4
+    found = _battery("lab-faulty", 1, ["control", "fork_and_write", "move_pages"], fault=blind_migration)
+    assert {name: found[name]["outcome"] for name in ("control", "fork_and_write")} == dict.fromkeys(
+        ("control", "fork_and_write"), "pass"
+    )
+    assert found["move_pages"]["outcome"] == "fail"
+    assert "the kernel broke the invariant walk_visits 1 times" in found["move_pages"]["reason"]
+    assert any("fault 4 injected" in line for line in found["move_pages"]["kernel_log"])

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What must hold, looked at where a walk or a promotion ends. docs/invariants.md has the reasons.
+ *
+ * A false alarm is worse than none: what was seen in part, or can be told in two ways, is not judged.
+ */
+
+enum {
+	CALL_NOT_LAZY = 1 << 0,	 /* the VMA to be promoted was not lazy */
+	CALL_HAD_CHAIN = 1 << 1, /* or was, but had a chain */
+	CALL_NO_CAUSE = 1 << 2,	 /* nothing is under way that the reason names */
+	CALL_REFUSED = 1 << 3,	 /* a callback said that it could not unmap */
+	CALL_SYNC = 1 << 4,	 /* the walk takes every page-table lock */
+	CALL_UNCLEAR = 1 << 5,	 /* VMAs may be passed over unseen */
+};
+
+static __always_inline void violation(u32 invariant, u64 start, u64 end, u64 objects)
+{
+	struct event *event;
+
+	count(SLOT_VIOLATIONS, 1);
+	count_total(TOTAL_VIOLATIONS_PROMOTION_ONCE + invariant, 1);
+	event = event_begin(EVENT_VIOLATION, invariant, EVENT_NO_DURATION);
+	if (!event)
+		return;
+	event_range(event, start, end);
+	event->objects = objects;
+	event_end(event);
+}
+
+#define STACK_FRAMES 64
+
+struct stack_frames {
+	u64 address[STACK_FRAMES];
+};
+
+BPF_TABLE("percpu_array", u32, struct stack_frames, stack_frames, 1);
+
+static __always_inline bool fork_is_under_way(void)
+{
+	u64 key = call_key(CALLED_ANON_VMA_FORK);
+
+	return calls.lookup(&key) != NULL;
+}
+
+/*
+ * Looked for on the stack: nothing can be missed there, be it older than the probes. Forks promote by
+ * the thousand, and are seen without it (a stack takes 2 us).
+ */
+static __always_inline bool has_no_cause(void *ctx, u32 reason)
+{
+	struct stack_frames *stack;
+	bool whole = false;
+	u32 zero = 0;
+	long bytes;
+
+	if (!CAUSE_IS_JUDGED(reason) || (reason == REASON_FORK && fork_is_under_way()))
+		return false;
+	stack = stack_frames.lookup(&zero);
+	if (!stack)
+		return false;
+	bytes = bpf_get_stack(ctx, stack, sizeof(*stack), 0);
+#pragma clang loop unroll(disable)
+	for (int frame = 0; frame < STACK_FRAMES; frame++) {
+		u64 site = stack->address[frame];
+
+		if (frame * (long)sizeof(u64) >= bytes)
+			break;
+		if (IS_CAUSE(reason, site))
+			return false;
+		if (IS_STACK_END(site))
+			whole = true;
+	}
+	return whole;
+}
+
+static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 reason)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)at;
+	u32 flags = 0;
+
+	if (!lazy)
+		return CALL_NOT_LAZY;
+	/* An empty list's head points to itself. */
+	if (READ(vma->first_chain) != (u64)&vma->first_chain)
+		flags |= CALL_HAD_CHAIN;
+	if (has_no_cause(ctx, reason))
+		flags |= CALL_NO_CAUSE;
+	return flags;
+}
+
+/* ``flags`` are those of which one breaks the invariant. */
+static __always_inline void judge_promotion(struct call *call, u32 flags, u32 invariant)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)call->object;
+
+	if (call->flags & flags)
+		violation(invariant, READ(vma->vm_start), READ(vma->vm_end), call->chains);
+}
+
+static __always_inline void promotion_makes_chain(void)
+{
+	u64 key = call_key(CALLED_PROMOTION);
+	struct call *call = calls.lookup(&key);
+
+	if (call)
+		call->chains++;
+}
+
+/* How many page-table entries map the folio; 0 also where this kernel does not say it in one number. */
+static __always_inline s64 folio_mappings(u64 at)
+{
+#if WALKS_ARE_JUDGED
+	struct folio *folio = (struct folio *)at;
+
+	if (!(READ(folio->flags) >> PG_HEAD & 1))
+		return (s64)READ(folio->mapcount) + 1;
+#if HAVE_folio_large_mapcount
+	return (s64)READ(folio->large_mapcount) + 1;
+#endif
+#endif
+	return 0;
+}
+
+#if WALKS_ARE_JUDGED
+static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)
+{
+	u32 flags = 0;
+
+	if (walker == WALKER_MIGRATE && control->arg & TTU_SYNC)
+		flags |= CALL_SYNC;
+	/* Only a migration's passing over of VMAs is seen. */
+	if (walker != WALKER_MIGRATE && control->invalid_vma)
+		flags |= CALL_UNCLEAR;
+	return flags;
+}
+
+/*
+ * Nothing is mapped anew while the folio is locked, except by fork from a mapping that is there; and
+ * while the walk holds the anon_vma's lock no VMA comes or goes. But page tables change beside a walk
+ * that does not take their locks: an entry can be empty for the moment in which mprotect, NUMA hinting,
+ * mremap, a copy on write or munmap has it in its hands. So that a page stays mapped is not enough.
+ */
+static __always_inline void judge_walk(struct call *call, u32 walker)
+{
+	bool migrates = walker == WALKER_MIGRATE, all_are_gone_through;
+	struct folio *folio = (struct folio *)call->object;
+	u64 flags;
+
+	if (!migrates && (walker != WALKER_UNMAP || call->vmas))
+		return;
+	/* Three probes saw the VMAs, each on its own: where they differ a run of one was skipped. */
+	if (call->flags & (CALL_REFUSED | CALL_UNCLEAR) || call->ended != call->vmas ||
+	    (migrates && call->offered < call->vmas))
+		return;
+	flags = READ(folio->flags);
+	if (!(flags >> PG_LOCKED & 1) || folio_mappings(call->object) <= 0)
+		return;
+	if (!call->vmas && !call->offered) {
+		violation(INVARIANT_WALK_VISITS, 0, 0, 0);
+		return;
+	}
+	all_are_gone_through = call->flags & CALL_SYNC && call->offered == call->vmas;
+	/* A VMA maps a small page once at most. */
+	if (all_are_gone_through || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
+		violation(INVARIANT_WALK_COMPLETE, 0, 0, call->vmas);
+}
+#else
+static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)
+{
+	return 0;
+}
+
+static __always_inline void judge_walk(struct call *call, u32 walker)
+{
+}
+#endif

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Runs in the guest: workloads that fork, promote and walk, with and without a fault of the kernel.
+
+``invariants.py live TIER PROGRAMS``: violations by invariant, and the events, as one JSON object: first
+of all workloads without a fault, then of one workload a fault. ``invariants.py break PROGRAMS``: the same faults
+in turn, for whoever watches from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path(sys.argv[-1])
+FAULT = Path("/proc/sys/vm/anon_vma_lazy_fault")
+ISLANDS, PAGES, CHILDREN = 23, 11, 3
+
+
+class Program:
+    """A workload driven by a command a line."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._process = subprocess.Popen([PROGRAMS / name, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self._process.pid
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().strip()
+
+    def tell(self, *commands: str) -> str:
+        assert self._process.stdin is not None
+        for command in commands:
+            self._process.stdin.write(command.encode() + b"\n")
+            self._process.stdin.flush()
+            answer = self._answer()
+        return answer
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def fork_twice(fault: Callable[[], None]) -> int:
+    program = Program("islands", ISLANDS)
+    program.tell("touch", "fork")
+    fault()
+    program.tell("fork", "reap", "reap")
+    program.end()
+    return program.pid
+
+
+def fork_once(fault: Callable[[], None]) -> int:
+    program = Program("islands", ISLANDS)
+    program.tell("touch")
+    fault()
+    program.tell("fork", "reap")
+    program.end()
+    return program.pid
+
+
+def move_shared(fault: Callable[[], None]) -> int:
+    program = Program("walks", PAGES)
+    program.tell("touch", *["fork"] * CHILDREN, "move 1")
+    fault()
+    program.tell("move 0")
+    program.end()
+    return program.pid
+
+
+def move_own(fault: Callable[[], None]) -> int:
+    program = Program("walks", PAGES)
+    program.tell("touch", "move 1")
+    fault()
+    program.tell("move 0")
+    program.end()
+    return program.pid
+
+
+# By the number that the kernel knows the fault by: the invariant it breaks, and what gives it the opportunity.
+FAULTS: dict[int, tuple[str, Callable[[Callable[[], None]], int]]] = {
+    1: ("promotion_once", fork_twice),
+    2: ("promotion_cause", fork_once),
+    3: ("walk_complete", move_shared),
+    4: ("walk_visits", move_own),
+    5: ("ledger", fork_once),
+}
+
+
+def inject(number: int) -> Callable[[], None]:
+    return lambda: FAULT.write_text(str(number)) and None
+
+
+def swap_on() -> None:
+    Path("/sys/block/zram0/disksize").write_text("256M")
+    subprocess.run(["mkswap", "-q", "/dev/zram0"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["swapon", "/dev/zram0"], check=True)
+
+
+def everything() -> None:
+    """Each way to promote and to walk, nothing broken."""
+    swap_on()
+    subprocess.run([PROGRAMS / "promote"], check=True, stdout=subprocess.DEVNULL)
+    for workload in (fork_twice, fork_once, move_shared, move_own):
+        workload(lambda: None)
+    program = Program("walks", 101)
+    program.tell("touch", "pageout", "touch", "fork", "pageout", "touch", "reap")
+    address = int(program.tell("huge"), 16)
+    Path("/sys/kernel/debug/split_huge_pages").write_text(f"{program.pid},{address:#x},{address + (2 << 20):#x}")
+    program.end()
+    Path("/proc/sys/vm/compact_memory").write_text("1")
+
+
+def live(tier: str) -> dict[str, Any]:
+    from lazyobs.bpf.event_filter import EventFilter
+    from lazyobs.sources.happenings import LiveHappenings
+    from lazyobs.sources.live import LiveSource
+    from lazyobs.sources.opening import open_live
+
+    source = open_live(cap=tier, keep_root=True, events=True).source
+    assert isinstance(source, LiveSource), source
+    happenings = LiveHappenings(source.session, EventFilter(("violation",)), None)
+    found: dict[str, Any] = {"tiers": source.read().tiers}
+    everything()
+    totals = source.read().totals
+    found["nothing broken"] = {
+        "violations": totals["violations_by_invariant"],
+        "promotions": totals["promotions_by_reason"],
+        "walks": totals["rmap_walks_by_walker"],
+        "events": len(happenings.read(0)),
+    }
+    if FAULT.exists():
+        for number, (name, workload) in FAULTS.items():
+            before = source.read().totals["violations_by_invariant"]
+            pid = workload(inject(number))
+            after = source.read()
+            found[name] = {
+                "left": FAULT.read_text().strip(),
+                "violations": {
+                    key: count - before[key]
+                    for key, count in after.totals["violations_by_invariant"].items()
+                    if count is not None and count != before[key]
+                },
+                "pid": pid,
+                "events": [
+                    {
+                        key: value
+                        for key, value in vars(one).items()
+                        if key in ("kind", "detail", "pid", "objects", "bytes")
+                    }
+                    for one in happenings.read(0)
+                ],
+            }
+    sample = source.read()
+    found["violations"], found["exited"] = sample.totals["violations"], sample.exited["violations"]
+    found["health"] = sample.health
+    happenings.close()
+    source.close()
+    return found
+
+
+def break_all() -> dict[str, Any]:
+    time.sleep(3)  # barriers to compare with
+    for number, (_, workload) in FAULTS.items():
+        workload(inject(number))
+        time.sleep(1)
+    time.sleep(4)  # the ledger is judged at the second barrier after
+    return {"left": FAULT.read_text().strip()}
+
+
+print(json.dumps(live(sys.argv[2]) if sys.argv[1] == "live" else break_all()))
