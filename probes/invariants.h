@@ -89,13 +89,18 @@ static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 rea
 	return flags;
 }
 
-/* ``flags`` are those of which one breaks the invariant. */
-static __always_inline void judge_promotion(struct call *call, u32 flags, u32 invariant)
+/*
+ * Called for promotions that were not in vain: a chain that was made and given back is in vain. One that
+ * breaks both is told as the worse.
+ */
+static __always_inline void judge_promotion(struct call *call, bool done)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)call->object;
+	bool again = call->chains && call->flags & (CALL_NOT_LAZY | CALL_HAD_CHAIN);
 
-	if (call->flags & flags)
-		violation(invariant, READ(vma->vm_start), READ(vma->vm_end), call->chains);
+	if (again || (done && call->flags & CALL_NO_CAUSE))
+		violation(again ? INVARIANT_PROMOTION_ONCE : INVARIANT_PROMOTION_CAUSE, READ(vma->vm_start),
+			  READ(vma->vm_end), call->chains);
 }
 
 static __always_inline void promotion_makes_chain(void)
@@ -143,7 +148,7 @@ static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *cont
  */
 static __always_inline void judge_walk(struct call *call, u32 walker)
 {
-	bool migrates = walker == WALKER_MIGRATE, all_are_gone_through;
+	bool migrates = walker == WALKER_MIGRATE, visits, all_are_gone_through;
 	struct folio *folio = (struct folio *)call->object;
 	u64 flags;
 
@@ -156,14 +161,11 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 	flags = READ(folio->flags);
 	if (!(flags >> PG_LOCKED & 1) || folio_mappings(call->object) <= 0)
 		return;
-	if (!call->vmas && !call->offered) {
-		violation(INVARIANT_WALK_VISITS, 0, 0, 0);
-		return;
-	}
+	visits = call->vmas || call->offered;
 	all_are_gone_through = call->flags & CALL_SYNC && call->offered == call->vmas;
 	/* A VMA maps a small page once at most. */
-	if (all_are_gone_through || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
-		violation(INVARIANT_WALK_COMPLETE, 0, 0, call->vmas);
+	if (!visits || all_are_gone_through || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
+		violation(visits ? INVARIANT_WALK_COMPLETE : INVARIANT_WALK_VISITS, 0, 0, call->vmas);
 }
 #else
 static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)

@@ -58,21 +58,21 @@ static __always_inline int promotion_exit(u64 result)
 {
 	u64 nanoseconds, reason;
 	struct call call;
+	bool still_lazy;
 
 	if (!call_ends(CALLED_PROMOTION, &call, &nanoseconds))
 		return 0;
 	if (call.in_vain)
 		return 0;
-	if (call.chains)
-		judge_promotion(&call, CALL_NOT_LAZY | CALL_HAD_CHAIN, INVARIANT_PROMOTION_ONCE);
+	still_lazy = is_lazy(call.object);
+	judge_promotion(&call, !still_lazy);
 	if (call.flags & CALL_NOT_LAZY)
 		return 0;
-	if (is_lazy(call.object)) {
+	if (still_lazy) {
 		count(SLOT_PROMOTIONS_FAILED, 1);
 		promotion_event(EVENT_PROMOTION_FAILED, &call, nanoseconds);
 		return 0;
 	}
-	judge_promotion(&call, CALL_NO_CAUSE, INVARIANT_PROMOTION_CAUSE);
 	reason = call.detail & (REASON_COUNT - 1);
 	count(SLOT_PROMOTIONS, 1);
 	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);
