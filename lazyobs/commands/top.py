@@ -13,12 +13,13 @@ import click
 
 from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
 from lazyobs.commands.replaying import replaying, seconds_between
+from lazyobs.errors import NotSupported
 from lazyobs.sources.opening import open_live
 from lazyobs.sources.source import Source
 from lazyobs.views import columns
 
 if TYPE_CHECKING:
-    from lazyobs.screen.app import LiveClock, RecordedClock
+    from lazyobs.screen.feed import KernelFeed, ReplayFeed
     from lazyobs.screen.rows import Filter
     from lazyobs.screen.settings import Keeper, Settings
     from lazyobs.views.top import TopOptions
@@ -69,6 +70,7 @@ class _Asked:
 @click.option("-r", "rows", type=click.IntRange(min=1), help="Processes to show.")
 @click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
 @click.option("--plain", is_flag=True, help="The plain screen, as on serial consoles.")
+@click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve the screen to browsers (127.0.0.1:9798), to look at.")  # fmt: skip
 @replaying
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=click.IntRange(min=1), required=False)
@@ -87,6 +89,7 @@ def top(
     rows: int | None,
     views: tuple[str, ...],
     plain: bool,
+    web: str | None,
     replay: Path | None,
     speed: float | None,
     interval: float | None,
@@ -97,7 +100,11 @@ def top(
     asked = _Asked(profile, tier, verbose, delay or interval, sort, replay, speed)
     batch = batch or not sys.stdout.isatty()
     iterations = iterations or count
-    if batch or output != "table" or plain or _is_plain():
+    if web is not None:
+        from lazyobs.screen.rows import Filter
+
+        _web(asked, web, Filter("", pids, user, cgroup), views[0], rows)
+    elif batch or output != "table" or plain or _is_plain():
         from lazyobs.views.top import TopOptions
 
         options = TopOptions(0.0, iterations, batch, output, views, sort or _SORT, rows, pids, user, cgroup)
@@ -141,45 +148,68 @@ def _tables(asked: _Asked, options: TopOptions) -> None:
 
 def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iterations: int | None) -> None:
     """The full screen."""
-    keeper, settings = _remembered()
-    if asked.sort is not None:
-        settings.sort, settings.reverse = asked.sort, False
-    clock, notice = _clock(asked, settings)
+    keeper, settings = _remembered(asked)
+    feed = _feed(asked, settings)
     from lazyobs.screen import start
 
     try:
-        start.run(clock, settings, keeper, wanted, view, rows, iterations, notice)
+        start.run(feed, settings, keeper, wanted, view, rows, iterations)
     finally:
-        clock.feed.close()
+        feed.close()
         if keeper is not None:
             keeper.close()
 
 
-def _remembered() -> tuple[Keeper | None, Settings]:
+def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | None) -> None:
+    """The full screen in browsers."""
+    try:
+        from lazyobs.screen import sessions, web  # noqa: F401
+    except ImportError as error:
+        raise NotSupported("top --web", f"{error.name} is not installed", "pip install 'lazyobs[web]'") from None
+    from lazyobs.screen import serving
+
+    listening, host = serving.listen(address)
+    static = web.load_static()
+    keeper, settings = _remembered(asked)
+    if keeper is not None:
+        keeper.close()
+    feed = _feed(asked, settings)
+    try:
+        serving.run(listening, host, feed, static, settings, wanted, view, rows)
+    finally:
+        feed.close()
+
+
+def _remembered(asked: _Asked) -> tuple[Keeper | None, Settings]:
     """Of the person at the terminal; first of all, while this process has nothing that others must not have."""
     from lazyobs.screen.settings import Keeper, Settings, person
 
     whose = person(os.environ, os.getuid())
+    keeper, settings = None, Settings()
     try:
         keeper = Keeper(whose) if whose is not None else None
-        return keeper, Settings.from_toml(keeper.text or "") if keeper is not None else Settings()
-    except (OSError, ValueError):
-        return None, Settings()  # not remembered, and a file that is no TOML is not written over
+        settings = Settings.from_toml(keeper.text or "") if keeper is not None else settings
+    except OSError:
+        pass  # not remembered
+    except ValueError:  # a file that is no TOML is not written over
+        if keeper is not None:
+            keeper.close()
+            keeper = None
+    if asked.sort is not None:
+        settings.sort, settings.reverse = asked.sort, False
+    return keeper, settings
 
 
-def _clock(asked: _Asked, settings: Settings) -> tuple[LiveClock | RecordedClock, str]:
+def _feed(asked: _Asked, settings: Settings) -> KernelFeed | ReplayFeed:
     if asked.replay is None:
         opened = open_live(asked.profile, asked.tier, meanwhile=_import_screen, events=True)
         say_how(opened, asked.verbose)
-        from lazyobs.screen.app import LiveClock
         from lazyobs.screen.feed import KernelFeed
 
-        notice = notice_of(opened.why_not)
-        return LiveClock(KernelFeed(opened.source, asked.delay or settings.delay or 1.0, notice)), notice
-    from lazyobs.screen.app import RecordedClock
+        return KernelFeed(opened.source, asked.delay or settings.delay or 1.0, notice_of(opened.why_not))
     from lazyobs.screen.feed import ReplayFeed
     from lazyobs.sources.replay import open_replay
 
     recorded = open_replay(asked.replay)
     every = asked.delay or seconds_between(recorded, asked.speed, on_screen=True)
-    return RecordedClock(ReplayFeed(recorded, max(every, 0.05))), ""
+    return ReplayFeed(recorded, max(every, 0.05))

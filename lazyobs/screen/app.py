@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from textual import events
+from textual import constants, events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -24,6 +24,7 @@ from lazyobs.screen.feed import MOST_HAPPENINGS, LiveFeed, RecordedFeed, Trends
 from lazyobs.screen.history import History
 from lazyobs.screen.line import strip
 from lazyobs.screen.moment import Extras, Moment, Wanted
+from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import Clock, Timeline, View
 
 _Show = Callable[[Moment], None]
@@ -108,7 +109,8 @@ class LiveClock(Clock):
             count += 1
             if count == iterations:
                 return
-            begun = await self._sleep_from(begun)
+            if not self.feed.paces:
+                begun = await self._sleep_from(begun)
 
     async def _sleep_from(self, begun: float) -> float:
         """To one delay after ``begun``, or until something is wanted that was not read; when it should have been."""
@@ -229,6 +231,8 @@ class Top(App[None]):
         watched: tuple[int, ...] = (),
         driver_class: Any = TerminalDriver,
     ) -> None:
+        # Textual asks Rich, which takes every terminal it does not know for one of 16 colours.
+        constants.COLOR_SYSTEM = "auto" if view.palette.depth == RICH else "standard"  # type: ignore[misc]
         super().__init__(driver_class=driver_class, ansi_color=True)
         self.failure: BaseException | None = None
         self.canvas = Canvas()

@@ -34,6 +34,7 @@ class LiveFeed(Protocol):
 
     interval: float
     notice: str
+    paces: bool  # a reading comes when it is time for it: nobody need wait between two
 
     def read(self, wanted: Wanted) -> Reading:
         """The state now."""
@@ -58,6 +59,8 @@ class RecordedFeed(Protocol):
 class KernelFeed:
     """The running kernel. Events are read where the session has them."""
 
+    paces = False
+
     def __init__(self, source: Source, interval: float, notice: str = "", proc_root: str = "/proc") -> None:
         self.source, self.interval, self.notice, self._proc = source, interval, notice, proc_root
         self._session = source.session if isinstance(source, LiveSource) else None
@@ -69,7 +72,7 @@ class KernelFeed:
     def read(self, wanted: Wanted) -> Reading:
         sample = self.source.read()
         happenings = self._read_happenings()
-        return Reading(sample, happenings, self._extras(sample, wanted))
+        return Reading(sample, happenings, self.extras(sample, wanted))
 
     def _read_happenings(self) -> list[Happening]:
         found: list[Happening] = []
@@ -81,7 +84,8 @@ class KernelFeed:
                     break
         return found
 
-    def _extras(self, sample: Sample, wanted: Wanted) -> Extras:
+    def extras(self, sample: Sample, wanted: Wanted) -> Extras:
+        """What is wanted beside the sample."""
         extras, why_not = Extras(vmas_of=wanted.vmas_of), {}
         if wanted.vmas_of is not None:
             if isinstance(self.source, LiveSource) and self._has_vmas():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,12 +12,12 @@ from rich.style import Style
 
 from lazyobs.bpf.points import POINTS
 from lazyobs.happening import Happening
-from lazyobs.model import HISTOGRAMS, REASONS, WALKERS, Process, Sample
+from lazyobs.model import REASONS, WALKERS, Process, Sample
 from lazyobs.screen import distribution, summary
 from lazyobs.screen.line import Line, cut, heat, number, pad
 from lazyobs.screen.moment import Moment, ProgramRuns
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.views import columns, text
+from lazyobs.views import text
 
 _STRIP = 24
 _LATEST = 200
@@ -34,7 +35,9 @@ class Writer:
         self.lines: list[Line] = []
 
     def say(self, told: str, style: Style | None = None) -> None:
-        self.lines.append([Segment(cut(told, self.room), style or self.palette.text)])
+        """A sentence, on as many lines as it takes; those after the first stand in a little."""
+        for line in textwrap.wrap(told, max(self.room, 20), subsequent_indent="  ", break_on_hyphens=False) or [""]:
+            self.lines.append([Segment(cut(line, self.room), style or self.palette.text)])
 
     def head(self, cells: Iterable[tuple[str, int]]) -> None:
         """Headings: (text, width); a negative width sets it to the left."""
@@ -259,7 +262,7 @@ def process(page: Writer, found: Process | None, pid: int) -> None:
         page.say("")
         latest(page, lambda one: one.pid == pid, "Its events, latest first")
         return
-    page.say(f"{pid}  {text.printable(found.comm)}  user {text.printable(found.user)}  since {_date(found.start_time)}", palette.strong)  # fmt: skip
+    page.say(f"{pid}  {text.printable(found.comm)}  user {text.printable(found.user)}  since {clock(found.start_time, '%Y-%m-%d %H:%M:%S')}", palette.strong)  # fmt: skip
     page.say(f"cgroup {text.printable(found.cgroup or text.NULL)}", palette.dim)
     page.say("")
     _states(page, found)
@@ -359,10 +362,9 @@ def latest(page: Writer, wanted: Callable[[Happening], bool], title: str, most: 
     for one in reversed(page.moment.happenings):
         if not wanted(one):
             continue
-        moment = time.strftime("%H:%M:%S", time.localtime(one.time)) + f"{one.time % 1:.6f}"[1:]
         page.row(
             [
-                (moment, -15, palette.dim),
+                (clock(one.time) + f"{one.time % 1:.6f}"[1:], -15, palette.dim),
                 (one.kind, -16, palette.bad if one.kind == "promotion_failed" else palette.text),
                 (one.detail or "", -16, palette.text),
                 (text.number(one.pid), 8, palette.text),
@@ -382,12 +384,9 @@ def forks(page: Writer) -> None:
     latest(page, lambda one: one.kind == "fork", "Latest forks first", 50)
 
 
-def _date(seconds: float) -> str:
+def clock(seconds: float, form: str = "%H:%M:%S") -> str:
+    """Local time; a recording may hold a time that no calendar has."""
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        return time.strftime(form, time.localtime(seconds))
     except (OverflowError, ValueError, OSError):
         return text.NULL
-
-
-COLUMN_HELP = {name: column.help for name, column in columns.COLUMNS.items()}
-HISTOGRAM_HELP = {histogram.name: histogram.help for histogram in HISTOGRAMS}

@@ -46,11 +46,11 @@ FORK_COLUMNS = (
 
 @dataclass
 class Settings:
-    """``delay`` is None where it was never set; ``colours`` is "auto" or one of palette.COLOURS."""
+    """``delay`` and ``sort`` are None where they were never chosen; ``colours`` is "auto" or one of palette.COLOURS."""
 
     columns: list[str] = field(default_factory=lambda: list(PROCESS_COLUMNS))
     fork_columns: list[str] = field(default_factory=lambda: list(FORK_COLUMNS))
-    sort: str = "savable_bytes"
+    sort: str | None = None
     fork_sort: str = "forks_rate"
     reverse: bool = False
     group: str = rows.FLAT

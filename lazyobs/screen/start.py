@@ -17,6 +17,7 @@ import textual.pilot  # noqa: F401
 
 from lazyobs.screen import guardian
 from lazyobs.screen.app import LiveClock, RecordedClock, Top
+from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.palette import ASCII, PALETTES, UNICODE
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import AUTO, Keeper, Settings
@@ -25,18 +26,22 @@ from lazyobs.screen.view import View
 
 
 def run(
-    clock: LiveClock | RecordedClock,
+    feed: KernelFeed | ReplayFeed,
     settings: Settings,
     keeper: Keeper | None,
     wanted: Filter,
     view: str,
     rows: int | None,
     iterations: int | None,
-    notice: str,
 ) -> None:
     """Until it is ended, by whatever; then what was changed is remembered. Raises what ended it."""
     before = replace(settings, columns=list(settings.columns), fork_columns=list(settings.fork_columns))
     depth = depth_of(os.environ) if settings.colours == AUTO else settings.colours
+    clock: LiveClock | RecordedClock
+    if isinstance(feed, KernelFeed):
+        clock, notice = LiveClock(feed), feed.notice
+    else:
+        clock, notice = RecordedClock(feed), ""
     seen = View(
         clock,
         PALETTES[depth],
@@ -47,7 +52,6 @@ def run(
         rows,
         notice=notice,
     )
-    os.environ["TEXTUAL_COLOR_SYSTEM"] = {"256": "auto", "16": "standard", "mono": "standard"}[depth]
     app = Top(clock, seen, iterations, wanted.pids)
     with guardian.watching(sys.stdin.fileno(), sys.stdout.fileno()):
         asyncio.run(_run(app))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,7 +15,8 @@ from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.views import text
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
-_STATES = ("plain", "lazy", "private", "shared")
+_STATES = ("lazy", "private", "shared")  # and plain, which matters least
+_BAR = ("plain", "lazy", "private", "shared")
 _TREND_NAMES = {"prepares": "prepares", "forks": "forks", "promotions": "promotions", "rmap_walks": "walks"}
 _LEAST_BAR = 16
 
@@ -113,24 +114,34 @@ def _labelled(pairs: Sequence[tuple[str, str]], palette: Palette) -> Line:
     return line
 
 
+def _fitting(parts: Iterable[Line], room: int) -> Line:
+    """The first of the parts that fit, two blanks apart. A number is left out, never cut."""
+    line: Line = []
+    for part in parts:
+        gap = [Segment("  ")] if line else []
+        if Segment.get_line_length([*line, *gap, *part]) > room:
+            break
+        line += [*gap, *part]
+    return line
+
+
 def _vmas(sample: Sample, room: int, palette: Palette, glyphs: Glyphs) -> Line:
     census = sample.census
-    line = [
-        Segment("savable ", palette.dim), Segment(text.size(census.get("savable_bytes")), palette.cost),
-        Segment("  saved ", palette.dim), Segment(text.size(census.get("saved_bytes")), palette.good),
-        Segment("  VMAs ", palette.dim), Segment(text.number(census.get("vmas")), palette.strong),
-    ]  # fmt: skip
+    parts = [
+        [Segment("savable ", palette.dim), Segment(text.size(census.get("savable_bytes")), palette.cost)],
+        [Segment("saved ", palette.dim), Segment(text.size(census.get("saved_bytes")), palette.good)],
+        [Segment("VMAs ", palette.dim), Segment(text.number(census.get("vmas")), palette.strong)],
+    ]
     counts = _states(sample)
-    for state in _STATES:
-        count = counts[state]
+    for state, count in counts.items():
         style = palette.state(state) if count else palette.dim
-        line += [Segment(f"  {state} ", palette.dim), Segment(f"{text.number(count)}{glyphs.states[state]}", style)]
+        shown = f"{text.number(count)}{glyphs.states[state]}"
+        parts.append([Segment(f"{state} ", palette.dim), Segment(shown, style)])
+    line = _fitting(parts, room)
     left = room - Segment.get_line_length(line) - 2
     if left >= _LEAST_BAR:
-        line += [
-            Segment("  "),
-            *bar({state: count or 0 for state, count in counts.items()}, min(left, 60), palette, glyphs),
-        ]
+        known = {state: counts[state] or 0 for state in _BAR}
+        line += [Segment("  "), *bar(known, min(left, 60), palette, glyphs)]
     return line
 
 
@@ -156,20 +167,19 @@ def bar(counts: dict[str, int], room: int, palette: Palette, glyphs: Glyphs) -> 
 
 
 def _slabs(slabs: Sequence[Slab], room: int, palette: Palette) -> Line:
-    line: Line = [Segment("slabs", palette.dim)]
-    merged = False
+    parts: list[Line] = [[Segment("slabs", palette.dim)]]
     for slab in slabs:
         known = slab.objects_active is not None and slab.object_bytes is not None
         total = (slab.objects_active or 0) * (slab.object_bytes or 0) if known else None
-        line += [
-            Segment(f"  {text.printable(slab.cache)} ", palette.dim),
-            Segment(f"{text.number(slab.objects_active)} {text.size(total)}", palette.text),
-        ]
-        if slab.merged_with:
-            merged = True
-            line.append(Segment("*", palette.strong))
-    note = "* shares its row with other caches: 5"
-    return spread(line, [Segment(note, palette.dim)], room, palette.text) if merged else line
+        mark = "*" if slab.merged_with else ""
+        parts.append(
+            [
+                Segment(f"{text.printable(slab.cache)} ", palette.dim),
+                Segment(f"{text.number(slab.objects_active)} {text.size(total)}{mark}", palette.text),
+            ]
+        )
+    note = [Segment("* shares its row with other caches: 5", palette.dim)]
+    return spread(_fitting(parts, room), note if any(slab.merged_with for slab in slabs) else [], room, palette.text)
 
 
 def _trends(moment: Moment, room: int, palette: Palette, glyphs: Glyphs) -> list[Line]:

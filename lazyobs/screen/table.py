@@ -18,6 +18,7 @@ from lazyobs.views import columns, text
 
 FLEXIBLE = "comm"  # takes what is left, and is always there
 _LEAST_FLEXIBLE = 12
+_LEAST_NAME = 8
 _WIDTHS = {"pid": 7, "user": 8, "start_time": 8, "cgroup": 28}
 _LEFT = ("user", "cgroup", "comm")
 
@@ -90,18 +91,22 @@ def line(row: Row, fitted: Sequence[tuple[str, int]], palette: Palette, chosen: 
     return found
 
 
-def _cell(row: Row, name: str, room: int) -> tuple[str, Any]:
-    if name == FLEXIBLE:
-        label = row.label if row.label is not None else row.prefix + text.printable(row.get("comm"))
-        return pad(label, room), label
-    value = row.get(name)
+def _cell(row: Row, column: str, room: int) -> tuple[str, Any]:
+    if column == FLEXIBLE:
+        if row.label is not None:
+            return pad(row.label, room), row.label
+        name = text.printable(row.get("comm"))
+        # Deep in a tree the end of the branch is kept: the name matters more.
+        prefix = row.prefix[-max(0, room - _LEAST_NAME) :] if len(row.prefix) + _LEAST_NAME > room else row.prefix
+        return pad(prefix + name, room), name
+    value = row.get(column)
     if row.process is None and value is None:
         return " " * room, 0
-    if name in ("user", "cgroup"):
-        return pad(_end(text.printable(value or text.NULL), room) if name == "cgroup" else text.printable(value), room), value  # fmt: skip
-    if name == "start_time":
+    if column in ("user", "cgroup"):
+        return pad(_end(text.printable(value or text.NULL), room) if column == "cgroup" else text.printable(value), room), value  # fmt: skip
+    if column == "start_time":
         return number(_clock(value), room), value
-    return number(columns.COLUMNS[name].write(value), room), value
+    return number(columns.COLUMNS[column].write(value), room), value
 
 
 def _end(path: str, room: int) -> str:

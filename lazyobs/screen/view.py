@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,6 +119,7 @@ class View:
         self._body_at = 0  # line of the screen where the page begins
         self._tabs: Line = []
         self._head_at: list[tuple[str, int, int]] = []  # column, where it begins and ends on the screen
+        self._place = ""  # of the lines in sight, where they are not all
         self._first_row = 1  # line of the page
         self._shown = 0  # rows in sight
 
@@ -162,7 +162,7 @@ class View:
     def _status(self) -> str:
         """The end of the first line: the time of what is shown."""
         assert self.moment is not None
-        clock = _clock(self.moment.sample.time)
+        clock = pages.clock(self.moment.sample.time)
         line = self.clock.timeline()
         if self.clock.recorded and line is not None:
             return f"{'PAUSED' if self.clock.frozen else 'REPLAY'} {line.position + 1}/{line.count}  {clock}"
@@ -187,6 +187,8 @@ class View:
             parts.append(self.settings.group + self._why_no_tree())
         if self.name in TABLES and not self._over():
             parts.append(f"{self._cursor_at + 1 if self._rows else 0}/{len(self._rows)}")
+        elif self._place:
+            parts.append(self._place)
         return text.printable("  ".join(parts))
 
     def _why_no_tree(self) -> str:
@@ -220,14 +222,14 @@ class View:
         mark = round(line.position * (room - 1) / (line.count - 1)) if line.count > 1 else 0
         rule, palette = self.glyphs.rule, self.palette
         return [
-            Segment(_clock(line.first) + " ", palette.dim), Segment(rule * mark, palette.spark),
+            Segment(pages.clock(line.first) + " ", palette.dim), Segment(rule * mark, palette.spark),
             Segment(self.glyphs.mark, palette.key), Segment(rule * (room - mark - 1), palette.dim),
-            Segment(" " + _clock(line.last), palette.dim),
+            Segment(" " + pages.clock(line.last), palette.dim),
         ]  # fmt: skip
 
     def _page(self, width: int, height: int) -> list[Line]:
         assert self.moment is not None
-        self._head_at = []
+        self._head_at, self._place = [], ""
         if height <= 0:
             return []
         if self.chooser is not None:
@@ -250,6 +252,8 @@ class View:
 
     def _scrolled(self, lines: list[Line], height: int) -> list[Line]:
         self._top = min(max(self._top, 0), max(0, len(lines) - height))
+        if len(lines) > height:
+            self._place = f"{self._top + 1}-{self._top + height}/{len(lines)}"
         return lines[self._top : self._top + height]
 
     def _table(self, width: int, height: int) -> list[Line]:
@@ -305,7 +309,11 @@ class View:
 
     @property
     def sort(self) -> str:
-        return self.settings.fork_sort if self.name == "forks" else self.settings.sort
+        """The column; where none was ever chosen, what matters on this kernel."""
+        if self.name == "forks":
+            return self.settings.fork_sort
+        is_lazy = self.moment is not None and self.moment.sample.kernel.lazy_enabled
+        return self.settings.sort or ("saved_bytes" if is_lazy else "savable_bytes")
 
     def sort_by(self, name: str) -> None:
         if name == self.sort:
@@ -594,10 +602,3 @@ _KEYS = {
     "u": "only_user", "d": "ask_delay", "y": "copy", "space": "freeze", "[": "step_back", "]": "step_on",
     "{": "leap_back", "}": "leap_on",
 }  # fmt: skip
-
-
-def _clock(seconds: float) -> str:
-    try:
-        return time.strftime("%H:%M:%S", time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return text.NULL.rjust(_CLOCK)
