@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -20,6 +21,7 @@ from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.views import text
 
 _STRIP = 24
+_LEAST_TEXT = 4
 _LATEST = 200
 _VMAS_LISTED = 4000
 # /proc/PID/maps' letters from include/linux/mm.h: VM_READ, VM_WRITE, VM_EXEC, VM_SHARED
@@ -40,16 +42,28 @@ class Writer:
             self.lines.append([Segment(cut(line, self.room), style or self.palette.text)])
 
     def head(self, cells: Iterable[tuple[str, int]]) -> None:
-        """Headings: (text, width); a negative width sets it to the left."""
-        told = " ".join(pad(title, abs(width), width > 0) for title, width in cells)
+        """Headings: (text, width); a negative width sets it to the left. What has no room is left out."""
+        told = " ".join(pad(title, abs(width), width > 0) for title, width in self._with_room(cells))
         self.lines.append([Segment(pad(told, self.room), self.palette.heading)])
 
     def row(self, cells: Iterable[tuple[str, int, Style]]) -> None:
+        """(text, width, style), as the headings."""
         line: Line = []
-        for told, width, style in cells:
+        for told, width, style in self._with_room(cells):
             shown = number(told, width) if width > 0 else pad(told, -width)
-            line.append(Segment(shown + " ", style))
+            line += [Segment(" "), Segment(shown, style)] if line else [Segment(shown, style)]
         self.lines.append(line)
+
+    def _with_room(self, cells: Iterable[Any]) -> Iterator[Any]:
+        """Those that fit, a blank between them; text may be cut, numbers may not."""
+        left = self.room
+        for told, width, *style in cells:
+            if abs(width) > left:
+                if width < 0 and left >= _LEAST_TEXT:
+                    yield (told, -left, *style)
+                return
+            yield (told, width, *style)
+            left -= abs(width) + 1
 
     def why_not(self, *names: str) -> None:
         """The reasons why those are null here, each once."""

@@ -223,13 +223,7 @@ def tabs(names: Sequence[str], chosen: str, right: str, room: int, palette: Pale
 
 def footer(keys: Sequence[tuple[str, str]], room: int, palette: Palette) -> Line:
     """``q quit  h help ...``, as many as fit."""
-    line: Line = []
-    for key, what in keys:
-        more = [Segment(key, palette.key), Segment(f" {what}  ", palette.dim)]
-        if Segment.get_line_length([*line, *more]) > room + 2:
-            break
-        line += more
-    return line
+    return _fitting(([Segment(key, palette.key), Segment(f" {what}", palette.dim)] for key, what in keys), room)
 
 
 def message(told: str, room: int, palette: Palette, bad: bool = False) -> Line:
