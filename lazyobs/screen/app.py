@@ -28,6 +28,7 @@ from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import Clock, Timeline, View
 
 _Show = Callable[[Moment], None]
+_SECONDS_TO_CATCH_UP = 0.1
 
 
 class LiveClock(Clock):
@@ -235,12 +236,13 @@ class Top(App[None]):
         constants.COLOR_SYSTEM = "auto" if view.palette.depth == RICH else "standard"  # type: ignore[misc]
         super().__init__(driver_class=driver_class, ansi_color=True)
         self.failure: BaseException | None = None
-        self.canvas = Canvas()
+        self.canvas = Canvas(self.paint)
         self.view = view
         self._feed_clock = clock
         self._iterations, self._watched = iterations, watched
         self._feed_reader = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._feed_task: asyncio.Task[None] | None = None
+        self._painting_later = False
         clock.show, clock.wanted = self._show_moment, view.wanted
 
     def get_default_screen(self) -> Screen[None]:
@@ -280,12 +282,21 @@ class Top(App[None]):
         self.paint()
 
     def paint(self) -> None:
-        """Draws everything anew; the canvas sends what differs. Nothing is drawn for a terminal that is behind."""
-        width, height = self.size
-        if not self.is_running or width <= 0 or height <= 0 or getattr(self._driver, "behind", False):
+        """Draws everything anew; the canvas sends what differs. For a terminal that is behind, later."""
+        width, height = self.canvas.size
+        if not self.is_running or width <= 0 or height <= 0:
+            return
+        if getattr(self._driver, "behind", False):
+            if not self._painting_later:
+                self._painting_later = True
+                self.set_timer(_SECONDS_TO_CATCH_UP, self._paint_now)
             return
         rest = self.view.palette.text
         self.canvas.show([strip(line, width, rest) for line in self.view.lines(width, height)])
+
+    def _paint_now(self) -> None:
+        self._painting_later = False
+        self.paint()
 
     def _after(self) -> None:
         """What a key or a click has led to."""
@@ -296,9 +307,6 @@ class Top(App[None]):
             self.exit()
         else:
             self.paint()
-
-    def on_resize(self) -> None:
-        self.paint()
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

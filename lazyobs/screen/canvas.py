@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.geometry import Region
 from textual.strip import Strip
@@ -17,8 +17,10 @@ class Canvas(Widget):
     can_focus = True
     DEFAULT_CSS = "Canvas { width: 100%; height: 100%; background: ansi_default; color: ansi_default; }"
 
-    def __init__(self) -> None:
+    def __init__(self, resized: Callable[[], None]) -> None:
+        """``resized`` is called when it has another size."""
         super().__init__()
+        self._resized = resized
         self._strips: list[Strip] = []
 
     def show(self, strips: Sequence[Strip]) -> None:
@@ -39,6 +41,9 @@ class Canvas(Widget):
             regions.append(Region(0, begin, width, end - begin))
         if regions:
             self.refresh(*regions)
+
+    def on_resize(self) -> None:
+        self._resized()
 
     def text(self) -> str:
         """What is shown, without styles."""

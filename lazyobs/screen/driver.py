@@ -23,6 +23,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 # Mouse, bracketed paste, focus reports off; wrapping and the cursor on; attributes and the other screen gone.
 RESTORE = "\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
+_POINTER_SHAPE = "\x1b]22;"  # of the mouse: some consoles show what they do not know
 _MOST_WAITING = 8  # pieces; Textual's queue has room for 30 and then makes the program wait
 _SECONDS_TO_WRITE = 1.0  # when it ends; a terminal that takes nothing must not keep us
 
@@ -67,6 +68,10 @@ class TerminalDriver(LinuxDriver):
     @property
     def behind(self) -> bool:
         return self._writer_thread is not None and self._writer_thread._queue.qsize() > _MOST_WAITING
+
+    def write(self, data: str) -> None:
+        if not data.startswith(_POINTER_SHAPE):
+            super().write(data)
 
     def _terminal_gone(self) -> None:
         """From a thread: the terminal was closed."""

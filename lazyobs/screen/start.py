@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
-import rich.traceback  # noqa: F401
-import textual.drivers.linux_driver
-import textual.drivers.web_driver
-import textual.pilot  # noqa: F401
+import textual.pilot
+from textual.layouts import factory, horizontal, stream
 
 from lazyobs.screen import guardian
 from lazyobs.screen.app import LiveClock, RecordedClock, Top
@@ -23,6 +21,8 @@ from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import AUTO, Keeper, Settings
 from lazyobs.screen.terminal import depth_of, has_blocks
 from lazyobs.screen.view import View
+
+IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # by Textual, when they are needed
 
 
 def run(

@@ -17,11 +17,12 @@ def depth_of(environment: Mapping[str, str]) -> str:
         return MONO
     if environment.get("COLORTERM") in ("truecolor", "24bit"):
         return RICH
+    name = environment.get("TERM", "dumb")
     try:
-        curses.setupterm(environment.get("TERM", "dumb"), 2)
+        curses.setupterm(name, 2)
         colours = curses.tigetnum("colors")
-    except curses.error:
-        return MONO
+    except curses.error:  # a terminal that this machine knows nothing of: its name may say it
+        return RICH if name.endswith("256color") else ANSI if name.endswith("color") else MONO
     return MONO if colours < 8 else ANSI if colours < 256 else RICH
 
 

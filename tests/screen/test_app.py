@@ -17,7 +17,6 @@ from screens import LAB, ROOT, Handmade, lab_app, live_app, process, run, sample
 
 from lazyobs.errors import UsageError
 from lazyobs.screen.app import LiveClock, Top
-from lazyobs.screen.canvas import Canvas
 from lazyobs.screen.view import VIEWS, View
 from lazyobs.sources.replay import open_replay
 
@@ -237,6 +236,31 @@ def test_a_small_screen_and_back():
     run(app, (80, 24), drive)
 
 
+def test_a_still_picture_follows_the_size():
+    app = lab_app()
+
+    async def drive(pilot):
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: app.canvas.text().splitlines()[7].endswith("COMMAND"))
+        assert max(map(len, app.canvas.text().splitlines())) <= 60
+
+    run(app, (100, 30), drive)
+
+
+def test_a_terminal_that_was_behind_sees_the_last_picture(monkeypatch):
+    app = lab_app()
+
+    async def drive(pilot):
+        monkeypatch.setattr(type(app._driver), "behind", True, raising=False)
+        await pilot.press("r")
+        before = app.canvas.text()
+        assert "▲" not in before
+        monkeypatch.setattr(type(app._driver), "behind", False)
+        await until(pilot, lambda: "▲" in app.canvas.text())
+
+    run(app, (80, 24), drive)
+
+
 def test_nothing_is_imported_after_root_has_been_given_up():
     """Modules may lie where nobody cannot read: all that a run needs comes with lazyobs.screen.start."""
     code = """
@@ -263,7 +287,3 @@ print(sorted(files() - before))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert (answer.stdout, answer.returncode) == ("[]\n", 0), answer.stderr[-2000:]
-
-
-def test_the_canvas_knows_what_it_shows():
-    assert Canvas().text() == ""
