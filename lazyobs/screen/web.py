@@ -26,7 +26,7 @@ from textual_serve.download_manager import DownloadManager
 
 from lazyobs.screen.sessions import Maker
 
-MOST_SESSIONS = 16
+MOST_SESSIONS = 8
 _MOST_SIZE = (500, 200)  # columns and lines; a screen costs memory by its size
 _MOST_MESSAGE = 1 << 16
 _STATIC = {
