@@ -23,7 +23,7 @@ from lazyobs.sources.opening import open_live
 _ISLANDS, _FORKS = 5003, 101
 
 
-def _bpftrace() -> str:
+def bpftrace_program() -> str:
     kallsyms = Kallsyms.read(sites.FUNCTIONS)
     parts = [part for site in sites.SITES if site.allocates for name in site.functions for part in kallsyms.plain(name)]
     low, high = min(part.start for part in parts), max(part.end for part in parts)
@@ -34,7 +34,7 @@ def _bpftrace() -> str:
 
 
 @contextlib.contextmanager
-def _tracefs() -> Iterator[None]:
+def tracefs() -> Iterator[None]:
     """tracefs mounted while inside: bpftrace reads the tracepoint's format there."""
     if os.path.exists("/sys/kernel/tracing/events"):
         yield
@@ -47,7 +47,7 @@ def _tracefs() -> Iterator[None]:
 
 
 def run() -> dict[str, object]:
-    with _tracefs():
+    with tracefs():
         return _measure()
 
 
@@ -56,7 +56,7 @@ def _measure() -> dict[str, object]:
     ours = next(fd for name, fd in source.session.programs.items() if name.startswith("slab_alloc:"))
     before = set(program_time.tracepoint_programs())
     peer = subprocess.Popen(
-        ["bpftrace", "-B", "line", "-e", _bpftrace()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ["bpftrace", "-B", "line", "-e", bpftrace_program()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
         assert peer.stdout is not None

@@ -60,8 +60,13 @@ def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[],
         _set_capabilities(kept, kept)
     else:
         kept = frozenset()
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    no_new_privileges()
     return kept
+
+
+def no_new_privileges() -> None:
+    """Nothing this process executes gains privileges any more."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def keep_nothing() -> None:

@@ -3,16 +3,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
 from lazyobs.commands.replaying import replaying, seconds_between
+from lazyobs.errors import NotSupported
 from lazyobs.sources.opening import open_live
 from lazyobs.sources.source import Source
 from lazyobs.views import columns
+
+if TYPE_CHECKING:
+    from lazyobs.screen.feed import KernelFeed, ReplayFeed
+    from lazyobs.screen.rows import Filter
+    from lazyobs.screen.settings import Keeper, Settings
+    from lazyobs.views.top import TopOptions
+
+_SORT = "savable_bytes"
 
 
 def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -23,9 +35,27 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return names
 
 
-def _import_view() -> None:
+def _import_tables() -> None:
     """Tables take longer to import than the loader leaves idle: done while it compiles."""
     from lazyobs.views import top  # noqa: F401
+
+
+def _import_screen() -> None:
+    """The same; nobody may not be able to read where the modules lie."""
+    from lazyobs.screen import start  # noqa: F401
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The command line, but for what every form of it has in common."""
+
+    profile: Path | None
+    tier: str | None
+    verbose: bool
+    delay: float | None
+    sort: str | None
+    replay: Path | None
+    speed: float | None
 
 
 @click.command()
@@ -36,9 +66,11 @@ def _import_view() -> None:
 @click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
 @click.option("-u", "user", help="Only this user's processes.")
 @click.option("-c", "cgroup", help="Only processes in this cgroup and below.")
-@click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
+@click.option("-s", "sort", metavar="COLUMN", help=f"Column to sort by ({_SORT}).")
 @click.option("-r", "rows", type=click.IntRange(min=1), help="Processes to show.")
 @click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
+@click.option("--plain", is_flag=True, help="The plain screen, as on serial consoles.")
+@click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve the screen to browsers (127.0.0.1:9798), to look at.")  # fmt: skip
 @replaying
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=click.IntRange(min=1), required=False)
@@ -53,46 +85,131 @@ def top(
     pids: tuple[int, ...],
     user: str | None,
     cgroup: str | None,
-    sort: str,
+    sort: str | None,
     rows: int | None,
     views: tuple[str, ...],
+    plain: bool,
+    web: str | None,
     replay: Path | None,
     speed: float | None,
     interval: float | None,
     count: int | None,
 ) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
-    columns.column(sort)
+    columns.column(sort or _SORT)
+    asked = _Asked(profile, tier, verbose, delay or interval, sort, replay, speed)
     batch = batch or not sys.stdout.isatty()
+    iterations = iterations or count
+    if web is not None:
+        from lazyobs.screen.rows import Filter
+
+        _web(asked, web, Filter("", pids, user, cgroup), views[0], rows)
+    elif batch or output != "table" or plain or _is_plain():
+        from lazyobs.views.top import TopOptions
+
+        options = TopOptions(0.0, iterations, batch, output, views, sort or _SORT, rows, pids, user, cgroup)
+        _tables(asked, options)
+    else:
+        from lazyobs.screen.rows import Filter
+
+        _screen(asked, Filter("", pids, user, cgroup), views[0], rows, iterations)
+
+
+def _is_plain() -> bool:
+    """Where the full screen would not work, or be too slow: views/screen.py draws then."""
+    from lazyobs.screen.terminal import is_plain_terminal
+
+    return not sys.stdin.isatty() or is_plain_terminal(os.ttyname(sys.stdout.fileno()), os.environ)
+
+
+def _tables(asked: _Asked, options: TopOptions) -> None:
+    """Samples one after the other, or on the plain screen."""
     source: Source
-    if replay is None:
-        opened = open_live(profile, tier, points=points_but("census_vmas"), meanwhile=_import_view)
-        say_how(opened, verbose)
-        source, notice, every = opened.source, notice_of(opened.why_not), 1.0
+    if asked.replay is None:
+        opened = open_live(asked.profile, asked.tier, points=points_but("census_vmas"), meanwhile=_import_tables)
+        say_how(opened, asked.verbose)
+        source, options.notice = opened.source, notice_of(opened.why_not)
+        options.interval = asked.delay or 1.0
     else:
         from lazyobs.sources.replay import open_replay
 
-        recorded = open_replay(replay)
-        source, notice = recorded, ""
-        every = seconds_between(recorded, speed, on_screen=output == "table" and not batch)
+        source = recorded = open_replay(asked.replay)
+        on_screen = options.output == "table" and not options.batch
+        options.interval = asked.delay or seconds_between(recorded, asked.speed, on_screen)
     from lazyobs.views import top as view
 
-    options = view.TopOptions(
-        interval=delay or interval or every,
-        iterations=iterations or count,
-        batch=batch,
-        output=output,
-        views=views,
-        sort=sort,
-        rows=rows,
-        pids=pids,
-        user=user,
-        cgroup=cgroup,
-        notice=notice,
-    )
-    if notice and (options.batch or output != "table"):
-        print(notice, file=sys.stderr)
+    if options.notice and (options.batch or options.output != "table"):
+        print(options.notice, file=sys.stderr)
     try:
         view.run(source, options)
     finally:
         source.close()
+
+
+def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iterations: int | None) -> None:
+    """The full screen."""
+    keeper, settings = _remembered(asked)
+    feed = _feed(asked, settings)
+    from lazyobs.screen import start
+
+    try:
+        start.run(feed, settings, keeper, wanted, view, rows, iterations)
+    finally:
+        feed.close()
+        if keeper is not None:
+            keeper.close()
+
+
+def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | None) -> None:
+    """The full screen in browsers."""
+    try:
+        from lazyobs.screen import sessions, web  # noqa: F401
+    except ImportError as error:
+        raise NotSupported("top --web", f"{error.name} is not installed", "pip install 'lazyobs[web]'") from None
+    from lazyobs.screen import serving
+
+    listening, host = serving.listen(address)
+    static = web.load_static()
+    keeper, settings = _remembered(asked)
+    if keeper is not None:
+        keeper.close()
+    feed = _feed(asked, settings)
+    try:
+        serving.run(listening, host, feed, static, settings, wanted, view, rows)
+    finally:
+        feed.close()
+
+
+def _remembered(asked: _Asked) -> tuple[Keeper | None, Settings]:
+    """Of the person at the terminal; first of all, while this process has nothing that others must not have."""
+    from lazyobs.screen.settings import Keeper, Settings, person
+
+    whose = person(os.environ, os.getuid())
+    keeper, settings = None, Settings()
+    try:
+        keeper = Keeper(whose) if whose is not None else None
+        settings = Settings.from_toml(keeper.text or "") if keeper is not None else settings
+    except OSError:
+        pass  # not remembered
+    except ValueError:  # a file that is no TOML is not written over
+        if keeper is not None:
+            keeper.close()
+            keeper = None
+    if asked.sort is not None:
+        settings.sort, settings.reverse = asked.sort, False
+    return keeper, settings
+
+
+def _feed(asked: _Asked, settings: Settings) -> KernelFeed | ReplayFeed:
+    if asked.replay is None:
+        opened = open_live(asked.profile, asked.tier, meanwhile=_import_screen, events=True)
+        say_how(opened, asked.verbose)
+        from lazyobs.screen.feed import KernelFeed
+
+        return KernelFeed(opened.source, asked.delay or settings.delay or 1.0, notice_of(opened.why_not))
+    from lazyobs.screen.feed import ReplayFeed
+    from lazyobs.sources.replay import open_replay
+
+    recorded = open_replay(asked.replay)
+    every = asked.delay or seconds_between(recorded, asked.speed, on_screen=True)
+    return ReplayFeed(recorded, max(every, 0.05))

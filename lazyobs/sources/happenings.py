@@ -68,10 +68,15 @@ class LiveHappenings:
 def recorded(recording: Recording, wanted: EventFilter, splats: bool) -> Iterator[Happening]:
     """From a recording, in order of time. RecordingError where it is damaged."""
     for segment in recording.segments:
-        streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
-        if splats:
-            streams.append(_recorded_splats(recording, segment))
-        yield from heapq.merge(*streams, key=lambda happening: happening.time)
+        yield from recorded_in(recording, segment, wanted, splats)
+
+
+def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats: bool) -> Iterator[Happening]:
+    """The same from one segment."""
+    streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
+    if splats:
+        streams.append(_recorded_splats(recording, segment))
+    yield from heapq.merge(*streams, key=lambda happening: happening.time)
 
 
 def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[Happening]:

@@ -7,7 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lazyobs.bpf import census, maps
 from lazyobs.bpf.event_counts import EventCounts
@@ -31,6 +31,17 @@ _Identity = tuple[int, int]  # tgid, start_boottime in ns
 _Read = TypeVar("_Read")
 
 
+class _Seen(NamedTuple):
+    """A process in the last sample and what it was made of. ``idle``: it had not moved since the one before either,
+    so its rates are zeros, and while nothing changes the same object stands for it again: most processes do nothing.
+    """
+
+    row: census.CensusRow | None
+    counts: tuple[int, ...] | None
+    process: Process
+    idle: bool
+
+
 class LiveSource:
     """Samples from an attached session. Holds only descriptors: works without privileges.
 
@@ -51,7 +62,7 @@ class LiveSource:
         self._slab_baseline = slabinfo.read()
         self._bytes = self._object_bytes(self._slab_baseline)
         self._before: dict[str, Any] = {}
-        self._process_before: dict[_Identity, dict[str, int | None]] = {}
+        self._seen: dict[_Identity, _Seen] = {}
         self._failed: dict[str, str] = {}
         counts = session.maps.get("event_counts")
         self._events = EventCounts(counts, self._cpus) if counts is not None else None
@@ -185,10 +196,13 @@ class LiveSource:
         """Sums over address spaces: processes that share one count once."""
         if rows is None or _CENSUS not in self.session.links:
             return dict.fromkeys(CENSUS_NAMES)
-        sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
-        for row in {row.mm: row for row in rows}.values():
-            for name, value in self._census_columns(row).items():
-                sums[name] = (sums[name] or 0) + (value or 0)
+        spaces = {row.mm: row for row in rows}.values()
+        sums: dict[str, int | None] = {
+            name: sum(getattr(row, name) for row in spaces) for name in CENSUS_NAMES if not name.endswith("_bytes")
+        }
+        pool = bool(self.facts.profile.pool_member)
+        sums["saved_bytes"] = sum(self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, pool) for row in spaces)
+        sums["savable_bytes"] = self._bytes.savable(sum(row.vmas_private for row in spaces))
         return sums
 
     def _process_rows(
@@ -196,28 +210,40 @@ class LiveSource:
     ) -> list[Process]:
         counted = {(entry.tgid, entry.start_boottime): entry for entry in live or ()}
         found = []
-        before, self._process_before = self._process_before, {}
+        before, self._seen = self._seen, {}
         for row in rows or ():
-            entry = counted.pop((row.tgid, row.start_boottime), None)
-            found.append(
-                self._process(
-                    (row.tgid, row.start_boottime),
+            identity = (row.tgid, row.start_boottime)
+            entry = counted.pop(identity, None)
+            counts = entry.counts if entry else None
+            seen = before.get(identity)
+            if seen is None or not (seen.idle and seen.row == row and seen.counts == counts and live is not None):
+                process = self._process(
+                    identity,
                     row.uid,
                     row.comm,
                     self._cgroups.path(row.cgroup, row.tgid),
                     self._census_columns(row),
                     self._process_counts(entry, live is not None),
-                    before,
+                    seen,
+                    bool(before),
                     elapsed,
                 )
-            )
+                idle = live is not None and seen is not None and seen.process.counts == process.counts
+                seen = _Seen(row, counts, process, idle)
+            self._seen[identity] = seen
+            found.append(seen.process)
         unknown: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         none: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES, 0)
         for identity, entry in counted.items():
             # No VMAs: a kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended.
             columns = none if rows is not None and _CENSUS in self.session.links else unknown
-            counts = self._process_counts(entry, True)
-            found.append(self._process(identity, entry.uid, entry.comm, None, dict(columns), counts, before, elapsed))
+            of_entry = self._process_counts(entry, True)
+            seen = before.get(identity)
+            process = self._process(
+                identity, entry.uid, entry.comm, None, dict(columns), of_entry, seen, bool(before), elapsed
+            )
+            self._seen[identity] = _Seen(None, entry.counts, process, False)
+            found.append(process)
         return found
 
     def _process_counts(self, entry: ProcessCounts | None, known: bool) -> dict[str, int | None]:
@@ -232,7 +258,8 @@ class LiveSource:
         cgroup: str | None,
         columns: dict[str, int | None],
         counts: dict[str, int | None],
-        before: dict[_Identity, dict[str, int | None]],
+        seen: _Seen | None,
+        has_before: bool,
         elapsed: float,
     ) -> Process:
         return Process(
@@ -243,18 +270,15 @@ class LiveSource:
             cgroup=cgroup,
             census=columns,
             counts=counts,
-            rates=self._process_rates(identity, counts, before, elapsed) if self._rates else {},
+            rates=self._process_rates(counts, seen, has_before, elapsed) if self._rates else {},
         )
 
+    @staticmethod
     def _process_rates(
-        self,
-        identity: _Identity,
-        counts: dict[str, int | None],
-        before: dict[_Identity, dict[str, int | None]],
-        elapsed: float,
+        counts: dict[str, int | None], seen: _Seen | None, has_before: bool, elapsed: float
     ) -> dict[str, float | None]:
-        old = before.get(identity, dict.fromkeys(counts, 0) if before else {})
-        self._process_before[identity] = counts
+        """A process that was not there before began with zeros; without a sample before there are no rates."""
+        old = seen.process.counts if seen else dict.fromkeys(counts, 0) if has_before else {}
         return {name: rate(count, old.get(name), elapsed) for name, count in counts.items()}
 
     def _program_health(self) -> dict[str, float | None]:

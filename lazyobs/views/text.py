@@ -10,6 +10,8 @@ NULL = "-"
 
 def printable(text: str) -> str:
     """``text`` with control, format (bidirectional, zero-width) and unassigned characters as ``?``."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join("?" if unicodedata.category(letter)[0] == "C" else letter for letter in text)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from lazyobs.screen.driver import RESTORE
+
 ROOT = Path(__file__).parent.parent.parent
 LAZYOBS = [sys.executable, "-m", "lazyobs"]
 
@@ -161,7 +163,7 @@ def test_the_terminal_is_put_back(bpf, number):
     before = termios.tcgetattr(slave)
     process = subprocess.Popen([*LAZYOBS, "top", "-d", "0.1"], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT)
     shown = b""
-    while b"\x1b[?1049h" not in shown or b"lazyobs  kernel" not in shown:
+    while b"\x1b[?1049h" not in shown or b"savable" not in shown:
         shown += os.read(master, 65536)
     assert termios.tcgetattr(slave) != before
     process.send_signal(number)
@@ -173,7 +175,7 @@ def test_the_terminal_is_put_back(bpf, number):
     except BlockingIOError:
         pass
     assert termios.tcgetattr(slave) == before
-    assert shown.rstrip().endswith(b"\x1b[?7h\x1b[?25h\x1b[?1049l")
+    assert RESTORE.encode() in shown and b"h" not in shown.rpartition(RESTORE.encode())[2]
     os.close(master)
     os.close(slave)
 
@@ -182,7 +184,7 @@ def test_q_ends_it(bpf):
     master, slave = pty.openpty()
     process = subprocess.Popen([*LAZYOBS, "top", "-d", "5"], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT)
     shown = b""
-    while b"lazyobs  kernel" not in shown:
+    while b"savable" not in shown:
         shown += os.read(master, 65536)
     os.write(master, b"q")
     assert process.wait(60) == 0

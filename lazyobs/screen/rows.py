@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Rows of the process table: filtered, sorted, in a tree or by cgroup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process
+from lazyobs.views import columns, text
+
+FLAT, TREE, CGROUP = "none", "tree", "cgroup"
+GROUPINGS = (FLAT, TREE, CGROUP)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is shown; empty and None are no limit. ``words`` is looked for in pid, user, name and cgroup."""
+
+    words: str = ""
+    pids: tuple[int, ...] = ()
+    user: str | None = None
+    cgroup: str | None = None
+
+    def passes(self, process: Process) -> bool:
+        if self.pids and process.pid not in self.pids:
+            return False
+        if self.user is not None and process.user != self.user:
+            return False
+        if self.cgroup is not None and not is_below(process.cgroup, self.cgroup):
+            return False
+        return not self.words or self._has_words(process)
+
+    def _has_words(self, process: Process) -> bool:
+        wanted = self.words.casefold()
+        return any(
+            wanted in one.casefold() for one in (process.comm, process.user, str(process.pid), process.cgroup or "")
+        )
+
+
+def is_below(path: str | None, ancestor: str) -> bool:
+    """Whether a cgroup path is that cgroup or inside it."""
+    if path is None:
+        return False
+    ancestor = "/" + ancestor.strip("/")
+    return ancestor == "/" or path == ancestor or path.startswith(ancestor + "/")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A process, or a cgroup with the sums of its processes. ``prefix`` is its place in the tree.
+
+    ``key`` says which row it is from one sample to the next.
+    """
+
+    key: Hashable
+    get: Callable[[str], Any]
+    process: Process | None = None
+    prefix: str = ""
+    label: str | None = None  # in place of the name
+
+
+def process_row(process: Process, prefix: str = "") -> Row:
+    return Row((process.pid, process.start_time), process.get, process, prefix)
+
+
+def flat(processes: Iterable[Process], sort: str, reverse: bool) -> list[Row]:
+    return [process_row(process) for process in _sorted(processes, sort, reverse)]
+
+
+def _sorted(processes: Iterable[Process], sort: str, reverse: bool) -> list[Process]:
+    """As columns.sort; reversed, the unknown still come last."""
+    found = columns.sort(processes, sort)
+    if not reverse:
+        return found
+    known = [process for process in found if process.get(sort) is not None]
+    return known[::-1] + found[len(known) :]
+
+
+def tree(
+    processes: Iterable[Process], parents: Mapping[int, int], sort: str, reverse: bool, glyphs: tuple[str, str, str]
+) -> list[Row]:
+    """Children below their parents, siblings sorted. ``glyphs``: branch, last branch, passing line."""
+    found = _sorted(processes, sort, reverse)
+    shown = {process.pid for process in found}
+    children: dict[int, list[Process]] = {}
+    roots = []
+    for process in found:
+        parent = parents.get(process.pid, 0)
+        if parent in shown and parent != process.pid:
+            children.setdefault(parent, []).append(process)
+        else:
+            roots.append(process)
+    branch, last, pipe = glyphs
+    rows: list[Row] = []
+    # Not recursive: a tree of processes can be deeper than Python's stack. What a loop of parents (one pid was used
+    # again while /proc was read) hides from the roots comes at the end.
+    stack = [(process, "", "") for process in reversed(roots)]
+    seen: set[int] = set()
+    while True:
+        while stack:
+            process, own, below = stack.pop()
+            if process.pid in seen:
+                continue
+            seen.add(process.pid)
+            rows.append(process_row(process, own))
+            offspring = children.get(process.pid, [])
+            for index in range(len(offspring) - 1, -1, -1):
+                is_last = index == len(offspring) - 1
+                stack.append(
+                    (offspring[index], below + (last if is_last else branch), below + (" " * len(pipe) if is_last else pipe))
+                )  # fmt: skip
+        left = next((process for process in found if process.pid not in seen), None)
+        if left is None:
+            return rows
+        stack.append((left, "", ""))
+
+
+def by_cgroup(
+    processes: Iterable[Process], sort: str, reverse: bool, folded: frozenset[str], glyphs: tuple[str, str]
+) -> list[Row]:
+    """Cgroups, each with its processes below unless it is in ``folded``. ``glyphs``: open, folded."""
+    members: dict[str, list[Process]] = {}
+    for process in processes:
+        members.setdefault(process.cgroup or "", []).append(process)
+    groups = [Process(0, 0.0, "", path, path, *_sums(inside)) for path, inside in members.items()]
+    rows: list[Row] = []
+    for group in _sorted_groups(groups, sort, reverse):
+        path = group.cgroup or ""
+        rows.append(_group_row(group, members[path], glyphs[path in folded]))
+        if path not in folded:
+            rows += [process_row(process, "  ") for process in _sorted(members[path], sort, reverse)]
+    return rows
+
+
+def _sorted_groups(groups: list[Process], sort: str, reverse: bool) -> list[Process]:
+    by = sort if sort in _SUMMED else "comm"
+    groups.sort(key=lambda group: group.comm)
+    return _sorted(groups, by, reverse) if by in _SUMMED else groups
+
+
+def _sums(inside: Sequence[Process]) -> tuple[dict[str, int | None], dict[str, int | None], dict[str, float | None]]:
+    """Sums of what is known; None where nothing is."""
+
+    def total(values: Iterable[Any]) -> Any:
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
+
+    return (
+        {name: total(process.census.get(name) for process in inside) for name in CENSUS_NAMES},
+        {name: total(process.counts.get(name) for process in inside) for name in COUNTER_NAMES},
+        {name: total(process.rates.get(name) for process in inside) for name in COUNTER_NAMES},
+    )
+
+
+_SUMMED = frozenset((*CENSUS_NAMES, *COUNTER_NAMES, *(name + "_rate" for name in COUNTER_NAMES)))
+
+
+def _group_row(group: Process, inside: Sequence[Process], glyph: str) -> Row:
+    def get(name: str) -> Any:
+        return group.get(name) if name in _SUMMED else len(inside) if name == "pid" else None
+
+    path = text.printable(group.comm) or "(cgroup not known)"
+    return Row(("cgroup", group.comm), get, None, "", f"{glyph} {path}")
+
+
+def group_path(row: Row) -> str | None:
+    """The cgroup that the row stands for; None for a process."""
+    return row.key[1] if row.process is None and isinstance(row.key, tuple) else None

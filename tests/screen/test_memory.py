@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""An hour at one sample a second takes no more memory than its first ten minutes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from screens import ROOT
+
+CODE = """
+import sys
+sys.path[:0] = ["tests", "tests/screen", "tests/views"]
+from screens import Handmade, LiveClock, View, process, sample, text_of
+from lazyobs.happening import Happening
+from lazyobs.screen.palette import PALETTES, UNICODE
+from lazyobs.sources.itself import rss_bytes
+changing = int(sys.argv[1])
+feed = Handmade(None)
+clock = LiveClock(feed)
+view = View(clock, PALETTES["256"], UNICODE)
+def show(moment): view.moment = moment
+clock.show = show
+def second(number):
+    # ``changing`` of 503 processes do something; every process is another one after 100 seconds.
+    base = 1000 + 1000 * (number // 100)
+    made = sample(*(process(base + at, f"p{base + at}", prepares=number if at < changing else 0) for at in range(503)))
+    made.time = 1e9 + number
+    clock._history.add(made)
+    clock._trends.add(made)
+    clock._happenings.extend(Happening(made.time, "fork", pid=base) for _ in range(101))
+    clock._show()
+    view.lines(200, 60)
+for number in range(601):
+    second(number)
+before = rss_bytes()
+for number in range(601, 3601):
+    second(number)
+print(before, rss_bytes(), len(clock._history), clock._history.weight)
+"""
+
+
+@pytest.mark.parametrize("changing", [23, 503])
+def test_an_hour(changing):
+    answer = subprocess.run(
+        [sys.executable, "-c", CODE, str(changing)], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    before, after, count, weight = map(int, answer.stdout.split())
+    assert after - before < 4 << 20, (before, after)
+    assert 0 < count <= 601 and weight <= 12_000

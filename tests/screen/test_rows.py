@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Filters, order, trees and cgroups."""
+
+from __future__ import annotations
+
+import pytest
+from screens import process
+
+from lazyobs.screen import rows
+from lazyobs.screen.rows import Filter
+
+GLYPHS = ("├─ ", "└─ ", "│  ")
+
+
+def pids(found):
+    return [row.process.pid for row in found if row.process]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(), [3, 5, 7]),
+        (Filter(words="PROG"), [3, 7]),
+        (Filter(words="7"), [7]),
+        (Filter(words="slice"), [3]),
+        (Filter(pids=(5, 7)), [5, 7]),
+        (Filter(user="nobody"), [5]),
+        (Filter(cgroup="system.slice"), [3]),
+        (Filter(words="[prog"), []),
+    ],
+)
+def test_filters(wanted, found):
+    all_of_them = [
+        process(3, "prog", cgroup="/system.slice/a"), process(5, "sh", user="nobody", cgroup="/systemd"),
+        process(7, "myprog", cgroup=None),
+    ]  # fmt: skip
+    assert [one.pid for one in all_of_them if wanted.passes(one)] == found
+
+
+def test_reversed_the_unknown_still_come_last():
+    found = [process(3, vmas=23), process(5, vmas=None), process(7, vmas=101)]
+    assert pids(rows.flat(found, "vmas", False)) == [7, 3, 5]
+    assert pids(rows.flat(found, "vmas", True)) == [3, 7, 5]
+
+
+def test_children_stand_below_their_parents_in_order():
+    found = [process(pid, vmas=vmas) for pid, vmas in ((1, 5), (2, 7), (3, 11), (4, 13), (5, 17))]
+    made = rows.tree(found, {1: 0, 2: 1, 3: 1, 4: 3, 5: 2}, "vmas", False, GLYPHS)
+    assert [(row.process.pid, row.prefix) for row in made] == [
+        (1, ""), (3, "├─ "), (4, "│  └─ "), (2, "└─ "), (5, "   └─ "),
+    ]  # fmt: skip
+
+
+def test_a_loop_of_parents_loses_nobody():
+    found = [process(pid) for pid in (2, 3, 5)]
+    assert sorted(pids(rows.tree(found, {2: 3, 3: 2, 5: 5}, "pid", False, GLYPHS))) == [2, 3, 5]
+
+
+def test_a_tree_may_be_deeper_than_the_stack():
+    count = 5003
+    made = rows.tree([process(pid) for pid in range(1, count + 1)], {pid: pid - 1 for pid in range(1, count + 1)}, "pid", False, GLYPHS)  # fmt: skip
+    assert pids(made) == list(range(1, count + 1))
+
+
+def test_cgroups_have_the_sums_of_what_is_known():
+    found = [process(3, cgroup="/a", vmas=23, prepares=None), process(5, cgroup="/a", vmas=101, prepares=7), process(7, cgroup=None, vmas=211)]  # fmt: skip
+    made = rows.by_cgroup(found, "vmas", False, frozenset(), ("v", ">"))
+    assert [(row.label, row.get("vmas"), row.get("prepares"), row.get("pid")) for row in made if row.process is None] == [
+        ("v (cgroup not known)", 211, 0, 1), ("v /a", 124, 7, 2),
+    ]  # fmt: skip
+    assert pids(made) == [7, 5, 3]
+
+
+def test_a_folded_cgroup_keeps_its_processes_to_itself():
+    made = rows.by_cgroup(
+        [process(3, cgroup="/a"), process(5, cgroup="/b")], "comm", False, frozenset({"/a"}), ("v", ">")
+    )
+    assert [row.label or row.process.pid for row in made] == ["> /a", "v /b", 5]
+    assert [rows.group_path(row) for row in made] == ["/a", "/b", None]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Any sample of a recording, in any order, is the sample that was recorded."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import pytest
+from screens import LAB, ROOT
+
+from lazyobs.model import COUNTER_NAMES
+from lazyobs.recording.errors import RecordingError
+from lazyobs.recording.reading import Recording
+from lazyobs.screen.feed import ReplayFeed
+from lazyobs.screen.moment import TRENDS, Wanted
+from lazyobs.screen.seeking import Seeker
+from lazyobs.sources.replay import open_replay
+
+
+@pytest.mark.parametrize("name", ["lab", "debian-6.12"])
+def test_any_order(name):
+    recording = Recording(str(ROOT / "examples" / name))
+    recorded = list(recording.samples())
+    seeker = Seeker(recording)
+    assert seeker.times == [one.time for one in recorded]
+    positions = [*range(len(recorded)), *random.Random(23).choices(range(len(recorded)), k=101)]
+    for position in positions:
+        assert seeker.sample(position).as_json() == recorded[position].as_json()
+    recording.close()
+
+
+def test_trends_are_the_rates_of_the_counts():
+    recording = Recording(str(LAB))
+    recorded = list(recording.samples())
+    seeker = Seeker(recording)
+    trends = seeker.trends(32, 240)
+    assert set(TRENDS) <= set(COUNTER_NAMES)
+    for name in TRENDS:
+        assert len(trends[name]) == 33 and trends[name][0] is None
+        for at in range(1, 33):
+            change = recorded[at].totals[name] - recorded[at - 1].totals[name]
+            assert trends[name][at] == pytest.approx(change / (recorded[at].time - recorded[at - 1].time), abs=1e-3)
+    assert seeker.trends(32, 7)["forks"] == trends["forks"][-7:]
+    recording.close()
+
+
+def test_events_end_at_the_moment_shown():
+    feed = ReplayFeed(open_replay(LAB), 1.0)
+    counts = []
+    for position in range(len(feed.times)):
+        moment = feed.at(position, Wanted())
+        assert all(one.time <= moment.sample.time for one in moment.happenings)
+        counts.append(len(moment.happenings))
+    assert counts == sorted(counts) and counts[-1] > counts[0]
+    feed.close()
+
+
+def test_a_position_by_its_time():
+    recording = Recording(str(LAB))
+    seeker = Seeker(recording)
+    assert [seeker.position(one) for one in (0.0, *seeker.times[:3], seeker.times[2] + 0.01, 1e12)] == [
+        0,
+        0,
+        1,
+        2,
+        2,
+        32,
+    ]
+    recording.close()
+
+
+def test_a_damaged_recording_is_told(tmp_path):
+    shutil.copytree(LAB, tmp_path / "it")
+    path = tmp_path / "it/processes-000001.parquet"
+    raw = bytearray(path.read_bytes())
+    raw[200:4000] = bytes(3800)
+    path.write_bytes(raw)
+    recording = Recording(str(tmp_path / "it"))
+    with pytest.raises(RecordingError, match="damaged"):
+        for position in range(33):
+            Seeker(recording).sample(position)
+    recording.close()

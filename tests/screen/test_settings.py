@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What is remembered, whose it is, and who writes it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lazyobs.screen import settings
+from lazyobs.screen.settings import Keeper, Person, Settings, person
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+def test_settings_survive_their_file():
+    changed = Settings(["pid", "comm"], ["pid", "forks", "comm"], "vmas", "forks", True, "cgroup", 0.25, "16")
+    assert Settings.from_toml(changed.to_toml()) == changed
+    assert Settings.from_toml(Settings().to_toml()) == Settings()
+    assert Settings.from_toml("") == Settings()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'sort = "weight"', "sort = 5", "columns = []", 'columns = ["pid", "weight"]', "columns = [5]", "delay = 0.001",
+        "delay = true", "delay = nan", 'group = "heap"', 'colours = "red"', 'reverse = "yes"', "unheard_of = 1",
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_as_if_it_was_not_there(line):
+    assert Settings.from_toml(line + '\nfork_sort = "forks"\n') == replace(Settings(), fork_sort="forks")
+
+
+def test_a_file_that_is_no_toml_is_an_error():
+    with pytest.raises(ValueError):
+        Settings.from_toml("columns = [")
+
+
+def test_under_sudo_it_is_the_user_behind_it():
+    environment = {"SUDO_UID": str(NOBODY.pw_uid), "XDG_CONFIG_HOME": "/root/elsewhere", "HOME": "/root"}
+    whose = person(environment, 0)
+    assert (whose.uid, whose.gid, whose.home, whose.xdg) == (NOBODY.pw_uid, NOBODY.pw_gid, NOBODY.pw_dir, None)
+
+
+def test_without_sudo_it_is_the_user_with_their_own_place():
+    whose = person({"XDG_CONFIG_HOME": "/x", "SUDO_UID": "1"}, NOBODY.pw_uid)
+    assert (whose.uid, str(whose.path)) == (NOBODY.pw_uid, "/x/lazyobs/top.toml")
+    assert str(replace(whose, xdg="relative").path) == f"{NOBODY.pw_dir}/.config/lazyobs/top.toml"
+    assert person({}, 4_000_000_000) is None
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Of nobody; root is needed to become nobody."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the file is another user's")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+    found = tmp_path / "home"
+    found.mkdir()
+    os.chown(found, NOBODY.pw_uid, NOBODY.pw_gid)
+    return found
+
+
+def keeper(home: Path) -> Keeper:
+    return Keeper(Person(NOBODY.pw_uid, NOBODY.pw_gid, str(home), "nobody", None))
+
+
+def test_the_keeper_is_that_user_and_writes_as_that_user(home):
+    first = keeper(home)
+    status = Path(f"/proc/{first._pid}/status").read_text()
+    assert [line.split()[1:] for line in status.splitlines() if line.startswith(("Uid", "CapEff", "NoNewPrivs"))] == [
+        [str(NOBODY.pw_uid)] * 4, ["0000000000000000"], ["1"],
+    ]  # fmt: skip
+    assert first.text is None
+    assert first.write(Settings(delay=7.0).to_toml())
+    first.close()
+    path = home / ".config/lazyobs/top.toml"
+    assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (NOBODY.pw_uid, 0o600)
+    assert [one.name for one in path.parent.iterdir()] == ["top.toml"]
+    second = keeper(home)
+    second.close()
+    assert Settings.from_toml(second.text).delay == 7.0
+
+
+def test_a_link_to_a_file_of_root_is_not_followed_with_roots_rights(home, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("secret")
+    victim.chmod(0o600)
+    place = home / ".config/lazyobs"
+    place.mkdir(parents=True)
+    (place / "top.toml").symlink_to(victim)
+    for one in (home / ".config", place):
+        os.chown(one, NOBODY.pw_uid, NOBODY.pw_gid)
+    kept = keeper(home)
+    assert kept.text is None
+    assert kept.write("reverse = true\n")
+    kept.close()
+    assert victim.read_text() == "secret"
+    assert not (place / "top.toml").is_symlink()
+
+
+def test_a_directory_of_root_in_the_users_home_is_left_alone(home):
+    place = home / ".config"
+    place.mkdir(mode=0o755)
+    kept = keeper(home)
+    assert not kept.write("reverse = true\n")
+    kept.close()
+    assert list(place.iterdir()) == []
+
+
+def test_a_home_that_is_not_there_is_not_made(home):
+    kept = keeper(home / "gone")
+    assert not (home / "gone").exists()
+    kept.close()
+
+
+def test_a_huge_file_is_read_to_its_limit(home):
+    place = home / ".config/lazyobs"
+    place.mkdir(parents=True)
+    (place / "top.toml").write_text("#" * (3 * settings.MOST_BYTES))
+    kept = keeper(home)
+    kept.close()
+    assert kept.text is None or len(kept.text) == settings.MOST_BYTES

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""What keys and clicks do to what is shown. No terminal, no Textual."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from rich.cells import cell_len
+from screens import HOSTILE, Still, moment, process, sample, text_of, view
+
+from lazyobs.bpf.census import VmaRow
+from lazyobs.happening import Happening
+from lazyobs.screen.rows import Filter
+from lazyobs.screen.settings import Settings
+from lazyobs.screen.view import VIEWS
+
+SIZES = [(80, 24), (120, 40), (200, 60), (20, 5), (40, 9), (1, 1), (7, 3), (30, 14)]
+
+
+def names(shown, width=80, height=24):
+    """Last words of the rows of the table."""
+    lines = text_of(shown, width, height)
+    begin = next(at for at, line in enumerate(lines) if "PID" in line and "USER" in line)
+    return [line.split()[-1] for line in lines[begin + 1 :] if line.strip() and line.split()[0].isdigit()]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_view_fits_every_size(size, name):
+    hostile = process(
+        3, comm=HOSTILE + "漢字" * 9, user="\x1b[31m", cgroup="/\x00" + "漢" * 50, vmas=10**7, prepares=None
+    )
+    shown = view(sample(hostile, process(5, comm="")), name=name)
+    for key in ("", "enter", "escape", "h", "h", "s", "escape", "f", "escape", "space"):
+        if key:
+            shown.press(key, key if len(key) == 1 else None)
+        lines = text_of(shown, *size)
+        assert len(lines) <= size[1]
+        for line in lines:
+            assert not any(unicodedata.category(letter)[0] == "C" for letter in line), line
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_line_is_longer_than_the_screen_is_wide(size, name):
+    shown = view(sample(process(3, comm="漢字" * 9), process(5)), name=name)
+    assert [line for line in text_of(shown, *size) if cell_len(line) > size[0]] == []
+
+
+def test_unknown_numbers_are_no_zeros():
+    line = next(
+        line for line in text_of(view(sample(process(3, "prog", vmas_private=None, vmas_lazy=0)))) if "prog" in line
+    )
+    assert line.split() == ["3", "root", "0", "0", "-", "0", "0", "0", "0", "prog"]
+
+
+def test_a_number_of_the_summary_is_left_out_and_never_cut():
+    shown = sample(process(3))
+    shown.census.update(vmas=123456, vmas_anon=98765, vmas_private=54321, vmas_shared=44444, savable_bytes=10**9, saved_bytes=10**6)  # fmt: skip
+    whole = text_of(view(shown), 200)[1].split()
+    for width in range(20, 120):
+        for word in text_of(view(shown), width)[1].split():
+            assert word in whole or set(word) <= set("·░▒█"), (width, word)
+
+
+def test_what_is_wrong_is_told():
+    shown = sample(process(3), ring_lost=23, map_full=7)
+    shown.failed["census"] = "reading failed: gone"
+    line = text_of(view(shown, notice="lazyobs: tier procfs"), 200)[3]
+    assert line.startswith(
+        "! census: reading failed: gone; 23 events lost; 7 counts lost: a BPF map is full; lazyobs: tier procfs"
+    )
+    assert text_of(view(sample(process(3))))[3].startswith("ok ")
+
+
+def test_merged_slabs_have_their_mark():
+    assert "anon_vma_chain 101 6.3K*" in text_of(view(sample()), 120)[2]
+
+
+@pytest.mark.parametrize(("key", "name"), [(str(at + 1), name) for at, name in enumerate(VIEWS)])
+def test_numbers_choose_views(key, name):
+    shown = view(sample(process(3)))
+    shown.press(key, key)
+    assert shown.name == name
+
+
+def test_tab_goes_round():
+    shown = view(sample(process(3)))
+    for _ in VIEWS:
+        shown.press("tab")
+    assert shown.name == VIEWS[0]
+    shown.press("shift+tab")
+    assert shown.name == VIEWS[-1]
+
+
+def test_sorting_by_keys():
+    rows = sample(process(3, "a", vmas=23, savable_bytes=5), process(5, "b", vmas=7, savable_bytes=11), process(7, "c", vmas=101, savable_bytes=7))  # fmt: skip
+    shown = view(rows)
+    assert names(shown) == ["b", "c", "a"]
+    shown.press("r", "r")
+    assert names(shown) == ["a", "c", "b"]
+    shown.press("less_than_sign", "<")
+    assert (shown.sort, names(shown)) == ("user", ["a", "b", "c"])
+    shown.press("s", "s")
+    while shown.chooser.names[shown.chooser.at] != "vmas":
+        shown.press("down")
+    shown.press("enter")
+    assert (shown.chooser, shown.sort, names(shown)) == (None, "vmas", ["c", "a", "b"])
+
+
+def test_a_lazy_kernel_is_sorted_by_what_is_saved_until_someone_chooses():
+    shown = view(sample(process(3)))
+    assert shown.sort == "savable_bytes"
+    shown.moment.sample.kernel.lazy_enabled = True
+    assert shown.sort == "saved_bytes"
+    shown.settings.sort = "vmas"
+    assert shown.sort == "vmas"
+
+
+def test_columns_are_chosen_and_moved():
+    shown = view(sample(process(3)), settings=Settings(columns=["pid", "user", "vmas", "comm"]))
+    shown.press("f", "f")
+    shown.press("down")
+    shown.press("space")
+    assert shown.settings.columns == ["pid", "vmas", "comm"]
+    shown.press("end")
+    shown.press("space")
+    assert len(shown.settings.columns) == 4
+    shown.press("home")
+    shown.press("plus", "+")
+    assert shown.settings.columns[0] == "pid"  # the hidden one has passed, nothing else
+    shown.press("plus", "+")
+    assert shown.settings.columns[:2] == ["vmas", "pid"]
+    shown.press("escape")
+    assert text_of(shown)[7].split()[:2] == ["VMAS", "PID"]
+
+
+def test_the_name_cannot_be_hidden():
+    shown = view(sample(process(3)), settings=Settings(columns=["pid", "comm"]))
+    shown.press("f", "f")
+    shown.press("down")
+    shown.press("space")
+    assert shown.settings.columns == ["pid", "comm"]
+
+
+def test_hidden_columns_come_with_the_arrow():
+    shown = view(sample(process(3)))
+    before = text_of(shown)[7]
+    shown.press("right")
+    after = text_of(shown)[7]
+    assert "USER" in before and "USER" not in after and "SAVABLE" in after
+    for _ in range(50):
+        shown.press("right")
+    assert "CGROUP" in text_of(shown)[7] or "ALLOCS" in text_of(shown)[7]
+    for _ in range(50):
+        shown.press("left")
+    assert text_of(shown)[7] == before
+
+
+def type_in(shown, key, typed):
+    shown.press(key, key)
+    for letter in typed:
+        shown.press(letter, letter)
+
+
+def test_searching_shows_at_once_and_escape_takes_it_back():
+    shown = view(sample(process(3, "init"), process(5, "sh"), process(7, "python")))
+    type_in(shown, "/", "it")
+    assert names(shown) == ["init"]
+    shown.press("escape")
+    assert len(names(shown)) == 3
+    type_in(shown, "/", "Pyx")
+    shown.press("backspace")
+    shown.press("enter")
+    assert names(shown) == ["python"]
+    shown.press("escape")
+    assert len(names(shown)) == 3
+
+
+def test_letters_that_are_typed_are_no_keys():
+    shown = view(sample(process(3)))
+    type_in(shown, "/", "qqh3")
+    assert (shown.ended, shown.help, shown.name, shown.filter.words) == (False, False, "processes", "qqh3")
+
+
+def test_pids_and_users():
+    shown = view(sample(process(3, "init"), process(5, "sh", user="nobody"), process(7, "python")))
+    type_in(shown, "p", "3, 7")
+    shown.press("enter")
+    assert sorted(names(shown)) == ["init", "python"]
+    type_in(shown, "p", "x")
+    shown.press("enter")
+    assert "is not a list of process ids" in text_of(shown)[-1]
+    shown.press("escape")
+    type_in(shown, "u", "nobody")
+    shown.press("enter")
+    assert names(shown) == ["sh"]
+
+
+def test_what_the_command_line_asked_for_comes_back_first():
+    shown = view(sample(process(3, "init"), process(5, "sh")), wanted=Filter(pids=(3,)))
+    type_in(shown, "/", "no")
+    shown.press("enter")
+    shown.press("escape")
+    assert names(shown) == ["init"]
+
+
+def test_the_delay_is_asked_for_and_checked():
+    clock = Still()
+    shown = view(sample(process(3)), clock)
+    for typed in ("0.5", "0.01", "nan", "soon"):
+        shown.press("d", "d")
+        shown.press("ctrl+u")
+        for letter in typed:
+            shown.press(letter, letter)
+        shown.press("enter")
+    assert clock.told == [("delay", 0.5)]
+
+
+def test_somebody_elses_delay_is_left_alone():
+    shown = view(sample(process(3)), fixed_delay=True)
+    shown.press("d", "d")
+    assert shown.prompt is None
+    assert "the server's" in text_of(shown)[-1]
+
+
+def test_time():
+    clock = Still()
+    shown = view(sample(process(3)), clock)
+    for key in "[]{}":
+        shown.press(key, key)
+    assert clock.told == [("step", -1), ("step", 1), ("step", -10), ("step", 10)]
+    assert "●" not in "".join(text_of(shown))
+    shown.press("space", " ")
+    assert text_of(shown)[-2].count("●") == 1
+    assert shown.drag(9, 22) and shown.drag(70, 22) and not shown.drag(9, 21)
+    assert clock.told[-2:] == [("seek", 0), ("seek", 100)]
+
+
+def test_the_cursor_stays_with_its_process():
+    shown = view(
+        sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3))
+    )
+    text_of(shown)
+    shown.press("down")
+    text_of(shown)
+    assert shown.chosen.process.comm == "a"
+    shown.moment = moment(sample(process(3, "a", savable_bytes=1), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3)))  # fmt: skip
+    text_of(shown)
+    assert shown.chosen.process.comm == "a"
+    shown.moment = moment(sample(process(5, "b"), process(7, "c")))
+    text_of(shown)
+    assert shown.chosen.process.comm == "c"
+
+
+def test_the_first_row_is_the_first_row_until_the_cursor_has_moved():
+    shown = view(sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7)))
+    text_of(shown)
+    assert shown.chosen.process.comm == "b"
+    shown.moment = moment(sample(process(3, "a", savable_bytes=11), process(5, "b", savable_bytes=7)))
+    text_of(shown)
+    assert shown.chosen.process.comm == "a"
+
+
+def test_a_list_that_changes_wholly_is_survived():
+    shown = view(sample(*(process(pid) for pid in range(1, 212))))
+    text_of(shown)
+    shown.press("end")
+    text_of(shown)
+    for processes in ((), (process(9001, "z"),), tuple(process(pid) for pid in range(5000, 5101))):
+        shown.moment = moment(sample(*processes))
+        text_of(shown)
+        shown.press("enter")
+        shown.press("escape")
+        assert (shown.chosen is None) == (not processes)
+
+
+def test_one_process_with_its_vmas_and_events():
+    one = process(3, "prog", vmas=23, vmas_anon=12, vmas_lazy=5, vmas_private=7, vmas_shared=0)
+    shown = view(sample(one, process(5)))
+    text_of(shown)
+    shown.press("end")
+    text_of(shown)
+    shown.press("home")
+    text_of(shown)
+    shown.press("enter")
+    assert shown.wanted().vmas_of == 3
+    shown.moment = moment(
+        shown.moment.sample, vmas_of=3, vmas=[VmaRow(0x1000, 0x3000, 3, 1, 3, "private"), VmaRow(0x5000, 0x6000, 13, 0, 3, "plain")],
+    )  # fmt: skip
+    shown.moment.happenings = [
+        Happening(1e9, "fork", None, 3, 3, comm="prog", objects=101),
+        Happening(1e9, "fork", None, 5, 5),
+    ]
+    lines = text_of(shown, 100, 70)
+    assert any(line.split() == ["1000", "3000", "8.0K", "rw-p", "private"] for line in lines)
+    assert any(line.split() == ["5000", "6000", "4.0K", "r-xs", "plain"] for line in lines)
+    assert "▒·" in lines
+    assert [line.split()[-2] for line in lines if " fork " in line and line.endswith("prog           ")] == ["101"]
+    assert any(line.split()[:4] == ["▒", "private", "7", "30%"] for line in lines)
+
+
+def test_a_process_that_has_ended_is_told():
+    shown = view(sample(process(3)))
+    text_of(shown)
+    shown.press("enter")
+    shown.moment = moment(sample(process(5)))
+    assert any("Process 3 is not in this sample" in line for line in text_of(shown))
+
+
+def test_the_tree_asks_for_parents_and_says_where_there_are_none():
+    shown = view(sample(process(3, "a"), process(5, "b")))
+    shown.press("t", "t")
+    assert shown.wanted().parents
+    shown.moment = moment(shown.moment.sample, parents={5: 3, 3: 0})
+    assert [line.split()[-2:] for line in text_of(shown) if "└─" in line] == [["└─", "b"]]
+    shown.moment = moment(shown.moment.sample, why_not={"parents": "recordings do not hold parents"})
+    assert "recordings do not hold parents" in text_of(shown, 120)[6]
+    assert sorted(names(shown, 120)) == ["a", "b"]
+
+
+def test_cgroups_fold():
+    shown = view(sample(process(3, "a", cgroup="/x"), process(5, "b", cgroup="/x")))
+    shown.press("c", "c")
+    assert names(shown) == ["/x", "a", "b"]
+    shown.press("enter")
+    assert names(shown) == ["/x"]
+    shown.press("enter")
+    assert names(shown) == ["/x", "a", "b"]
+
+
+def test_clicks():
+    shown = view(sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7)))
+    lines = text_of(shown)
+    shown.click(lines[6].index("rmap"), 6)
+    assert shown.name == "rmap"
+    shown.press("1", "1")
+    lines = text_of(shown)
+    shown.click(lines[7].index("COMMAND"), 7)
+    assert (shown.sort, names(shown)) == ("comm", ["a", "b"])
+    text_of(shown)
+    shown.click(lines[7].index("COMMAND"), 7)
+    assert names(shown) == ["b", "a"]
+    shown.click(5, 9)
+    text_of(shown)
+    assert shown.chosen.process.comm == "a"
+    shown.click(5, 8, double=True)
+    assert shown.detail == (5, 1_000_000.25)
+
+
+def test_the_wheel_moves_and_chooses():
+    shown = view(sample(*(process(pid) for pid in range(1, 102))))
+    text_of(shown)
+    shown.wheel(3)
+    text_of(shown)
+    assert shown.chosen.process.pid == 4
+    shown.press("s", "s")
+    at = shown.chooser.at
+    shown.wheel(3)
+    assert shown.chooser.at == at + 1
+
+
+def test_a_copy_is_the_page_and_nothing_else():
+    shown = view(sample(process(3, HOSTILE)))
+    lines = text_of(shown)
+    shown.press("y", "y")
+    assert shown.copied.splitlines()[0] == lines[7].rstrip()
+    assert "\x1b" not in shown.copied
+
+
+def test_reasons_are_one_key_away():
+    unknown = sample(process(3))
+    unknown.null_reasons = {"totals.promotions": "this kernel has none"}
+    shown = view(unknown, name="probes")
+    assert any(
+        line.split() == ["totals.promotions", "this", "kernel", "has", "none"] for line in text_of(shown, 120, 60)
+    )
