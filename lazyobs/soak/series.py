@@ -55,6 +55,6 @@ class Series:
     splats: list[Mark] = field(default_factory=list)  # kind as in the kernel log's patterns, text the line
     distributions: dict[str, Distribution] = field(default_factory=dict)  # name in Sample.histograms
     object_bytes: dict[str, int] = field(default_factory=dict)  # cache: room of one object in its slab
-    first: dict[str, Any] = field(default_factory=dict)  # totals, tiers, null_reasons of the first sample
+    first: dict[str, Any] = field(default_factory=dict)  # kernel, totals, tiers, null_reasons of the first sample
     last: dict[str, Any] = field(default_factory=dict)  # the same of the last one
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
