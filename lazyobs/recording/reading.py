@@ -25,6 +25,7 @@ from lazyobs.recording.layout import (
     DESCRIPTION,
     FORMAT,
     PARQUET,
+    STREAM,
     VERSION,
     SegmentFile,
     segment_file,
@@ -139,13 +140,41 @@ class Recording:
         except _DAMAGE as error:
             raise self.damaged(name, error) from None
 
+    def parquet_files(self, table: str) -> list[tuple[pa.Schema, list[str]]]:
+        """(columns, names) of the finished segments' files of that table, oldest first: a run of files with
+        the same columns each, which are those that the table must have.
+
+        For an engine that reads them by itself. RecordingError when one is damaged.
+        """
+        runs: list[tuple[pa.Schema, list[str]]] = []
+        for segment in self.segments:
+            if self._files[segment].get(table) != PARQUET:
+                continue
+            name = SegmentFile(table, segment, PARQUET).name
+            try:
+                with self._open(name) as file:
+                    found = _parquet_file(file).schema_arrow
+            except _DAMAGE as error:
+                raise self.damaged(name, error) from None
+            if not runs or not found.equals(runs[-1][0]):
+                self._look_at(found, table, name)
+                runs.append((found, []))
+            runs[-1][1].append(name)
+        return runs
+
+    def streams(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Rows of that table in segments that are not finished: the last one, of a recorder that runs or was killed."""
+        for segment in self.segments:
+            if self._files[segment].get(table) == STREAM:
+                yield from self.batches(table, segment)
+
     def damaged(self, name: str, error: Exception | str) -> RecordingError:
         """``name`` (a file) cannot be what lazyobs wrote."""
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return RecordingError(self.path, f"{name} is damaged ({why})", "use another copy of it")
 
     def _parquet(self, file: BinaryIO, table: str, name: str) -> Iterator[pa.RecordBatch]:
-        reader = pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
+        reader = _parquet_file(file)
         self._look_at(reader.schema_arrow, table, name)
         for batch in reader.iter_batches(_ROWS_AT_ONCE, use_threads=False):
             batch.validate(full=True)
@@ -206,6 +235,10 @@ class Recording:
     def close(self) -> None:
         """Gives the directory back; a recording that nobody holds any more does it by itself."""
         self._close()
+
+
+def _parquet_file(file: BinaryIO) -> pq.ParquetFile:
+    return pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
 
 
 class _Grouped:

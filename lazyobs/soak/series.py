@@ -37,6 +37,16 @@ class Distribution:
     sum: float
 
 
+@dataclass(frozen=True)
+class Events:
+    """Events of one kind, every one of them. Walks are recorded from ``--min-us`` on only, a millisecond if nothing
+    else was asked for: compare ``count`` with the counter before taking them for all there were."""
+
+    count: int
+    seconds: Distribution  # three significant digits: bounds lie 0.1 to 1 % apart; those without a duration left out
+    longest: float  # seconds; NaN where no duration is known
+
+
 @dataclass
 class Series:
     """One recording. ``samples`` has "time", "elapsed", COUNTER_NAMES, CENSUS_NAMES, "health_*" and "processes"
@@ -57,4 +67,6 @@ class Series:
     object_bytes: dict[str, int] = field(default_factory=dict)  # cache: room of one object in its slab
     first: dict[str, Any] = field(default_factory=dict)  # kernel, totals, tiers, null_reasons of the first sample
     last: dict[str, Any] = field(default_factory=dict)  # the same of the last one
+    warm: dict[str, Any] = field(default_factory=dict)  # the same of the sample that ``distributions`` begin at
+    events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
