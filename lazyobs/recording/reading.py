@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import weakref
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -31,6 +29,7 @@ from lazyobs.recording.layout import (
     segment_file,
     why_not_readable,
 )
+from lazyobs.recording.place import Remote, place
 
 _MOST_DESCRIPTION = 1 << 20
 _ROWS_AT_ONCE = 4096
@@ -43,36 +42,28 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """RecordingError when it is none, or none that this version reads."""
-        self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise RecordingError(path, "there is no such directory", "name one made by lazyobs record") from None
-        except NotADirectoryError:
-            raise RecordingError(path, "is no directory", "name one made by lazyobs record") from None
-        except OSError as error:
-            raise RecordingError(path, f"cannot be opened ({error.strerror})", "look at its permissions") from None
-        self._close = weakref.finalize(self, os.close, self._fd)
+        self.place = place(path)
+        self.path = self.place.path
         try:
             description = self._description()
             self.identity: dict[str, Any] = description["identity"]
             self.interval: float = description["interval"]
             self._files = self._segment_files()
         except BaseException:
-            self._close()
+            self.close()
             raise
         self.torn: set[str] = set()
 
     def _description(self) -> dict[str, Any]:
         try:
-            with self._open(DESCRIPTION) as file:
+            with self.place.open(DESCRIPTION) as file:
                 raw = file.read(_MOST_DESCRIPTION + 1)
         except FileNotFoundError:
-            what = "is empty" if not os.listdir(self._fd) else f"has no {DESCRIPTION}: lazyobs did not make it"
+            what = "is empty" if not self.place.names() else f"has no {DESCRIPTION}: lazyobs did not make it"
             raise RecordingError(self.path, what, "name one made by lazyobs record") from None
         except OSError as error:
             raise RecordingError(
-                self.path, f"{DESCRIPTION} cannot be read ({error.strerror})", "look at its permissions"
+                self.path, f"{DESCRIPTION} cannot be read ({error.strerror or error})", "look at its permissions"
             ) from None
         try:
             document = json.loads(raw[:_MOST_DESCRIPTION], parse_constant=samples.refuse_constant)
@@ -96,21 +87,10 @@ class Recording:
         found: dict[str, Any] = document
         return found
 
-    def _open(self, name: str) -> BinaryIO:
-        """A plain file of the directory; FileNotFoundError for links, pipes and devices too."""
-        try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._fd)
-        except OSError as error:
-            raise FileNotFoundError(name) if isinstance(error, NotADirectoryError) else error from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise FileNotFoundError(name)
-        return open(fd, "rb")
-
     def _segment_files(self) -> dict[int, dict[str, str]]:
         """{segment: {table: form}}; where both forms are there, Parquet is complete and the stream a leftover."""
         found: dict[int, dict[str, str]] = {}
-        for name in os.listdir(self._fd):
+        for name in self.place.names():
             file = segment_file(name)
             if file is not None:
                 forms = found.setdefault(file.number, {})
@@ -130,7 +110,7 @@ class Recording:
             return
         name = SegmentFile(table, segment, form).name
         try:
-            with self._open(name) as file:
+            with self.place.open(name) as file:
                 if form == PARQUET:
                     yield from self._parquet(file, table, name)
                 else:
@@ -152,7 +132,7 @@ class Recording:
                 continue
             name = SegmentFile(table, segment, PARQUET).name
             try:
-                with self._open(name) as file:
+                with self.place.open(name) as file:
                     found = _parquet_file(file).schema_arrow
             except _DAMAGE as error:
                 raise self.damaged(name, error) from None
@@ -161,6 +141,11 @@ class Recording:
                 runs.append((found, []))
             runs[-1][1].append(name)
         return runs
+
+    def uri(self, name: str) -> str:
+        """Where that file of it is, for an engine that opens it by itself."""
+        base = self.path if isinstance(self.place, Remote) else "file://" + os.path.abspath(self.path)
+        return f"{base.rstrip('/')}/{name}"
 
     def streams(self, table: str) -> Iterator[pa.RecordBatch]:
         """Rows of that table in segments that are not finished: the last one, of a recorder that runs or was killed."""
@@ -234,7 +219,7 @@ class Recording:
 
     def close(self) -> None:
         """Gives the directory back; a recording that nobody holds any more does it by itself."""
-        self._close()
+        self.place.close()
 
 
 def _parquet_file(file: BinaryIO) -> pq.ParquetFile:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """DuckDB, in this process. It may open the recording's own Parquet files and nothing else: no link that leads
-elsewhere, no extension, no network; and it writes nothing.
+elsewhere, no extension, no network; and it writes nothing. What lies in an object store pyarrow reads for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from contextlib import contextmanager
 
 import duckdb
 import ibis
+import pyarrow as pa
+from pyarrow import dataset
 
+from lazyobs.recording.place import Remote
 from lazyobs.recording.reading import Recording
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, streamed
 from lazyobs.soak.engine.views import Compiled, Views
@@ -28,18 +31,16 @@ class DuckDB:
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Views]:
-        files = {
-            table: [
-                (found.names, [os.path.join(recording.path, name) for name in names])
-                for found, names in recording.parquet_files(table)
-            ]
-            for table in TABLES
-        }
-        connection = _connect([path for runs in files.values() for _, paths in runs for path in paths])
+        files = {table: recording.parquet_files(table) for table in TABLES}
+        if isinstance(recording.place, Remote):
+            connection = _connect([])
+        else:
+            names = [name for runs in files.values() for _, names in runs for name in names]
+            connection = _connect([os.path.join(recording.path, name) for name in names])
         try:
             tables = {}
             for table, runs in files.items():
-                parts = [(names, connection.read_parquet(paths)) for names, paths in runs]  # type: ignore[arg-type]
+                parts = [(found.names, _rows(connection, recording, found, names)) for found, names in runs]
                 stream = streamed(recording, table)
                 if stream is not None:
                     parts.append((stream.column_names, connection.from_arrow(stream)))
@@ -80,6 +81,17 @@ def _connect(paths: list[str]) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, recording: Recording, found: pa.Schema, names: list[str]
+) -> duckdb.DuckDBPyRelation:
+    """The files of those names, with the columns ``found``. Those of a store pyarrow reads."""
+    if not isinstance(recording.place, Remote):
+        paths = [os.path.join(recording.path, name) for name in names]
+        return connection.read_parquet(paths)  # type: ignore[arg-type]
+    paths = [f"{recording.place.base}/{name}" for name in names]
+    return connection.from_arrow(dataset.dataset(paths, found, "parquet", recording.place.system))
 
 
 def _view(
