@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The queries, once, in Ibis. Sums are of integers and means are left to the caller, so that the order in
-which an engine adds makes no difference.
+which an engine adds makes no difference. Columns are taken with brackets: some, like "cache", are also methods of a table.
 
 A recording of a day is 86,400 samples; a series has some three thousand. So samples are cut by their number
 into bins of equal length, the first sample being a bin of its own. Of a bin there is left: counters and the
@@ -23,22 +23,22 @@ _DIGITS = 3  # of a duration in ns that are kept
 
 def extent(samples: ir.Table) -> ir.Table:
     """One row: how many samples there are, how many numbers, the first and the last of them."""
-    number = samples.number
+    number = samples["number"]
     return samples.aggregate(
         rows=samples.count(), numbers=number.nunique(), first=number.min(), last=number.max()
     )  # fmt: skip
 
 
 def _bins(table: ir.Table, first: int, step: int) -> ir.Table:
-    return table.mutate(bin=(table.number - first + step - 1) // step)
+    return table.mutate(bin=(table["number"] - first + step - 1) // step)
 
 
 def samples(samples: ir.Table, first: int, step: int) -> ir.Table:
     """A row a bin of ``step`` samples: of its last number, time, stamp and counters; of all of it, elapsed_ns,
     {gauge}_sum, {gauge}_count and health_*."""
     bins = _bins(samples, first, step)
-    measures: dict[str, Any] = {"last": bins.number.max()}
-    measures["elapsed_ns"] = (bins.elapsed * 1e9).round().cast("int64").sum()
+    measures: dict[str, Any] = {"last": bins["number"].max()}
+    measures["elapsed_ns"] = (bins["elapsed"] * 1e9).round().cast("int64").sum()
     for name in CENSUS_NAMES:
         measures[f"{name}_sum"] = bins[name].sum()
         measures[f"{name}_count"] = bins[name].count()
@@ -46,12 +46,12 @@ def samples(samples: ir.Table, first: int, step: int) -> ir.Table:
         measures[f"health_{name}"] = bins[f"health_{name}"].max()
     whole = bins.group_by("bin").aggregate(**measures)
     ends = samples.select("number", "time", "stamp", *COUNTER_NAMES)
-    return whole.join(ends, whole["last"] == ends.number).drop("last", "bin").order_by("number")
+    return whole.join(ends, whole["last"] == ends["number"]).drop("last", "bin").order_by("number")
 
 
 def documents(samples: ir.Table, numbers: tuple[int, ...]) -> ir.Table:
     """number and document of those samples."""
-    return samples.filter(samples.number.isin(numbers)).select("number", "document")
+    return samples.filter(samples["number"].isin(numbers)).select("number", "document")
 
 
 def processes(processes: ir.Table) -> ir.Table:
@@ -62,21 +62,23 @@ def processes(processes: ir.Table) -> ir.Table:
 def system(system: ir.Table, samples: ir.Table, first: int, step: int) -> ir.Table:
     """The state of the machine at the last sample of each bin, with the sample's time."""
     bins = _bins(samples.select("number"), first, step)
-    ends = bins.group_by("bin").aggregate(last=bins.number.max())
-    times = samples.select("time", sample="number").join(ends, samples.number == ends["last"]).select("sample", "time")
-    return system.join(times, system.number == times["sample"]).drop("sample").order_by("number")
+    ends = bins.group_by("bin").aggregate(last=bins["number"].max())
+    times = (
+        samples.select("time", sample="number").join(ends, samples["number"] == ends["last"]).select("sample", "time")
+    )
+    return system.join(times, system["number"] == times["sample"]).drop("sample").order_by("number")
 
 
 def barriers(slabs: ir.Table, samples: ir.Table) -> ir.Table:
     """Live objects of each cache with a row of its own at the barriers, with the census of the same tick."""
-    rows = slabs.filter(slabs.barrier)
-    own = rows.merged_with == ""
+    rows = slabs.filter(slabs["barrier"])
+    own = rows["merged_with"] == ""
     live = rows.group_by("number").aggregate(
-        time=rows.time.max(),
-        **{cache: rows.objects_active.max(where=own & (rows.cache == cache)) for cache in WATCHED},
+        time=rows["time"].max(),
+        **{cache: rows["objects_active"].max(where=own & (rows["cache"] == cache)) for cache in WATCHED},
     )
     census = samples.select(sample="number", vmas="vmas")
-    return live.join(census, live.number == census["sample"]).drop("sample").order_by("number")
+    return live.join(census, live["number"] == census["sample"]).drop("sample").order_by("number")
 
 
 def events(events: ir.Table, after: int, until: int) -> ir.Table:
@@ -86,13 +88,13 @@ def events(events: ir.Table, after: int, until: int) -> ir.Table:
     ``upper`` is the duration rounded up to three significant digits: that is a few thousand rows however many events
     there are, exact for integers on every engine, and it adds up over recordings. Null where it is not known.
     """
-    found = events.filter((events.stamp > after) & (events.stamp <= until))
-    known = found.duration.nullif(event.UNKNOWN)
+    found = events.filter((events["stamp"] > after) & (events["stamp"] <= until))
+    known = found["duration"].nullif(event.UNKNOWN)
     found = found.mutate(nanoseconds=known, unit=_unit(known))
-    found = found.mutate(upper=(found.nanoseconds + found.unit - 1) // found.unit * found.unit)
+    found = found.mutate(upper=(found["nanoseconds"] + found["unit"] - 1) // found["unit"] * found["unit"])
     return (
         found.group_by("kind", "detail", "upper")
-        .aggregate(count=found.count(), sum=found.nanoseconds.sum(), longest=found.nanoseconds.max())
+        .aggregate(count=found.count(), sum=found["nanoseconds"].sum(), longest=found["nanoseconds"].max())
         .order_by("kind", "detail", "upper")
     )
 
