@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +13,10 @@ from lazyobs.errors import UsageError
 from lazyobs.soak.series import Series
 
 KERNEL = ("release", "version", "build_id", "config_sha256", "profile", "lazy_enabled")  # what an arm is an arm of
-_OF_A_BOOT = ("boot_id",)
+_OF_A_BOOT = ("boot_id", "tainted")
+_OF_THE_DESIGN = ("tiers.lazy_prepare", "tiers.promotion")  # there is nothing to attach to without laziness
+_OF_THE_BUILD = ("slab_merging", "not_recorded")  # follow from the kernel's configuration
+_BY_MEMORY = ("memory_bytes", "sysctl.kernel.threads-max")
 _MEMORY_WOBBLE = 0.01  # firmware keeps a little more or less back from boot to boot
 
 
@@ -79,9 +82,16 @@ def differences(base: list[Series], new: list[Series]) -> list[Difference]:
         if key in _OF_A_BOOT:
             continue
         values = [sorted({_shown(block.get(key)) for block in side}) for side in sides]
-        if values[0] != values[1] and not (key == "memory_bytes" and _near(sides)):
-            found.append(Difference(key, _join(values[0]), _join(values[1]), key.split(".")[0] in KERNEL))
-    return found
+        if values[0] != values[1] and not (key in _BY_MEMORY and _near(values[0] + values[1])):
+            found.append(Difference(key, _join(values[0]), _join(values[1]), False))
+    return [replace(one, expected=_is_expected(one.key, {other.key for other in found})) for one in found]
+
+
+def _is_expected(key: str, differing: set[str]) -> bool:
+    part = key.split(".")[0]
+    if key in _OF_THE_DESIGN:
+        return "profile" in differing
+    return part in KERNEL or (part in _OF_THE_BUILD and "build_id" in differing)
 
 
 def _flat(block: Any, name: str = "") -> dict[str, Any]:
@@ -93,10 +103,11 @@ def _flat(block: Any, name: str = "") -> dict[str, Any]:
     return flat
 
 
-def _near(sides: list[list[dict[str, Any]]]) -> bool:
-    sizes = [block.get("memory_bytes") for side in sides for block in side]
-    known = [size for size in sizes if isinstance(size, int | float)]
-    return len(known) == len(sizes) and max(known) - min(known) <= _MEMORY_WOBBLE * max(known)
+def _near(values: list[str]) -> bool:
+    if not all(value.isdecimal() for value in values):
+        return False
+    numbers = [int(value) for value in values]
+    return max(numbers) - min(numbers) <= _MEMORY_WOBBLE * max(numbers)
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from lazyobs.soak import correctness, gate, shift
 from lazyobs.soak.arms import boots, differences, refuse_mixture, refuse_overlaps
 from lazyobs.soak.benefit import kilobytes
-from lazyobs.soak.leak import CACHES, holm
+from lazyobs.soak.leak import CACHES
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series
@@ -72,15 +72,15 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
         from lazyobs.soak.calibrate import calibration
 
         found.append(calibration([one.metric for one in judged], thresholds))
-    tables = [_table(judged, found, thresholds), *_series_table(measured, thresholds), *_identity_table(base, new)]
+    tables = [*_table(judged, found, thresholds), *_series_table(measured, thresholds), *_identity_table(base, new)]
     return Verdict(word(found), found, tables, {"base": _blocks(base), "new": _blocks(new)})
 
 
 def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
     """All metrics together: their p-values are corrected for each other."""
     rules = thresholds.compare
-    raw = [shift.p_higher(*metric.on_scale(), int(rules["resamples"])) for metric in compared]
-    return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, holm(raw))]
+    adjusted = shift.p_higher([metric.on_scale() for metric in compared], int(rules["resamples"]))
+    return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
 
 
 def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> Judgement:
@@ -95,7 +95,7 @@ def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> 
         outcome = FAIL
     else:
         outcome = INCONCLUSIVE
-    smallest = max(shift.least_effect(base, new, rules["alpha"] / count), margin)
+    smallest = max(shift.least_effect(base, new, rules["alpha"], count), margin)
     return Judgement(metric, shift.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
 
 
@@ -239,7 +239,7 @@ def _value(metric: Metric, values: np.ndarray) -> str:  # type: ignore[type-arg]
     return f"{middle:.2%}" if metric.scale == SHARE else text.size(middle)
 
 
-def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds) -> ResultTable:
+def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds) -> list[ResultTable]:
     outcomes = {finding.name: finding.outcome for finding in found if finding.part == JUDGED}
     rows = tuple(
         (
@@ -249,7 +249,11 @@ def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds
         )
         for one in judged
     )  # fmt: skip
-    return ResultTable(f"cost, medians over boots; margin {thresholds.compare['margin']:.0%}", _HEADINGS, rows)
+    return (
+        [ResultTable(f"cost, medians over boots; margin {thresholds.compare['margin']:.0%}", _HEADINGS, rows)]
+        if rows
+        else []
+    )
 
 
 def _series_table(measured: list[Metric], thresholds: Thresholds) -> list[ResultTable]:

@@ -35,7 +35,8 @@ def findings(series: Series, thresholds: Thresholds, least_seconds: float, barri
 
 def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Iterator[_Check]:
     rules = thresholds.gate
-    length, samples = seconds(series), len(series.samples["time"])
+    length = seconds(series)
+    samples = round(length / series.interval) + 1  # a long recording's are thinned out by the engine
     yield _Check(
         "enough data", length >= least_seconds and samples >= rules["samples"],
         f"{samples} samples in {length / 60:.1f} minutes; {least_seconds / 60:g} minutes and {rules['samples']:g} samples are needed",
@@ -88,17 +89,20 @@ def _losses(series: Series, rules: dict[str, float], length: float) -> Iterator[
     log_lost = sum(mark.value or 0 for mark in series.marks if mark.kind == "log_lost")
     yield _Check("kernel log", log_lost <= rules["log_lost"], f"{log_lost:.0f} lines overwritten before they were read")
     failed = len({mark.time for mark in series.marks if mark.kind == "failed"})
-    share = failed / max(len(series.samples["time"]), 1)
+    share = failed * series.interval / max(length, series.interval)
     yield _Check("samples", share <= rules["failed_share"], f"{failed} samples in part unreadable ({share:.1%})")
 
 
 def _gaps(series: Series, most: float, length: float) -> _Check:
-    steps = np.diff(series.samples["time"])
-    late = steps[steps > 2 * series.interval + 1]
-    suspended = sum(mark.value or 0 for mark in series.marks if mark.kind == "suspend")
-    missing = max(float((late - series.interval).sum()), suspended)
+    """Stalls and suspends are marked; samples that are not there (dropped by a limit) show between their times."""
+    marked = [mark.value or 0 for mark in series.marks if mark.kind in ("stall", "suspend")]
+    holes = np.diff(series.samples["time"]) - series.samples["elapsed"][1:]
+    holes = holes[holes > series.interval + 1]
+    missing = sum(marked) + float(holes.sum())
     share = missing / length if length else 1.0
-    return _Check("gaps", share <= most, f"{missing:.1f} s without samples in {len(late)} gaps ({share:.1%})")
+    return _Check(
+        "gaps", share <= most, f"{missing:.1f} s without samples in {len(marked) + len(holes)} gaps ({share:.1%})"
+    )
 
 
 def _workload(series: Series, factor: float, thresholds: Thresholds) -> _Check:
