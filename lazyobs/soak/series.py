@@ -18,6 +18,9 @@ Column = npt.NDArray[np.float64]
 Table = dict[str, Column]
 
 
+_COMPLETE = 0.999  # ends of the two are read a moment apart
+
+
 @dataclass(frozen=True)
 class Mark:
     """Something that happened to the recording (docs/recordings.md, marks), or a line of the kernel's log."""
@@ -70,3 +73,12 @@ class Series:
     warm: dict[str, Any] = field(default_factory=dict)  # the same of the sample that ``distributions`` begin at
     events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
+
+    def every(self, name: str) -> Distribution | None:
+        """The durations that ``distributions[name]`` counts, to three digits, from the events themselves; None where
+        not all of them were recorded, as of walks below a millisecond."""
+        kernel = self.distributions.get(name)
+        events = self.events.get(name.replace("_seconds", ""))
+        if kernel is None or events is None or events.seconds.counts.sum() < _COMPLETE * kernel.counts.sum():
+            return None
+        return events.seconds

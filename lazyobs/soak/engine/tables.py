@@ -35,11 +35,12 @@ TABLES = (*_FIXED, "system")
 
 # Of a few hundred numbers a tick these are what memory management does, what there is of memory, and pressure.
 _SYSTEM = re.compile(
-    r"vmstat_(pgfault|pgmajfault|pg(steal|scan)_(kswapd|direct)|pswp(in|out)|oom_kill|pgmigrate_(success|fail)"
-    r"|compact_(stall|success)|thp_(fault_alloc|collapse_alloc|split_page)|workingset_refault_anon|anon_vma_lazy_\w{1,40})"
+    r"vmstat_(pgfault|pgmajfault|pg(steal|scan)_(anon|kswapd|direct)|pswp(in|out)|oom_kill|pgmigrate_(success|fail)"
+    r"|compact_(stall|success)|thp_(fault_alloc|collapse_alloc|split_page|split_page_failed)|workingset_refault_anon|anon_vma_lazy_\w{1,40})"
     r"|meminfo_(MemFree|MemAvailable|Cached|AnonPages|Slab|SReclaimable|SUnreclaim|KernelStack|PageTables|SwapFree"
     r"|Committed_AS)_bytes"
     r"|pressure_(cpu|io|memory)_(some|full)_us"
+    r"|kernel_tainted"
 )
 
 
