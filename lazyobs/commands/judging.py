@@ -120,7 +120,7 @@ def show(verdict: Verdict, recordings: list[Series], output: Output) -> int:
     if output.form == "text":
         from lazyobs.soak import letter
 
-        print(letter.text(verdict))
+        print(letter.text(verdict), end="")
     else:
         from lazyobs.soak import printing
 

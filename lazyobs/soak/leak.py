@@ -24,6 +24,7 @@ from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 LEDGER = {"anon_vma": "anon_vma", "anon_vma_chain": "chain"}  # cache: counters <name>_allocs and <name>_frees
 _ROUNDS = 4
+_SHRUNK = 0.9  # of a measure of the workload: below that fewer objects are no surprise
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class LeakTest:
     source: str  # "barrier" or "ledger"
     trends: dict[str, Trend]
     live: float
-    hours: float
     floor: float  # objects per second
     fell: bool  # there are fewer objects than before, because the workload shrank
 
@@ -80,7 +80,8 @@ def test(series: Series, cache: str, thresholds: Thresholds) -> LeakTest | None:
     if len(times) < thresholds.gate["barriers"]:
         return None
     trends: dict[str, Trend] = {}
-    for name, workload in _measures(series, cache, times).items():
+    measures = _measures(series, cache, times)
+    for name, workload in measures.items():
         slope = trend(
             times, beyond(times - begin, live, workload) if source == "barrier" else _detached(live, workload)
         )
@@ -91,12 +92,8 @@ def test(series: Series, cache: str, thresholds: Thresholds) -> LeakTest | None:
     level = float(np.median(live if source == "barrier" else np.abs(live)))
     rules = thresholds.leak
     floor = max(rules["objects_per_second"], rules["share_per_hour"] * level / 3600)
-    third = max(len(live) // 3, 1)
-    fell = float(np.median(live[-third:])) < float(np.median(live[:third]))
-    shrank = any(_change(workload) < 0.9 for workload in _measures(series, cache, times).values())
-    return LeakTest(
-        series.name, cache, source, trends, level, float(times[-1] - times[0]) / 3600, floor, fell and shrank
-    )
+    shrank = any(_quiet(workload)[1] < _SHRUNK * _quiet(workload)[0] for workload in measures.values())
+    return LeakTest(series.name, cache, source, trends, level, floor, shrank and _quiet(live)[1] < _quiet(live)[0])
 
 
 def _measures(series: Series, cache: str, times: Column) -> dict[str, Column]:
@@ -110,9 +107,10 @@ def _measures(series: Series, cache: str, times: Column) -> dict[str, Column]:
     return {name: values for name, values in found.items() if np.isfinite(values).all() and values.min() > 0}
 
 
-def _change(workload: Column) -> float:
-    third = max(len(workload) // 3, 1)
-    return float(np.median(workload[-third:]) / np.median(workload[:third]))
+def _quiet(values: Column) -> tuple[float, float]:
+    """Lower quartiles of the first and of the last third: bursts come and go, the rest is what stays."""
+    third = max(len(values) // 3, 1)
+    return float(np.quantile(values[:third], 0.25)), float(np.quantile(values[-third:], 0.25))
 
 
 def beyond(passed: Column, live: Column, workload: Column) -> Column:

@@ -70,12 +70,14 @@ def series(
     noise: Noise = NOISES["steady"],
     leak: float = 0.0,
     slower: float = 1.0,
+    only: str = "",
     boot_sd: float = 0.01,
     barrier: float = 60.0,
     lazy: float = 0.0,
     **identity: Any,
 ) -> Series:
-    """One boot. ``leak`` objects per second; latencies ``slower`` times; ``lazy``: share of private VMAs that are.
+    """One boot. ``leak`` objects per second; latencies (or ``only`` one) ``slower`` times; ``lazy``: share of private
+    VMAs that are.
 
     ``boot_sd`` is how much two boots of one kernel differ, as a share.
     """
@@ -122,7 +124,9 @@ def series(
     boot = np.exp(random.normal(0, boot_sd))
     distributions = {
         name: _distribution(
-            random, seconds * slower * boot * np.exp(random.normal(0, boot_sd / 3)), int(7 * elapsed[-1])
+            random,
+            seconds * (slower if only in ("", name) else 1.0) * boot * np.exp(random.normal(0, boot_sd / 3)),
+            int(7 * elapsed[-1]),
         )
         for name, seconds in LATENCIES.items()
     }
