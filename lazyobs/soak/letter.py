@@ -114,7 +114,7 @@ def _cell(value: object) -> str:
 def _widths(rows: list[list[str]], gap: int, breaking: bool) -> list[int]:
     """Of the columns; [] where the table does not fit. ``breaking``: long words may be cut."""
     columns = [list(column) for column in zip(*rows)]
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(1, *map(len, column)) for column in columns]
     least = [max((len(word) for cell in column for word in cell.split()), default=1) for column in columns]
     if breaking:
         least = [
