@@ -25,7 +25,7 @@ class _Arms(click.Command):
                 arm = word
                 follows = args[place + 1] if place + 1 < len(args) else ""
                 if not follows or follows.startswith("-"):
-                    spread.append(word)  # click says what is missing
+                    raise click.BadOptionUsage(word, f"{word} needs a directory", ctx)
             elif word.startswith("-"):
                 arm = ""
                 spread.append(word)
