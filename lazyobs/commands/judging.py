@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lazyobs.soak.verdict import Verdict
 
 _LIBRARIES = ("scipy", "plotly")
+_STEPS = 1000  # of the progress bar
 
 
 @dataclass(frozen=True)
@@ -67,37 +69,20 @@ def read(paths: Sequence[str], engine: str) -> list[Series]:
     """The recordings, each with a name that no other has. RecordingError where one is none."""
     from lazyobs.soak.engine import open_engine
 
-    with open_engine(engine) as opened, _bar(len(paths)) as bar:
-        found = []
-        for path in paths:
-            done = 0.0
-
-            def tell(share: float) -> None:
-                nonlocal done
-                bar(share - done)
-                done = share
-
-            found.append(opened.series(path, tell))
-            tell(1.0)
+    with open_engine(engine) as opened, _bar() as tell:
+        found = opened.all_series(paths, tell)
     _name_apart(found, paths)
     return found
 
 
-class _bar:
-    """A progress bar on standard error, where that is a terminal."""
-
-    def __init__(self, count: int) -> None:
-        self._bar = click.progressbar(length=100 * count, label="reading", file=sys.stderr) if sys.stderr.isatty() else None  # fmt: skip
-
-    def __enter__(self) -> Callable[[float], None]:
-        if self._bar is None:
-            return lambda _share: None
-        bar = self._bar.__enter__()
-        return lambda share: bar.update(round(100 * share))
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*error)
+@contextmanager
+def _bar() -> Iterator[Callable[[float], None]]:
+    """A progress bar on standard error, where that is a terminal: a function that is told the share done."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    with click.progressbar(length=_STEPS, label="reading", file=sys.stderr) as bar:
+        yield lambda done: bar.update(round(_STEPS * done) - bar.pos)
 
 
 def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:

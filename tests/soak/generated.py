@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lazyobs.bpf import event
 from lazyobs.kernel.slab import WATCHED
@@ -32,14 +33,8 @@ BOOT_OFFSET = 1_799_000_000 * 10**9  # unix time minus CLOCK_BOOTTIME, ns
 BARRIER_SAMPLES = 60
 SLOT = 20  # of the histograms that every fork and every promotion falls into
 COUNTED = ("forks", "promotions", "promotions_failed")  # by kind of event, in the order of event.KINDS
-SYSTEM_COLUMNS = (
-    "vmstat_pgfault",
-    "vmstat_pgsteal_kswapd",
-    "meminfo_MemFree_bytes",
-    "meminfo_Slab_bytes",
-    "pressure_memory_some_us",
-    *(f"vmstat_number_{number}" for number in range(190)),
-)
+_EXAMPLE = Path(__file__).parents[2] / "examples/debian-6.12/system-000001.parquet"
+SYSTEM_COLUMNS = tuple(pq.read_schema(_EXAMPLE).names[2:])  # behind number and time: as many as a kernel has
 _LARGE = ("processes", "system")
 
 

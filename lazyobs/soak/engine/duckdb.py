@@ -28,15 +28,17 @@ class DuckDB:
 
     def __init__(self) -> None:
         self._compiled: Compiled = {}
+        self.at_once = len(os.sched_getaffinity(0))
 
     @contextmanager
-    def open(self, recording: Recording) -> Iterator[Views]:
+    def open(self, recording: Recording, alone: bool) -> Iterator[Views]:
+        threads = self.at_once if alone else 1
         files = {table: recording.parquet_files(table) for table in TABLES}
         if isinstance(recording.place, Remote):
-            connection = _connect([])
+            connection = _connect([], threads)
         else:
             names = [name for runs in files.values() for _, names in runs for name in names]
-            connection = _connect([os.path.join(recording.path, name) for name in names])
+            connection = _connect([os.path.join(recording.path, name) for name in names], threads)
         try:
             tables = {}
             for table, runs in files.items():
@@ -65,10 +67,10 @@ def open_backend() -> DuckDB:
     return DuckDB()
 
 
-def _connect(paths: list[str]) -> duckdb.DuckDBPyConnection:
+def _connect(paths: list[str], threads: int = 1) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
-            "threads": len(os.sched_getaffinity(0)),
+            "threads": threads,
             "memory_limit": _MEMORY,
             "temp_directory": "",
             "autoinstall_known_extensions": "false",

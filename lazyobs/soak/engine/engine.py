@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +19,7 @@ from lazyobs.views.text import printable
 if TYPE_CHECKING:
     from lazyobs.soak.engine.views import Views
 
-Progress = Callable[[float], None]  # is told how much of a recording is done, 0 to 1
+Progress = Callable[[float], None]  # is told how much is done, 0 to 1
 
 # name: the packages it needs, as {module: package}; the code is lazyobs/soak/engine/<name>.py
 ENGINES = {
@@ -29,8 +31,10 @@ ENGINES = {
 class Backend(Protocol):
     """An engine's own part."""
 
-    def open(self, recording: Recording) -> AbstractContextManager[Views]:
-        """Its tables, until the context is left. RecordingError when a file is damaged."""
+    at_once: int  # recordings that it can have open
+
+    def open(self, recording: Recording, alone: bool) -> AbstractContextManager[Views]:
+        """Its tables, until the context is left; ``alone``: with no other one. RecordingError when a file is damaged."""
         ...
 
     def close(self) -> None: ...
@@ -44,17 +48,36 @@ class Engine:
         self._backend = backend
 
     def series(self, path: str, progress: Progress | None = None, warm_up: float = 0.0) -> Series:
-        """The recording in the directory ``path``. ``distributions`` and ``events`` begin ``warm_up`` seconds
-        behind its first sample.
+        """The recording in the directory ``path``, or at a URI. ``distributions`` and ``events`` begin ``warm_up``
+        seconds behind its first sample.
 
         RecordingError when it is none, is damaged, or is a mixture of several.
         """
+        return self.all_series([path], progress, warm_up)[0]
+
+    def all_series(self, paths: Sequence[str], progress: Progress | None = None, warm_up: float = 0.0) -> list[Series]:
+        """The series of each, in that order; several recordings are read at a time where the engine can."""
+        told = _Progress(len(paths), progress or (lambda _done: None))
+        alone = len(paths) == 1 or self._backend.at_once == 1
+        if alone:
+            return [self._series(path, told.of(place), warm_up, alone) for place, path in enumerate(paths)]
+        with ThreadPoolExecutor(self._backend.at_once) as pool:
+            try:
+                found = [
+                    pool.submit(self._series, path, told.of(place), warm_up, alone) for place, path in enumerate(paths)
+                ]
+                return [one.result() for one in found]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _series(self, path: str, progress: Progress, warm_up: float, alone: bool) -> Series:
         from lazyobs.soak.engine.making import make_series
 
         recording = Recording(path)
         try:
-            with self._backend.open(recording) as views:
-                return make_series(recording, views, progress or (lambda _done: None), warm_up)
+            with self._backend.open(recording, alone) as views:
+                return make_series(recording, views, progress, warm_up)
         finally:
             recording.close()
 
@@ -66,6 +89,22 @@ class Engine:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+class _Progress:
+    """Of several recordings together, told by one at a time."""
+
+    def __init__(self, count: int, tell: Progress) -> None:
+        self._done = [0.0] * count
+        self._tell, self._lock = tell, threading.Lock()
+
+    def of(self, place: int) -> Progress:
+        def tell(done: float) -> None:
+            with self._lock:
+                self._done[place] = done
+                self._tell(sum(self._done) / len(self._done))
+
+        return tell
 
 
 def open_engine(name: str = "duckdb") -> Engine:

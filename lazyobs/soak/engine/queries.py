@@ -90,19 +90,20 @@ def events(events: ir.Table, after: int, until: int) -> ir.Table:
     """
     found = events.filter((events["stamp"] > after) & (events["stamp"] <= until))
     known = found["duration"].nullif(event.UNKNOWN)
-    found = found.mutate(nanoseconds=known, unit=_unit(known))
-    found = found.mutate(upper=(found["nanoseconds"] + found["unit"] - 1) // found["unit"] * found["unit"])
-    return (
-        found.group_by("kind", "detail", "upper")
-        .aggregate(count=found.count(), sum=found["nanoseconds"].sum(), longest=found["nanoseconds"].max())
-        .order_by("kind", "detail", "upper")
+    found = found.mutate(nanoseconds=known, upper=_rounded_up(known))
+    return found.group_by("kind", "detail", "upper").aggregate(
+        count=found.count(), sum=found["nanoseconds"].sum(), longest=found["nanoseconds"].max()
     )
 
 
-def _unit(nanoseconds: ir.IntegerColumn) -> ir.IntegerColumn:
-    """The power of ten that the last digit kept counts."""
+def _rounded_up(nanoseconds: ir.IntegerColumn) -> ir.IntegerColumn:
+    """To _DIGITS significant digits. By remainders: Ibis divides integers as floating-point numbers."""
     import ibis
 
-    most = 10  # digits of event.MOST_NANOSECONDS
-    cases = [(nanoseconds < 10**digits, 10 ** (digits - _DIGITS)) for digits in range(_DIGITS, most)]
-    return ibis.cases(*cases, else_=10 ** (most - _DIGITS)).cast("int64")
+    most = len(str(event.MOST_NANOSECONDS))
+    cases = []
+    for digits in range(_DIGITS, most + 1):
+        unit = 10 ** (digits - _DIGITS)
+        above = nanoseconds + (unit - 1)
+        cases.append((nanoseconds < 10**digits, above - above % unit))
+    return ibis.cases(*cases).cast("int64")

@@ -51,6 +51,8 @@ _GLOB = str.maketrans({letter: "\\" + letter for letter in "\\*?[]{},"})
 class Spark:
     """One session; the views of a recording are dropped when it has been read."""
 
+    at_once = 1  # it spreads each query
+
     def __init__(self, session: SparkSession) -> None:
         self._session = session
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)  # unused here
@@ -58,7 +60,7 @@ class Spark:
         self._compiled: Compiled = {}
 
     @contextmanager
-    def open(self, recording: Recording) -> Iterator[Views]:
+    def open(self, recording: Recording, alone: bool) -> Iterator[Views]:
         made: list[str] = []
         try:
             tables = {}
