@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -19,17 +20,22 @@ _KERNEL = "lab-nomerge"  # rows of slabinfo mean what they say
 _LAZYOBS = ".venv/bin/lazyobs"
 _ARMS = {"off": 0, "on": 1}
 
-# What is read from the host the first time makes an -icount guest's clock leap: the first recording, of a few seconds, is
-# for that, and thrown away.
+# Whoever waits for the host makes an -icount guest's clock leap to the next timer. So all that the recording needs is read
+# before, by a short one that is thrown away, and the work is up when it begins.
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
 echo 256M > /sys/block/zram0/disksize
 mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
-{lazyobs} record -o /tmp/warm-up --interval 1 --barrier 2 --progress none -- python3 lab/ab_workload.py 6 /tmp/slabinfo
-{lazyobs} record -o /tmp/{name} --interval 1 --barrier 5 --progress none -- \
-    python3 lab/ab_workload.py {seconds} /tmp/{name}/slabinfo.txt
+record="{lazyobs} record --interval 2 --barrier 4 --progress none"
+python3 lab/ab_workload.py /tmp/slabinfo.txt &
+work=$!
+$record -o /tmp/warm-up --duration 5
+$record -o /tmp/{name} --duration {seconds}
+kill $work
+wait $work
+mv /tmp/slabinfo.txt /tmp/{name}/
 cp -r /tmp/{name} /mnt/share/
 """
 
@@ -78,11 +84,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.ab", description=__doc__)
     parser.add_argument("directory", type=Path, help="for the recordings; what is there is not made again")
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
-    parser.add_argument("--seconds", type=int, default=90, help="of work in each (90)")
+    parser.add_argument("--seconds", type=int, default=90, help="of each recording, by the guest's clock (90)")
+    parser.add_argument("--parallel", type=int, default=1, help="boots at a time (1)")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
-    for arm, number in order(options.boots):
-        boot(options.directory, arm, number, options.seconds)
+    with ThreadPoolExecutor(options.parallel) as pool:
+        list(pool.map(lambda one: boot(options.directory, *one, options.seconds), order(options.boots)))
     arms = {
         arm: [str(options.directory / f"{arm}-{number}") for number in range(1, options.boots + 1)] for arm in _ARMS
     }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The same work in every boot of an A/B: processes that hold private memory, one that has less than it needs, and
-rounds of forks, maps, page-outs and migrations at fixed times. Counts are primes, so that a number in a report shows
+rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
 where it came from.
 
-ab_workload.py SECONDS SLABINFO: runs so long, and writes what slabinfo says at the end, with all of it in place.
+ab_workload.py SLABINFO: runs until SIGTERM, and then writes what slabinfo says, with all of it in place.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def migrate(node: int) -> None:
     _libc.syscall(_MIGRATE_PAGES, 0, ctypes.c_ulong(64), *(ctypes.byref(mask) for mask in nodes))
 
 
-def hold(begin: float) -> None:
+def hold() -> None:
     """Private memory, of which a part goes to swap and comes back in every round."""
     held = islands(ISLANDS)
     number = 0
     while True:
         number += 1
-        _sleep_until(begin + number * ROUND + ROUND / 2)
+        time.sleep(ROUND)
         for start in held[:INHERITED]:
             _call("madvise", start, PAGES, _PAGEOUT)
         for start in held[:INHERITED]:
@@ -71,7 +71,7 @@ def hold(begin: float) -> None:
         migrate(number % 2)
 
 
-def squeeze(begin: float) -> None:
+def squeeze() -> None:
     """Writes more than its cgroup may hold, in every round: the rest is reclaimed to swap."""
     (_CGROUPS / "cgroup.subtree_control").write_text("+memory")
     group = _CGROUPS / "squeezed"
@@ -84,17 +84,13 @@ def squeeze(begin: float) -> None:
         for offset in range(0, NEEDED, PAGE):
             memory[offset] = number % 251
         number += 1
-        _sleep_until(begin + number * ROUND)
+        time.sleep(ROUND)
 
 
 def child(inherited: list[int]) -> None:
     for start in inherited[:INHERITED]:
         touch(start)
     islands(OWN)
-
-
-def _sleep_until(when: float) -> None:
-    time.sleep(max(when - time.monotonic(), 0))
 
 
 def _fork(work: object, *given: object) -> int:
@@ -114,16 +110,13 @@ def slabinfo(path: str) -> None:
 
 
 def main() -> None:
-    seconds, path = float(sys.argv[1]), sys.argv[2]
-    begin = time.monotonic()
-    others = [*(_fork(hold, begin) for _ in range(HOLDERS)), _fork(squeeze, begin)]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    others = [*(_fork(hold) for _ in range(HOLDERS)), _fork(squeeze)]
     mine = islands(ISLANDS)
-    for number in range(1, int(seconds / ROUND)):
-        _sleep_until(begin + number * ROUND)
+    while signal.sigtimedwait({signal.SIGTERM}, ROUND) is None:
         for pid in [_fork(child, mine) for _ in range(CHILDREN)]:
             os.waitpid(pid, 0)
-    _sleep_until(begin + seconds)
-    slabinfo(path)
+    slabinfo(sys.argv[1])
     for pid in others:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -108,9 +108,9 @@ def _measures(series: Series, cache: str, times: Column) -> dict[str, Column]:
 
 
 def _quiet(values: Column) -> tuple[float, float]:
-    """Lower quartiles of the first and of the last third: bursts come and go, the rest is what stays."""
+    """The least of the first third, and of the last: bursts come and go, the rest is what stays."""
     third = max(len(values) // 3, 1)
-    return float(np.quantile(values[:third], 0.25)), float(np.quantile(values[-third:], 0.25))
+    return float(values[:third].min()), float(values[-third:].min())
 
 
 def beyond(passed: Column, live: Column, workload: Column) -> Column:
