@@ -95,7 +95,7 @@ def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> 
         outcome = FAIL
     else:
         outcome = INCONCLUSIVE
-    smallest = max(shift.least_effect(base, new, rules["alpha"], count), margin)
+    smallest = shift.least_effect(base, new, rules["alpha"], count)
     return Judgement(metric, shift.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
 
 
@@ -144,7 +144,7 @@ def _finding(one: Judgement, thresholds: Thresholds, valid: bool) -> Finding:
     if outcome == PASS:
         said = "no difference of the margin" if one.equivalent else "not worse"
     elif outcome == FAIL:
-        said = "worse"
+        said = "worse, and that by the margin is not ruled out"
     elif math.isinf(one.most):
         said = "too few boots to tell"
     else:

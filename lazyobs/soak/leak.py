@@ -160,11 +160,11 @@ def _untested(series: Series, cache: str, thresholds: Thresholds) -> Finding:
     if rows is None:
         merged = (series.identity.get("slab_merging") or {}).get(cache) or []
         why = f"shares its slab with {', '.join(merged)}" if merged else "no barrier samples"
-        return Finding("leak", f"{cache} objects", INCONCLUSIVE, f"{cache}: live objects are not known ({why})", series.name)  # fmt: skip
+        return Finding("leak", f"{cache} objects", INCONCLUSIVE, f"live objects are not known ({why})", series.name)  # fmt: skip
     need = int(thresholds.gate["barriers"])
     have = int((settled(rows[0], thresholds) & np.isfinite(rows[1])).sum())
     why = f"{have} counts of live objects after the warm-up, {need} are needed" if have < need else "the workload is not known"  # fmt: skip
-    return Finding("leak", f"{cache} objects", INCONCLUSIVE, f"{cache}: {why}", series.name, {"points": have})
+    return Finding("leak", f"{cache} objects", INCONCLUSIVE, why, series.name, {"points": have})
 
 
 def _finding(found: LeakTest, p: float, thresholds: Thresholds) -> Finding:
@@ -181,7 +181,7 @@ def _finding(found: LeakTest, p: float, thresholds: Thresholds) -> Finding:
     else:
         outcome, word = INCONCLUSIVE, f"a leak of {found.floor:.3g}/s is neither shown nor ruled out"
     text = (
-        f"{found.cache}: {slope.slope:+.3g} objects/s ({confidence:.0%} interval {low:.3g} to {high:.3g}) beyond what "
+        f"{slope.slope:+.3g} objects/s ({confidence:.0%} interval {low:.3g} to {high:.3g}) beyond what "
         f"{measure} explain, {_level(found)}: {word}"
     )
     numbers = {

@@ -94,8 +94,17 @@ def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple
                 partial(memory, cache=cache, thresholds=thresholds),
                 source,
             )
+    if sources["anon_vma"] == sources["anon_vma_chain"] == {"barrier"}:
+        yield (
+            "anon_vma and chain memory",
+            BENEFIT,
+            BYTES,
+            "bytes",
+            partial(_together, caches=CACHES[:2], thresholds=thresholds),
+            "barrier",
+        )
     if all(found == {"barrier"} for found in sources.values()):
-        yield "memory of VMAs and reverse maps", JUDGED, RATIO, "bytes", partial(_all_memory, thresholds=thresholds), "barrier"  # fmt: skip
+        yield "memory of VMAs and reverse maps", JUDGED, RATIO, "bytes", partial(_together, caches=CACHES, thresholds=thresholds), "barrier"  # fmt: skip
     yield "saved bytes by census", BENEFIT, BYTES, "bytes", partial(_median, name="saved_bytes", thresholds=thresholds), "census"  # fmt: skip
     yield "VMAs", WORKLOAD, RATIO, "VMAs", partial(_median, name="vmas", thresholds=thresholds), "census"
     yield "forks a second", WORKLOAD, RATIO, "1/s", partial(_rate, name="forks"), "counter"
@@ -128,8 +137,8 @@ def memory(series: Series, cache: str, thresholds: Thresholds) -> float | None:
     return float(np.median(live)) * each if len(live) else None
 
 
-def _all_memory(series: Series, thresholds: Thresholds) -> float | None:
-    parts = [memory(series, cache, thresholds) for cache in CACHES]
+def _together(series: Series, caches: tuple[str, ...], thresholds: Thresholds) -> float | None:
+    parts = [memory(series, cache, thresholds) for cache in caches]
     return None if None in parts else sum(part or 0.0 for part in parts)
 
 
