@@ -21,7 +21,7 @@ _LAZYOBS = ".venv/bin/lazyobs"
 _ARMS = {"off": 0, "on": 1}
 
 # Whoever waits for the host makes an -icount guest's clock leap to the next timer. So all that the recording needs is read
-# before, by a short one that is thrown away, and the work is up when it begins.
+# before, by a short one that is thrown away.
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
@@ -29,9 +29,9 @@ echo 256M > /sys/block/zram0/disksize
 mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
 record="{lazyobs} record --interval 2 --barrier 4 --progress none"
+$record -o /tmp/warm-up --duration 3
 python3 lab/ab_workload.py /tmp/slabinfo.txt &
 work=$!
-$record -o /tmp/warm-up --duration 5
 $record -o /tmp/{name} --duration {seconds}
 kill $work
 wait $work
@@ -84,7 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.ab", description=__doc__)
     parser.add_argument("directory", type=Path, help="for the recordings; what is there is not made again")
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
-    parser.add_argument("--seconds", type=int, default=90, help="of each recording, by the guest's clock (90)")
+    parser.add_argument("--seconds", type=int, default=60, help="of each recording, by the guest's clock (60)")
     parser.add_argument("--parallel", type=int, default=1, help="boots at a time (1)")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 HOLDERS, ISLANDS = 7, 211  # processes, and islands of anonymous memory in each
 CHILDREN, INHERITED, OWN = 7, 23, 53  # in a round: forks, pages a child writes of what it inherits, islands it makes
 ROUND = 3.0  # seconds
-NEEDED, ALLOWED = 24 << 20, 16 << 20  # bytes that the squeezed process writes, and that its cgroup may have
+NEEDED, ALLOWED = 12 << 20, 8 << 20  # bytes that the squeezed process writes, and that its cgroup may have
 PAGE, PAGES = mmap.PAGESIZE, 2  # of an island, and as many between two
 _CGROUPS = Path("/sys/fs/cgroup")
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
@@ -57,8 +57,8 @@ def migrate(node: int) -> None:
     _libc.syscall(_MIGRATE_PAGES, 0, ctypes.c_ulong(64), *(ctypes.byref(mask) for mask in nodes))
 
 
-def hold() -> None:
-    """Private memory, of which a part goes to swap and comes back in every round."""
+def hold(moving: bool) -> None:
+    """Private memory, of which a part goes to swap and comes back in every round, and the whole may change its node."""
     held = islands(ISLANDS)
     number = 0
     while True:
@@ -68,7 +68,8 @@ def hold() -> None:
             _call("madvise", start, PAGES, _PAGEOUT)
         for start in held[:INHERITED]:
             touch(start)
-        migrate(number % 2)
+        if moving:
+            migrate(number % 2)
 
 
 def squeeze() -> None:
@@ -111,7 +112,7 @@ def slabinfo(path: str) -> None:
 
 def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    others = [*(_fork(hold) for _ in range(HOLDERS)), _fork(squeeze)]
+    others = [*(_fork(hold, number == 0) for number in range(HOLDERS)), _fork(squeeze)]
     mine = islands(ISLANDS)
     while signal.sigtimedwait({signal.SIGTERM}, ROUND) is None:
         for pid in [_fork(child, mine) for _ in range(CHILDREN)]:
