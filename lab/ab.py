@@ -59,7 +59,7 @@ def boot(directory: Path, arm: str, number: int, seconds: int) -> None:
     # A leaping clock would otherwise run out any time-out.
     command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000", "--", "sh", "-c", script]
     print(f"ab: {name}", file=sys.stderr, flush=True)
-    subprocess.run(command, cwd=_ROOT, check=True)
+    subprocess.run(command, cwd=_ROOT, check=True, start_new_session=True)
 
 
 def slab_bytes(recording: Path) -> dict[str, int]:
