@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -103,8 +103,13 @@ class Recording:
         """Numbers of the segments that are left, oldest first."""
         return sorted(self._files)
 
-    def batches(self, table: str, segment: int) -> Iterator[pa.RecordBatch]:
-        """Rows of one table in one segment; none where it has no such file. RecordingError when damaged."""
+    def batches(
+        self, table: str, segment: int, columns: Callable[[list[str]], list[str]] = lambda there: there
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of one table in one segment; none where it has no such file. RecordingError when damaged.
+
+        ``columns`` chooses among those there are.
+        """
         form = self._files[segment].get(table)
         if form is None:
             return
@@ -112,9 +117,10 @@ class Recording:
         try:
             with self.place.open(name) as file:
                 if form == PARQUET:
-                    yield from self._parquet(file, table, name)
+                    yield from self._parquet(file, table, name, columns)
                 else:
-                    yield from self._stream(file, table, name)
+                    for batch in self._stream(file, table, name):
+                        yield batch.select(columns(batch.schema.names))
         except RecordingError:
             raise
         except _DAMAGE as error:
@@ -147,21 +153,22 @@ class Recording:
         base = self.path if isinstance(self.place, Remote) else "file://" + os.path.abspath(self.path)
         return f"{base.rstrip('/')}/{name}"
 
-    def streams(self, table: str) -> Iterator[pa.RecordBatch]:
-        """Rows of that table in segments that are not finished: the last one, of a recorder that runs or was killed."""
-        for segment in self.segments:
-            if self._files[segment].get(table) == STREAM:
-                yield from self.batches(table, segment)
+    def unfinished(self, table: str) -> list[int]:
+        """Segments in which that table is a stream: the last one, of a recorder that runs or was killed."""
+        return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
 
     def damaged(self, name: str, error: Exception | str) -> RecordingError:
         """``name`` (a file) cannot be what lazyobs wrote."""
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return RecordingError(self.path, f"{name} is damaged ({why})", "use another copy of it")
 
-    def _parquet(self, file: BinaryIO, table: str, name: str) -> Iterator[pa.RecordBatch]:
+    def _parquet(
+        self, file: BinaryIO, table: str, name: str, columns: Callable[[list[str]], list[str]]
+    ) -> Iterator[pa.RecordBatch]:
         reader = _parquet_file(file)
-        self._look_at(reader.schema_arrow, table, name)
-        for batch in reader.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+        found = reader.schema_arrow
+        self._look_at(found, table, name)
+        for batch in reader.iter_batches(_ROWS_AT_ONCE, columns=columns(found.names), use_threads=False):
             batch.validate(full=True)
             yield batch
 

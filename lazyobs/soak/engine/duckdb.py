@@ -5,6 +5,7 @@ elsewhere, no extension, no network; and it writes nothing. What lies in an obje
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,36 +17,41 @@ from pyarrow import dataset
 
 from lazyobs.recording.place import Remote
 from lazyobs.recording.reading import Recording
-from lazyobs.soak.engine.tables import TABLES, Columns, columns, streamed
+from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 
 _MEMORY = "1GB"
+# Tables of so many columns that a file's description is longer than what is asked of it: to open it twice, once to look
+# at its columns and once to read, takes twice as long as to read it here.
+_WIDE = ("system",)
 _SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
 class DuckDB:
     """A database in memory a recording."""
 
+    of_this_machine = True
+
     def __init__(self) -> None:
         self._compiled: Compiled = {}
-        self.at_once = len(os.sched_getaffinity(0))
 
     @contextmanager
-    def open(self, recording: Recording, alone: bool) -> Iterator[Views]:
-        threads = self.at_once if alone else 1
-        files = {table: recording.parquet_files(table) for table in TABLES}
+    def open(self, recording: Recording) -> Iterator[Views]:
+        files = {table: recording.parquet_files(table) if table not in _WIDE else [] for table in TABLES}
         if isinstance(recording.place, Remote):
-            connection = _connect([], threads)
+            connection = _connect([])
         else:
             names = [name for runs in files.values() for _, names in runs for name in names]
-            connection = _connect([os.path.join(recording.path, name) for name in names], threads)
+            connection = _connect([os.path.join(recording.path, name) for name in names])
         try:
             tables = {}
             for table, runs in files.items():
                 parts = [(found.names, _rows(connection, recording, found, names)) for found, names in runs]
-                stream = streamed(recording, table)
-                if stream is not None:
-                    parts.append((stream.column_names, connection.from_arrow(stream)))
+                here = read_here(
+                    recording, table, recording.segments if table in _WIDE else recording.unfinished(table)
+                )
+                if here is not None:
+                    parts.append((here.column_names, connection.from_arrow(here)))
                 tables[table] = columns(table, {name for names, _ in parts for name in names})
                 _view(connection, table, tables[table], parts)
             yield Views(
@@ -67,10 +73,10 @@ def open_backend() -> DuckDB:
     return DuckDB()
 
 
-def _connect(paths: list[str], threads: int = 1) -> duckdb.DuckDBPyConnection:
+def _connect(paths: list[str]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
-            "threads": threads,
+            "threads": 1 if multiprocessing.parent_process() else len(os.sched_getaffinity(0)),
             "memory_limit": _MEMORY,
             "temp_directory": "",
             "autoinstall_known_extensions": "false",

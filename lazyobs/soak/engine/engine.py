@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import threading
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]  # is told how much is done, 0 to 1
 
+_WORTH_PROCESSES = 8  # recordings: to start a process takes as long as to read one
+
 # name: the packages it needs, as {module: package}; the code is lazyobs/soak/engine/<name>.py
 ENGINES = {
     "duckdb": {"ibis": "ibis-framework", "duckdb": "duckdb"},
@@ -31,10 +32,10 @@ ENGINES = {
 class Backend(Protocol):
     """An engine's own part."""
 
-    at_once: int  # recordings that it can have open
+    of_this_machine: bool  # it uses this machine's CPUs and no other's
 
-    def open(self, recording: Recording, alone: bool) -> AbstractContextManager[Views]:
-        """Its tables, until the context is left; ``alone``: with no other one. RecordingError when a file is damaged."""
+    def open(self, recording: Recording) -> AbstractContextManager[Views]:
+        """Its tables, until the context is left. RecordingError when a file is damaged."""
         ...
 
     def close(self) -> None: ...
@@ -56,27 +57,26 @@ class Engine:
         return self.all_series([path], progress, warm_up)[0]
 
     def all_series(self, paths: Sequence[str], progress: Progress | None = None, warm_up: float = 0.0) -> list[Series]:
-        """The series of each, in that order; several recordings are read at a time where the engine can."""
-        told = _Progress(len(paths), progress or (lambda _done: None))
-        alone = len(paths) == 1 or self._backend.at_once == 1
-        if alone:
-            return [self._series(path, told.of(place), warm_up, alone) for place, path in enumerate(paths)]
-        with ThreadPoolExecutor(self._backend.at_once) as pool:
-            try:
-                found = [
-                    pool.submit(self._series, path, told.of(place), warm_up, alone) for place, path in enumerate(paths)
-                ]
-                return [one.result() for one in found]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        """The series of each, in that order. Many are read by several processes where the engine is of this machine."""
+        tell = progress or (lambda _done: None)
+        cpus = len(os.sched_getaffinity(0))
+        if self._backend.of_this_machine and cpus > 1 and len(paths) >= _WORTH_PROCESSES:
+            from lazyobs.soak.engine.processes import all_series
 
-    def _series(self, path: str, progress: Progress, warm_up: float, alone: bool) -> Series:
+            return all_series(self.name, paths, tell, warm_up, cpus)
+        count = len(paths)
+        return [
+            self.one_series(path, lambda done, place=place: tell((place + done) / count), warm_up)  # type: ignore[misc]
+            for place, path in enumerate(paths)
+        ]
+
+    def one_series(self, path: str, progress: Progress, warm_up: float) -> Series:
+        """The same of one recording, in this process."""
         from lazyobs.soak.engine.making import make_series
 
         recording = Recording(path)
         try:
-            with self._backend.open(recording, alone) as views:
+            with self._backend.open(recording) as views:
                 return make_series(recording, views, progress, warm_up)
         finally:
             recording.close()
@@ -89,22 +89,6 @@ class Engine:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-class _Progress:
-    """Of several recordings together, told by one at a time."""
-
-    def __init__(self, count: int, tell: Progress) -> None:
-        self._done = [0.0] * count
-        self._tell, self._lock = tell, threading.Lock()
-
-    def of(self, place: int) -> Progress:
-        def tell(done: float) -> None:
-            with self._lock:
-                self._done[place] = done
-                self._tell(sum(self._done) / len(self._done))
-
-        return tell
 
 
 def open_engine(name: str = "duckdb") -> Engine:

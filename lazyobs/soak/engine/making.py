@@ -51,7 +51,7 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     barriers = _barriers(run(queries.barriers, "slabs", "samples"), processes)
     found = run(queries.events, "events", int(stamps[warm]), int(stamps[-1]))
     wanted = (first, int(numbers[warm]), last)
-    documents = _documents(recording, run(queries.documents, "samples", wanted))
+    documents = _documents(recording, run(queries.documents, "samples", *wanted))
     one, begin, end = (documents[number] for number in wanted)
     marks, splats = _marks(recording)
     progress(1.0)
@@ -130,8 +130,12 @@ def _processes(rows: pa.Table, numbers: npt.NDArray[np.int64], first: int, step:
 
 def _barriers(rows: pa.Table, processes: pa.Table) -> Table:
     found = {name: _floats(rows[name]) for name in ("time", "vmas")}
-    counted = dict(zip(processes["number"].to_pylist(), processes["processes"].to_pylist()))
-    found["processes"] = np.array([counted.get(number, np.nan) for number in rows["number"].to_pylist()], "f8")
+    numbers, counted = rows["number"].to_numpy(), processes["number"].to_numpy()
+    places = np.minimum(np.searchsorted(counted, numbers), max(len(counted) - 1, 0))
+    found["processes"] = np.full(len(numbers), np.nan)
+    if len(counted):
+        there = counted[places] == numbers
+        found["processes"][there] = processes["processes"].to_numpy()[places[there]]
     return found | {cache: _floats(rows[cache]) for cache in WATCHED}
 
 

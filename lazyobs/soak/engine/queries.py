@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The queries, once, in Ibis. Sums are of integers and means are left to the caller, so that the order in
-which an engine adds makes no difference. Columns are taken with brackets: some, like "cache", are also methods of a table.
+which an engine adds makes no difference. Columns are taken with brackets: some, like "cache", are also methods of a table. Numbers given go into a query as they are, not reckoned with before.
 
 A recording of a day is 86,400 samples; a series has some three thousand. So samples are cut by their number
 into bins of equal length, the first sample being a bin of its own. Of a bin there is left: counters and the
@@ -49,9 +49,9 @@ def samples(samples: ir.Table, first: int, step: int) -> ir.Table:
     return whole.join(ends, whole["last"] == ends["number"]).drop("last", "bin").order_by("number")
 
 
-def documents(samples: ir.Table, numbers: tuple[int, ...]) -> ir.Table:
+def documents(samples: ir.Table, first: int, warm: int, last: int) -> ir.Table:
     """number and document of those samples."""
-    return samples.filter(samples["number"].isin(numbers)).select("number", "document")
+    return samples.filter(samples["number"].isin((first, warm, last))).select("number", "document")
 
 
 def processes(processes: ir.Table) -> ir.Table:

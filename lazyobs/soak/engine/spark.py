@@ -23,7 +23,7 @@ from pyspark.sql import functions as sql
 
 from lazyobs.errors import NotSupported
 from lazyobs.recording.reading import Recording
-from lazyobs.soak.engine.tables import TABLES, Columns, columns, streamed
+from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 
 _ELSEWHERE = ("SPARK_REMOTE", "SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "MASTER")
@@ -51,7 +51,7 @@ _GLOB = str.maketrans({letter: "\\" + letter for letter in "\\*?[]{},"})
 class Spark:
     """One session; the views of a recording are dropped when it has been read."""
 
-    at_once = 1  # it spreads each query
+    of_this_machine = False
 
     def __init__(self, session: SparkSession) -> None:
         self._session = session
@@ -60,7 +60,7 @@ class Spark:
         self._compiled: Compiled = {}
 
     @contextmanager
-    def open(self, recording: Recording, alone: bool) -> Iterator[Views]:
+    def open(self, recording: Recording) -> Iterator[Views]:
         made: list[str] = []
         try:
             tables = {}
@@ -76,14 +76,15 @@ class Spark:
                 self._session.catalog.dropTempView(table)
 
     def _rows(self, recording: Recording, table: str) -> tuple[Columns, DataFrame]:
-        runs, stream = recording.parquet_files(table), streamed(recording, table)
+        runs = recording.parquet_files(table)
+        here = read_here(recording, table, recording.unfinished(table))
         there = {name for found, _ in runs for name in found.names}
-        wanted = columns(table, there | set(stream.column_names if stream is not None else ()))
+        wanted = columns(table, there | set(here.column_names if here is not None else ()))
         parts = [self._read(recording, found, names, wanted) for found, names in runs]
-        if stream is not None:
-            known = [name for name in wanted if name in stream.column_names]
+        if here is not None:
+            known = [name for name in wanted if name in here.column_names]
             cast = pa.schema([pa.field(name, pa.type_for_alias(wanted[name])) for name in known])
-            parts.append((known, self._session.createDataFrame(stream.select(known).cast(cast))))
+            parts.append((known, self._session.createDataFrame(here.select(known).cast(cast))))
         shown = [
             rows.select(*(_column(name, kind, name in names) for name, kind in wanted.items())) for names, rows in parts
         ]

@@ -227,19 +227,20 @@ def test_progress_rises_to_the_end(small, series):
     assert len(told) > 5
 
 
-def test_several_at_once(small, tmp_path, duckdb_engine):
-    """In the order they were asked for, each as it is alone; the first that is none stops all."""
-    paths = [tmp_path / f"recording-{seed}" for seed in range(5)]
+@pytest.mark.parametrize("count", [3, 11])
+def test_several(tmp_path, duckdb_engine, count):
+    """In the order they were asked for, each as it is alone; in this process, or as many by several."""
+    paths = [tmp_path / f"recording-{seed}" for seed in range(count)]
     for seed, path in enumerate(paths):
         make(path, seed, Shape(samples=23 + seed, events=101, processes=3, segment_samples=11))
     told: list[float] = []
     found = duckdb_engine.all_series([str(path) for path in paths], told.append, warm_up=7.0)
-    assert [len(series.samples["time"]) for series in found] == [23, 24, 25, 26, 27]
+    assert [len(series.samples["time"]) for series in found] == list(range(23, 23 + count))
     for series, path in zip(found, paths):
         assert differences(series, duckdb_engine.series(str(path), warm_up=7.0)) == []
     assert told == sorted(told) and told[-1] == 1.0
-    with pytest.raises(RecordingError, match="there is no such directory"):
-        duckdb_engine.all_series([str(paths[0]), str(tmp_path / "none"), str(paths[1])])
+    with pytest.raises(RecordingError, match=r"^recording /.*/none: there is no such directory; name one"):
+        duckdb_engine.all_series([*map(str, paths), str(tmp_path / "none")])
 
 
 def test_names_that_a_shell_would_expand(small, tmp_path, series):
