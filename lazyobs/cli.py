@@ -22,6 +22,8 @@ COMMANDS = {
     "trace": "Events as they happen, one a line: forks, promotions, slow walks, kernel warnings.",
     "record": "Record samples, events and the kernel log; --replay of top, census and trace shows them.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
+    "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",
+    "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Drives each affected path of the kernel and checks contents and events (KTAP).",
 }
 

@@ -20,9 +20,19 @@ class LazyobsError(Exception):
         self.why = why
         self.next_step = next_step
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Goes from one process to another, whatever its class is made with."""
+        return _again, (type(self), self.what, self.why, self.next_step)
+
     def __str__(self) -> str:
         line = f"{self.what}: {self.why}; {self.next_step}"
         return " ".join(line.split())
+
+
+def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> LazyobsError:
+    error = kind.__new__(kind)
+    LazyobsError.__init__(error, what, why, next_step)
+    return error
 
 
 class UsageError(LazyobsError):

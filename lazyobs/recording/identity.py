@@ -50,6 +50,7 @@ def identity(
         "config_sha256": config_hash(release or "", proc_root),
         "cmdline": _line(f"{proc_root}/cmdline"),
         "boot_id": _line(f"{proc_root}/sys/kernel/random/boot_id"),
+        "tainted": _number(f"{proc_root}/sys/kernel/tainted"),
         "clock_source": _line(f"{sys_root}/devices/system/clocksource/clocksource0/current_clocksource"),
         "machine": platform.machine(),
         "cpu": _cpu(proc_root),
@@ -71,6 +72,11 @@ def _line(path: str) -> str | None:
         return " ".join(Path(path).read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         return None
+
+
+def _number(path: str) -> int | None:
+    text = _line(path)
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 def build_id(sys_root: str = "/sys") -> str | None:

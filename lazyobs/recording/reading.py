@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -25,11 +23,13 @@ from lazyobs.recording.layout import (
     DESCRIPTION,
     FORMAT,
     PARQUET,
+    STREAM,
     VERSION,
     SegmentFile,
     segment_file,
     why_not_readable,
 )
+from lazyobs.recording.place import Remote, place
 
 _MOST_DESCRIPTION = 1 << 20
 _ROWS_AT_ONCE = 4096
@@ -42,36 +42,28 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """RecordingError when it is none, or none that this version reads."""
-        self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise RecordingError(path, "there is no such directory", "name one made by lazyobs record") from None
-        except NotADirectoryError:
-            raise RecordingError(path, "is no directory", "name one made by lazyobs record") from None
-        except OSError as error:
-            raise RecordingError(path, f"cannot be opened ({error.strerror})", "look at its permissions") from None
-        self._close = weakref.finalize(self, os.close, self._fd)
+        self.place = place(path)
+        self.path = self.place.path
         try:
             description = self._description()
             self.identity: dict[str, Any] = description["identity"]
             self.interval: float = description["interval"]
             self._files = self._segment_files()
         except BaseException:
-            self._close()
+            self.close()
             raise
         self.torn: set[str] = set()
 
     def _description(self) -> dict[str, Any]:
         try:
-            with self._open(DESCRIPTION) as file:
+            with self.place.open(DESCRIPTION) as file:
                 raw = file.read(_MOST_DESCRIPTION + 1)
         except FileNotFoundError:
-            what = "is empty" if not os.listdir(self._fd) else f"has no {DESCRIPTION}: lazyobs did not make it"
+            what = "is empty" if not self.place.names() else f"has no {DESCRIPTION}: lazyobs did not make it"
             raise RecordingError(self.path, what, "name one made by lazyobs record") from None
         except OSError as error:
             raise RecordingError(
-                self.path, f"{DESCRIPTION} cannot be read ({error.strerror})", "look at its permissions"
+                self.path, f"{DESCRIPTION} cannot be read ({error.strerror or error})", "look at its permissions"
             ) from None
         try:
             document = json.loads(raw[:_MOST_DESCRIPTION], parse_constant=samples.refuse_constant)
@@ -95,21 +87,10 @@ class Recording:
         found: dict[str, Any] = document
         return found
 
-    def _open(self, name: str) -> BinaryIO:
-        """A plain file of the directory; FileNotFoundError for links, pipes and devices too."""
-        try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._fd)
-        except OSError as error:
-            raise FileNotFoundError(name) if isinstance(error, NotADirectoryError) else error from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise FileNotFoundError(name)
-        return open(fd, "rb")
-
     def _segment_files(self) -> dict[int, dict[str, str]]:
         """{segment: {table: form}}; where both forms are there, Parquet is complete and the stream a leftover."""
         found: dict[int, dict[str, str]] = {}
-        for name in os.listdir(self._fd):
+        for name in self.place.names():
             file = segment_file(name)
             if file is not None:
                 forms = found.setdefault(file.number, {})
@@ -122,32 +103,72 @@ class Recording:
         """Numbers of the segments that are left, oldest first."""
         return sorted(self._files)
 
-    def batches(self, table: str, segment: int) -> Iterator[pa.RecordBatch]:
-        """Rows of one table in one segment; none where it has no such file. RecordingError when damaged."""
+    def batches(
+        self, table: str, segment: int, columns: Callable[[list[str]], list[str]] = lambda there: there
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of one table in one segment; none where it has no such file. RecordingError when damaged.
+
+        ``columns`` chooses among those there are.
+        """
         form = self._files[segment].get(table)
         if form is None:
             return
         name = SegmentFile(table, segment, form).name
         try:
-            with self._open(name) as file:
+            with self.place.open(name) as file:
                 if form == PARQUET:
-                    yield from self._parquet(file, table, name)
+                    yield from self._parquet(file, table, name, columns)
                 else:
-                    yield from self._stream(file, table, name)
+                    for batch in self._stream(file, table, name):
+                        yield batch.select(columns(batch.schema.names))
         except RecordingError:
             raise
         except _DAMAGE as error:
             raise self.damaged(name, error) from None
+
+    def parquet_files(self, table: str) -> list[tuple[pa.Schema, list[str]]]:
+        """(columns, names) of the finished segments' files of that table, oldest first: a run of files with
+        the same columns each, which are those that the table must have.
+
+        For an engine that reads them by itself. RecordingError when one is damaged.
+        """
+        runs: list[tuple[pa.Schema, list[str]]] = []
+        for segment in self.segments:
+            if self._files[segment].get(table) != PARQUET:
+                continue
+            name = SegmentFile(table, segment, PARQUET).name
+            try:
+                with self.place.open(name) as file:
+                    found = _parquet_file(file).schema_arrow
+            except _DAMAGE as error:
+                raise self.damaged(name, error) from None
+            if not runs or not found.equals(runs[-1][0]):
+                self._look_at(found, table, name)
+                runs.append((found, []))
+            runs[-1][1].append(name)
+        return runs
+
+    def uri(self, name: str) -> str:
+        """Where that file of it is, for an engine that opens it by itself."""
+        base = self.path if isinstance(self.place, Remote) else "file://" + os.path.abspath(self.path)
+        return f"{base.rstrip('/')}/{name}"
+
+    def unfinished(self, table: str) -> list[int]:
+        """Segments in which that table is a stream: the last one, of a recorder that runs or was killed."""
+        return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
 
     def damaged(self, name: str, error: Exception | str) -> RecordingError:
         """``name`` (a file) cannot be what lazyobs wrote."""
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return RecordingError(self.path, f"{name} is damaged ({why})", "use another copy of it")
 
-    def _parquet(self, file: BinaryIO, table: str, name: str) -> Iterator[pa.RecordBatch]:
-        reader = pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
-        self._look_at(reader.schema_arrow, table, name)
-        for batch in reader.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+    def _parquet(
+        self, file: BinaryIO, table: str, name: str, columns: Callable[[list[str]], list[str]]
+    ) -> Iterator[pa.RecordBatch]:
+        reader = _parquet_file(file)
+        found = reader.schema_arrow
+        self._look_at(found, table, name)
+        for batch in reader.iter_batches(_ROWS_AT_ONCE, columns=columns(found.names), use_threads=False):
             batch.validate(full=True)
             yield batch
 
@@ -205,7 +226,11 @@ class Recording:
 
     def close(self) -> None:
         """Gives the directory back; a recording that nobody holds any more does it by itself."""
-        self._close()
+        self.place.close()
+
+
+def _parquet_file(file: BinaryIO) -> pq.ParquetFile:
+    return pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
 
 
 class _Grouped:

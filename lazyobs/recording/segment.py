@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -110,23 +110,27 @@ def to_parquet(directory: Directory, number: int) -> None:
         directory.remove(stream)
 
 
+def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
+    """The rows of a finished segment's table as they lie on disk."""
+    # Parquet has all our types; Arrow's own description and statistics of 300 columns would be most of a small
+    # segment.
+    pq.write_table(
+        table,
+        sink,
+        compression=_COMPRESSION,
+        row_group_size=_ROWS_A_GROUP,
+        store_schema=False,
+        write_statistics=["number", "time", "stamp"],
+    )
+
+
 def _convert(directory: Directory, stream: str, parquet: str) -> None:
     temporary = parquet + ".new"
     directory.remove(temporary)
     fd = directory.create(temporary)
     try:
         with open(directory.open(stream), "rb") as source, os.fdopen(fd, "wb", closefd=False) as sink:
-            table = pa.ipc.open_stream(source).read_all()
-            # Parquet has all our types; Arrow's own description and statistics of 300 columns would be most of
-            # a small segment.
-            pq.write_table(
-                table,
-                sink,
-                compression=_COMPRESSION,
-                row_group_size=_ROWS_A_GROUP,
-                store_schema=False,
-                write_statistics=["number", "time", "stamp"],
-            )
+            write_parquet(pa.ipc.open_stream(source).read_all(), sink)
         os.fsync(fd)
     except BaseException:
         directory.remove(temporary)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machine beside the counters: /proc/vmstat, /proc/meminfo and pressure stall totals, as columns.
+"""The machine beside the counters: /proc/vmstat, /proc/meminfo, pressure stall totals and the kernel's taint, as columns.
 
 Which there are is found out once; the files stay open, so that they can be read after root is given up.
 """
@@ -12,6 +12,7 @@ import re
 _PRESSURE = ("cpu", "io", "memory")
 _TOTAL = re.compile(rb"^(some|full) .*total=(\d+)", re.MULTILINE)
 _UNITS = {b"kB": 1024}
+_TAINTED = "sys/kernel/tainted"
 
 
 def _vmstat(raw: bytes) -> dict[str, int]:
@@ -40,7 +41,7 @@ class System:
     def __init__(self, proc_root: str = "/proc") -> None:
         self.why_not: dict[str, str] = {}
         self._fds: dict[str, int] = {}
-        for name in ("vmstat", "meminfo", *(f"pressure/{kind}" for kind in _PRESSURE)):
+        for name in ("vmstat", "meminfo", _TAINTED, *(f"pressure/{kind}" for kind in _PRESSURE)):
             try:
                 self._fds[name] = os.open(os.path.join(proc_root, name), os.O_RDONLY | os.O_CLOEXEC)
                 os.pread(self._fds[name], 1, 0)  # where PSI is compiled in but off, reading is what fails
@@ -64,6 +65,8 @@ class System:
                 found.update(_vmstat(raw))
             elif name == "meminfo":
                 found.update(_meminfo(raw))
+            elif name == _TAINTED:
+                found["kernel_tainted"] = int(raw)
             else:
                 found.update(_pressure(name.rpartition("/")[2], raw))
         return found

@@ -18,6 +18,9 @@ Column = npt.NDArray[np.float64]
 Table = dict[str, Column]
 
 
+_COMPLETE = 0.999  # ends of the two are read a moment apart
+
+
 @dataclass(frozen=True)
 class Mark:
     """Something that happened to the recording (docs/recordings.md, marks), or a line of the kernel's log."""
@@ -35,6 +38,16 @@ class Distribution:
     bounds: Column
     counts: Column  # of each bucket by itself
     sum: float
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one kind, every one of them. Walks are recorded from ``--min-us`` on only, a millisecond if nothing
+    else was asked for: compare ``count`` with the counter before taking them for all there were."""
+
+    count: int
+    seconds: Distribution  # three significant digits: bounds lie 0.1 to 1 % apart; those without a duration left out
+    longest: float  # seconds; NaN where no duration is known
 
 
 @dataclass
@@ -55,6 +68,17 @@ class Series:
     splats: list[Mark] = field(default_factory=list)  # kind as in the kernel log's patterns, text the line
     distributions: dict[str, Distribution] = field(default_factory=dict)  # name in Sample.histograms
     object_bytes: dict[str, int] = field(default_factory=dict)  # cache: room of one object in its slab
-    first: dict[str, Any] = field(default_factory=dict)  # totals, tiers, null_reasons of the first sample
+    first: dict[str, Any] = field(default_factory=dict)  # kernel, totals, tiers, null_reasons of the first sample
     last: dict[str, Any] = field(default_factory=dict)  # the same of the last one
+    warm: dict[str, Any] = field(default_factory=dict)  # the same of the sample that ``distributions`` begin at
+    events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
+
+    def every(self, name: str) -> Distribution | None:
+        """The durations that ``distributions[name]`` counts, to three digits, from the events themselves; None where
+        not all of them were recorded, as of walks below a millisecond."""
+        kernel = self.distributions.get(name)
+        events = self.events.get(name.replace("_seconds", ""))
+        if kernel is None or events is None or events.seconds.counts.sum() < _COMPLETE * kernel.counts.sum():
+            return None
+        return events.seconds

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,3 +44,22 @@ class Verdict:
     def reasons(self) -> list[Finding]:
         """The findings that made the word: failures, else what stays open."""
         return [finding for finding in self.findings if finding.outcome == self.word]
+
+    def as_json(self) -> dict[str, Any]:
+        """verdict.schema.json; what is not finite is null."""
+        return {
+            "word": self.word,
+            "findings": [_plain(vars(finding)) for finding in self.findings],
+            "tables": [_plain(vars(table)) for table in self.tables],
+            "identity": _plain(self.identity),
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

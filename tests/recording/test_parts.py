@@ -96,6 +96,8 @@ def proc(root: Path) -> Path:
     (root / "proc/pressure/memory").write_text(
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=211\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=53\n"
     )
+    (root / "proc/sys/kernel").mkdir(parents=True)
+    (root / "proc/sys/kernel/tainted").write_text("4609\n")
     return root / "proc"
 
 
@@ -108,6 +110,7 @@ def test_columns_of_the_machine(tmp_path: Path) -> None:
         "meminfo_MemTotal_bytes": 24681 * 1024,
         "meminfo_Active_anon_bytes": 23 * 1024,
         "meminfo_HugePages_Total": 7,
+        "kernel_tainted": 4609,
         "pressure_memory_some_us": 211,
         "pressure_memory_full_us": 53,
     }
@@ -168,7 +171,13 @@ def test_config_hash_ignores_order_and_comments(tmp_path: Path) -> None:
 def test_identity_of_nothing(tmp_path: Path) -> None:
     """Every fact may be missing; none is made up."""
     found = identity("mainline", None, {}, None, str(tmp_path), str(tmp_path))
-    assert {key for key, value in found.items() if value is None} >= {"release", "cmdline", "boot_id", "memory_bytes"}
+    assert {key for key, value in found.items() if value is None} >= {
+        "release",
+        "cmdline",
+        "boot_id",
+        "memory_bytes",
+        "tainted",
+    }
 
 
 def test_no_shrinking_here(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ def test_identity(tmp_path: Path) -> None:
     found = Recording(str(tmp_path / "r")).identity
     assert found["release"] == os.uname().release
     assert found["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert found["tainted"] == int(Path("/proc/sys/kernel/tainted").read_text())
     assert found["profile"] and found["bcc"] and found["lazyobs"]
     assert set(found["tiers"]) >= {"slab", "process", "census"}
     assert set(found["slab_merging"]) == {"anon_vma", "anon_vma_chain", "vm_area_struct"}

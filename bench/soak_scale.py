@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""A report on the recordings of a fleet's day: 24 hours of 10, 25, 50 and 100 hosts, a million events each.
+
+The command runs as a user runs it, in a process of its own, whose time and memory are taken. Recordings are
+generated (tests/soak/generated.py) and removed; one host's tables of processes and of the system, of which a report reads
+a column and a few, serve all hosts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.soak.generated import Shape, make
+
+HOSTS = (10, 25, 50, 100)
+SHAPE = Shape()
+
+
+def _report(paths: list[Path]) -> dict[str, float]:
+    """Seconds, CPU seconds and the most memory of one ``lazyobs report``."""
+    command = [sys.executable, "-m", "lazyobs", "report", "--json", *map(str, paths)]
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    verdict = json.loads(process.stdout.read())
+    _, status, used = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, 1), status
+    return {
+        "hosts": len(paths),
+        "events": len(paths) * SHAPE.events,
+        "seconds": round(time.monotonic() - began, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "most_megabytes": round(used.ru_maxrss / 1024, 1),
+        "findings": len(verdict["findings"]),
+    }
+
+
+def run(hosts: tuple[int, ...] = HOSTS) -> dict[str, Any]:
+    """Needs room for 45 MB a host in /var/tmp."""
+    place = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="lazyobs-scale-"))
+    try:
+        paths = [place / f"host-{number}" for number in range(max(hosts))]
+        for number, path in enumerate(paths):
+            make(path, number, SHAPE, paths[0] if number else None)
+        size = sum(file.stat().st_size for path in paths for file in path.iterdir())
+        steps = [_report(paths[:count]) for count in hosts]
+    finally:
+        shutil.rmtree(place)
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "bytes_a_host": size // len(paths),
+        "steps": steps,
+        "seconds_a_host": [round(step["seconds"] / step["hosts"], 3) for step in steps],
+    }
+
+
+if __name__ == "__main__":
+    json.dump(run(tuple(map(int, sys.argv[1:])) or HOSTS), sys.stdout, indent=1)
+    print()

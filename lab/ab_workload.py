@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The same work in every boot of an A/B: processes that hold private memory, one that has less than it needs, and
+rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
+where it came from.
+
+ab_workload.py SLABINFO: runs until SIGTERM, and then writes what slabinfo says, with all of it in place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+HOLDERS, ISLANDS = 7, 211  # processes, and islands of anonymous memory in each
+CHILDREN, INHERITED, OWN = 7, 23, 53  # in a round: forks, pages a child writes of what it inherits, islands it makes
+ROUND = 3.0  # seconds
+NEEDED, ALLOWED = 12 << 20, 8 << 20  # bytes that the squeezed process writes, and that its cgroup may have
+PAGE, PAGES = mmap.PAGESIZE, 2  # of an island, and as many between two
+_CGROUPS = Path("/sys/fs/cgroup")
+CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
+_NONE, _READ, _WRITE, _PRIVATE, _ANONYMOUS = 0, 1, 2, 2, 0x20
+_PAGEOUT = 21  # MADV_PAGEOUT
+_MIGRATE_PAGES = 256  # x86-64
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+
+
+def _call(name: str, start: int, pages: int, what: int) -> None:
+    if getattr(_libc, name)(ctypes.c_void_p(start), ctypes.c_size_t(pages * PAGE), what):
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+
+
+def islands(count: int) -> list[int]:
+    """Addresses of written memory, each between pages that cannot be: no VMA merges with another."""
+    size = ctypes.c_size_t(count * 2 * PAGES * PAGE)
+    sea: int = _libc.mmap(None, size, _NONE, _PRIVATE | _ANONYMOUS, -1, ctypes.c_long(0))
+    found = [sea + number * 2 * PAGES * PAGE for number in range(count)]
+    for start in found:
+        _call("mprotect", start, PAGES, _READ | _WRITE)
+        touch(start)
+    return found
+
+
+def touch(start: int) -> None:
+    for page in range(PAGES):
+        ctypes.memset(start + page * PAGE, 1, 1)
+
+
+def migrate(node: int) -> None:
+    """All of this process's pages to one of two NUMA nodes."""
+    nodes = [ctypes.c_ulong(1 << (1 - node)), ctypes.c_ulong(1 << node)]
+    _libc.syscall(_MIGRATE_PAGES, 0, ctypes.c_ulong(64), *(ctypes.byref(mask) for mask in nodes))
+
+
+def hold(moving: bool) -> None:
+    """Private memory, of which a part goes to swap and comes back in every round, and the whole may change its node."""
+    held = islands(ISLANDS)
+    number = 0
+    while True:
+        number += 1
+        time.sleep(ROUND)
+        for start in held[:INHERITED]:
+            _call("madvise", start, PAGES, _PAGEOUT)
+        for start in held[:INHERITED]:
+            touch(start)
+        if moving:
+            migrate(number % 2)
+
+
+def squeeze() -> None:
+    """Writes more than its cgroup may hold, in every round: the rest is reclaimed to swap."""
+    (_CGROUPS / "cgroup.subtree_control").write_text("+memory")
+    group = _CGROUPS / "squeezed"
+    group.mkdir()
+    (group / "memory.high").write_text(str(ALLOWED))
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    memory = mmap.mmap(-1, NEEDED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    number = 0
+    while True:
+        for offset in range(0, NEEDED, PAGE):
+            memory[offset] = number % 251
+        number += 1
+        time.sleep(ROUND)
+
+
+def child(inherited: list[int]) -> None:
+    for start in inherited[:INHERITED]:
+        touch(start)
+    islands(OWN)
+
+
+def _fork(work: object, *given: object) -> int:
+    pid = os.fork()
+    if pid == 0:
+        work(*given)  # type: ignore[operator]
+        os._exit(0)
+    return pid
+
+
+def slabinfo(path: str) -> None:
+    """The rows of the three caches, after their free slabs were given back."""
+    for cache in CACHES:
+        Path(f"/sys/kernel/slab/{cache}/shrink").write_text("1")
+    rows = Path("/proc/slabinfo").read_text().splitlines()
+    Path(path).write_text("".join(row + "\n" for row in rows if row.split()[0] in CACHES))
+
+
+def main() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    others = [*(_fork(hold, number == 0) for number in range(HOLDERS)), _fork(squeeze)]
+    mine = islands(ISLANDS)
+    while signal.sigtimedwait({signal.SIGTERM}, ROUND) is None:
+        for pid in [_fork(child, mine) for _ in range(CHILDREN)]:
+            os.waitpid(pid, 0)
+    slabinfo(sys.argv[1])
+    for pid in others:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    (_CGROUPS / "squeezed").rmdir()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""What laziness saves: bytes with an interval, and the table by which the kernel series describes itself.
+
+Within one recording the mean over time is what is estimated, from samples that follow each other closely: its error is
+that of the medians of blocks, corrected for the autocorrelation that is left (Wilks 2011, 5.2.4).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from lazyobs.soak.columns import at, settled
+from lazyobs.soak.leak import CACHES, live_objects
+from lazyobs.soak.series import Column, Series
+from lazyobs.soak.thresholds import Thresholds
+from lazyobs.soak.trend import autocorrelation
+from lazyobs.soak.verdict import Finding, ResultTable
+from lazyobs.views import text
+
+HEADINGS = ("cache", "before", "after", "change", "source")
+_BLOCKS = 24
+
+
+class Mean(NamedTuple):
+    """Of a series over time, with an interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def mean_over_time(values: Column, confidence: float) -> Mean | None:
+    """None for fewer than two known values; without an interval (NaN) where there are fewer than eight."""
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return None
+    estimate = float(values.mean())
+    edges = np.linspace(0, len(values), min(_BLOCKS, len(values)) + 1).astype(int)
+    means = np.array([values[begin:end].mean() for begin, end in pairwise(edges)])
+    if len(means) < 8:
+        return Mean(estimate, np.nan, np.nan)
+    rho = autocorrelation(means - means.mean())
+    worth = max(len(means) * (1 - rho) / (1 + rho), 2.0)
+    reach = float(stats.t.isf((1 - confidence) / 2, worth - 1) * means.std(ddof=1) / np.sqrt(worth))
+    return Mean(estimate, estimate - reach, estimate + reach)
+
+
+def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
+    """Bytes saved (lazy kernels) and savable, each as a mean over time after the warm-up."""
+    keep = settled(series.samples["time"], thresholds)
+    results = []
+    for name, word in (("saved_bytes", "saved"), ("savable_bytes", "that laziness would save")):
+        mean = mean_over_time(series.samples[name][keep], thresholds.leak["confidence"])
+        if mean is None:
+            continue
+        interval = f"{text.size(mean.low)} to {text.size(mean.high)}" if np.isfinite(mean.low) else "no interval: too few samples"  # fmt: skip
+        numbers = {**mean._asdict(), "unit": "bytes"}
+        results.append(Finding("benefit", name.replace("_", " "), "", f"{text.size(mean.estimate)} {word} ({interval})", series.name, numbers))  # fmt: skip
+    return results
+
+
+def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
+    """KB of each cache with and without laziness: one measured, the other by the census of the same moments.
+
+    ``before`` is always without. None where neither the objects nor the census are known.
+    """
+    lazy = (series.last.get("kernel") or {}).get("lazy_enabled")
+    rows: list[tuple[Any, ...]] = []
+    for cache in CACHES:
+        found = live_objects(series, cache)
+        each = series.object_bytes.get(cache)
+        if found is None or each is None:
+            rows.append((cache, None, None, None, "not known here"))
+            continue
+        times, live, source = found
+        keep = settled(times, thresholds)
+        spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
+        bytes_there, bytes_spared = float(np.nanmedian(live[keep])) * each, float(np.nanmedian(spared))
+        before, after = (bytes_there + bytes_spared, bytes_there) if lazy else (bytes_there, bytes_there - bytes_spared)
+        change = f"{(after - before) / before:+.1%}" if source == "barrier" and before > 0 else None
+        where = "barrier samples" if source == "barrier" else "allocations less frees since the recording began"
+        which = "before" if lazy else "after"
+        rows.append((cache, kilobytes(before), kilobytes(after), change, f"{where}; {which} by the census"))
+    if all(row[1] is None for row in rows):
+        return None
+    return ResultTable(f"{series.name}: slab KB without and with laziness", HEADINGS, tuple(rows))
+
+
+def _spared(series: Series, cache: str, lazy: bool) -> Column:
+    """Bytes of that cache that laziness spares, or would: as lazyobs/sources/savings.py reckons."""
+    samples = series.samples
+    chain = series.object_bytes.get("anon_vma_chain", 0)
+    if cache == "vm_area_struct":
+        return np.zeros(len(samples["time"]))
+    if cache == "anon_vma_chain":
+        return samples["vmas_lazy" if lazy else "vmas_private"] * chain
+    whole = samples["saved_bytes" if lazy else "savable_bytes"]
+    return whole - samples["vmas_lazy" if lazy else "vmas_private"] * chain
+
+
+def kilobytes(size: float) -> float:
+    return round(size / 1024, 2)

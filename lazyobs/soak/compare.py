@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs compare``: whether a new kernel is worse than a base, by boots of both.
+
+A metric passes when it cannot be worse by the margin or more, fails when it is worse beyond chance and could be by the
+margin, and is open otherwise: "no regression" is a claim that was tested, not the absence of a finding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lazyobs.soak import correctness, gate, shift
+from lazyobs.soak.arms import boots, differences, refuse_mixture, refuse_overlaps
+from lazyobs.soak.benefit import kilobytes
+from lazyobs.soak.leak import CACHES
+from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
+from lazyobs.soak.report import word
+from lazyobs.soak.series import Series
+from lazyobs.soak.thresholds import Thresholds
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
+from lazyobs.views import text
+
+_HEADINGS = ("metric", "base", "new", "change", "interval", "p", "smallest to be seen", "outcome")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Of one metric, on its own scale (logarithm of the ratio, difference of shares); more is worse.
+
+    ``low`` and ``high`` at the confidence shown, ``most`` and ``least`` at that of the equivalence test.
+    """
+
+    metric: Metric
+    shift: float
+    low: float
+    high: float
+    least: float
+    most: float
+    p: float
+    smallest: float
+    margin: float
+    outcome: str
+
+    @property
+    def equivalent(self) -> bool:
+        """Neither worse nor better by the margin."""
+        return self.least > -self.margin and self.most < self.margin
+
+
+def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calibrate: bool = False) -> Verdict:
+    """UsageError where the recordings of an arm do not belong together, or tell of one time twice."""
+    refuse_mixture("base", base)
+    refuse_mixture("new", new)
+    refuse_overlaps([*base, *new])
+    arms = boots(base), boots(new)
+    found, invalid = _validity(base, new, thresholds)
+    found += _correctness(base, new)
+    found += _replication(arms[0], arms[1], thresholds)
+    measured, missing = metrics(*arms, thresholds)
+    judged = judge([metric for metric in measured if metric.part == JUDGED], thresholds)
+    enough = not invalid and min(map(len, arms)) >= thresholds.compare["boots"]
+    found += [_finding(one, thresholds, enough) for one in judged]
+    found += [Finding("cost", name, "", f"not compared: {why}") for name, why in missing.items()]
+    found += _workload(measured, thresholds)
+    found += _benefit(measured, thresholds)
+    if not judged:
+        found.append(Finding("cost", "metrics", INCONCLUSIVE, "no metric is known of every boot of both arms"))
+    if calibrate:
+        from lazyobs.soak.calibrate import calibration
+
+        found.append(calibration([one.metric for one in judged], thresholds))
+    tables = [*_table(judged, found, thresholds), *_series_table(measured, thresholds), *_identity_table(base, new)]
+    return Verdict(word(found), found, tables, {"base": _blocks(base), "new": _blocks(new)})
+
+
+def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
+    """All metrics together: their p-values are corrected for each other."""
+    rules = thresholds.compare
+    adjusted = shift.p_higher([metric.on_scale() for metric in compared], int(rules["resamples"]))
+    return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
+
+
+def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> Judgement:
+    rules = thresholds.compare
+    base, new = metric.on_scale()
+    margin = math.log1p(rules["margin"]) if metric.scale == RATIO else rules["share_margin"]
+    low, high = shift.interval(base, new, 1 - rules["confidence"])
+    least, most = shift.interval(base, new, 2 * rules["alpha"])
+    if most < margin:
+        outcome = PASS
+    elif p < rules["alpha"]:
+        outcome = FAIL
+    else:
+        outcome = INCONCLUSIVE
+    smallest = shift.least_effect(base, new, rules["alpha"], count)
+    return Judgement(metric, shift.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
+
+
+def _validity(base: list[Series], new: list[Series], thresholds: Thresholds) -> tuple[list[Finding], bool]:
+    found = []
+    for series in [*base, *new]:
+        found += gate.findings(series, thresholds, thresholds.gate["compare_seconds"], barriers=False)
+    invalid = any(one.outcome != PASS for one in found)
+    for difference in differences(base, new):
+        outcome = "" if difference.expected else INCONCLUSIVE
+        why = "" if difference.expected else ": more than the kernel differs"
+        found.append(Finding("validity", f"identity {difference.key}", outcome, f"base {difference.base}; new {difference.new}{why}"))  # fmt: skip
+    return found, invalid
+
+
+def _correctness(base: list[Series], new: list[Series]) -> list[Finding]:
+    found = [one for series in new for one in correctness.findings(series)]
+    for series in base:
+        for one in correctness.findings(series):
+            if one.outcome == FAIL:  # the new kernel is not to blame, but nothing can be compared with a broken one
+                found.append(Finding(one.part, f"base: {one.name}", INCONCLUSIVE, one.text, one.recording, one.numbers))
+    return found
+
+
+def _replication(base: dict[str, list[Series]], new: dict[str, list[Series]], thresholds: Thresholds) -> list[Finding]:
+    need = int(thresholds.compare["boots"])
+    have = {"base": len(base), "new": len(new)}
+    enough = min(have.values()) >= need
+    numbers = {**have, "needed": need}
+    counts = f"{have['base']} of base, {have['new']} of new; {need} of each are needed: samples of one boot are no replicates"
+    found = [Finding("validity", "boots", PASS if enough else INCONCLUSIVE, counts, "", numbers)]
+    for arm in (base, new):
+        for recordings in arm.values():
+            if len(recordings) > 1:
+                names = ", ".join(series.name for series in recordings)
+                found.append(Finding("validity", "one boot", "", f"{names} are of one boot and count as one"))
+    both = set(base) & set(new)
+    if both:
+        names = ", ".join(series.name for boot in both for series in (*base[boot], *new[boot]))
+        found.append(Finding("validity", "shared boots", "", f"{names}: both arms have recordings of one boot"))
+    return found
+
+
+def _finding(one: Judgement, thresholds: Thresholds, valid: bool) -> Finding:
+    metric, outcome = one.metric, one.outcome
+    if outcome == PASS:
+        said = "no difference of the margin" if one.equivalent else "not worse"
+    elif outcome == FAIL:
+        said = "worse, and that by the margin is not ruled out"
+    elif math.isinf(one.most):
+        said = "too few boots to tell"
+    else:
+        said = "neither a regression nor its absence is shown"
+    if not valid and outcome in (PASS, FAIL):
+        outcome, said = INCONCLUSIVE, f"{said}, but the comparison is not valid"
+    line = (
+        f"{change(metric, one.shift)} ({thresholds.compare['confidence']:.0%} interval {_between(metric, one.low, one.high)}), "
+        f"margin {change(metric, one.margin)}: {said}; smallest to be seen "
+        f"{change(metric, one.smallest)}"
+    )
+    numbers = {
+        "estimate": _told(metric, one.shift), "low": min(_ends(metric, one.low, one.high)), "high": max(_ends(metric, one.low, one.high)),
+        "p": one.p, "margin": _told(metric, one.margin), "smallest": _told(metric, one.smallest), "equivalent": one.equivalent,
+        "base": metric.base.tolist(), "new": metric.new.tolist(), "scale": metric.scale, "unit": metric.unit,
+    }  # fmt: skip
+    return Finding("cost", metric.name, outcome, line, "", {key: finite(value) for key, value in numbers.items()})
+
+
+def finite(value: object) -> object:
+    """JSON has no infinity: what is unbounded is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _told(metric: Metric, amount: float) -> float:
+    """A ratio less one, or a difference of shares as people say it: less is worse."""
+    if metric.scale == RATIO:
+        return math.expm1(amount) if amount < 700 else math.inf
+    return -amount if metric.scale == SHARE else amount
+
+
+def _ends(metric: Metric, low: float, high: float) -> tuple[float, float]:
+    return _told(metric, low), _told(metric, high)
+
+
+def change(metric: Metric, amount: float) -> str:
+    """A difference on the metric's scale, for people."""
+    told = _told(metric, amount) + 0.0  # no negative zero
+    if not math.isfinite(told):
+        return "unbounded"
+    if metric.scale == RATIO:
+        return f"{told:+.1%}"
+    if metric.scale == SHARE:
+        return f"{round(100 * told, 2) + 0.0:+.2f} points"
+    return ("+" if told > 0 else "") + text.size(told)
+
+
+def _between(metric: Metric, low: float, high: float) -> str:
+    if math.isinf(low) or math.isinf(high):
+        return "none: too few boots"
+    first, second = (low, high) if metric.scale != SHARE else (high, low)
+    return f"{change(metric, first)} to {change(metric, second)}"
+
+
+def _workload(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
+    margin = thresholds.compare["workload_margin"]
+    found = []
+    for metric in measured:
+        if metric.part != WORKLOAD:
+            continue
+        ratio = math.expm1(shift.shift(*metric.on_scale()))
+        outcome = PASS if abs(ratio) <= margin else INCONCLUSIVE
+        note = "" if outcome == PASS else ": the arms did not do the same work"
+        line = f"base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({ratio:+.1%}, up to {margin:.0%} is let pass){note}"
+        found.append(Finding("validity", f"same {metric.name}", outcome, line, "", {"estimate": ratio}))
+    return found
+
+
+def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
+    found = []
+    for metric in measured:
+        if metric.part != BENEFIT:
+            continue
+        amount = shift.shift(metric.base, metric.new)
+        low, high = shift.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
+        line = f"{change(metric, amount)} ({thresholds.compare['confidence']:.0%} interval {_between(metric, low, high)}), {metric.source}"
+        numbers = {
+            "estimate": amount,
+            "low": finite(low),
+            "high": finite(high),
+            "unit": "bytes",
+            "source": metric.source,
+        }
+        found.append(Finding("benefit", metric.name, "", line, "", numbers))
+    return found
+
+
+def _value(metric: Metric, values: np.ndarray) -> str:  # type: ignore[type-arg]
+    middle = float(np.median(values))
+    if metric.unit == "s":
+        return text.seconds(middle)
+    return f"{middle:.2%}" if metric.scale == SHARE else text.size(middle)
+
+
+def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds) -> list[ResultTable]:
+    outcomes = {finding.name: finding.outcome for finding in found if finding.part == JUDGED}
+    rows = tuple(
+        (
+            one.metric.name, _value(one.metric, one.metric.base), _value(one.metric, one.metric.new),
+            change(one.metric, one.shift), _between(one.metric, one.low, one.high), f"{one.p:.3f}",
+            change(one.metric, one.smallest), outcomes[one.metric.name],
+        )
+        for one in judged
+    )  # fmt: skip
+    return (
+        [ResultTable(f"cost, medians over boots; margin {thresholds.compare['margin']:.0%}", _HEADINGS, rows)]
+        if rows
+        else []
+    )
+
+
+def _series_table(measured: list[Metric], thresholds: Thresholds) -> list[ResultTable]:
+    """The table of the kernel series: live slab memory, before and after."""
+    rows = []
+    for metric in measured:
+        cache = metric.name.removesuffix(" memory")
+        if cache not in CACHES:
+            continue
+        before, after = float(np.median(metric.base)), float(np.median(metric.new))
+        amount = shift.shift(metric.base, metric.new)
+        low, high = shift.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
+        share = f"{(after - before) / before:+.1%}" if metric.source == "barrier" and before > 0 else None
+        between = None if math.isinf(low) else f"{kilobytes(low)} to {kilobytes(high)}"
+        source = "barrier samples" if metric.source == "barrier" else "allocations less frees while recording"
+        rows.append((cache, kilobytes(before), kilobytes(after), share, kilobytes(amount), between, source))
+    headings = ("cache", "before", "after", "change", "difference", "interval", "source")
+    return [ResultTable("slab KB, medians over boots", headings, tuple(rows))] if rows else []
+
+
+def _identity_table(base: list[Series], new: list[Series]) -> list[ResultTable]:
+    rows = tuple((one.key, one.base, one.new, "yes" if one.expected else "NO") for one in differences(base, new))
+    return [ResultTable("identity: what differs", ("key", "base", "new", "expected"), rows)] if rows else []
+
+
+def _blocks(arm: list[Series]) -> dict[str, object]:
+    return {series.name: dict(series.identity) for series in arm}

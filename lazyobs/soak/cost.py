@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What the work costs: durations of forks, prepares, promotions and walks, and whether reclaim and migration succeed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lazyobs.soak.columns import growth, known, seconds
+from lazyobs.soak.series import Distribution, Series
+from lazyobs.soak.verdict import Finding, ResultTable
+from lazyobs.views import text
+
+PERCENTILES = (0.5, 0.9, 0.99, 0.999)
+HEADINGS = ("what", "count", "mean", "p50", "p90", "p99", "p99.9")
+LEAST_COUNT = 100  # durations below which a mean says little
+
+
+class Share(NamedTuple):
+    """Of successes: the columns of /proc/vmstat that count them, and either the failures or the attempts."""
+
+    name: str
+    good: str
+    bad: str = ""
+    tried: str = ""
+
+
+SHARES = (
+    Share("reclaim of anonymous pages", "vmstat_pgsteal_anon", tried="vmstat_pgscan_anon"),
+    Share("page migration", "vmstat_pgmigrate_success", bad="vmstat_pgmigrate_fail"),
+    Share("huge page splits", "vmstat_thp_split_page", bad="vmstat_thp_split_page_failed"),
+)
+
+
+def mean(distribution: Distribution) -> float | None:
+    """Seconds (or VMAs), exact: the sum is kept beside the buckets. None where nothing was counted."""
+    count = float(distribution.counts.sum())
+    return distribution.sum / count if count else None
+
+
+def percentile(distribution: Distribution, share: float) -> float | None:
+    """Below which that share lies, within its bucket (a factor of two wide) as if evenly spread in the logarithm."""
+    total = np.cumsum(distribution.counts)
+    if not len(total) or total[-1] == 0:
+        return None
+    slot = int(np.searchsorted(total, share * total[-1]))
+    high = float(distribution.bounds[slot])
+    if not np.isfinite(high):
+        return float(distribution.bounds[slot - 1])
+    below = float(total[slot - 1]) if slot else 0.0
+    inside = (share * float(total[-1]) - below) / float(distribution.counts[slot])
+    return float(high * 2 ** (inside - 1))
+
+
+def success(series: Series, share: Share) -> tuple[float, float] | None:
+    """(share of successes, attempts) while recording; None where the kernel does not count them or none was made."""
+    good = growth(series.system, share.good)
+    other = growth(series.system, share.bad or share.tried)
+    if good is None or other is None:
+        return None
+    tried = other if share.tried else good + other
+    return (good / tried, tried) if tried > 0 else None
+
+
+def findings(series: Series) -> list[Finding]:
+    """Shares of successes, as numbers: what is good enough only a comparison can say."""
+    results = []
+    for share in SHARES:
+        found = success(series, share)
+        if found is not None:
+            rate, tried = found
+            numbers = {"estimate": rate, "count": tried, "unit": "share"}
+            results.append(
+                Finding("cost", share.name, "", f"{rate:.2%} of {tried:.0f} succeeded", series.name, numbers)
+            )
+    return results
+
+
+def table(series: Series) -> ResultTable | None:
+    """Durations; None where no function probe was attached."""
+    rows = []
+    for name, distribution in series.distributions.items():
+        count = int(distribution.counts.sum())
+        if count == 0 or "_seconds" not in name:
+            continue
+        shown = [text.seconds(mean(distribution))]
+        shown += [text.seconds(percentile(distribution, share)) for share in PERCENTILES]
+        rows.append((name.replace("_seconds", "").replace("_", " "), count, *shown))
+    return ResultTable(f"{series.name}: durations", HEADINGS, tuple(rows)) if rows else None
+
+
+def overhead(series: Series) -> list[Finding]:
+    """What lazyobs itself took."""
+    length = seconds(series)
+    parts, numbers = [], {}
+    own = growth(series.samples, "health_self_cpu_seconds")
+    if own is not None and length:
+        parts.append(f"{own / length:.2%} of one CPU")
+        numbers["cpu_share"] = own / length
+    programs = growth(series.samples, "health_bpf_seconds")
+    if programs is not None and length:
+        parts.append(f"BPF programs {programs / length:.2%} of one CPU")
+        numbers["bpf_share"] = programs / length
+    else:
+        parts.append("time in BPF programs not known (kernel.bpf_stats_enabled is 0)")
+    rss = known(series.samples, "health_self_rss_bytes")
+    if len(rss):
+        parts.append(f"{text.size(float(rss.max()))} of memory at most")
+        numbers["rss_bytes"] = float(rss.max())
+    return [Finding("overhead", "lazyobs itself", "", ", ".join(parts), series.name, numbers)]

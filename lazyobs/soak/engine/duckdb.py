@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""DuckDB, in this process. It may open the recording's own Parquet files and nothing else: no link that leads
+elsewhere, no extension, no network; and it writes nothing. What lies in an object store pyarrow reads for it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import ibis
+import pyarrow as pa
+from pyarrow import dataset
+
+from lazyobs.recording.place import Remote
+from lazyobs.recording.reading import Recording
+from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
+from lazyobs.soak.engine.views import Compiled, Views
+
+_MEMORY = "1GB"
+# Tables of so many columns that a file's description is longer than what is asked of it: to open it twice, once to look
+# at its columns and once to read, takes twice as long as to read it here.
+_WIDE = ("system",)
+_SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
+
+
+class DuckDB:
+    """A database in memory a recording."""
+
+    of_this_machine = True
+
+    def __init__(self) -> None:
+        self._compiled: Compiled = {}
+
+    @contextmanager
+    def open(self, recording: Recording) -> Iterator[Views]:
+        files = {table: recording.parquet_files(table) if table not in _WIDE else [] for table in TABLES}
+        if isinstance(recording.place, Remote):
+            connection = _connect([])
+        else:
+            names = [name for runs in files.values() for _, names in runs for name in names]
+            connection = _connect([os.path.join(recording.path, name) for name in names])
+        try:
+            tables = {}
+            for table, runs in files.items():
+                parts = [(found.names, _rows(connection, recording, found, names)) for found, names in runs]
+                here = read_here(
+                    recording, table, recording.segments if table in _WIDE else recording.unfinished(table)
+                )
+                if here is not None:
+                    parts.append((here.column_names, connection.from_arrow(here)))
+                tables[table] = columns(table, {name for names, _ in parts for name in names})
+                _view(connection, table, tables[table], parts)
+            yield Views(
+                tables,
+                self._compiled,
+                lambda query: str(ibis.to_sql(query, dialect="duckdb")),
+                lambda sql: connection.sql(sql).to_arrow_table(),
+            )
+        except duckdb.Error as error:
+            raise recording.damaged("a file", error) from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self._compiled.clear()
+
+
+def open_backend() -> DuckDB:
+    return DuckDB()
+
+
+def _connect(paths: list[str]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        config={
+            "threads": 1 if multiprocessing.parent_process() else len(os.sched_getaffinity(0)),
+            "memory_limit": _MEMORY,
+            "temp_directory": "",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+        }
+    )
+    connection.execute("SET parquet_metadata_cache = true")  # several queries read the same files
+    connection.execute("SET allowed_paths = ?", [paths])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, recording: Recording, found: pa.Schema, names: list[str]
+) -> duckdb.DuckDBPyRelation:
+    """The files of those names, with the columns ``found``. Those of a store pyarrow reads."""
+    if not isinstance(recording.place, Remote):
+        paths = [os.path.join(recording.path, name) for name in names]
+        return connection.read_parquet(paths)  # type: ignore[arg-type]
+    paths = [f"{recording.place.base}/{name}" for name in names]
+    return connection.from_arrow(dataset.dataset(paths, found, "parquet", recording.place.system))
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    wanted: Columns,
+    parts: list[tuple[list[str], duckdb.DuckDBPyRelation]],
+) -> None:
+    """Makes the view of that name, with the wanted columns of all parts; null where a part lacks one."""
+    shown = connection.sql("SELECT 1").filter("false").project(_columns(wanted, []))
+    for number, (names, part) in enumerate(parts):
+        shown = (
+            part.project(_columns(wanted, names)) if number == 0 else shown.union(part.project(_columns(wanted, names)))
+        )
+    shown.create_view(table)
+
+
+def _columns(wanted: Columns, there: list[str]) -> str:
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in wanted}
+    return ", ".join(
+        f"CAST({quoted[name] if name in there else 'NULL'} AS {_SQL_TYPES[kind]}) AS {quoted[name]}"
+        for name, kind in wanted.items()
+    )

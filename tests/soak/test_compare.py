@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Comparisons whose truth is known. The rates over many runs are bench/soak_truth.py's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from simulate import series
+
+from lazyobs.errors import UsageError
+from lazyobs.soak.compare import compare
+from lazyobs.soak.schema import verdict_schema
+from lazyobs.soak.series import Mark, Series
+from lazyobs.soak.thresholds import load
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Verdict
+
+RULES = load()
+
+
+def arm(seed: int, count: int = 5, **more: Any) -> list[Series]:
+    return [series(1000 * seed + boot, 10, barrier=30, **more) for boot in range(count)]
+
+
+def finding(verdict: Verdict, name: str) -> Finding:
+    return next(one for one in verdict.findings if one.name == name)
+
+
+def test_no_difference() -> None:
+    words = [compare(arm(2 * run), arm(2 * run + 1), RULES).word for run in range(11)]
+    assert words.count(PASS) >= 10 and FAIL not in words
+
+
+def test_five_percent_with_five_boots_is_found() -> None:
+    words = [compare(arm(2 * run), arm(2 * run + 1, slower=1.05), RULES).word for run in range(11)]
+    assert words.count(FAIL) >= 10
+
+
+def test_one_metric_is_named_and_the_others_pass() -> None:
+    verdict = compare(arm(1), arm(2, slower=1.2, only="fork_seconds"), RULES)
+    assert verdict.word == FAIL
+    assert [one.name for one in verdict.reasons()] == ["fork time"]
+    numbers = finding(verdict, "fork time").numbers
+    assert numbers["low"] < 0.2 < numbers["high"]
+    assert finding(verdict, "prepare time").outcome == PASS
+
+
+def test_faster_is_no_regression() -> None:
+    verdict = compare(arm(1), arm(2, slower=0.8), RULES)
+    assert verdict.word == PASS
+    assert not finding(verdict, "fork time").numbers["equivalent"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_few_boots_are_inconclusive_and_say_so(count: int) -> None:
+    verdict = compare(arm(1, count), arm(2, count, slower=1.5), RULES)
+    assert verdict.word == INCONCLUSIVE
+    assert f"{count} of base, {count} of new; 4 of each are needed" in finding(verdict, "boots").text
+
+
+def test_recordings_of_one_boot_count_once() -> None:
+    base = arm(1)
+    twice = arm(1, 1, boot_id=base[0].identity["boot_id"])[0]
+    twice.samples["time"] = twice.samples["time"] + 1e5
+    verdict = compare([*base, twice], arm(2), RULES)
+    assert finding(verdict, "boots").numbers["base"] == 5
+    assert twice.name in finding(verdict, "one boot").text
+
+
+def test_one_time_told_twice_is_refused() -> None:
+    base = arm(1)
+    with pytest.raises(UsageError, match="of the same time of one boot"):
+        compare(base, [*arm(2), dataclasses.replace(base[0], name="again")], RULES)
+
+
+@pytest.mark.parametrize(("key", "value"), [("release", "6.13.0"), ("lazy_enabled", True), ("build_id", "0")])
+def test_two_kernels_in_an_arm_are_refused(key: str, value: Any) -> None:
+    base = [*arm(1, 4), *arm(3, 1, **{key: value})]
+    with pytest.raises(UsageError, match=rf"--base: {base[0].name} and {base[4].name}: are not of one kernel \({key}"):
+        compare(base, arm(2), RULES)
+
+
+def test_expected_differences_are_listed_and_others_open() -> None:
+    verdict = compare(arm(1), arm(2, release="6.13.0", lazy=0.9), RULES)
+    assert verdict.word == PASS
+    assert finding(verdict, "identity release").outcome == ""
+    verdict = compare(arm(1), arm(2, cpus=4, lazyobs="0.2.0"), RULES)
+    assert {one.name for one in verdict.reasons()} == {"identity cpus", "identity lazyobs"}
+
+
+@pytest.mark.parametrize(("bytes_", "differs"), [(2088222720 + 4096, False), (1 << 30, True)])
+def test_memory_may_differ_a_little(bytes_: int, differs: bool) -> None:
+    names = {one.name for one in compare(arm(1), arm(2, memory_bytes=bytes_), RULES).findings}
+    assert ("identity memory_bytes" in names) == differs
+
+
+def test_another_workload_is_inconclusive() -> None:
+    new = arm(2)
+    for recording in new:
+        recording.samples["forks"] = recording.samples["forks"] * 2
+    verdict = compare(arm(1), new, RULES)
+    assert verdict.word == INCONCLUSIVE
+    assert "did not do the same work" in finding(verdict, "same forks a second").text
+
+
+def test_what_one_boot_lacks_is_not_compared() -> None:
+    new = arm(2)
+    del new[3].distributions["fork_seconds"]
+    found = finding(compare(arm(1), new, RULES), "fork time")
+    assert (found.outcome, found.text) == ("", "not compared: known of 5 of 5 boots of base and 4 of 5 of new")
+
+
+def test_splats_of_either_arm() -> None:
+    splat = Mark(1.0, "WARN", None, "WARNING: x")
+    broken = [dataclasses.replace(arm(2, 1)[0], splats=[splat]), *arm(3, 4)]
+    assert compare(arm(1), broken, RULES).word == FAIL
+    assert compare(broken, arm(1), RULES).word == INCONCLUSIVE
+
+
+def test_what_laziness_saves_has_an_interval() -> None:
+    verdict = compare(arm(1), arm(2, lazy=0.9), RULES)
+    numbers = finding(verdict, "anon_vma memory").numbers
+    # 40 % of the anonymous VMAs are private, 90 % of those lazy: 36 % of 2,000 objects of 120 bytes
+    assert numbers["low"] < -0.36 * 2000 * 120 < numbers["high"] < 0
+    table = next(one for one in verdict.tables if one.title.startswith("slab KB"))
+    assert [row[0] for row in table.rows] == ["anon_vma", "anon_vma_chain", "vm_area_struct"]
+
+
+def test_a_share_of_successes_is_judged_in_points() -> None:
+    new = arm(2)
+    for recording in new:
+        recording.system["vmstat_pgmigrate_fail"] = recording.system["vmstat_pgmigrate_success"]
+    found = finding(compare(arm(1), new, RULES), "page migration")
+    assert found.outcome == FAIL and found.numbers["estimate"] == pytest.approx(-0.48, abs=0.01)
+
+
+def test_calibration_deals_the_boots_anew() -> None:
+    numbers = finding(compare(arm(1), arm(2, slower=1.3), RULES, calibrate=True), "A/A calibration").numbers
+    assert numbers["dealings"] == 252
+    assert numbers["FAIL"] <= 0.05 and numbers["PASS"] >= 0.95
+    assert numbers["found"]["0.2"] == 1.0
+
+
+def test_json_follows_the_schema() -> None:
+    for verdict in (compare(arm(1), arm(2), RULES, True), compare(arm(1, 1), arm(2, 1), RULES)):
+        jsonschema.validate(json.loads(json.dumps(verdict.as_json(), allow_nan=False)), verdict_schema())
+
+
+def test_the_order_of_boots_does_not_matter() -> None:
+    base, new = arm(1), arm(2)
+    one, other = compare(base, new, RULES), compare(base[::-1], new[::-1], RULES)
+    assert [found.text for found in one.findings if not found.recording] == [
+        found.text for found in other.findings if not found.recording
+    ]
+    assert np.isfinite(finding(one, "fork time").numbers["p"])
