@@ -13,7 +13,7 @@ import traceback
 
 # name: what it measures, beside what, and the goal
 BENCHMARKS = {
-    "start": "time to first numbers and memory, beside a stock BCC tool; <= 1.5 cold, <= 1 warm, <= 0.25 PSS",
+    "start": "time to first numbers and memory beside a stock BCC tool; <= 1.5 first in a boot, <= 1 warm, <= 0.25 PSS",
     "event_cost": "ns per counted event beside bpftrace on the same events; <= 0.5",
     "unrelated": "ns per unrelated slab allocation beside an empty program; within noise",
     "census": "census of 40,000 VMAs beside reading smaps; >= 8 times faster",

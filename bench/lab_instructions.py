@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
+Also with empty programs on the tracepoints: what any tool there costs at least.
+
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
 The mmap+touch and munmap figures include the clock's own reading.
 """
@@ -17,8 +19,10 @@ _KERNEL = "lab"
 
 # In the guest: the loops alone, then under each tier, with the switch on and off.
 _GUEST = """
-import json, subprocess
+import json, subprocess, sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from bench.program_time import empty_programs
 from lazyobs.sources.opening import open_live
 
 def loops():
@@ -28,6 +32,8 @@ found = {}
 for switch in ("1", "0"):
     Path("/proc/sys/vm/anon_vma_lazy").write_text(switch)
     figures = found["lazy on" if switch == "1" else "lazy off"] = {"none": loops()}
+    with empty_programs():
+        figures["empty"] = loops()
     for tier in ("tracepoint", "kprobe", "fentry"):
         source = open_live(cap=tier, keep_root=True).source
         figures[tier] = loops()
@@ -55,12 +61,14 @@ def run() -> dict[str, object]:
         ]
         # The guest's clock leaps over idle time, and with it over any time-out.
         command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
-        answer = subprocess.run([*command, "--", python, "-c", _GUEST], capture_output=True, cwd=_ROOT, check=False)
+        answer = subprocess.run(
+            [*command, "--", python, "-c", _GUEST, str(_ROOT)], capture_output=True, cwd=_ROOT, check=False
+        )
     if answer.returncode:
         raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
     found = json.loads(answer.stdout)
     for figures in found.values():
-        for tier in ("tracepoint", "kprobe", "fentry"):
+        for tier in ("empty", "tracepoint", "kprobe", "fentry"):
             for loop, count in figures["none"].items():
                 figures[tier][loop + "_ratio"] = round(figures[tier][loop] / count, 3)
     return {"instructions": found}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two things measured in turn, A B A B, so that a machine whose speed drifts is fair to both."""
+"""Things measured in turn, A B A B, so that a machine whose speed drifts is fair to all."""
 
 from __future__ import annotations
 
@@ -9,14 +9,28 @@ from collections.abc import Callable
 
 def pairs(one: Callable[[], float], other: Callable[[], float], runs: int) -> dict[str, float]:
     """Medians of both and of the ratio one/other pair by pair, with the ratio's quartiles; a first pair is dropped."""
-    one(), other()
-    measured = [(one(), other()) for _ in range(runs)]
-    ratios = sorted(a / b for a, b in measured)
+    return beside(other, {"one": one}, runs)["one"]
+
+
+def beside(other: Callable[[], float], ones: dict[str, Callable[[], float]], runs: int) -> dict[str, dict[str, float]]:
+    """The same for each of ``ones``, all beside the same ``other``; every second round goes the other way about."""
+    measured: dict[str, list[float]] = {name: [] for name in (*ones, "")}
+    calls = {**ones, "": other}
+    for round_ in range(runs + 1):
+        for name in list(calls)[:: 1 if round_ % 2 else -1]:
+            value = calls[name]()
+            if round_:
+                measured[name].append(value)
+    return {name: _compared(measured[name], measured[""]) for name in ones}
+
+
+def _compared(one: list[float], other: list[float]) -> dict[str, float]:
+    ratios = sorted(a / b for a, b in zip(one, other))
     quartiles = statistics.quantiles(ratios, n=4)
     return {
-        "one": statistics.median(a for a, _ in measured),
-        "other": statistics.median(b for _, b in measured),
+        "one": statistics.median(one),
+        "other": statistics.median(other),
         "ratio": round(statistics.median(ratios), 3),
         "ratio_quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
-        "pairs": runs,
+        "pairs": len(ratios),
     }

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lazyobs.bpf import abi
+from lazyobs.bpf.points import POINTS, RAW_TRACEPOINT
 
 _SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
@@ -38,6 +39,17 @@ def empty_program(tracepoint: str) -> Iterator[int]:
     finally:
         os.close(link)
         os.close(program)
+
+
+@contextlib.contextmanager
+def empty_programs() -> Iterator[None]:
+    """An empty program on each tracepoint that lazyobs attaches to: what any tool there costs at least."""
+    with contextlib.ExitStack() as attached:
+        for point in POINTS:
+            for fixed in point.fixed:
+                if fixed.kind == RAW_TRACEPOINT:
+                    attached.enter_context(empty_program(fixed.target))
+        yield
 
 
 def tracepoint_programs() -> list[int]:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""CPU time of fork, mmap+touch and fault loops with everything attached beside nothing attached."""
+"""CPU time of fork, mmap+touch and fault loops with everything attached, beside nothing attached.
+
+In the same rounds with empty programs on the same tracepoints: what being called costs, and no tool at
+this tier can go below. What is ours is the difference.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench.pairs import pairs
+from bench.pairs import beside
+from bench.program_time import empty_programs
 from lazyobs.sources.opening import open_live
 
 _LOOPS = {
@@ -31,7 +36,21 @@ def _cpu(program: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def run() -> dict[str, object]:
+def _observed(program: Path) -> float:
+    source = open_live(keep_root=True).source
+    try:
+        return _cpu(program)
+    finally:
+        source.close()
+
+
+def _under_empty_programs(program: Path) -> float:
+    with empty_programs():
+        return _cpu(program)
+
+
+def run(rounds: int = 23) -> dict[str, object]:
+    """{loop: {"everything": .., "empty_programs": ..}}, each beside the loop alone; CPU seconds."""
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, loop in _LOOPS.items():
@@ -40,12 +59,14 @@ def run() -> dict[str, object]:
             program = Path(folder, name)
             subprocess.run(["gcc", "-O1", "-o", program, source], check=True)
 
-            def observed(program: Path = program) -> float:
-                opened = open_live(keep_root=True).source
-                try:
-                    return _cpu(program)
-                finally:
-                    opened.close()
+            def alone(program: Path = program) -> float:
+                return _cpu(program)
 
-            found[name] = pairs(observed, lambda program=program: _cpu(program), 23)
+            def everything(program: Path = program) -> float:
+                return _observed(program)
+
+            def empty(program: Path = program) -> float:
+                return _under_empty_programs(program)
+
+            found[name] = beside(alone, {"everything": everything, "empty_programs": empty}, rounds)
     return found

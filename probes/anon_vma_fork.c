@@ -16,7 +16,7 @@ static __always_inline int anon_vma_fork_exit(u64 result)
 
 	if (!call_ends(CALLED_ANON_VMA_FORK, &call, &nanoseconds))
 		return 0;
-	window = fork_windows.lookup(&tid);
+	window = find_fork_window(tid);
 	if (window)
 		window->nanoseconds += nanoseconds;
 	return 0;

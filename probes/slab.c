@@ -10,7 +10,18 @@
 /* anon_vma has a constructor and is never merged, so the size of its cache's objects is exact. */
 static __always_inline bool is_anon_vma_cache(u64 cache)
 {
-	return READ(((struct kmem_cache *)cache)->object_size) == SIZEOF_ANON_VMA;
+	struct known_caches *known;
+	u32 zero = 0;
+
+	known = known_caches.lookup(&zero);
+	if (!known)
+		return false;
+	if (known->anon_vma)
+		return cache == known->anon_vma;
+	if (READ(((struct kmem_cache *)cache)->object_size) != SIZEOF_ANON_VMA)
+		return false;
+	known->anon_vma = cache;
+	return true;
 }
 
 static __always_inline bool allocates_anon_vma(u64 *ctx)
@@ -31,40 +42,42 @@ static __always_inline bool frees_anon_vma(u64 *ctx, u64 site)
 #endif
 }
 
+/* Copied to and from user space in part (usercopy region), hence never merged: its name holds. */
+static __always_inline bool is_mm_cache(struct kmem_cache *cache)
+{
+	char name[sizeof("mm_struct")];
+	struct known_caches *known;
+	char *text;
+	u32 zero = 0;
+
+	known = known_caches.lookup(&zero);
+	if (!known)
+		return false;
+	if (known->mm)
+		return (u64)cache == known->mm;
+	text = READ(cache->name);
+	if (bpf_probe_read_kernel_str(name, sizeof(name), text) != sizeof(name))
+		return false;
+	if (name[0] != 'm' || name[1] != 'm' || name[2] != '_' || name[3] != 's' || name[4] != 't' ||
+	    name[5] != 'r' || name[6] != 'u' || name[7] != 'c' || name[8] != 't')
+		return false;
+	known->mm = (u64)cache;
+	return true;
+}
+
 /* The mm_struct of a fork is the one object copy_process() (or dup_mm()) takes of its size. */
 static __always_inline bool is_mm(u64 *ctx)
 {
 #if SLAB_ALLOC_TELLS == CACHE
-	struct kmem_cache *cache = (struct kmem_cache *)ctx[SLAB_ALLOC_ARGUMENT];
-	char name[sizeof("mm_struct")];
-	char *text = READ(cache->name);
-
-	/* Copied to and from user space in part (usercopy region), hence never merged: its name holds. */
-	if (bpf_probe_read_kernel_str(name, sizeof(name), text) != sizeof(name))
-		return false;
-	return name[0] == 'm' && name[1] == 'm' && name[2] == '_' && name[3] == 's' && name[4] == 't' &&
-	       name[5] == 'r' && name[6] == 'u' && name[7] == 'c' && name[8] == 't';
+	return is_mm_cache((struct kmem_cache *)ctx[SLAB_ALLOC_ARGUMENT]);
 #else /* SIZE */
 	return ctx[SLAB_ALLOC_ARGUMENT] >= SIZEOF_MM;
 #endif
 }
 
-static __always_inline void open_fork_window(u64 *ctx)
+static __always_inline void chain_cloned(u32 tid)
 {
-	struct fork_window window = {};
-	u32 tid = bpf_get_current_pid_tgid();
-
-	if (!is_mm(ctx))
-		return;
-	window.mm = ctx[1];
-	if (fork_windows.update(&tid, &window))
-		count_total(TOTAL_FORK_MAP_FULL, 1);
-}
-
-static __always_inline void chain_cloned(void)
-{
-	u32 tid = bpf_get_current_pid_tgid();
-	struct fork_window *window = fork_windows.lookup(&tid);
+	struct fork_window *window = find_fork_window(tid);
 
 	/* Without a window the clone serves a split, merge or mremap. */
 	if (window)
@@ -78,8 +91,8 @@ int slab_alloc(u64 *ctx)
 	u64 site = ctx[0];
 
 	if (!IN_ALLOC_SITES(site)) {
-		if (IN_COPY_PROCESS(site))
-			open_fork_window(ctx);
+		if (IN_COPY_PROCESS(site) && is_mm(ctx))
+			open_fork_window(bpf_get_current_pid_tgid(), ctx[1]);
 		return 0;
 	}
 	if (!ctx[1]) /* the allocation failed */
@@ -98,7 +111,7 @@ int slab_alloc(u64 *ctx)
 			event_end(event);
 		}
 	} else if (IN_ANON_VMA_CLONE(site)) {
-		chain_cloned();
+		chain_cloned(tally.tid);
 	} else if (IN_LAZY(site)) {
 		promotion_makes_chain();
 	}
@@ -108,11 +121,11 @@ int slab_alloc(u64 *ctx)
 static __always_inline void close_failed_fork(u64 *ctx)
 {
 	u32 tid = bpf_get_current_pid_tgid();
-	struct fork_window *window = fork_windows.lookup(&tid);
+	struct fork_window *window = find_fork_window(tid);
 
 	/* A fork that fails gives its mm_struct back before it returns. */
 	if (window && window->mm == ctx[1])
-		fork_windows.delete(&tid);
+		close_fork_window(tid);
 }
 
 int slab_free(u64 *ctx)

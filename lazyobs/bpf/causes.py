@@ -7,6 +7,7 @@ other. A reason without a row, or of whose functions this kernel has none, is no
 
 from __future__ import annotations
 
+from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.sites import any_of
 from lazyobs.kernel.kallsyms import Kallsyms
 
@@ -46,16 +47,18 @@ def judged(kallsyms: Kallsyms) -> list[str]:
     return [reason for reason, names in CAUSES.items() if any(kallsyms.parts(name) for name in names)]
 
 
-def c_causes(kallsyms: Kallsyms) -> str:
+def c_causes(kallsyms: Kallsyms, addresses: Addresses) -> str:
     """CAUSE_IS_JUDGED(reason), IS_CAUSE(reason, address) and IS_STACK_END(address) as C."""
     reasons = judged(kallsyms)
     known = " | ".join(f"1U << REASON_{reason.upper()}" for reason in reasons) or "0"
     lines = [f"#define CAUSE_IS_JUDGED(reason) (({known}) >> (reason) & 1)"]
-    causes = [f"((reason) == REASON_{reason.upper()} && ({_in(kallsyms, CAUSES[reason])}))" for reason in reasons]
+    causes = [
+        f"((reason) == REASON_{reason.upper()} && ({_in(kallsyms, CAUSES[reason], addresses)}))" for reason in reasons
+    ]
     lines.append(f"#define IS_CAUSE(reason, site) ({' || '.join(causes) or '0'})")
-    lines.append(f"#define IS_STACK_END(site) ({_in(kallsyms, _ENDS)})")
+    lines.append(f"#define IS_STACK_END(site) ({_in(kallsyms, _ENDS, addresses)})")
     return "\n".join(lines) + "\n"
 
 
-def _in(kallsyms: Kallsyms, names: tuple[str, ...]) -> str:
-    return any_of([part for name in names for part in kallsyms.parts(name)])
+def _in(kallsyms: Kallsyms, names: tuple[str, ...], addresses: Addresses) -> str:
+    return any_of([part for name in names for part in kallsyms.parts(name)], addresses)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 
+from lazyobs.bpf import addresses
 from lazyobs.bpf.headers import write_stub_headers
 from lazyobs.bpf.image import Image, MapShape, map_references
 
@@ -49,7 +50,8 @@ def compile_image(source: str, map_names: list[str]) -> Image:
         # bytes names in BCC 0.26, still bytes in later ones
         programs = {name.decode(): module.dump_func(name) for name in _functions(module)}
         references = {name: map_references(code, fds) for name, code in programs.items()}
-        return Image(maps, programs, references, str(bcc.__version__))
+        numbers = {name: addresses.references(code) for name, code in programs.items()}
+        return Image(maps, programs, references, numbers, str(bcc.__version__))
     finally:
         shutil.rmtree(headers, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A compiled set of probes: instructions, the maps they use, and where each map is named in them.
+"""A compiled set of probes: instructions, the maps they use, and where maps and addresses are named in them.
 
-An image holds no file descriptors, so it can be kept: loading one needs neither BCC nor a compiler.
+An image holds no file descriptors and no addresses of this boot, so it can be kept: loading one needs
+neither BCC nor a compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import struct
 from dataclasses import asdict, dataclass
 
-from lazyobs.bpf import abi
+from lazyobs.bpf import abi, addresses
 
 _INSTRUCTION = struct.Struct("<BBhi")
 
@@ -45,19 +46,23 @@ class MapShape:
 
 @dataclass
 class Image:
-    """``programs``: {name: instructions}; ``references``: {program: [(instruction index, map name)]}."""
+    """``programs``: {name: instructions}; ``references``: {program: [(instruction index, map name)]};
+    ``addresses``: {program: [(instruction index, number)]}, see addresses.py.
+    """
 
     maps: dict[str, MapShape]
     programs: dict[str, bytes]
     references: dict[str, list[tuple[int, str]]]
+    addresses: dict[str, list[tuple[int, int]]]
     compiler: str = ""  # BCC's version
 
-    def program(self, name: str, map_fds: dict[str, int]) -> bytes:
-        """Instructions of one program with the maps' fds filled in."""
+    def program(self, name: str, map_fds: dict[str, int], values: list[int]) -> bytes:
+        """Instructions of one program with the maps' fds and the addresses filled in."""
         code = bytearray(self.programs[name])
         for index, map_name in self.references[name]:
             opcode, registers, offset, _ = _INSTRUCTION.unpack_from(code, index * 8)
             _INSTRUCTION.pack_into(code, index * 8, opcode, registers, offset, map_fds[map_name])
+        addresses.fill_in(code, self.addresses[name], values)
         return bytes(code)
 
     def used_maps(self, programs: list[str]) -> list[str]:
@@ -69,6 +74,7 @@ class Image:
             "maps": {name: asdict(shape) for name, shape in self.maps.items()},
             "programs": {name: base64.b64encode(code).decode() for name, code in self.programs.items()},
             "references": self.references,
+            "addresses": self.addresses,
             "compiler": self.compiler,
         }
         return json.dumps(document).encode()
@@ -82,6 +88,7 @@ class Image:
                 {name: MapShape(**shape) for name, shape in document["maps"].items()},
                 {name: base64.b64decode(code) for name, code in document["programs"].items()},
                 {name: [(i, m) for i, m in refs] for name, refs in document["references"].items()},
+                {name: [(i, n) for i, n in refs] for name, refs in document["addresses"].items()},
                 document["compiler"],
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

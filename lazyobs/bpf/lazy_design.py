@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.points import WALKER_CALLBACKS
 from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf, Function
@@ -21,6 +24,35 @@ def wanted_members(profile: Profile) -> dict[str, tuple[Wanted, ...]]:
     return {**wanted, "mm_struct": (pool,)}
 
 
+@dataclass(frozen=True)
+class Tags:
+    """Low bits of vma->anon_vma; ``shared`` 0: no VMA is told to be shared by its tag."""
+
+    mask: int
+    lazy: int
+    shared: int
+
+
+def tags(profile: Profile, btf: Btf) -> Tags | None:
+    """The design's tags, by the kernel's own enumerators where the profile names them; None where BTF lacks them."""
+    if not profile.tag_prefix:
+        return Tags(profile.tag_mask, profile.tag_lazy, profile.tag_shared)
+    words = {name.rsplit("_", 1)[-1]: value for name, value in btf.enumerators_beginning(profile.tag_prefix).items()}
+    if not words.get("LAZY"):
+        return None
+    mask = 0
+    for value in words.values():
+        mask |= value
+    return Tags(mask, words["LAZY"], words.get("PARENT", 0))
+
+
+def why_unknown(profile: Profile, btf: Btf) -> str:
+    """Why a lazy VMA cannot be told here; "" where it can."""
+    if profile.lazy_test == "tag" and tags(profile, btf) is None:
+        return f"BTF has no enumerator {profile.tag_prefix}..LAZY; --profile FILE can give tag_mask and tag_lazy"
+    return ""
+
+
 def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Function | None) -> str:
     """Macros used by census.c and promotion.c; ``prepare`` and ``promote`` are the design's functions."""
     tests = {
@@ -28,10 +60,11 @@ def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Func
         "tag": "(((tree) & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_LAZY)",
         "vma_flag": "(READ((vma)->lazy_mark) != 0)",
     }
+    tag = tags(profile, btf) or Tags(0, 0, 0)
     lines = [
-        f"#define ANON_VMA_TAG_MASK {profile.tag_mask:#x}ULL",
-        f"#define ANON_VMA_TAG_LAZY {profile.tag_lazy:#x}ULL",
-        f"#define ANON_VMA_TAG_SHARED {profile.tag_shared:#x}ULL",
+        f"#define ANON_VMA_TAG_MASK {tag.mask:#x}ULL",
+        f"#define ANON_VMA_TAG_LAZY {tag.lazy:#x}ULL",
+        f"#define ANON_VMA_TAG_SHARED {tag.shared:#x}ULL",
         f"#define LAZY_DESIGN {int(profile.has_lazy)}",
         f"#define vma_is_lazy(vma, tree) {tests[profile.lazy_test]}",
         f"#define LAZY_PREPARE_RETURNS {int(prepare is not None and prepare.returns)}",
@@ -58,11 +91,11 @@ def _reasons(btf: Btf, promote: Function | None) -> str:
     return text
 
 
-def c_walkers(kallsyms: Kallsyms) -> str:
+def c_walkers(kallsyms: Kallsyms, addresses: Addresses) -> str:
     """WALKER_OF(callback): what a walk is for, by the address of its callback."""
     text = "WALKER_OTHER"
     for walker, names in WALKER_CALLBACKS.items():
         for name in names:
             for symbol in kallsyms.plain(name):
-                text = f"(callback) == {symbol.start:#x}ULL ? WALKER_{walker.upper()} : {text}"
+                text = f"(callback) == {addresses.c(symbol.start)} ? WALKER_{walker.upper()} : {text}"
     return f"#define WALKER_OF(callback) ({text})\n"

@@ -14,10 +14,13 @@ import errno
 import os
 import signal
 import socket
+from dataclasses import dataclass
 from typing import Any
 
-from lazyobs.bpf import abi, boot_cache, wire
+from lazyobs.bpf import abi, cache, wire
+from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
+from lazyobs.bpf.headers import stub_headers
 from lazyobs.bpf.image import Image, ImageError
 
 _VERIFIER_LOG_BYTES = 1 << 20
@@ -37,6 +40,15 @@ class Refused(Exception):
     """The kernel would not load or attach a program."""
 
 
+@dataclass(frozen=True)
+class Binary:
+    """An image and what is written into it when its programs are loaded."""
+
+    image: Image
+    map_fds: dict[str, int]
+    addresses: list[int]
+
+
 class Handover:
     """Descriptors collected under names, in the order they are sent."""
 
@@ -50,14 +62,15 @@ class Handover:
 
 
 def main(fd: int) -> None:
-    """Serves one request on the socket ``fd`` and ends."""
+    """Serves one request on the socket ``fd`` and ends; a word that one is to come may come before it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to act on
     sock = socket.socket(fileno=fd)
-    if not boot_cache.any_kept(_IMAGE):
-        _import_early()
     try:
         request = wire.receive(sock)
+        if request.get("compile_is_to_come"):
+            _import_early()
+            request = wire.receive(sock)
     except EOFError:
         return
     try:
@@ -73,7 +86,7 @@ def main(fd: int) -> None:
 
 
 def _import_early() -> None:
-    """A compile is to come: the import goes on while the consumer still makes its plan."""
+    """The import goes on while the consumer still makes its plan."""
     try:
         import_bcc()
     except CompilerMissing:
@@ -82,7 +95,8 @@ def _import_early() -> None:
 
 def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
     """The reply and what goes with it. CompilerMissing, CompilerError, or OSError when no map can be made."""
-    image, compiled = _image(request["source"], request["maps"])
+    kept = Cache()
+    image, compiled = _image(kept, request["source"], request["maps"])
     programs = [
         attach["program"]
         for point in request["points"]
@@ -94,37 +108,37 @@ def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
     for name in image.used_maps(programs):
         map_fds[name] = image.maps[name].create(name, read_only=name not in request["written"])
         handover.add("map", name, map_fds[name])
+    binary = Binary(image, map_fds, request["addresses"])
     outcome = {}
     for point in request["points"]:
-        tier, refused = _attach_point(point, image, map_fds, handover)
+        tier, refused = _attach_point(point, binary, handover)
         outcome[point["name"]] = {"tier": tier, "refused": refused}
-    return {"points": outcome, "compiled": compiled, "compiler": image.compiler}, handover
+    reply = {"points": outcome, "compiled": compiled, "compiler": image.compiler, "ignored": kept.ignored}
+    return reply, handover
 
 
-def _image(source: str, map_names: list[str]) -> tuple[Image, bool]:
-    name = boot_cache.key(_IMAGE, source)
-    kept = boot_cache.load(name)
-    if kept is not None:
+def _image(kept: Cache, source: str, map_names: list[str]) -> tuple[Image, bool]:
+    name = cache.key(_IMAGE, source, repr(stub_headers()))
+    raw = kept.load(name)
+    if raw is not None:
         try:
-            return Image.from_bytes(kept), False
-        except ImageError:
-            pass  # of another version: made anew
+            return Image.from_bytes(raw), False
+        except ImageError as error:
+            kept.refuse(name, f"no image of this version ({error})")
     import_bcc()
     image = compile_image(source, map_names)
-    boot_cache.keep(name, image.to_bytes())
+    kept.keep(name, image.to_bytes())
     return image, True
 
 
-def _attach_point(
-    point: dict[str, Any], image: Image, map_fds: dict[str, int], handover: Handover
-) -> tuple[str | None, dict[str, str]]:
+def _attach_point(point: dict[str, Any], binary: Binary, handover: Handover) -> tuple[str | None, dict[str, str]]:
     """Tier of the first candidate whose programs all attach, and why the ones before did not."""
     refused: dict[str, str] = {}
     for candidate in point["candidates"]:
         attached: list[tuple[str, str, int]] = []
         try:
             for attach in candidate["attach"]:
-                attached += _attach(attach, image, map_fds)
+                attached += _attach(attach, binary)
         except Refused as error:
             wire.close_all([fd for _, _, fd in attached])
             refused[candidate["tier"]] = str(error)
@@ -135,12 +149,12 @@ def _attach_point(
     return None, refused
 
 
-def _attach(attach: dict[str, Any], image: Image, map_fds: dict[str, int]) -> list[tuple[str, str, int]]:
+def _attach(attach: dict[str, Any], binary: Binary) -> list[tuple[str, str, int]]:
     """Loads and attaches one program: [("prog", name, fd), ("link", name, fd)]."""
     name, kind = attach["program"], attach["kind"]
     prog_type, attach_type = _PROG_TYPES[kind]
     label = f"{name}:{attach['target']}"
-    code = image.program(name, map_fds)
+    code = binary.image.program(name, binary.map_fds, binary.addresses)
     prog_fd, _ = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"])
     if prog_fd < 0:
         raise Refused(_why_not_loaded(prog_type, code, attach, attach_type))

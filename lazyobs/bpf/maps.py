@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import struct
 from array import array
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from lazyobs.bpf import abi
 from lazyobs.bpf.slots import HISTOGRAM_IDS, KERNEL_SLOTS, PROCESS_SLOTS, TOTAL_SLOTS
 from lazyobs.model import HISTOGRAM_SLOTS
 
-_PROCESS = struct.Struct(f"=QII16s{len(PROCESS_SLOTS)}Q")
+_PROCESS_HEAD = struct.Struct("=QII16s")
+_PROCESS = struct.Struct(f"{_PROCESS_HEAD.format}{len(PROCESS_SLOTS)}Q")
 _KEY_ZERO = bytes(4)
 
 
@@ -63,10 +66,64 @@ def histograms(fd: int, cpus: int) -> dict[str, tuple[int, list[int]]]:
     return found
 
 
-class ProcessMap:
-    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6). Buffers are kept between readings."""
+def merged(entries: Iterable[ProcessCounts]) -> list[ProcessCounts]:
+    """Each process once: one that is in a seat and in the hash has the sum of both."""
+    found: dict[tuple[int, int], ProcessCounts] = {}
+    for entry in entries:
+        identity = entry.tgid, entry.start_boottime
+        other = found.get(identity)
+        if other is not None:
+            counts = tuple(a + b & 0xFFFFFFFFFFFFFFFF for a, b in zip(entry.counts, other.counts))
+            entry = replace(entry, counts=counts)
+        found[identity] = entry
+    return list(found.values())
 
-    def __init__(self, fd: int, batch: int = 4096) -> None:
+
+class Seats:
+    """Reader of ``seats`` (struct seat in probes/lazyobs.h): the processes that have one. No call to the kernel.
+
+    The array is mapped, which takes a descriptor that may write (a read-only one has no shared mappings).
+    The kernel lets a mapping made to read never become one to write, and ``fd`` may be closed afterwards.
+    OSError where it cannot be mapped.
+    """
+
+    _OPEN = 1 << 32  # SEAT_OPEN()
+    _WORDS = 1 + _PROCESS.size // 8  # the owner, then the process
+    _HEAD = _WORDS - len(PROCESS_SLOTS)
+
+    def __init__(self, fd: int) -> None:
+        entries = struct.unpack_from("=6I", abi.object_info(fd))[4]
+        size = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._map = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        self._words = memoryview(self._map).cast("Q")[: entries * self._WORDS]
+
+    def read(self) -> list[ProcessCounts]:
+        """A seat that changes its owner while it is read is left out: a process has ended."""
+        owners = self._words[:: self._WORDS].tolist()
+        open_seats = [index for index, owner in enumerate(owners) if owner & self._OPEN]
+        found = [self._process(index * self._WORDS, owners[index]) for index in open_seats]
+        return [entry for entry in found if entry is not None]
+
+    def _process(self, at: int, owner: int) -> ProcessCounts | None:
+        head = self._words[at + 1 : at + self._HEAD].tobytes()
+        counts = self._words[at + self._HEAD : at + self._WORDS].tolist()  # word by word: no count is torn
+        if self._words[at] != owner:
+            return None
+        start, uid, _unused, comm = _PROCESS_HEAD.unpack(head)
+        return ProcessCounts(owner & 0xFFFFFFFF, start, uid, comm, tuple(counts))
+
+    def close(self) -> None:
+        self._words.release()
+        self._map.close()
+
+
+class ProcessMap:
+    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6): those that found their seat taken.
+
+    Buffers are kept between readings.
+    """
+
+    def __init__(self, fd: int, batch: int = 1024) -> None:
         self._fd = fd
         self._allocate(batch)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lazyobs import probes_text
-from lazyobs.bpf import causes, event, lazy_design, maps, points, sites, slots, structs, walk_facts, wrappers
+from lazyobs.bpf import addresses, causes, event, lazy_design, maps, points, sites, slots, structs, walk_facts, wrappers
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
+from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
 from lazyobs.kernel.btf import Btf, Function
@@ -27,7 +28,10 @@ TASK_ENTRIES = 4096
 
 MAPS = (
     "processes",
+    "seats",
     "fork_windows",
+    "fork_seats",
+    "known_caches",
     "totals",
     "exited",
     "histograms",
@@ -36,8 +40,8 @@ MAPS = (
     "census_states",
     "census_target",
 )
-# Maps that the consumer writes as well; its descriptors of the others only read.
-WRITTEN = ("census_target",)
+# Maps that the consumer writes as well, or maps into memory; its descriptors of the others only read.
+WRITTEN = ("census_target", "seats")
 # What every probe shares; the rest is in the points' own files.
 SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
@@ -48,6 +52,9 @@ class Plan:
 
     ``knows_reason`` is False where a promotion does not say why it happens. ``unjudged``: {invariant: why
     it cannot be judged here, whatever attaches}.
+
+    ``addresses`` are those the probes compare with (see addresses.py), with the kernel at ``anchor``. ``closed``:
+    {tier: why} of those that could not be had when ``trial_function`` was tried.
     """
 
     subject: Subject
@@ -57,10 +64,20 @@ class Plan:
     written: tuple[str, ...] = WRITTEN
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
+    addresses: list[int] = field(default_factory=list)
+    anchor: int = 0
+    trial_function: int = 0
+    closed: dict[str, str] = field(default_factory=dict)
     unjudged: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        return {"source": self.source, "maps": list(self.maps), "points": self.points, "written": list(self.written)}
+        names = ("source", "maps", "points", "written", "addresses")
+        return {name: getattr(self, name) for name in names}
+
+    def moved(self, anchor: int) -> Plan:
+        """The same for a boot that has put the kernel at ``anchor``."""
+        shift = anchor - self.anchor
+        return replace(self, anchor=anchor, addresses=[address + shift for address in self.addresses])
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -116,7 +133,7 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
             *functions,
             *walk_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
-            *(name for profile in known for name in profile.enums),
+            *(name for profile in known for name in (*profile.enums, *profile.types)),
             *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
             *("bpf_iter_" + name for name in _targets(ITERATOR)),
         ],
@@ -134,9 +151,11 @@ def make(
     wanted: tuple[str, ...] | None = None,
     tiers_refused: dict[str, str] | None = None,
     events: bool = False,
+    anchor: int = 0,
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
-    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream.
+    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream;
+    ``anchor``: where this boot has put the kernel (kernel/build.py).
 
     Raises NotSupported when BPF cannot be used at all (no BTF, no symbols, a struct it does not know).
     """
@@ -148,19 +167,23 @@ def make(
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     maker = _Maker(facts.btf, facts.kallsyms, facts.profile, cap, tiers_refused or {})
+    # All are compiled, so that commands which want different points share what is kept of it.
     for point in POINTS:
-        if wanted is None or point.name in wanted:
-            maker.add(point)
+        maker.add(point)
     reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
     source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
         source,
-        maker.points,
+        [point for point in maker.points if wanted is None or point["name"] in wanted],
         maps=tuple(name for name in MAPS if f" {name}, " in source) + (event.MAPS if events else ()),
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
         knows_reason=reason is not None,
+        addresses=maker.addresses.values,
+        anchor=anchor,
+        trial_function=trial_function(facts.btf),
+        closed=tiers_refused or {},
         unjudged=_unjudged(facts.btf, facts.kallsyms, reason),
     )
 
@@ -182,11 +205,13 @@ class _Maker:
     def __init__(self, btf: Btf, kallsyms: Kallsyms, profile: Profile, cap: str | None, refused: dict[str, str]):
         self._btf, self._kallsyms, self._profile = btf, kallsyms, profile
         self._refused = dict(refused)
+        self._lazy_unknown = lazy_design.why_unknown(profile, btf)
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
         self._programs: dict[str, str] = {}
         self._files: list[str] = []
+        self.addresses = addresses.Addresses()
         self.points: list[dict[str, Any]] = []
         self.dropped: dict[str, dict[str, str]] = {}
 
@@ -197,6 +222,8 @@ class _Maker:
             try:
                 if tier in self._refused:
                     raise Unavailable(self._refused[tier])
+                if point.asks_lazy and self._lazy_unknown:
+                    raise Unavailable(self._lazy_unknown)
                 attach = self._calls(point, tier) if point.calls else self._fixed(point)
             except Unavailable as why:
                 dropped[tier] = str(why)
@@ -283,12 +310,14 @@ class _Maker:
         parts = [
             slots.c_layout(),
             f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
+            f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
             structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
-            sites.c_sites(self._kallsyms),
+            addresses.C_ADDRESS,
+            sites.c_sites(self._kallsyms, self.addresses),
             sites.c_slab_arguments(self._btf),
             design,
-            lazy_design.c_walkers(self._kallsyms),
-            causes.c_causes(self._kallsyms),
+            lazy_design.c_walkers(self._kallsyms, self.addresses),
+            causes.c_causes(self._kallsyms, self.addresses),
             walk_facts.c_facts(self._btf),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,

@@ -45,13 +45,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Point:
-    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/."""
+    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/;
+    ``asks_lazy``: its programs have to tell a lazy VMA."""
 
     name: str
     about: str
     sources: tuple[str, ...]
     feeds: tuple[str, ...]
     required: bool = False
+    asks_lazy: bool = False
     fixed: tuple[Fixed, ...] = ()
     calls: tuple[Call, ...] = ()
 
@@ -116,6 +118,7 @@ POINTS = (
         ("census.c",),
         ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes", "savable_bytes"),
         required=True,
+        asks_lazy=True,
         fixed=(Fixed("census", ITERATOR, "task_vma"),),
     ),
     Point(
@@ -123,6 +126,7 @@ POINTS = (
         "the VMAs of one process, one by one",
         ("census.c", "census_vmas.c"),
         (),
+        asks_lazy=True,
         fixed=(Fixed("census_vmas", ITERATOR, "task_vma"),),
     ),
     Point(
@@ -144,6 +148,7 @@ POINTS = (
         "VMAs made lazy on their first anonymous fault",
         ("promotion.c",),
         ("lazy_prepares",),
+        asks_lazy=True,
         calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
     ),
     Point(
@@ -151,6 +156,7 @@ POINTS = (
         "lazy VMAs made regular: reason, latency, failures",
         ("promotion.c",),
         ("promotions", "promotions_failed", "promotion_seconds"),
+        asks_lazy=True,
         calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",)), context=True),),
     ),
     # What a walk is judged by is attached before the walk itself: of one that is seen, everything is.

@@ -26,7 +26,8 @@ SECONDS_TO_LOAD = float(os.environ.get("LAZYOBS_LOADER_SECONDS", "60"))
 
 
 class Session:
-    """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}}.
+    """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}};
+    ``ignored``: what earlier starts had kept and was not used, and why.
 
     Everything in the kernel lives exactly as long as these descriptors.
     """
@@ -45,6 +46,7 @@ class Session:
         self.knows_reason = plan.knows_reason
         self.unjudged = plan.unjudged
         self.compiled: bool = reply["compiled"]
+        self.ignored: list[str] = reply["ignored"]
         self.compiler: str = reply["compiler"]
         self.interpreter = interpreter
 
@@ -99,6 +101,13 @@ class Loader:
             ) from None
         finally:
             theirs.close()
+
+    def announce(self) -> None:
+        """Says that what ``send`` brings is to be compiled: the loader gets ready for it."""
+        try:
+            wire.send(self._sock, {"compile_is_to_come": True})
+        except ConnectionError:
+            pass
 
     def load(self, plan: Plan, seconds: float = SECONDS_TO_LOAD) -> Session:
         """``send`` and ``receive`` in one."""

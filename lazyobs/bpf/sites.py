@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lazyobs.bpf.addresses import Addresses
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.kallsyms import Kallsyms, Symbol
 
@@ -54,33 +55,33 @@ def missing(kallsyms: Kallsyms) -> list[str]:
     ]
 
 
-def c_sites(kallsyms: Kallsyms) -> str:
+def c_sites(kallsyms: Kallsyms, addresses: Addresses) -> str:
     """The macros as C."""
     parts = {site.macro: [part for name in site.functions for part in kallsyms.parts(name)] for site in SITES}
-    lines = [f"#define {macro}(site) ({any_of(symbols)})" for macro, symbols in parts.items()]
+    lines = [f"#define {macro}(site) ({any_of(symbols, addresses)})" for macro, symbols in parts.items()]
     for macro, wanted in (("IN_ALLOC_SITES", "allocates"), ("IN_FREE_SITES", "frees")):
         symbols = [symbol for site in SITES if getattr(site, wanted) for symbol in parts[site.macro]]
-        lines.append(f"#define {macro}(site) ({_hull_of(symbols)})")
+        lines.append(f"#define {macro}(site) ({_hull_of(symbols, addresses)})")
     return "\n".join(lines) + "\n"
 
 
-def _in_range(start: int, end: int) -> str:
+def _in_range(start: int, end: int, addresses: Addresses) -> str:
     # A return address lies behind its call: never at the start, at the end when the call comes last.
-    return f"(site) - {start + 1:#x}ULL < {end - start:#x}ULL"
+    return f"(site) - {addresses.c(start + 1)} < {end - start:#x}ULL"
 
 
-def any_of(symbols: list[Symbol]) -> str:
+def any_of(symbols: list[Symbol], addresses: Addresses) -> str:
     """C for: ``site`` is a return address in one of these."""
-    return " || ".join(f"({_in_range(symbol.start, symbol.end)})" for symbol in symbols) or "0"
+    return " || ".join(f"({_in_range(symbol.start, symbol.end, addresses)})" for symbol in symbols) or "0"
 
 
-def _hull_of(symbols: list[Symbol]) -> str:
+def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
     """One cheap comparison first: the range of the ordinary parts, which lie side by side in rmap.c."""
     ordinary = [symbol for symbol in symbols if not symbol.is_cold]
-    hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary))
+    hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary), addresses)
     cold = [symbol for symbol in symbols if symbol.is_cold]
-    outside = f" || ({any_of(cold)})" if cold else ""
-    return f"(({hull}) && ({any_of(ordinary)})){outside}"
+    outside = f" || ({any_of(cold, addresses)})" if cold else ""
+    return f"(({hull}) && ({any_of(ordinary, addresses)})){outside}"
 
 
 def c_slab_arguments(btf: Btf) -> str:

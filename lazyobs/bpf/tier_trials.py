@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether this kernel lets function tiers in at all: one empty program each, loaded and let go.
+"""What this kernel lets in at all: one small program each, loaded and let go.
 
 Asked before the compile, so that programs nobody can load are not compiled.
 """
@@ -13,19 +13,31 @@ from lazyobs.bpf import abi
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
 
-_RETURN_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+_INSTRUCTION = struct.Struct("<BBhi")
+_RETURN_0 = _INSTRUCTION.pack(0xB7, 0, 0, 0) + _INSTRUCTION.pack(0x95, 0, 0, 0)
+_COMPARE_AND_SWAP = (
+    _INSTRUCTION.pack(0x7A, 10, -8, 0)  # *(u64 *)(r10 - 8) = 0
+    + _INSTRUCTION.pack(0xB7, 0, 0, 0)
+    + _INSTRUCTION.pack(0xB7, 2, 0, 0)
+    + _INSTRUCTION.pack(0xDB, 2 << 4 | 10, -8, 0xF1)  # r0 = cmpxchg_64(r10 - 8, r0, r2)
+)
 # Present in every kernel with anonymous memory.
 _FUNCTION = "__anon_vma_prepare"
 
 
-def refused_tiers(btf: Btf | None) -> dict[str, str]:
-    """{tier: why} of the function tiers that are closed here."""
-    refused = {}
+def trial_function(btf: Btf | None) -> int:
+    """Id in BTF of a function to try fentry on; 0 where there is none."""
     function = btf.function(_FUNCTION) if btf is not None else None
-    if function is None:
+    return function.type_id if function is not None else 0
+
+
+def refused_tiers(type_id: int) -> dict[str, str]:
+    """{tier: why} of the function tiers that are closed here and now; ``type_id`` is the function to try."""
+    refused = {}
+    if not type_id:
         refused["fentry"] = f"no prototype of {_FUNCTION} in BTF"
     else:
-        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, function.type_id)
+        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, type_id)
         if why:
             refused["fentry"] = f"loading an fentry program: {why}"
     if not restrictions.has_kprobe_events():
@@ -37,8 +49,13 @@ def refused_tiers(btf: Btf | None) -> dict[str, str]:
     return refused
 
 
-def _load(prog_type: int, attach_type: int, btf_id: int) -> str:
-    fd, _ = abi.prog_load(prog_type, _RETURN_0, "lazyobs_trial", attach_type, btf_id)
+def has_compare_and_swap() -> bool:
+    """Whether programs have BPF_CMPXCHG: 5.12, on arm64 5.18."""
+    return not _load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0, _COMPARE_AND_SWAP + _RETURN_0)
+
+
+def _load(prog_type: int, attach_type: int, btf_id: int, code: bytes = _RETURN_0) -> str:
+    fd, _ = abi.prog_load(prog_type, code, "lazyobs_trial", attach_type, btf_id)
     if fd < 0:
         return os.strerror(-fd)
     os.close(fd)

@@ -66,10 +66,12 @@ def say_how(opened: Opened, verbose: bool) -> None:
     """With -v, on standard error: how the probes came to be."""
     if verbose and isinstance(opened.source, LiveSource):
         session = opened.source.session
-        how = "compiled" if session.compiled else "compiled earlier in this boot"
+        how = "compiled" if session.compiled else "compiled at an earlier start"
         print(
             f"lazyobs: probes {how} ({session.interpreter}); {len(session.programs)} programs attached", file=sys.stderr
         )
+        for ignored in session.ignored:
+            print(f"lazyobs: kept but not used: {printable(ignored)}", file=sys.stderr)
         for point, refused in session.refused.items():
             for tier, why in refused.items():
                 print(f"lazyobs: {point}: {tier}: {printable(why)}", file=sys.stderr)

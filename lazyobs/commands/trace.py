@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
     from lazyobs.bpf.session import Session
     from lazyobs.happening import Happening
-    from lazyobs.recording.kernel_log import KernelLog
+    from lazyobs.kernel.log import KernelLog
 
 # kind: probe points of which one must be attached
 _POINTS = {
@@ -131,7 +131,7 @@ def _live(
     logs: list[KernelLog] = []
 
     def open_the_rest() -> None:
-        from lazyobs.recording.kernel_log import KernelLog
+        from lazyobs.kernel.log import KernelLog
 
         # Imported while that is still allowed: nobody may not be able to read where they lie.
         from lazyobs.sources import happenings  # noqa: F401

@@ -136,6 +136,10 @@ class Btf:
                 return found
         return None
 
+    def has_type(self, name: str) -> bool:
+        """Whether the kernel has a struct, union, enum or typedef of that name."""
+        return self.type_id(name, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_TYPEDEF) is not None
+
     def strip(self, type_id: int) -> int:
         """The type behind typedefs and qualifiers (0 is void)."""
         while type_id:
@@ -214,9 +218,23 @@ class Btf:
     def enumerators(self, name: str) -> dict[str, int]:
         """Names and values of the named enum; empty where the kernel has none."""
         found = self.type_id(name, KIND_ENUM, KIND_ENUM64)
-        if found is None:
-            return {}
-        _, kind, vlen, _, tail = self._head(found)
+        return {} if found is None else self._enumerators_of(found)
+
+    def enumerators_beginning(self, prefix: str) -> dict[str, int]:
+        """Names and values of all enumerators whose name begins so, whatever their enum is called. Looks at
+        every enum of the kernel (a few thousand), and only where the prefix is one of anything's at all."""
+        found: dict[str, int] = {}
+        if b"\0" + prefix.encode() not in self._strings:
+            return found
+        for type_id in range(1, len(self._starts)):
+            info = _TYPE.unpack_from(self._data, self._starts[type_id])[1]
+            if info >> 24 & 31 in (KIND_ENUM, KIND_ENUM64):
+                of_enum = self._enumerators_of(type_id)
+                found.update((name, value) for name, value in of_enum.items() if name.startswith(prefix))
+        return found
+
+    def _enumerators_of(self, type_id: int) -> dict[str, int]:
+        _, kind, vlen, _, tail = self._head(type_id)
         step, layout = (8, "<Ii") if kind == KIND_ENUM else (12, "<IQ")
         values = {}
         for entry in range(vlen):

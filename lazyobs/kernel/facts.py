@@ -70,11 +70,11 @@ def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
     """True when the kernel has everything the profile demands."""
     if profile.functions and (kallsyms is None or not all(kallsyms.parts(name) for name in profile.functions)):
         return False
-    if profile.members:
-        if btf is None:
-            return False
-        return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
-    return True
+    if not profile.members and not profile.types:
+        return True
+    if btf is None or not all(btf.has_type(name) for name in profile.types):
+        return False
+    return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
 
 
 def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Profiles: a kernel design as data, one TOML file each.
 
-A profile says how to recognise the design (functions and struct members that must exist), how a lazy
+A profile says how to recognise the design (functions, types and struct members that must exist), how a lazy
 VMA looks, what laziness saves, and which sysctl switches it. Detection is by presence only, never by
 kernel version; the most demanding profile that fits wins, ``mainline`` demands nothing.
 """
@@ -26,16 +26,19 @@ LAZY_TESTS = ("none", "tag", "vma_flag")
 
 @dataclass(frozen=True)
 class Profile:
-    """One design. ``functions`` and ``members`` ("struct.member") must all be there for it to fit."""
+    """One design. ``functions``, ``types`` and ``members`` ("struct.member") must all be there for it to fit."""
 
     name: str
     about: str
     functions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     sysctl: str = ""
     # How a lazy VMA is told: by a tag in the low bits of vma->anon_vma, or by a member of the VMA.
     lazy_test: str = "none"
     lazy_member: str = ""
+    # Prefix of the enumerators in BTF that give the tags: their last word is LAZY, PARENT (shared), or another.
+    tag_prefix: str = ""
     tag_mask: int = 0
     tag_lazy: int = 0
     tag_shared: int = 0
@@ -81,14 +84,18 @@ def _profile(document: dict[str, Any]) -> Profile:
         raise ValueError(f"vma.lazy is {lazy_test!r}, not one of {', '.join(LAZY_TESTS)}")
     if (lazy_test == "vma_flag") != ("lazy_member" in vma):
         raise ValueError('vma.lazy_member goes with vma.lazy = "vma_flag"')
+    if (lazy_test == "tag") != ("tag_prefix" in vma or "tag_mask" in vma):
+        raise ValueError('vma.tag_prefix or vma.tag_mask goes with vma.lazy = "tag"')
     return Profile(
         name=_text(document["name"]),
         about=_text(document["about"]),
         functions=tuple(_text(name) for name in detect.get("functions", ())),
+        types=tuple(_text(name) for name in detect.get("types", ())),
         members=tuple(_text(name) for name in detect.get("members", ())),
         sysctl=_text(document.get("switch", {}).get("sysctl", "")),
         lazy_test=lazy_test,
         lazy_member=_text(vma.get("lazy_member", "")),
+        tag_prefix=_text(vma.get("tag_prefix", "")),
         tag_mask=int(vma.get("tag_mask", 0)),
         tag_lazy=int(vma.get("tag_lazy", 0)),
         tag_shared=int(vma.get("tag_shared", 0)),
@@ -110,4 +117,4 @@ def _text(value: object) -> str:
 def built_in() -> list[Profile]:
     """The shipped profiles, the most demanding first."""
     profiles = [load(path) for path in sorted(BUILT_IN.glob("*.toml"))]
-    return sorted(profiles, key=lambda profile: -len(profile.functions) - len(profile.members))
+    return sorted(profiles, key=lambda profile: -len(profile.functions) - len(profile.types) - len(profile.members))

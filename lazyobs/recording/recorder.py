@@ -15,12 +15,13 @@ import numpy
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import STRIDE
+from lazyobs.kernel.log import KernelLog
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.recording import samples
 from lazyobs.recording.barrier import Barrier
 from lazyobs.recording.clock import Clocks, Gap, GapFinder
 from lazyobs.recording.events import event_rows
-from lazyobs.recording.kernel_log import KernelLog, log_rows
+from lazyobs.recording.kernel_log import Splats, log_rows
 from lazyobs.recording.store import Store
 from lazyobs.recording.system import System
 from lazyobs.recording.triggers import Tick, Trigger, Watch
@@ -43,6 +44,7 @@ class Surroundings:
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys", kmsg: str = "/dev/kmsg") -> None:
         self.system = System(proc_root)
         self.log = KernelLog(kmsg)
+        self.splats = Splats(self.log)
         self.slabinfo = Slabinfo(proc_root, sys_root)
         self.barrier = Barrier(sys_root)
 
@@ -144,7 +146,7 @@ class Recorder:
         for gap in gaps:
             self._mark_gap(clocks, gap)
         self.drain()
-        log = self._around.log.read()
+        log = self._around.splats.read()
         self._store.append("kernel_log", log_rows(clocks.real / 1e9, log))
         if self._around.log.lost > self._log_lost:
             self._mark(clocks, "log_lost", self._around.log.lost - self._log_lost, "kernel log lines overwritten")

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from lazyobs.kernel.log import KernelLog, kind_of
 from lazyobs.model import Sample
 from lazyobs.selftest import features
 from lazyobs.selftest.guardian import Guardian
 from lazyobs.selftest.judge import Judge
-from lazyobs.selftest.kernel_log import KernelLog, complaints
 from lazyobs.selftest.observer import Observer
 from lazyobs.selftest.pattern import WrongPage
 from lazyobs.selftest.readings import Blind, Span, Violations
@@ -51,7 +51,7 @@ class Battery:
             result.skip(why)
             return result
         began = time.monotonic()
-        self._log.lines()
+        list(self._log.records())  # what came before is not its doing
         mark = self._guardian.records
         try:
             settings = features.set_up(scenario.needs, self._guardian)
@@ -146,10 +146,11 @@ class Battery:
         return Judge(self._observer.profile, lazy, inherited or 0, self._options.off_by)
 
     def _hear_kernel(self, result: Result) -> None:
-        lines = self._log.lines()
-        complaint = complaints(lines)
+        records = list(self._log.records())
+        lines = [f"[{record.since_boot:12.6f}] {record.text}" for record in records]
+        complaint = next((line for line, record in zip(lines, records) if kind_of(record.text)), None)
         if complaint:
-            result.fail(f"the kernel complained: {complaint[0]}")
+            result.fail(f"the kernel complained: {complaint}")
         if result.outcome == "fail":
             result.kernel_log = lines or [f"cannot be read: {self._log.why_not}" if self._log.why_not else "nothing"]
 

@@ -16,7 +16,8 @@ from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring
 from lazyobs.bpf.session import Session
 from lazyobs.happening import Happening
-from lazyobs.recording.kernel_log import KernelLog, LogLine
+from lazyobs.kernel.log import KernelLog
+from lazyobs.recording.kernel_log import Splats
 
 if TYPE_CHECKING:
     from lazyobs.recording.reading import Recording
@@ -39,7 +40,7 @@ class LiveHappenings:
         """``log`` is None where splats are not wanted."""
         self._ring = Ring(session.maps["events"])
         self._counts = EventCounts(session.maps["event_counts"], possible_cpus())
-        self._log = log
+        self._splats = Splats(log) if log is not None else None
         self.lost = 0
         wanted.apply(session)
 
@@ -56,7 +57,7 @@ class LiveHappenings:
         if lost > self.lost:
             found.append(_lost(real / 1e9, lost - self.lost))
             self.lost = lost
-        lines: list[LogLine] = self._log.read() if self._log is not None else []
+        lines = self._splats.read() if self._splats is not None else []
         found += [_splat(real / 1e9, line.kind, line.text) for line in lines if line.kind]
         return found
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from lazyobs.bpf import census, maps
 from lazyobs.bpf.event_counts import EventCounts
-from lazyobs.bpf.maps import ProcessCounts, ProcessMap
+from lazyobs.bpf.maps import ProcessCounts, ProcessMap, Seats
 from lazyobs.bpf.plan import PROCESS_ENTRIES
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import MAP_FULL_SLOTS
@@ -41,6 +42,7 @@ class LiveSource:
         self.facts, self.session, self._slabinfo, self._rates = facts, session, slabinfo, rates
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
+        self._seats = self._mapped_seats(session)
         self._table = CounterTable(session, facts.profile)
         self._cgroups = CgroupPaths()
         self._boot_offset = itself.boot_offset()
@@ -54,6 +56,17 @@ class LiveSource:
         counts = session.maps.get("event_counts")
         self._events = EventCounts(counts, self._cpus) if counts is not None else None
         self.ledger = Ledger()
+
+    @staticmethod
+    def _mapped_seats(session: Session) -> Seats | None:
+        """The map is read from its mapping alone: its descriptor, which could write, does not stay."""
+        fd = session.maps.pop("seats", None)
+        if fd is None:
+            return None
+        try:
+            return Seats(fd)
+        finally:
+            os.close(fd)
 
     def _object_bytes(self, slabs: dict[str, SlabRow]) -> ObjectBytes:
         def room(cache: str) -> int:
@@ -110,7 +123,10 @@ class LiveSource:
         return maps.exited(self.session.maps["exited"], self._cpus) if "exited" in self.session.maps else None
 
     def _read_processes(self) -> list[ProcessCounts] | None:
-        return self._processes.read() if self._processes else None
+        if self._processes is None:
+            return None
+        # The hash last: who has both goes to the seat from then on.
+        return maps.merged([*(self._seats.read() if self._seats else ()), *self._processes.read()])
 
     def _read_totals(self) -> dict[str, int] | None:
         return maps.totals(self.session.maps["totals"], self._cpus) if "totals" in self.session.maps else None
@@ -297,6 +313,8 @@ class LiveSource:
         return reasons | self._failed
 
     def close(self) -> None:
+        if self._seats:
+            self._seats.close()
         self.session.close()
         self._slabinfo.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lazyobs import privileges
 from lazyobs.bpf import abi, plan, planning
+from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
@@ -74,7 +75,8 @@ def attach(
     candidates = interpreters()
     loader = Loader(candidates[0])
     try:
-        made = planning.planned(profile_file, cap, points, events)
+        kept = Cache()
+        made = planning.planned(kept, profile_file, cap, points, events, loader.announce)
         loader.send(made)
         meanwhile()
     except BaseException:
@@ -82,7 +84,9 @@ def attach(
         raise
     for following in [*candidates[1:], None]:
         try:
-            return made.subject, _usable(loader.receive())
+            session = _usable(loader.receive())
+            session.ignored += kept.ignored
+            return made.subject, session
         except CompilerNotFound:
             if following is None:
                 raise

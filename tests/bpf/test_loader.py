@@ -120,7 +120,7 @@ def test_a_loader_that_dies_or_talks_nonsense(made, tmp_path, body):
 def test_a_loader_that_promises_more_descriptors_than_it_sends(made, tmp_path):
     body = """
         s = socket.socket(fileno=int(sys.argv[-1])); s.recv(1 << 20)
-        text = json.dumps({"points": {}, "compiled": False, "names": [["map", "totals"], ["map", "x"]]}).encode()
+        text = json.dumps({"points": {}, "compiled": False, "ignored": [], "names": [["map", "totals"], ["map", "x"]]}).encode()
         s.sendall(struct.pack("=I", len(text)) + text)
         socket.send_fds(s, [b"f"], [0])
     """

@@ -9,34 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lazyobs.recording.kernel_log import KernelLog, kind_of
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("WARNING: CPU: 1 PID: 23 at mm/rmap.c:101 unlink_anon_vmas+0x1a/0x200", "WARN"),
-        ("BUG: KASAN: slab-use-after-free in anon_vma_clone+0x1/0x2", "KASAN"),
-        ("BUG: KFENCE: out-of-bounds read in x", "KFENCE"),
-        ("BUG: unable to handle page fault for address: 0000000000001000", "BUG"),
-        ("kernel BUG at mm/rmap.c:211!", "BUG"),
-        ("BUG: Bad rss-counter state mm:0 type:MM_ANONPAGES val:1", "BUG"),
-        ("Oops: general protection fault, 0000 [#1] SMP", "Oops"),
-        ("Unable to handle kernel paging request at virtual address 0", "Oops"),
-        ("WARNING: possible circular locking dependency detected", "lockdep"),
-        ("WARNING: suspicious RCU usage", "lockdep"),
-        ("INFO: task khugepaged:53 blocked for more than 120 seconds.", "hung task"),
-        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "RCU stall"),
-        ("watchdog: BUG: soft lockup - CPU#0 stuck for 23s!", "lockup"),
-        ("Kernel panic - not syncing: Fatal exception", "panic"),
-        ("UBSAN: shift-out-of-bounds in mm/x.c:1:2", "UBSAN"),
-        ("random: crng init done", None),
-        ("eth0: no BUG: here", None),
-        ("a WARNING: in the middle", None),
-    ],
-)
-def test_kinds(text: str, kind: str | None) -> None:
-    assert kind_of(text) == kind
+from lazyobs.kernel.log import KernelLog
+from lazyobs.recording.kernel_log import Splats
 
 
 class Kmsg:
@@ -47,6 +21,7 @@ class Kmsg:
         ours.setblocking(False)
         self.log = KernelLog("/does/not/exist")
         self.log._fd = os.dup(ours.fileno())
+        self.splats = Splats(self.log)
         ours.close()
         self._sequence = 100
 
@@ -70,7 +45,7 @@ def test_a_splat_and_what_follows_it(kmsg: Kmsg) -> None:
     kmsg.say(" anon_vma_clone+0x1/0x2", 1.002)
     kmsg.say("---[ end trace 0000000000000000 ]---", 1.003)
     kmsg.say("usb 1-1: gone", 1.004)
-    lines = kmsg.log.read()
+    lines = kmsg.splats.read()
     assert [(line.kind, line.text) for line in lines] == [
         ("WARN", "WARNING: CPU: 0 PID: 1 at mm/rmap.c:1 x"),
         (None, "Call Trace:"),
@@ -78,14 +53,14 @@ def test_a_splat_and_what_follows_it(kmsg: Kmsg) -> None:
         (None, "---[ end trace 0000000000000000 ]---"),
     ]
     assert [line.since_boot for line in lines] == [1.0, 1.001, 1.002, 1.003]
-    assert kmsg.log.read() == []
+    assert kmsg.splats.read() == []
 
 
 def test_a_splat_without_an_end(kmsg: Kmsg) -> None:
     kmsg.say("BUG: something", 1.0)
     kmsg.say("one second later", 2.0)
     kmsg.say("too late", 2.1)
-    assert [line.text for line in kmsg.log.read()] == ["BUG: something", "one second later"]
+    assert [line.text for line in kmsg.splats.read()] == ["BUG: something", "one second later"]
 
 
 def test_a_splat_is_bounded(kmsg: Kmsg) -> None:
@@ -93,19 +68,19 @@ def test_a_splat_is_bounded(kmsg: Kmsg) -> None:
     found = 0
     for number in range(211):
         kmsg.say(f"line {number}", 1.0)
-        found += len(kmsg.log.read())
+        found += len(kmsg.splats.read())
     assert found == 100
 
 
 def test_user_space_cannot_cry_wolf(kmsg: Kmsg) -> None:
     kmsg.say("WARNING: from a process", priority=8 | 4)
-    assert kmsg.log.read() == []
+    assert kmsg.splats.read() == []
 
 
 def test_overwritten_records_are_counted(kmsg: Kmsg) -> None:
     kmsg.say("quiet")
     kmsg.say("quiet", skip=23)
-    assert kmsg.log.read() == []
+    assert kmsg.splats.read() == []
     assert kmsg.log.lost == 23
 
 
@@ -113,10 +88,10 @@ def test_nonsense_is_passed_over(kmsg: Kmsg) -> None:
     for record in (b"", b";", b"x,y,z;BUG: a", b"\xff\xfe", b"4,1"):
         kmsg._theirs.send(record) if record else None
     kmsg.say("BUG: \x1b[2J\xff")
-    assert [line.kind for line in kmsg.log.read()] == ["BUG"]
+    assert [line.kind for line in kmsg.splats.read()] == ["BUG"]
 
 
 def test_no_log() -> None:
     log = KernelLog("/does/not/exist")
     assert log.why_not == "/does/not/exist: No such file or directory"
-    assert log.read() == []
+    assert list(log.records()) == []

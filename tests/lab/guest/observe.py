@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from lazyobs.kernel.build import Build
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import open_live
 
@@ -88,6 +90,23 @@ def islands(tier: str) -> dict[str, Any]:
     found["health"] = sample.health
     source.close()
     return found
+
+
+def kept(tier: str) -> dict[str, Any]:
+    """A start with what an earlier boot's start left in PROGRAMS/kept, and ``islands``; leaves its own there."""
+    here = Path("/run/lazyobs")  # this boot's own; /var/cache is the host's, and read-only
+    here.mkdir(mode=0o700)
+    for file in (PROGRAMS / "kept").iterdir():
+        shutil.copy(file, here)
+        (here / file.name).chmod(0o600)
+    source = open_live(cap=tier, keep_root=True).source
+    assert isinstance(source, LiveSource), source
+    session = source.session
+    found = {"anchor": Build.read().anchor, "compiled": session.compiled, "ignored": session.ignored}
+    source.close()
+    for file in here.iterdir():
+        shutil.copy(file, PROGRAMS / "kept")
+    return found | islands(tier)
 
 
 def both_prepares(_tier: str) -> dict[str, Any]:
@@ -246,6 +265,13 @@ class Interpreter(Program):
         return super().tell("")
 
 
-STEPS = {"islands": islands, "prepares": both_prepares, "reasons": reasons, "walks": walks, "savings": savings}
+STEPS = {
+    "islands": islands,
+    "kept": kept,
+    "prepares": both_prepares,
+    "reasons": reasons,
+    "walks": walks,
+    "savings": savings,
+}
 
 print(json.dumps({step: STEPS[step.split(":")[0]](step.partition(":")[2]) for step in sys.argv[1].split(",")}))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Kernel addresses in probes: a number when they are compiled, the address when they are loaded.
+
+The kernel lies elsewhere after each boot (KASLR). A compiled program therefore names an address by a
+64-bit constant that nothing else can be, and whoever loads the program writes the address over it: the
+same image serves every boot, and a program pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from lazyobs.bpf import abi
+
+_TAG = 0x4C617A79  # upper half of the constant; the lower one is the position in Addresses.values
+_INSTRUCTION = struct.Struct("<BBhi")
+
+# ld_imm64 by name, or the compiler would fold the constant into what is done with it.
+C_ADDRESS = f"""#define ADDRESS(number) ({{ \\
+	u64 address_; \\
+	asm("%0 = %1 ll" : "=r"(address_) : "i"({_TAG:#x}ULL << 32 | (number))); \\
+	address_; \\
+}})
+"""
+
+
+class Addresses:
+    """Collects the addresses that C text speaks of."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+
+    def c(self, address: int) -> str:
+        """C for ``address``."""
+        if address not in self.values:
+            self.values.append(address)
+        return f"ADDRESS({self.values.index(address)})"
+
+
+def references(code: bytes) -> list[tuple[int, int]]:
+    """Where ``code`` loads an address: [(instruction index, number)]."""
+    found = []
+    for index in range(len(code) // 8 - 1):
+        opcode, registers, _, low = _INSTRUCTION.unpack_from(code, index * 8)
+        if opcode == abi.LD_IMM64 and registers >> 4 == 0:
+            high = _INSTRUCTION.unpack_from(code, index * 8 + 8)[3]
+            if high == _TAG:
+                found.append((index, low))
+    return found
+
+
+def fill_in(code: bytearray, where: list[tuple[int, int]], values: list[int]) -> None:
+    """Writes the addresses over their numbers. IndexError for a number that has no address."""
+    for index, number in where:
+        struct.pack_into("<I", code, index * 8 + 4, values[number] & 0xFFFFFFFF)
+        struct.pack_into("<I", code, index * 8 + 12, values[number] >> 32)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""What a start found out, kept for the starts after it, this boot's and the next ones': images and plans.
+
+Root loads into the kernel what lies here, so nobody else may be able to write it: anything not owned by
+us, open to others, or damaged is not used, and told. Whatever cannot be kept or used is found out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+
+# The second is for machines whose root file system cannot be written.
+DIRECTORIES = ("/var/cache/lazyobs", "/run/lazyobs")
+_MOST = 48  # entries: a plan and an image for each command and set of options, of a few kernels
+_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class _Untrusted(Exception):
+    """The text says why."""
+
+
+def key(kind: str, *parts: str) -> str:
+    """File name for something of that kind that depends on ``parts`` and on nothing else."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return f"{digest.hexdigest()}.{kind}"
+
+
+class Cache:
+    """``ignored``: what was there and not used, each with the reason."""
+
+    def __init__(self, directories: tuple[str, ...] = DIRECTORIES) -> None:
+        self._directories = directories
+        self.ignored: list[str] = []
+
+    def load(self, name: str) -> bytes | None:
+        """What was kept under ``name``; None where there is nothing that can be trusted."""
+        for path in self._directories:
+            try:
+                with _directory(path) as directory:
+                    return _content(directory, name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.ignored.append(f"{path}/{name}: {error.strerror}")
+            except _Untrusted as why:
+                self.ignored.append(f"{path}/{name}: {why}")
+        return None
+
+    def keep(self, name: str, content: bytes) -> bool:
+        """Stores ``content`` in the first directory that takes it. False where none does."""
+        return any(_keep(path, name, content) for path in self._directories)
+
+    def refuse(self, name: str, why: object) -> None:
+        """Notes that what was loaded under ``name`` turned out to be of no use."""
+        self.ignored.append(f"{name}: {why}")
+
+
+@contextlib.contextmanager
+def _directory(path: str) -> Iterator[int]:
+    """Its descriptor, through which entries are reached, so that what was checked is what is used."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+    try:
+        _must_be_ours(fd, "the directory")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _must_be_ours(fd: int, what: str) -> None:
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid():
+        raise _Untrusted(f"{what} belongs to user {status.st_uid}")
+    if status.st_mode & _OTHERS:
+        raise _Untrusted(f"{what} is open to other users (mode {stat.S_IMODE(status.st_mode):o})")
+
+
+def _content(directory: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _OPEN, dir_fd=directory)  # a FIFO would wait for a writer
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _Untrusted("no regular file")
+        _must_be_ours(fd, "the file")
+        with open(fd, "rb", closefd=False) as file:
+            digest, content = file.read(hashlib.sha256().digest_size), file.read()
+        if hashlib.sha256(content).digest() != digest:
+            raise _Untrusted("its content is not what was written")
+        with contextlib.suppress(OSError):
+            os.utime(fd)  # what is used stays; see _drop_unused()
+        return content
+    finally:
+        os.close(fd)
+
+
+def _keep(path: str, name: str, content: bytes) -> bool:
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        with _directory(path) as directory:
+            # Under a name of its own until it is whole: a writer that is killed leaves nothing by the right name.
+            part = f"{secrets.token_hex(8)}.part"
+            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
+            with open(fd, "wb") as file:
+                file.write(hashlib.sha256(content).digest() + content)
+            os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+            _drop_unused(directory)
+    except (OSError, _Untrusted):
+        return False
+    return True
+
+
+def _drop_unused(directory: int) -> None:
+    """Keeps the entries used last; parts of killed writers go the same way."""
+    used = {name: os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime for name in os.listdir(directory)}
+    for name in sorted(used, key=lambda name: -used[name])[_MOST:]:
+        os.unlink(name, dir_fd=directory)

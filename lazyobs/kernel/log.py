@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's log, record by record, and what its first line tells of a splat.
+
+/dev/kmsg gives one record a read (Documentation/ABI/testing/dev-kmsg):
+"level and facility,sequence,microseconds,flags;text", then lines of properties. Only the kernel's own
+records (facility 0) count: user space may write there too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_RECORD_BYTES = 8192
+
+# kind: what its first line looks like. The first that fits is it.
+KINDS: dict[str, re.Pattern[str]] = {
+    kind: re.compile(pattern)
+    for kind, pattern in (
+        ("KASAN", r"BUG: KASAN: "),
+        ("KFENCE", r"BUG: KFENCE: "),
+        ("KCSAN", r"BUG: KCSAN: "),
+        ("UBSAN", r"UBSAN: "),
+        (
+            "lockdep",
+            r"WARNING: (possible (circular|recursive|irq lock inversion)|inconsistent lock state|bad unlock balance"
+            r"|suspicious RCU usage|held lock freed)|INFO: possible .*lock",
+        ),
+        ("RCU stall", r"(rcu: )?INFO: rcu\S* .*(stall|self-detected)"),
+        ("hung task", r"INFO: task .* blocked for more than"),
+        ("lockup", r"watchdog: BUG: |Watchdog detected "),
+        # "BUG anon_vma (Not tainted): Poison overwritten" is how slub_debug begins.
+        ("BUG", r"BUG[: ]|kernel BUG at |Kernel BUG at |list_(add|del) corruption|refcount_t: |Bad (rss-counter|page)"),
+        ("Oops", r"Oops: |general protection fault|Unable to handle kernel |Internal error: "),
+        ("panic", r"Kernel panic "),
+        # A kernel that reports its CPU's bugs or a lockdown this way has nothing wrong with it.
+        ("WARN", r"WARNING: (?!.*(lockdown|CPU bug))"),
+    )
+}
+
+
+def kind_of(text: str) -> str | None:
+    """What begins with that line, or None."""
+    return next((kind for kind, pattern in KINDS.items() if pattern.match(text)), None)
+
+
+class Record(NamedTuple):
+    """One message; ``since_boot`` is the kernel's own stamp in seconds."""
+
+    sequence: int
+    level: int
+    since_boot: float
+    text: str
+
+
+class KernelLog:
+    """What has been logged since it was opened. ``why_not`` says why nothing can be read, "" where it can."""
+
+    def __init__(self, path: str = "/dev/kmsg") -> None:
+        self._fd = -1
+        self.why_not = ""
+        self.lost = 0  # records that were overwritten before they were read
+        self._expected: int | None = None
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError as error:
+            self.why_not = f"{path}: {error.strerror}"
+
+    def records(self) -> Iterator[Record]:
+        """The kernel's own records since the last call."""
+        while self._fd >= 0:
+            try:
+                raw = os.read(self._fd, _RECORD_BYTES)
+            except OSError as error:
+                if error.errno in (errno.EPIPE, errno.EINTR):  # overtaken by the writers: the next is the oldest left
+                    continue
+                return  # EAGAIN: nothing more
+            if not raw:
+                return
+            record = self._record(raw)
+            if record is not None:
+                yield record
+
+    def _record(self, raw: bytes) -> Record | None:
+        head, _, rest = raw.partition(b";")
+        try:
+            priority, sequence, microseconds = (int(part) for part in head.split(b",")[:3])
+        except ValueError:
+            return None
+        if self._expected is not None and sequence > self._expected:
+            self.lost += sequence - self._expected
+        self._expected = sequence + 1
+        if priority >> 3:
+            return None
+        text = rest.split(b"\n", 1)[0].decode("utf-8", "replace")
+        return Record(sequence, priority & 7, microseconds / 1e6, text)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""What is kept comes back as it was, or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from harness import ROOT
+
+from lazyobs.bpf import cache, plan
+from lazyobs.bpf.cache import Cache
+from lazyobs.bpf.image import Image, ImageError, MapShape
+from lazyobs.bpf.plan import Plan
+
+
+def test_content_comes_back_as_it_was(tmp_path):
+    kept = Cache((str(tmp_path / "kept"),))
+    assert kept.load("k.image") is None
+    assert kept.keep("k.image", b"content")
+    assert kept.load("k.image") == b"content"
+    assert kept.load("other.image") is None
+    assert kept.ignored == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        ("open directory", "the directory is open to other users (mode 770)"),
+        ("open file", "the file is open to other users (mode 604)"),
+        ("foreign directory", "the directory belongs to user 54321"),
+        ("foreign file", "the file belongs to user 54321"),
+        ("link", "Too many levels of symbolic links"),
+        ("directory is a link", "Not a directory"),
+        ("no file", "no regular file"),
+        ("changed", "its content is not what was written"),
+        ("cut short", "its content is not what was written"),
+        ("empty", "its content is not what was written"),
+    ],
+)
+def test_what_cannot_be_trusted_is_not_used_and_told(tmp_path, spoil, why):
+    kept = tmp_path / "kept"
+    assert Cache((str(kept),)).keep("k.image", b"content")
+    file = kept / "k.image"
+    raw = file.read_bytes()
+    if spoil == "open directory":
+        kept.chmod(0o770)
+    elif spoil == "open file":
+        file.chmod(0o604)
+    elif spoil.startswith("foreign"):
+        if os.geteuid():
+            pytest.skip("needs root: to give files away")
+        os.chown(kept if spoil == "foreign directory" else file, 54321, 54321)
+    elif spoil == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    elif spoil == "directory is a link":
+        kept.rename(tmp_path / "moved")
+        kept.symlink_to(tmp_path / "moved")
+    elif spoil == "no file":
+        file.unlink()
+        file.mkdir(0o700)
+    elif spoil == "changed":
+        file.write_bytes(raw[:-1] + b"T")
+    else:
+        file.write_bytes(raw[:-1] if spoil == "cut short" else b"")
+    cache = Cache((str(kept),))
+    assert cache.load("k.image") is None
+    assert [reason.partition(": ")[2] for reason in cache.ignored] == [why]
+    if "directory" in spoil:
+        assert not cache.keep("k.image", b"new")
+
+
+def test_a_directory_that_cannot_be_written_is_passed_over(tmp_path):
+    beside = str(tmp_path / "beside")
+    cache = Cache((str(tmp_path / "not" / "there"), beside))
+    assert cache.keep("k.image", b"content") and os.listdir(beside) == ["k.image"]
+    assert cache.load("k.image") == b"content" and cache.ignored == []
+
+
+def test_a_writer_killed_half_way_leaves_what_was_there(tmp_path):
+    """The kernel ends it (RLIMIT_FSIZE, SIGXFSZ) in the middle of writing the file."""
+    place = str(tmp_path / "kept")
+    Cache((place,)).keep("k.image", b"old")
+    code = (
+        "import resource, sys\n"
+        "from lazyobs.bpf.cache import Cache\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "Cache((sys.argv[1],)).keep('k.image', b'new' * 100_003)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, place], cwd=ROOT)
+    assert done.returncode == -signal.SIGXFSZ
+    assert len(os.listdir(place)) == 2  # what it wrote bears another name
+    cache = Cache((place,))
+    assert cache.load("k.image") == b"old" and cache.ignored == []
+
+
+def test_only_those_used_last_are_kept(tmp_path):
+    cache = Cache((str(tmp_path),))
+    tmp_path.chmod(0o700)
+    for number in range(48):
+        cache.keep(f"{number}.image", b"")
+        os.utime(tmp_path / f"{number}.image", (number, number))
+    assert cache.load("0.image") == b""  # and is thereby used last
+    cache.keep("48.image", b"")
+    assert sorted(os.listdir(tmp_path)) == sorted(f"{number}.image" for number in range(49) if number != 1)
+
+
+def test_keys_tell_their_parts_apart():
+    keys = {cache.key("k", *parts) for parts in (("a", "b"), ("ab",), ("a", "b", ""), ("b", "a"))}
+    assert len(keys) == 4
+
+
+def test_an_image_comes_back_as_it_was():
+    image = Image({"m": MapShape(2, 4, 8, 1, 0)}, {"p": bytes(16)}, {"p": [(0, "m")]}, {"p": [(1, 7)]})
+    assert Image.from_bytes(image.to_bytes()) == image
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0\1", b"[]", b"{}", b'{"maps": {"m": {}}, "programs": {}, "references": {}}'])
+def test_what_is_no_image_is_refused(raw):
+    with pytest.raises(ImageError):
+        Image.from_bytes(raw)
+
+
+def test_a_plan_comes_back_as_it_was(bpf):
+    made = plan.make(plan.gather())
+    assert Plan.from_bytes(made.to_bytes()) == made
+
+
+def test_kept_instructions_name_maps_by_name():
+    load_map = bytes.fromhex("1811000000000000" + "0000000000000000")
+    image = Image({}, {"p": bytes(8) + load_map}, {"p": [(1, "m")]}, {"p": []})
+    code = image.program("p", {"m": 77}, [])
+    assert code[12:16] == (77).to_bytes(4, "little") and code[:8] == bytes(8)
+
+
+def test_a_spoilt_cache_costs_a_compile_and_nothing_else(bpf, tmp_path, monkeypatch):
+    """Every kept file changed by one bit: the probes are made anew, and -v says why."""
+    from lazyobs.sources.opening import attach
+
+    def start():
+        _, session = attach(None, "tracepoint", ("slab", "process"))
+        session.close()
+        return session
+
+    monkeypatch.setattr("lazyobs.bpf.session._LOADER_CODE", loader_with_cache(tmp_path))
+    monkeypatch.setattr(Cache.__init__, "__defaults__", ((str(tmp_path / "kept"),),))
+    assert start().compiled
+    again = start()
+    assert not again.compiled and again.ignored == []
+    files = list((tmp_path / "kept").iterdir())
+    assert sorted(file.suffix for file in files) == [".image", ".plan"]
+    for file in files:
+        raw = bytearray(file.read_bytes())
+        raw[-2] ^= 1
+        file.write_bytes(raw)
+    spoilt = start()
+    assert spoilt.compiled and spoilt.tiers == {"slab": "tracepoint", "process": "tracepoint"}
+    assert len(spoilt.ignored) == 2 and all("not what was written" in why for why in spoilt.ignored)
+
+
+def loader_with_cache(folder) -> str:
+    return (
+        "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf import cache, loader; "
+        f"cache.Cache.__init__.__defaults__ = (({str(folder / 'kept')!r},),); loader.main(int(sys.argv[2]))"
+    )
