@@ -119,7 +119,10 @@ kernel, and why others cannot: those are null and make no series.
 **A false alarm is worse than none.** What was seen only in part, or can be told in two ways, is not judged. The columns
 below say what that leaves unseen.
 
-`lab/run --kernel lab-faulty` boots a kernel that breaks each of them once when told to (`vm.anon_vma_lazy_fault`).
+`lab/run --kernel lab-faulty` boots a kernel that breaks each of them once when told to (`vm.anon_vma_lazy_fault`). Each
+is then counted once, and no other (`tests/lab/test_invariants.py`). Without a fault none was broken in 60 s of the lab's stress
+program under `lazyobs record` (2 emulated CPUs): 12,596 migrating walks, 1,311 unmapping ones, 1,412 promotions, a barrier every
+5 s. Runs of hours have not been made.
 """
 
 

@@ -14,6 +14,7 @@ from exporter.metrics import of_families
 
 from lazyobs import model
 from lazyobs.bpf import causes, event, slots
+from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.points import POINTS
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
@@ -53,9 +54,10 @@ def test_causes_are_those_whose_functions_are_there() -> None:
     symbols = b"ff00 T kthread\nff10 t __split_vma\nff20 T copy_vma.cold\nff30 T anon_vma_fork\nff40 T end\n"
     kallsyms = Kallsyms(symbols, causes.FUNCTIONS)
     assert causes.judged(kallsyms) == ["fork", "split", "mremap"]
-    text = causes.c_causes(kallsyms)
+    addresses = Addresses()
+    text = causes.c_causes(kallsyms, addresses)
     assert "1U << REASON_FORK | 1U << REASON_SPLIT | 1U << REASON_MREMAP" in text
-    assert "(site) - 0xff11ULL < 0x10ULL" in text and "REASON_KSM" not in text
+    assert f"(site) - {addresses.c(0xFF11)} < 0x10ULL" in text and "REASON_KSM" not in text
     without_end = Kallsyms(symbols.replace(b"kthread", b"unknown"), causes.FUNCTIONS)
     assert causes.judged(without_end) == []
 
