@@ -25,6 +25,7 @@ from textual.drivers.linux_driver import LinuxDriver
 RESTORE = "\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 _POINTER_SHAPE = "\x1b]22;"  # of the mouse: some consoles show what they do not know
 _MOST_WAITING = 8  # pieces; Textual's queue has room for 30 and then makes the program wait
+_SECONDS_OF_ESCAPE = 0.1  # until an Escape is a key of its own and not the beginning of one
 _SECONDS_TO_WRITE = 1.0  # when it ends; a terminal that takes nothing must not keep us
 
 
@@ -63,6 +64,8 @@ class TerminalDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         constants.DISABLE_KITTY_KEY = True  # type: ignore[misc]  # a shell could not undo that keyboard protocol
+        self._woken = -1
+        self._wake: int | None = None
         self._file = Terminal(sys.__stdout__.fileno() if sys.__stdout__ else 1, self._terminal_gone)  # type: ignore[assignment]
 
     @property
@@ -107,19 +110,37 @@ class TerminalDriver(LinuxDriver):
         except OSError:
             self._terminal_gone()
 
+    def start_application_mode(self) -> None:
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def disable_input(self) -> None:
+        if self._wake is not None and not self.exit_event.is_set():
+            os.write(self._wake, b"w")  # the thread sleeps until there is something to read
+            super().disable_input()
+            os.close(self._woken)
+            os.close(self._wake)
+            self._wake = None
+
     def run_input_thread(self) -> None:
-        """As Textual's, but the end of input ends the program: a closed terminal is readable for ever."""
+        """As Textual's, but the end of input ends the program (a closed terminal is readable for ever), and while
+        nothing is typed nobody looks ten times a second whether something was."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
+        pause: float | None = None
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                if selector.select(0.1):
+                ready = selector.select(pause)
+                pause = None
+                if any(key.fd == self.fileno for key, _ in ready):
                     data = os.read(self.fileno, 4096)
                     if not data:
                         self._terminal_gone()
                         return
                     for event in parser.feed(decode(data)):
                         self.process_message(event)
+                    pause = _SECONDS_OF_ESCAPE
                 for event in parser.tick():
                     self.process_message(event)

@@ -13,7 +13,7 @@ from rich.style import Style
 
 from lazyobs.bpf.points import POINTS
 from lazyobs.happening import Happening
-from lazyobs.model import REASONS, WALKERS, Process, Sample
+from lazyobs.model import INVARIANTS, REASONS, WALKERS, Process, Sample
 from lazyobs.screen import distribution, summary
 from lazyobs.screen.line import Line, cut, heat, number, pad
 from lazyobs.screen.moment import Moment, ProgramRuns
@@ -23,6 +23,7 @@ from lazyobs.views import text
 _STRIP = 24
 _LEAST_TEXT = 4
 _LATEST = 200
+_BAD_KINDS = ("promotion_failed", "violation")
 _VMAS_LISTED = 4000
 # /proc/PID/maps' letters from include/linux/mm.h: VM_READ, VM_WRITE, VM_EXEC, VM_SHARED
 _PERMISSIONS = ((1, "r"), (2, "w"), (4, "x"))
@@ -252,11 +253,30 @@ def probes(page: Writer) -> None:
         "What is wrong: " + ("; ".join(wrong) if wrong else "nothing seen"), palette.bad if wrong else palette.text
     )
     page.say("")
+    _invariants(page)
+    page.say("")
     page.say("Not known here, and why:", palette.strong)
     for name, why in sample.null_reasons.items():
         page.say(f"  {text.printable(name):34} {text.printable(why)}", palette.text)
     if not sample.null_reasons:
         page.say("  nothing", palette.dim)
+
+
+def _invariants(page: Writer) -> None:
+    """How often each was seen broken, and when lately."""
+    palette = page.palette
+    counts = page.moment.sample.totals.get("violations_by_invariant") or {}
+    page.head([("INVARIANT", -16), ("BROKEN", 8)])
+    for name in INVARIANTS:
+        count = counts.get(name)
+        page.row(
+            [
+                (name, -16, palette.strong if count else palette.dim),
+                (text.number(count), 8, palette.bad if count else palette.dim),
+            ]
+        )
+    if any(one.kind == "violation" for one in page.moment.happenings):
+        latest(page, lambda one: one.kind == "violation", "Violations, latest first", 12)
 
 
 def _sums(programs: Sequence[ProgramRuns], known: bool) -> tuple[int | None, int | None, int | None]:
@@ -379,7 +399,7 @@ def latest(page: Writer, wanted: Callable[[Happening], bool], title: str, most: 
         page.row(
             [
                 (clock(one.time) + f"{one.time % 1:.6f}"[1:], -15, palette.dim),
-                (one.kind, -16, palette.bad if one.kind == "promotion_failed" else palette.text),
+                (one.kind, -16, palette.bad if one.kind in _BAD_KINDS else palette.text),
                 (one.detail or "", -16, palette.text),
                 (text.number(one.pid), 8, palette.text),
                 (text.seconds(one.duration_seconds), 7, palette.text),

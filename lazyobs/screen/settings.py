@@ -191,7 +191,10 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> bool:
-    """All or nothing."""
+    """All or nothing, and only where the place is the writer's own: root's environment may name a user's home."""
+    there = next(one for one in path.parents if one.exists())
+    if there.stat().st_uid != os.geteuid():
+        return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -71,6 +71,9 @@ def _tiers(sample: Sample) -> str:
 def problems(sample: Sample, notice: str = "") -> list[str]:
     """What is wrong, worst first: a line that says nothing else than numbers would hide it."""
     health, found = sample.health, []
+    broken = {name: count for name, count in (sample.totals.get("violations_by_invariant") or {}).items() if count}
+    for name, count in broken.items():
+        found.append(f"invariant {text.printable(name)} broken {text.number(count)} times")
     for part, why in sample.failed.items():
         found.append(f"{part}: {text.printable(why)}")
     for name, what in (("ring_lost", "events lost"), ("map_full", "counts lost: a BPF map is full")):

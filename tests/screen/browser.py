@@ -30,14 +30,14 @@ class Browser:
         assert self._process.stderr is not None
         line = next(line for line in self._process.stderr if "DevTools listening on" in line)
         self._where = line.rsplit("ws://", 1)[1].split("/")[0]
-        self.pictures: list[bytes] = []  # PNG, one before the keys and one after each
+        self.before = self.after = b""  # PNG of the page, before the key and when it has changed
         self.page_says = ""  # the class of the page's body
 
-    def visit(self, url: str, keys: tuple[str, ...] = (), wait: float = 4.0) -> list[str]:
-        """Loads the page, waits, presses keys; what the page complained of."""
-        return asyncio.run(self._visit(url, keys, wait))
+    def visit(self, url: str, key: str) -> list[str]:
+        """Loads the page, presses the key when it stands still, and waits until it changes; what it complained of."""
+        return asyncio.run(asyncio.wait_for(self._visit(url, key), 120))
 
-    async def _visit(self, url: str, keys: tuple[str, ...], wait: float) -> list[str]:
+    async def _visit(self, url: str, key: str) -> list[str]:
         complaints: list[str] = []
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://{self._where}/json") as answer:
@@ -59,24 +59,30 @@ class Browser:
                         if told.get("method") == "Log.entryAdded" and entry.get("level") == "error":
                             complaints.append(f"{entry.get('text')} {entry.get('url')}")
 
-                async def photograph() -> None:
+                async def picture() -> bytes:
                     shot = await call("Page.captureScreenshot", format="png")
-                    self.pictures.append(base64.b64decode(shot["data"]))
+                    return base64.b64decode(shot["data"])
+
+                async def says(expression: str) -> str:
+                    found = await call("Runtime.evaluate", expression=expression)
+                    return str(found["result"].get("value"))
 
                 for domain in ("Runtime", "Log", "Page"):
                     await call(f"{domain}.enable")
                 await call("Page.navigate", url=url)
-                await asyncio.sleep(wait)
-                await photograph()
-                for key in keys:
-                    text = "\r" if key == "Enter" else key
-                    code = 13 if key == "Enter" else ord(key.upper()[0])
-                    await call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, windowsVirtualKeyCode=code)
-                    await call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
-                    await asyncio.sleep(1.0)
-                    await photograph()
-                found = await call("Runtime.evaluate", expression="document.body.className")
-                self.page_says = found["result"]["value"]
+                while "-first-byte" not in (page_says := await says("document.body.className")):
+                    await asyncio.sleep(0.5)
+                self.page_says = page_says
+                while self.before != (now := await picture()):
+                    self.before = now
+                    await asyncio.sleep(3.0)
+                for kind in ("mousePressed", "mouseReleased"):  # the keyboard goes to what was clicked
+                    await call("Input.dispatchMouseEvent", type=kind, x=640, y=500, button="left", clickCount=1)
+                await call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key, windowsVirtualKeyCode=ord(key))
+                await call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=ord(key))
+                while (now := await picture()) == self.before:
+                    await asyncio.sleep(0.5)
+                self.after = now
         return [one for one in complaints if "favicon" not in one]
 
     def close(self) -> None:

@@ -48,7 +48,8 @@ def test_the_last_moment_of_the_lab_recording(size, view):
     async def drive(pilot):
         for key in (str(VIEWS.index(view) + 1), *["right_curly_bracket"] * 4):
             await pilot.press(key)
-        await until(pilot, lambda: "PAUSED 33/33" in app.canvas.text())
+        times = app._feed_clock.feed.times
+        await until(pilot, lambda: "PAUSED 33/33" in app.canvas.text() and app.view.moment.sample.time == times[-1])
         compare(f"{view}-{size[0]}x{size[1]}", app.canvas.text())
 
     run(app, size, drive)

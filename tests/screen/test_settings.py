@@ -115,6 +115,13 @@ def test_a_directory_of_root_in_the_users_home_is_left_alone(home):
     assert list(place.iterdir()) == []
 
 
+def test_root_does_not_write_into_a_users_home_that_its_environment_names(home):
+    kept = Keeper(Person(0, 0, "/root", "root", str(home)))
+    assert not kept.write("reverse = true\n")
+    kept.close()
+    assert list(home.iterdir()) == []
+
+
 def test_a_home_that_is_not_there_is_not_made(home):
     kept = keeper(home / "gone")
     assert not (home / "gone").exists()

@@ -74,6 +74,17 @@ def test_what_is_wrong_is_told():
     assert text_of(view(sample(process(3))))[3].startswith("ok ")
 
 
+def test_a_broken_invariant_comes_before_all_else():
+    shown = sample(process(3), ring_lost=23)
+    shown.totals["violations_by_invariant"]["walk_complete"] = 7
+    seen = view(shown, name="probes")
+    seen.moment.happenings = [Happening(1e9, "violation", "walk_complete", 3, 3, comm="kswapd0")]
+    lines = text_of(seen, 200, 60)
+    assert lines[3].startswith("! invariant walk_complete broken 7 times; 23 events lost")
+    assert any(line.split() == ["walk_complete", "7"] for line in lines)
+    assert any(line.split()[1:4] == ["violation", "walk_complete", "3"] for line in lines)
+
+
 def test_merged_slabs_have_their_mark():
     assert "anon_vma_chain 101 6.3K*" in text_of(view(sample()), 120)[2]
 

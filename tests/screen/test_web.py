@@ -210,6 +210,7 @@ def test_live_nobody_serves_and_only_the_feeder_holds_probes(bpf, served):
 
 def test_it_ends_when_the_web_server_has_been_killed(served):
     it = served("--replay", str(LAB))
+    assert asked(it)[0] == 200
     server = it.descendants()[1]
     os.kill(server, signal.SIGKILL)
     assert it.process.wait(60) == 3
@@ -287,8 +288,7 @@ def browser(tmp_path):
 def test_a_browser_shows_it(served, browser):
     """Chromium draws the page, the terminal in it fills with the recording, and keys reach it."""
     it = served("--replay", str(LAB), "-d", "3600")
-    errors = browser.visit(it.url, keys=("4",))
+    errors = browser.visit(it.url, "4")
     assert errors == []
     assert "-first-byte" in browser.page_says and "-closed" not in browser.page_says
-    before, after = browser.pictures
-    assert before.startswith(b"\x89PNG") and before != after
+    assert browser.before.startswith(b"\x89PNG") and browser.before != browser.after
