@@ -115,7 +115,14 @@ class Recording:
             return
         name = SegmentFile(table, segment, form).name
         try:
-            with self.place.open(name) as file:
+            try:
+                opened = self.place.open(name)
+            except FileNotFoundError:
+                if form == PARQUET:
+                    raise
+                form, name = PARQUET, SegmentFile(table, segment, PARQUET).name  # the recorder has finished it since
+                opened = self.place.open(name)
+            with opened as file:
                 if form == PARQUET:
                     yield from self._parquet(file, table, name, columns)
                 else:
