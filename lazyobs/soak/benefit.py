@@ -45,7 +45,8 @@ def mean_over_time(values: Column, confidence: float) -> Mean | None:
         return Mean(estimate, np.nan, np.nan)
     rho = autocorrelation(means - means.mean())
     worth = max(len(means) * (1 - rho) / (1 + rho), 2.0)
-    reach = float(stats.t.isf((1 - confidence) / 2, worth - 1) * means.std(ddof=1) / np.sqrt(worth))
+    degrees = max(worth, len(means) / 4) - 1
+    reach = float(stats.t.isf((1 - confidence) / 2, degrees) * means.std(ddof=1) / np.sqrt(worth))
     return Mean(estimate, estimate - reach, estimate + reach)
 
 
