@@ -2,9 +2,11 @@
 """An A/B of the lab kernel's switch, from booting to the verdict: ``python3 -m lab.ab DIRECTORY``.
 
 Boots with vm.anon_vma_lazy off and on take turns (off, on, on, off, ...), so that what changes on this machine meanwhile
-falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap. The guest's clock
-counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does not depend on
-what else this machine does; nor does it see caches and contention.
+falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap.
+
+The guest's clock counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does
+not depend on what else this machine does; nor does it see caches and contention. It takes about 100 s of CPU a boot. With
+--real-time it takes a third of that, and durations are those of this machine's emulation under its load of the moment.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +24,7 @@ _LAZYOBS = ".venv/bin/lazyobs"
 _ARMS = {"off": 0, "on": 1}
 
 # Whoever waits for the host makes an -icount guest's clock leap to the next timer. So all that the recording needs is read
-# before, by a short one that is thrown away.
+# before, by a short one that is thrown away (_WARM_UP).
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
@@ -29,7 +32,7 @@ echo 256M > /sys/block/zram0/disksize
 mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
 record="{lazyobs} record --interval 2 --barrier 4 --progress none"
-$record -o /tmp/warm-up --duration 3
+{warm_up}
 python3 lab/ab_workload.py /tmp/slabinfo.txt &
 work=$!
 $record -o /tmp/{name} --duration {seconds}
@@ -38,6 +41,7 @@ wait $work
 mv /tmp/slabinfo.txt /tmp/{name}/
 cp -r /tmp/{name} /mnt/share/
 """
+_WARM_UP = "$record -o /tmp/warm-up --duration 3"
 
 
 def order(boots: int) -> list[tuple[str, int]]:
@@ -49,14 +53,16 @@ def order(boots: int) -> list[tuple[str, int]]:
     return found
 
 
-def boot(directory: Path, arm: str, number: int, seconds: int) -> None:
+def boot(directory: Path, arm: str, number: int, seconds: int, real_time: bool = False) -> None:
     """One boot and its recording, DIRECTORY/ARM-NUMBER; one that is there already is left as it is."""
     name = f"{arm}-{number}"
     if (directory / name / "slabinfo.txt").exists():
         return
-    script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds)
-    command = ["lab/run", "--kernel", _KERNEL, "--icount", "--timeout", "3600", "--share", str(directory.resolve())]
-    # A leaping clock would otherwise run out any time-out.
+    warm_up = ":" if real_time else _WARM_UP
+    script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds, warm_up=warm_up)
+    command = ["lab/run", "--kernel", _KERNEL, "--timeout", "3600", "--share", str(directory.resolve())]
+    command += [] if real_time else ["--icount"]
+    # A leaping clock, or a busy machine, would otherwise run out any time-out.
     command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000", "--", "sh", "-c", script]
     print(f"ab: {name}", file=sys.stderr, flush=True)
     subprocess.run(command, cwd=_ROOT, check=True, start_new_session=True)
@@ -86,10 +92,12 @@ def main() -> int:
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
     parser.add_argument("--seconds", type=int, default=60, help="of each recording, by the guest's clock (60)")
     parser.add_argument("--parallel", type=int, default=1, help="boots at a time (1)")
+    parser.add_argument("--real-time", action="store_true", help="a clock that runs with this machine's")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(options.parallel) as pool:
-        list(pool.map(lambda one: boot(options.directory, *one, options.seconds), order(options.boots)))
+        run = partial(boot, options.directory, seconds=options.seconds, real_time=options.real_time)
+        list(pool.map(lambda one: run(*one), order(options.boots)))
     arms = {
         arm: [str(options.directory / f"{arm}-{number}") for number in range(1, options.boots + 1)] for arm in _ARMS
     }

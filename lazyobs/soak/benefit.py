@@ -58,6 +58,8 @@ def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
         mean = mean_over_time(series.samples[name][keep], thresholds.leak["confidence"])
         if mean is None:
             continue
+        if name == "savable_bytes":
+            mean = mean._replace(low=max(mean.low, 0.0))
         interval = f"{text.size(mean.low)} to {text.size(mean.high)}" if np.isfinite(mean.low) else "no interval: too few samples"  # fmt: skip
         numbers = {**mean._asdict(), "unit": "bytes"}
         results.append(Finding("benefit", name.replace("_", " "), "", f"{text.size(mean.estimate)} {word} ({interval})", series.name, numbers))  # fmt: skip
