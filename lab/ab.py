@@ -5,8 +5,8 @@ Boots with vm.anon_vma_lazy off and on take turns (off, on, on, off, ...), so th
 falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap.
 
 The guest's clock counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does
-not depend on what else this machine does; nor does it see caches and contention. It takes about 100 s of CPU a boot. With
---real-time it takes a third of that, and durations are those of this machine's emulation under its load of the moment.
+not depend on what else this machine does; nor does it see caches and contention. It takes a minute of CPU or two a boot. With
+--real-time it takes less, and durations are those of this machine's emulation under its load of the moment.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _KERNEL = "lab-nomerge"  # rows of slabinfo mean what they say
 _LAZYOBS = ".venv/bin/lazyobs"
 _ARMS = {"off": 0, "on": 1}
 
-# Whoever waits for the host makes an -icount guest's clock leap to the next timer. So all that the recording needs is read
-# before, by a short one that is thrown away (_WARM_UP).
+# While all of an -icount guest waits for the host its clock leaps to the next timer. So something turns until the recording
+# is under way: what is read from the host takes no time then.
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
 echo 256M > /sys/block/zram0/disksize
 mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
-record="{lazyobs} record --interval 2 --barrier 4 --progress none"
-{warm_up}
-python3 lab/ab_workload.py /tmp/slabinfo.txt &
+sh -c 'while :; do :; done' &
+turning=$!
+python3 lab/ab_workload.py /tmp/slabinfo.txt /tmp/{name} &
 work=$!
-$record -o /tmp/{name} --duration {seconds}
+{{ until [ -e /tmp/{name}/samples-000001.arrows ]; do sleep 0.1; done; sleep 3; kill $turning; }} &
+{lazyobs} record -o /tmp/{name} --interval 2 --barrier 4 --progress none --duration {seconds}
 kill $work
 wait $work
 mv /tmp/slabinfo.txt /tmp/{name}/
 cp -r /tmp/{name} /mnt/share/
 """
-_WARM_UP = "$record -o /tmp/warm-up --duration 3"
 
 
 def order(boots: int) -> list[tuple[str, int]]:
@@ -58,8 +58,7 @@ def boot(directory: Path, arm: str, number: int, seconds: int, real_time: bool =
     name = f"{arm}-{number}"
     if (directory / name / "slabinfo.txt").exists():
         return
-    warm_up = ":" if real_time else _WARM_UP
-    script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds, warm_up=warm_up)
+    script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds)
     command = ["lab/run", "--kernel", _KERNEL, "--timeout", "3600", "--share", str(directory.resolve())]
     command += [] if real_time else ["--icount"]
     # A leaping clock, or a busy machine, would otherwise run out any time-out.
@@ -69,14 +68,14 @@ def boot(directory: Path, arm: str, number: int, seconds: int, real_time: bool =
 
 
 def slab_bytes(recording: Path) -> dict[str, int]:
-    """{cache: bytes of live objects} as slabinfo said at the end of the work."""
+    """{cache: bytes of live objects} as slabinfo said while it was recorded."""
     rows = [line.split() for line in (recording / "slabinfo.txt").read_text().splitlines()]
     return {row[0]: int(row[1]) * int(row[3]) for row in rows}
 
 
 def second_opinion(directory: Path, boots: int) -> str:
     """What slabinfo itself said, read by the workload, as a table of means."""
-    lines = ["slabinfo, read by the workload at its end, bytes, mean over boots:"]
+    lines = ["slabinfo, read by the workload in its 11th round, bytes, mean over boots:"]
     arms = {arm: [slab_bytes(directory / f"{arm}-{number}") for number in range(1, boots + 1)] for arm in _ARMS}
     for cache in ("vm_area_struct", "anon_vma_chain", "anon_vma"):
         off, on = (sum(boot[cache] for boot in arms[arm]) / boots for arm in ("off", "on"))
