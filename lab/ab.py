@@ -2,9 +2,11 @@
 """An A/B of the lab kernel's switch, from booting to the verdict: ``python3 -m lab.ab DIRECTORY``.
 
 Boots with vm.anon_vma_lazy off and on take turns (off, on, on, off, ...), so that what changes on this machine meanwhile
-falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap. The guest's clock
-counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does not depend on
-what else this machine does; nor does it see caches and contention.
+falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap.
+
+The guest's clock counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does
+not depend on what else this machine does; nor does it see caches and contention. It takes a minute of CPU or two a boot. With
+--real-time it takes less, and durations are those of this machine's emulation under its load of the moment.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -20,19 +23,20 @@ _KERNEL = "lab-nomerge"  # rows of slabinfo mean what they say
 _LAZYOBS = ".venv/bin/lazyobs"
 _ARMS = {"off": 0, "on": 1}
 
-# Whoever waits for the host makes an -icount guest's clock leap to the next timer. So all that the recording needs is read
-# before, by a short one that is thrown away.
+# While all of an -icount guest waits for the host its clock leaps to the next timer. So something turns until the recording
+# is under way: what is read from the host takes no time then.
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
 echo 256M > /sys/block/zram0/disksize
 mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
-record="{lazyobs} record --interval 2 --barrier 4 --progress none"
-$record -o /tmp/warm-up --duration 3
-python3 lab/ab_workload.py /tmp/slabinfo.txt &
+sh -c 'while :; do :; done' &
+turning=$!
+python3 lab/ab_workload.py /tmp/slabinfo.txt /tmp/{name} &
 work=$!
-$record -o /tmp/{name} --duration {seconds}
+{{ until [ -e /tmp/{name}/samples-000001.arrows ]; do sleep 0.1; done; sleep 3; kill $turning; }} &
+{lazyobs} record -o /tmp/{name} --interval 2 --barrier 4 --progress none --duration {seconds}
 kill $work
 wait $work
 mv /tmp/slabinfo.txt /tmp/{name}/
@@ -49,28 +53,29 @@ def order(boots: int) -> list[tuple[str, int]]:
     return found
 
 
-def boot(directory: Path, arm: str, number: int, seconds: int) -> None:
+def boot(directory: Path, arm: str, number: int, seconds: int, real_time: bool = False) -> None:
     """One boot and its recording, DIRECTORY/ARM-NUMBER; one that is there already is left as it is."""
     name = f"{arm}-{number}"
     if (directory / name / "slabinfo.txt").exists():
         return
     script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds)
-    command = ["lab/run", "--kernel", _KERNEL, "--icount", "--timeout", "3600", "--share", str(directory.resolve())]
-    # A leaping clock would otherwise run out any time-out.
+    command = ["lab/run", "--kernel", _KERNEL, "--timeout", "3600", "--share", str(directory.resolve())]
+    command += [] if real_time else ["--icount"]
+    # A leaping clock, or a busy machine, would otherwise run out any time-out.
     command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000", "--", "sh", "-c", script]
     print(f"ab: {name}", file=sys.stderr, flush=True)
     subprocess.run(command, cwd=_ROOT, check=True, start_new_session=True)
 
 
 def slab_bytes(recording: Path) -> dict[str, int]:
-    """{cache: bytes of live objects} as slabinfo said at the end of the work."""
+    """{cache: bytes of live objects} as slabinfo said while it was recorded."""
     rows = [line.split() for line in (recording / "slabinfo.txt").read_text().splitlines()]
     return {row[0]: int(row[1]) * int(row[3]) for row in rows}
 
 
 def second_opinion(directory: Path, boots: int) -> str:
     """What slabinfo itself said, read by the workload, as a table of means."""
-    lines = ["slabinfo, read by the workload at its end, bytes, mean over boots:"]
+    lines = ["slabinfo, read by the workload in its 11th round, bytes, mean over boots:"]
     arms = {arm: [slab_bytes(directory / f"{arm}-{number}") for number in range(1, boots + 1)] for arm in _ARMS}
     for cache in ("vm_area_struct", "anon_vma_chain", "anon_vma"):
         off, on = (sum(boot[cache] for boot in arms[arm]) / boots for arm in ("off", "on"))
@@ -86,10 +91,12 @@ def main() -> int:
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
     parser.add_argument("--seconds", type=int, default=60, help="of each recording, by the guest's clock (60)")
     parser.add_argument("--parallel", type=int, default=1, help="boots at a time (1)")
+    parser.add_argument("--real-time", action="store_true", help="a clock that runs with this machine's")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(options.parallel) as pool:
-        list(pool.map(lambda one: boot(options.directory, *one, options.seconds), order(options.boots)))
+        run = partial(boot, options.directory, seconds=options.seconds, real_time=options.real_time)
+        list(pool.map(lambda one: run(*one), order(options.boots)))
     arms = {
         arm: [str(options.directory / f"{arm}-{number}") for number in range(1, options.boots + 1)] for arm in _ARMS
     }

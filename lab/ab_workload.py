@@ -3,7 +3,8 @@
 rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
 where it came from.
 
-ab_workload.py SLABINFO: runs until SIGTERM, and then writes what slabinfo says, with all of it in place.
+ab_workload.py SLABINFO RECORDING: runs until SIGTERM; writes what slabinfo says in the 11th round after there is a
+directory RECORDING, while the recorder and all of the work are there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 HOLDERS, ISLANDS = 7, 211  # processes, and islands of anonymous memory in each
 CHILDREN, INHERITED, OWN = 7, 23, 53  # in a round: forks, pages a child writes of what it inherits, islands it makes
 ROUND = 3.0  # seconds
+READ = 11  # the round in which slabinfo is read
 NEEDED, ALLOWED = 12 << 20, 8 << 20  # bytes that the squeezed process writes, and that its cgroup may have
 PAGE, PAGES = mmap.PAGESIZE, 2  # of an island, and as many between two
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -114,10 +116,13 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     others = [*(_fork(hold, number == 0) for number in range(HOLDERS)), _fork(squeeze)]
     mine = islands(ISLANDS)
+    recorded = 0
     while signal.sigtimedwait({signal.SIGTERM}, ROUND) is None:
         for pid in [_fork(child, mine) for _ in range(CHILDREN)]:
             os.waitpid(pid, 0)
-    slabinfo(sys.argv[1])
+        recorded += Path(sys.argv[2]).exists()
+        if recorded == READ:
+            slabinfo(sys.argv[1])
     for pid in others:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -33,6 +33,7 @@ from lazyobs.recording.place import Remote, place
 
 _MOST_DESCRIPTION = 1 << 20
 _ROWS_AT_ONCE = 4096
+_MOST_AT_ONCE = 64 << 20  # bytes of a file; what lazyobs writes is smaller
 _MOST_THRIFT = 16 << 20  # of a Parquet file's own description
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
@@ -115,7 +116,14 @@ class Recording:
             return
         name = SegmentFile(table, segment, form).name
         try:
-            with self.place.open(name) as file:
+            try:
+                opened = self.place.open(name)
+            except FileNotFoundError:
+                if form == PARQUET:
+                    raise
+                form, name = PARQUET, SegmentFile(table, segment, PARQUET).name  # the recorder has finished it since
+                opened = self.place.open(name)
+            with opened as file:
                 if form == PARQUET:
                     yield from self._parquet(file, table, name, columns)
                 else:
@@ -165,7 +173,10 @@ class Recording:
     def _parquet(
         self, file: BinaryIO, table: str, name: str, columns: Callable[[list[str]], list[str]]
     ) -> Iterator[pa.RecordBatch]:
-        reader = _parquet_file(file)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # pyarrow reads a Python file column by column through a thread of its own, and mostly waits.
+        reader = _parquet_file(pa.BufferReader(file.read(size)) if size <= _MOST_AT_ONCE else file)
         found = reader.schema_arrow
         self._look_at(found, table, name)
         for batch in reader.iter_batches(_ROWS_AT_ONCE, columns=columns(found.names), use_threads=False):
@@ -229,7 +240,7 @@ class Recording:
         self.place.close()
 
 
-def _parquet_file(file: BinaryIO) -> pq.ParquetFile:
+def _parquet_file(file: BinaryIO | pa.NativeFile) -> pq.ParquetFile:
     return pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
 
 

@@ -45,7 +45,8 @@ def mean_over_time(values: Column, confidence: float) -> Mean | None:
         return Mean(estimate, np.nan, np.nan)
     rho = autocorrelation(means - means.mean())
     worth = max(len(means) * (1 - rho) / (1 + rho), 2.0)
-    reach = float(stats.t.isf((1 - confidence) / 2, worth - 1) * means.std(ddof=1) / np.sqrt(worth))
+    degrees = max(worth, len(means) / 4) - 1
+    reach = float(stats.t.isf((1 - confidence) / 2, degrees) * means.std(ddof=1) / np.sqrt(worth))
     return Mean(estimate, estimate - reach, estimate + reach)
 
 
@@ -57,6 +58,8 @@ def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
         mean = mean_over_time(series.samples[name][keep], thresholds.leak["confidence"])
         if mean is None:
             continue
+        if name == "savable_bytes":
+            mean = mean._replace(low=max(mean.low, 0.0))
         interval = f"{text.size(mean.low)} to {text.size(mean.high)}" if np.isfinite(mean.low) else "no interval: too few samples"  # fmt: skip
         numbers = {**mean._asdict(), "unit": "bytes"}
         results.append(Finding("benefit", name.replace("_", " "), "", f"{text.size(mean.estimate)} {word} ({interval})", series.name, numbers))  # fmt: skip

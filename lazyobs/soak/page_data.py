@@ -17,12 +17,14 @@ import numpy as np
 
 from lazyobs.kernel.slab import WATCHED
 from lazyobs.soak.series import Column, Distribution, Series
-from lazyobs.soak.verdict import Verdict
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Verdict
 from lazyobs.views.text import printable
 
 MOST_NUMBERS = 1_500_000  # on a page
 LEAST_POINTS = 100  # of a line
 MOST_BOUNDS = 300  # of a distribution
+MOST_INTERVALS = 60  # of one figure
+_FIRST = (FAIL, INCONCLUSIVE, PASS, "")
 MOST_HAPPENED = 300  # marks and splats of a recording
 
 
@@ -219,6 +221,9 @@ def _intervals(verdict: Verdict) -> Iterator[dict[str, Any]]:
                     "limit": None if given is None else sign * abs(given) * factor,
                 }
             )
+        if len(rows) > MOST_INTERVALS:
+            about += f" {MOST_INTERVALS} of {len(rows)}, those first that did not pass; all are listed below."
+            rows = sorted(rows, key=lambda row: _FIRST.index(row["outcome"]))[:MOST_INTERVALS]
         if rows:
             yield {"id": f"intervals{number}", "title": title, "about": about, "unit": shown, "rows": rows}
 

@@ -176,6 +176,16 @@ def test_intervals_beside_their_limits():
     assert benefit["rows"][0]["estimate"] == pytest.approx(-76_700 / 1024)
 
 
+def test_of_many_intervals_those_that_matter():
+    verdict, recordings = verdicts.comparison()
+    passed = next(one for one in verdict.findings if one.name == "prepare time")
+    verdict.findings[:0] = [passed] * 101
+    cost = page_data.drawn(verdict, recordings)["intervals"][0]
+    assert len(cost["rows"]) == page_data.MOST_INTERVALS
+    assert [row["outcome"] for row in cost["rows"][:3]] == ["FAIL", "INCONCLUSIVE", "PASS"]
+    assert "60 of 104" in cost["about"]
+
+
 def test_a_hundred_recordings_fit(monkeypatch):
     """Points are thinned, both ends kept, and rates go over what was left out."""
     monkeypatch.setattr(page_data, "MOST_NUMBERS", 30_011)

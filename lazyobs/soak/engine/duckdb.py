@@ -42,7 +42,7 @@ class DuckDB:
             connection = _connect([])
         else:
             names = [name for runs in files.values() for _, names in runs for name in names]
-            connection = _connect([os.path.join(recording.path, name) for name in names])
+            connection = _connect([_path(recording, name) for name in names])
         try:
             tables = {}
             for table, runs in files.items():
@@ -96,10 +96,15 @@ def _rows(
 ) -> duckdb.DuckDBPyRelation:
     """The files of those names, with the columns ``found``. Those of a store pyarrow reads."""
     if not isinstance(recording.place, Remote):
-        paths = [os.path.join(recording.path, name) for name in names]
-        return connection.read_parquet(paths)  # type: ignore[arg-type]
+        paths = [_path(recording, name) for name in names]
+        # A directory that is called number=23 is no column.
+        return connection.read_parquet(paths, hive_partitioning=False)  # type: ignore[arg-type]
     paths = [f"{recording.place.base}/{name}" for name in names]
     return connection.from_arrow(dataset.dataset(paths, found, "parquet", recording.place.system))
+
+
+def _path(recording: Recording, name: str) -> str:
+    return os.path.join(os.path.abspath(recording.path), name)  # what begins with ~ or s3: means something to DuckDB
 
 
 def _view(

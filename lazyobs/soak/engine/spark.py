@@ -102,7 +102,8 @@ class Spark:
         asked = types.StructType([types.StructField(name, _READ_AS[found.field(name).type]) for name in known])
         # Spark's name of S3 is that of its newer driver.
         paths = [re.sub("^s3://", "s3a://", recording.uri(name)).translate(_GLOB) for name in names]
-        return known, self._session.read.schema(asked).parquet(*paths)
+        # Without that option a directory that is called number=23 would be a column.
+        return known, self._session.read.schema(asked).option("recursiveFileLookup", "true").parquet(*paths)
 
     def close(self) -> None:
         self._compiled.clear()

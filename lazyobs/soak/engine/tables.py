@@ -37,9 +37,8 @@ TABLES = (*_FIXED, "system")
 _SYSTEM = (
     *("vmstat_" + name for name in (
         "pgfault", "pgmajfault", "pgsteal_anon", "pgscan_anon", "pgsteal_kswapd", "pgmigrate_success", "pgmigrate_fail",
-        "thp_split_page", "thp_split_page_failed", "oom_kill",
+        "thp_split_page", "thp_split_page_failed",
     )),
-    *(f"meminfo_{name}_bytes" for name in ("MemAvailable", "AnonPages", "Slab")),
     *(f"pressure_{kind}_some_us" for kind in ("cpu", "io", "memory")),
     "kernel_tainted",
 )  # fmt: skip

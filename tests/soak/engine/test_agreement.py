@@ -73,13 +73,13 @@ def test_spark_in_bins(spark, small, series, monkeypatch):
 
 def test_spark_on_a_killed_recorder(spark, tmp_path, series):
     """Streams alone, without events or system; and in a directory that Hadoop would take for a pattern."""
-    store = made.store(tmp_path / "[k]illed*")
+    store = made.store(tmp_path / "number=23/[k]illed*")
     for number in range(1, 6):
         made.append_sample(store, number)
         store.append("events", made_rows(made.events(number, 1)))
-    shutil.copytree(tmp_path / "[k]illed*", tmp_path / "{a,b}?")
+    shutil.copytree(tmp_path / "number=23/[k]illed*", tmp_path / "{a,b}?")
     store.close()
-    for path in (tmp_path / "[k]illed*", tmp_path / "{a,b}?"):
+    for path in (tmp_path / "number=23/[k]illed*", tmp_path / "{a,b}?"):
         assert differences(spark.series(str(path)), series(path)) == []
 
 

@@ -185,6 +185,18 @@ def test_killed_and_whole_are_the_same(tmp_path, series):
     assert torn.last["totals"]["forks"] == 10 * 101
 
 
+def test_a_segment_that_is_finished_meanwhile(tmp_path):
+    """Between the listing of the directory and the reading of a stream, a recorder may turn it into Parquet."""
+    store = made.store(tmp_path / "running")
+    for number in range(1, 12):
+        made.append_sample(store, number)
+    recording = Recording(str(tmp_path / "running"))
+    assert recording.unfinished("samples") == [1]
+    store.close()
+    assert sum(len(batch) for batch in recording.batches("samples", 1)) == 11
+    assert recording.torn == set()
+
+
 def test_finished_segments_and_a_stream(tmp_path, series):
     """Rows of Parquet files and of the stream behind them are one table."""
     shape = Shape(samples=101, events=1009, processes=3, segment_samples=23)
@@ -244,8 +256,8 @@ def test_several(tmp_path, duckdb_engine, count):
 
 
 def test_names_that_a_shell_would_expand(small, tmp_path, series):
-    """A directory's name is a name, and its neighbours are not read."""
+    """A directory's name is a name, no column, and its neighbours are not read."""
     shutil.copytree(small, tmp_path / "small")
-    path = tmp_path / "sm[a]*?{l,x}'\"l"
+    path = tmp_path / "number=23/sm[a]*?{l,x}'\"l"
     shutil.copytree(small, path)
     assert differences(dataclasses.replace(series(path), name="small"), series(small)) == []
