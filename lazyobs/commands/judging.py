@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lazyobs.errors import EXIT_BAD, EXIT_OK, NotSupported
+from lazyobs.errors import EXIT_BAD, EXIT_OK, LazyobsError, NotSupported
 from lazyobs.views.text import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,15 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
         )
     ):  # fmt: skip
         command = option(command)
-    return command
+
+    @functools.wraps(command)
+    def judge(*given: Any, **named: Any) -> Any:
+        try:
+            return command(*given, **named)
+        except KeyboardInterrupt:  # elsewhere that ends a command well; here 0 would say that nothing is wrong
+            raise LazyobsError("verdict", "interrupted before there was one", "run it again") from None
+
+    return judge
 
 
 def output_of(output: str, json: bool, text: bool, html: Path | None, need_pass: bool) -> Output:

@@ -53,6 +53,12 @@ def percentile(distribution: Distribution, share: float) -> float | None:
     return float(high * 2 ** (inside - 1))
 
 
+def exact_percentile(durations: Distribution, share: float) -> float:
+    """Of durations known one by one, to three digits: the smallest that this share does not exceed."""
+    total = np.cumsum(durations.counts)
+    return float(durations.bounds[int(np.searchsorted(total, share * total[-1]))])
+
+
 def success(series: Series, share: Share) -> tuple[float, float] | None:
     """(share of successes, attempts) while recording; None where the kernel does not count them or none was made."""
     good = growth(series.system, share.good)
@@ -78,14 +84,18 @@ def findings(series: Series) -> list[Finding]:
 
 
 def table(series: Series) -> ResultTable | None:
-    """Durations; None where no function probe was attached."""
+    """Durations, percentiles of the events themselves where every one was recorded; None without function probes."""
     rows = []
     for name, distribution in series.distributions.items():
         count = int(distribution.counts.sum())
         if count == 0 or "_seconds" not in name:
             continue
         shown = [text.seconds(mean(distribution))]
-        shown += [text.seconds(percentile(distribution, share)) for share in PERCENTILES]
+        every = series.every(name)
+        shown += [
+            text.seconds(exact_percentile(every, share) if every is not None else percentile(distribution, share))
+            for share in PERCENTILES
+        ]
         rows.append((name.replace("_seconds", "").replace("_", " "), count, *shown))
     return ResultTable(f"{series.name}: durations", HEADINGS, tuple(rows)) if rows else None
 

@@ -133,3 +133,21 @@ def test_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "debian-6.12/recording.json").write_text(json.dumps(document))
     verdict = json.loads(lazyobs("report", "--json", DEBIAN, str(tmp_path / "debian-6.12")).stdout)
     assert set(verdict["identity"]) == {DEBIAN, str(tmp_path / "debian-6.12")}
+
+
+def test_no_verdict_is_no_pass():
+    """A command that is ended by a signal must not exit with 0."""
+    import click
+    import pytest
+
+    from lazyobs.commands.judging import judging
+    from lazyobs.errors import EXIT_REFUSED, LazyobsError
+
+    @click.command()
+    @judging
+    def command(**_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(LazyobsError, match="interrupted before there was one") as raised:
+        command.main([], standalone_mode=False)
+    assert raised.value.exit_code == EXIT_REFUSED

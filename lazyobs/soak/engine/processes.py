@@ -29,7 +29,9 @@ def all_series(name: str, paths: Sequence[str], progress: Progress, warm_up: flo
                 one.result()
                 progress(done / len(paths))
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # what it reads, nobody waits for
             raise
         return [one.result() for one in asked]
 
