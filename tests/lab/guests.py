@@ -37,4 +37,16 @@ def need(name: str) -> None:
 
 
 def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
-    return [str(ROOT / "lab" / "run"), "--kernel", kernel, "--timeout", str(timeout), *options, "--", *command]
+    # An emulated machine on a busy host needs more than a minute to verify the programs.
+    patient = ["--env", "LAZYOBS_LOADER_SECONDS=300"]
+    return [
+        str(ROOT / "lab" / "run"),
+        "--kernel",
+        kernel,
+        "--timeout",
+        str(timeout),
+        *patient,
+        *options,
+        "--",
+        *command,
+    ]

@@ -37,14 +37,7 @@ def run(
     programs: Path, kernel: str, *command: str, splats: bool = False, timeout: int = 900
 ) -> subprocess.CompletedProcess[str]:
     need(kernel)
-    # An emulated machine on a busy host takes its time to compile.
-    options = [
-        "--share",
-        str(programs),
-        "--env",
-        "LAZYOBS_LOADER_SECONDS=300",
-        *([] if splats else ["--fail-on-splat"]),
-    ]
+    options = ["--share", str(programs), *([] if splats else ["--fail-on-splat"])]
     full = ["env", f"PYTHONPATH={ROOT}", f"PATH={ROOT}/.venv/bin:{os.environ['PATH']}", *command]
     answer = subprocess.run(
         arguments(kernel, *full, timeout=timeout, options=options),
