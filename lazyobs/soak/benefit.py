@@ -83,11 +83,15 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         keep = settled(times, thresholds)
         spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
         bytes_there, bytes_spared = float(np.nanmedian(live[keep])) * each, float(np.nanmedian(spared))
+        if source != "barrier":
+            # Allocations less frees tell how the level moved since the recording began, not where it stands.
+            spares = f"laziness {'spares' if lazy else 'would spare'} {kilobytes(bytes_spared)} KB by the census"
+            rows.append((cache, None, None, None, f"level not known without barrier samples; {spares}"))
+            continue
         before, after = (bytes_there + bytes_spared, bytes_there) if lazy else (bytes_there, bytes_there - bytes_spared)
-        change = f"{(after - before) / before:+.1%}" if source == "barrier" and before > 0 else None
-        where = "barrier samples" if source == "barrier" else "allocations less frees since the recording began"
+        change = f"{(after - before) / before:+.1%}" if before > 0 else None
         which = "before" if lazy else "after"
-        rows.append((cache, kilobytes(before), kilobytes(after), change, f"{where}; {which} by the census"))
+        rows.append((cache, kilobytes(before), kilobytes(after), change, f"barrier samples; {which} by the census"))
     if all(row[1] is None for row in rows):
         return None
     return ResultTable(f"{series.name}: slab KB without and with laziness", HEADINGS, tuple(rows))

@@ -205,6 +205,14 @@ def test_saved_bytes_have_an_interval_and_the_table_a_source() -> None:
     assert anon_vma[1] - anon_vma[2] == pytest.approx(lazy * 120 / 1024, rel=0.02)
 
 
+def test_the_table_has_no_level_where_only_changes_are_known() -> None:
+    recording = hours(lazy=0.9)
+    recording.barriers["anon_vma_chain"][:] = np.nan
+    row = report([recording], RULES).tables[0].rows[1]
+    assert row[:4] == ("anon_vma_chain", None, None, None)
+    assert "level not known" in row[4] and "laziness spares" in row[4]
+
+
 def test_json_follows_the_schema() -> None:
     committed = json.loads((Path(schema.__file__).parent / "verdict.schema.json").read_text())
     assert committed == schema.verdict_schema()
