@@ -140,10 +140,11 @@ class Process:
     census: dict[str, int | None]
     counts: dict[str, int | None]
     rates: dict[str, float | None] = field(default_factory=dict)
+    ppid: int | None = None  # the parent's process id; 0 where there is none
 
     def get(self, column: str) -> Any:
         """Value of any column by its name in the JSON form."""
-        if column in ("pid", "start_time", "user", "comm", "cgroup"):
+        if column in ("pid", "start_time", "user", "comm", "cgroup", "ppid"):
             return getattr(self, column)
         if column in self.census:
             return self.census[column]
@@ -168,6 +169,7 @@ class Process:
             census={name: row.get(name) for name in CENSUS_NAMES},
             counts={name: row.get(name) for name in COUNTER_NAMES},
             rates={name: row.get(name + "_rate") for name in COUNTER_NAMES},
+            ppid=row.get("ppid"),
         )
 
 
@@ -177,6 +179,7 @@ PROCESS_COLUMNS = (
     "user",
     "comm",
     "cgroup",
+    "ppid",
     *CENSUS_NAMES,
     *tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate")),
 )

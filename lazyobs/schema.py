@@ -92,6 +92,7 @@ def _process() -> dict[str, Any]:
         "user": _TEXT,
         "comm": _TEXT,
         "cgroup": {"type": ["string", "null"]},
+        "ppid": {"type": ["integer", "null"], "minimum": 0, "description": "process id of the parent, 0 for none"},
     }
     for name, about in CENSUS_COLUMNS:
         known[name] = _described(_census_type(name), about)

@@ -19,6 +19,8 @@ struct census_row {
 	u32 vmas_private;
 	u32 vmas_shared;
 	u32 classic_anon_vmas; /* that mainline would have made for the VMAs a lazy design gave none */
+	u32 ppid;
+	u32 unused;
 	char comm[16];
 };
 
@@ -93,6 +95,7 @@ static __always_inline u64 pool_of(struct task_struct *task)
 static __always_inline void begin_row(struct census_state *state, struct task_struct *task)
 {
 	struct task_struct *leader = READ(task->group_leader);
+	struct task_struct *parent = READ(leader->real_parent);
 	struct cred *cred = READ(task->cred);
 	struct census_row *row = &state->row;
 
@@ -102,6 +105,7 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 		return;
 	__builtin_memset(row, 0, sizeof(*row));
 	row->tgid = READ(task->tgid);
+	row->ppid = READ(parent->tgid);
 	row->uid = READ(cred->uid);
 	row->start_boottime = READ(leader->start_boottime);
 	row->mm = (u64)READ(task->mm);

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_ROW = struct.Struct("=IIQQQIIIIII16s")
+_ROW = struct.Struct("=IIQQQIIIIIII4x16s")
 _VMA = struct.Struct("=QQQQII")
 
 VMA_STATES = ("plain", "lazy", "private", "shared")
@@ -30,6 +30,7 @@ class CensusRow(NamedTuple):
     vmas_private: int
     vmas_shared: int
     classic_anon_vmas: int
+    ppid: int
     comm: bytes
 
 

@@ -38,6 +38,7 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("tgid", "int"),
         Wanted("start_boottime", "u64"),
         Wanted("group_leader", "struct task_struct *"),
+        Wanted("real_parent", "struct task_struct *"),
         Wanted("mm", "struct mm_struct *"),
         Wanted("signal", "struct signal_struct *"),
         Wanted("cred", "struct cred *"),

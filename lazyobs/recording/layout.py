@@ -69,6 +69,7 @@ _PROCESSES = _fields(
     ("user", _TEXT),
     ("comm", _TEXT),
     ("cgroup", _TEXT),
+    ("ppid", _INT),
     *((name, _INT) for name in CENSUS_NAMES),
     *(pair for name in COUNTER_NAMES for pair in ((name, _INT), (name + "_rate", _FLOAT))),
 )

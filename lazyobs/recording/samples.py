@@ -40,6 +40,7 @@ def process_rows(number: int, processes: list[Process]) -> Columns:
         columns[name] = [getattr(process, name) for process in processes]
     for name in ("user", "comm", "cgroup"):
         columns[name] = [_text(getattr(process, name)) for process in processes]
+    columns["ppid"] = [process.ppid for process in processes]
     for name in CENSUS_NAMES:
         columns[name] = [process.census.get(name) for process in processes]
     for name in COUNTER_NAMES:

@@ -129,10 +129,8 @@ class LiveClock(Clock):
 
     def _lacks(self, wanted: Wanted) -> bool:
         got = self._extras
-        return (
-            (wanted.vmas_of is not None and wanted.vmas_of != got.vmas_of)
-            or (wanted.programs and got.programs is None and "programs" not in got.why_not)
-            or (wanted.parents and got.parents is None and "parents" not in got.why_not)
+        return (wanted.vmas_of is not None and wanted.vmas_of != got.vmas_of) or (
+            wanted.programs and got.programs is None and "programs" not in got.why_not
         )
 
 

@@ -61,13 +61,12 @@ class KernelFeed:
 
     paces = False
 
-    def __init__(self, source: Source, interval: float, notice: str = "", proc_root: str = "/proc") -> None:
-        self.source, self.interval, self.notice, self._proc = source, interval, notice, proc_root
+    def __init__(self, source: Source, interval: float, notice: str = "") -> None:
+        self.source, self.interval, self.notice = source, interval, notice
         self._session = source.session if isinstance(source, LiveSource) else None
         self._happenings: LiveHappenings | None = None
         if self._session is not None and "events" in self._session.maps:
             self._happenings = LiveHappenings(self._session, EventFilter(), None)
-        self._parents: dict[int, int] = {}
 
     def read(self, wanted: Wanted) -> Reading:
         sample = self.source.read()
@@ -101,24 +100,11 @@ class KernelFeed:
                 ]
             else:
                 why_not["programs"] = "no BPF programs at this tier"
-        if wanted.parents:
-            extras.parents = self._read_parents(sample)
         extras.why_not = why_not
         return extras
 
     def _has_vmas(self) -> bool:
         return self._session is not None and self._session.tiers.get("census_vmas") is not None
-
-    def _read_parents(self, sample: Sample) -> dict[int, int]:
-        """From /proc: the census does not tell parents. Processes that hide from us are nobody's children."""
-        found = {}
-        for process in sample.processes:
-            try:
-                with open(f"{self._proc}/{process.pid}/stat", "rb") as file:
-                    found[process.pid] = int(file.read().rpartition(b")")[2].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-        return found
 
     def close(self) -> None:
         if self._happenings is not None:
@@ -157,7 +143,6 @@ class ReplayFeed:
             why_not={
                 "vmas": "recordings hold counts of VMAs, not each VMA",
                 "programs": "recordings hold the sum of all programs only",
-                "parents": "recordings do not hold parents",
             },
         )
         return Moment(

@@ -31,7 +31,6 @@ class Wanted:
 
     vmas_of: int | None = None  # pid
     programs: bool = False
-    parents: bool = False
 
 
 @dataclass
@@ -41,7 +40,6 @@ class Extras:
     vmas_of: int | None = None
     vmas: list[VmaRow] | None = None
     programs: list[ProgramRuns] | None = None
-    parents: Mapping[int, int] | None = None  # pid: parent's pid
     why_not: Mapping[str, str] = field(default_factory=dict)
 
 

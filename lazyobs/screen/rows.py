@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,24 +78,21 @@ def _sorted(processes: Iterable[Process], sort: str, reverse: bool) -> list[Proc
     return known[::-1] + found[len(known) :]
 
 
-def tree(
-    processes: Iterable[Process], parents: Mapping[int, int], sort: str, reverse: bool, glyphs: tuple[str, str, str]
-) -> list[Row]:
+def tree(processes: Iterable[Process], sort: str, reverse: bool, glyphs: tuple[str, str, str]) -> list[Row]:
     """Children below their parents, siblings sorted. ``glyphs``: branch, last branch, passing line."""
     found = _sorted(processes, sort, reverse)
     shown = {process.pid for process in found}
     children: dict[int, list[Process]] = {}
     roots = []
     for process in found:
-        parent = parents.get(process.pid, 0)
-        if parent in shown and parent != process.pid:
-            children.setdefault(parent, []).append(process)
+        if process.ppid is not None and process.ppid in shown and process.ppid != process.pid:
+            children.setdefault(process.ppid, []).append(process)
         else:
             roots.append(process)
     branch, last, pipe = glyphs
     rows: list[Row] = []
     # Not recursive: a tree of processes can be deeper than Python's stack. What a loop of parents (one pid was used
-    # again while /proc was read) hides from the roots comes at the end.
+    # again while the census was taken) hides from the roots comes at the end.
     stack = [(process, "", "") for process in reversed(roots)]
     seen: set[int] = set()
     while True:

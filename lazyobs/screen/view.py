@@ -128,7 +128,6 @@ class View:
         return Wanted(
             vmas_of=self.detail[0] if self.detail else None,
             programs=self.name == "probes",
-            parents=self.settings.group == rows.TREE and self.name in TABLES,
         )
 
     @property
@@ -193,8 +192,9 @@ class View:
 
     def _why_no_tree(self) -> str:
         assert self.moment is not None
-        why = self.moment.extras.why_not.get("parents")
-        return f": {why}" if why and self.settings.group == rows.TREE else ""
+        if self.settings.group != rows.TREE or any(one.ppid is not None for one in self.moment.sample.processes):
+            return ""
+        return ": an earlier lazyobs recorded this, without parents"
 
     def _over(self) -> bool:
         return self.help or self.detail is not None or self.chooser is not None
@@ -292,8 +292,8 @@ class View:
         sort, reverse, glyphs = self.sort, self.settings.reverse, self.glyphs
         if self.settings.group == rows.CGROUP:
             return rows.by_cgroup(found, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
-        if self.settings.group == rows.TREE and moment.extras.parents is not None:
-            return rows.tree(found, moment.extras.parents, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
+        if self.settings.group == rows.TREE:
+            return rows.tree(found, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
         return rows.flat(found, sort, reverse)
 
     def _keep_cursor(self) -> None:

@@ -31,7 +31,7 @@ def wanted_of(document: Any) -> Wanted:
     asked = document.get("wanted", {}) if isinstance(document, dict) else {}
     pid = asked.get("vmas_of")
     is_pid = isinstance(pid, int) and not isinstance(pid, bool) and 0 < pid < 1 << 22
-    return Wanted(pid if is_pid else None, asked.get("programs") is True, asked.get("parents") is True)
+    return Wanted(pid if is_pid else None, asked.get("programs") is True)
 
 
 def sample_document(sample: Sample, happenings: list[Happening]) -> bytes:
@@ -59,7 +59,6 @@ def _extras(extras: Extras) -> dict[str, Any]:
         "vmas_of": extras.vmas_of,
         "vmas": extras.vmas,
         "programs": extras.programs,
-        "parents": list(extras.parents.items()) if extras.parents is not None else None,
         "why_not": dict(extras.why_not),
     }
 
@@ -85,11 +84,10 @@ def _happenings(document: dict[str, Any]) -> list[Happening]:
 
 
 def _read_extras(document: dict[str, Any]) -> Extras:
-    vmas, programs, parents = document["vmas"], document["programs"], document["parents"]
+    vmas, programs = document["vmas"], document["programs"]
     return Extras(
         document["vmas_of"],
         None if vmas is None else [VmaRow(*one) for one in vmas],
         None if programs is None else [ProgramRuns(*one) for one in programs],
-        None if parents is None else dict(parents),
         document["why_not"],
     )

@@ -220,6 +220,7 @@ class LiveSource:
                 process = self._process(
                     identity,
                     row.uid,
+                    row.ppid,
                     row.comm,
                     self._cgroups.path(row.cgroup, row.tgid),
                     self._census_columns(row),
@@ -240,7 +241,7 @@ class LiveSource:
             of_entry = self._process_counts(entry, True)
             seen = before.get(identity)
             process = self._process(
-                identity, entry.uid, entry.comm, None, dict(columns), of_entry, seen, bool(before), elapsed
+                identity, entry.uid, None, entry.comm, None, dict(columns), of_entry, seen, bool(before), elapsed
             )
             self._seen[identity] = _Seen(None, entry.counts, process, False)
             found.append(process)
@@ -254,6 +255,7 @@ class LiveSource:
         self,
         identity: _Identity,
         uid: int,
+        ppid: int | None,
         comm: bytes,
         cgroup: str | None,
         columns: dict[str, int | None],
@@ -271,6 +273,7 @@ class LiveSource:
             census=columns,
             counts=counts,
             rates=self._process_rates(counts, seen, has_before, elapsed) if self._rates else {},
+            ppid=ppid,
         )
 
     @staticmethod

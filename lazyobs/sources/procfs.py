@@ -63,7 +63,8 @@ class ProcfsSource:
         try:
             with open(f"{root}/stat", "rb") as file:
                 head, _, tail = file.read().rpartition(b")")
-            started = int(tail.split()[19]) / _TICKS
+            words = tail.split()
+            ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
         except (OSError, IndexError, ValueError):
             return None
@@ -83,7 +84,7 @@ class ProcfsSource:
             cgroup=self._cgroups.of_process(pid),
             census=census,
             counts=dict.fromkeys(COUNTER_NAMES),
-            rates={},
+            ppid=ppid,
         )
 
     @staticmethod

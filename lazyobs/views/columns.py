@@ -34,6 +34,7 @@ def _columns() -> dict[str, Column]:
         Column("user", "USER", text.printable, "user", True),
         Column("comm", "COMMAND", text.printable, "name of the process", True),
         Column("cgroup", "CGROUP", lambda path: text.printable(path or text.NULL), "cgroup v2 path", True),
+        Column("ppid", "PPID", text.number, "process id of the parent"),
     ]
     for name, about in CENSUS_COLUMNS:
         write = text.size if name.endswith("_bytes") else text.number

@@ -127,13 +127,13 @@ def test_killed_between_parquet_and_stream(tmp_path: Path) -> None:
     _unfinished(tmp_path / "r")
     stream = tmp_path / "r" / "samples-000001.arrows"
     content = stream.read_bytes()
-    store_again = Recording(str(tmp_path / "r"))
     from lazyobs.recording.directory import Directory
     from lazyobs.recording.segment import to_parquet
 
     directory = Directory.__new__(Directory)
-    directory.fd = store_again._fd
+    directory.fd = os.open(tmp_path / "r", os.O_RDONLY | os.O_DIRECTORY)
     to_parquet(directory, 1)
+    os.close(directory.fd)
     assert not stream.exists()
     stream.write_bytes(content)
     (tmp_path / "r" / "events-000001.parquet.new").write_bytes(b"half a file")

@@ -44,21 +44,21 @@ def test_reversed_the_unknown_still_come_last():
 
 
 def test_children_stand_below_their_parents_in_order():
-    found = [process(pid, vmas=vmas) for pid, vmas in ((1, 5), (2, 7), (3, 11), (4, 13), (5, 17))]
-    made = rows.tree(found, {1: 0, 2: 1, 3: 1, 4: 3, 5: 2}, "vmas", False, GLYPHS)
+    family = ((1, 0, 5), (2, 1, 7), (3, 1, 11), (4, 3, 13), (5, 2, 17))
+    made = rows.tree([process(pid, ppid=ppid, vmas=vmas) for pid, ppid, vmas in family], "vmas", False, GLYPHS)
     assert [(row.process.pid, row.prefix) for row in made] == [
         (1, ""), (3, "├─ "), (4, "│  └─ "), (2, "└─ "), (5, "   └─ "),
     ]  # fmt: skip
 
 
 def test_a_loop_of_parents_loses_nobody():
-    found = [process(pid) for pid in (2, 3, 5)]
-    assert sorted(pids(rows.tree(found, {2: 3, 3: 2, 5: 5}, "pid", False, GLYPHS))) == [2, 3, 5]
+    found = [process(pid, ppid=ppid) for pid, ppid in ((2, 3), (3, 2), (5, 5))]
+    assert sorted(pids(rows.tree(found, "pid", False, GLYPHS))) == [2, 3, 5]
 
 
 def test_a_tree_may_be_deeper_than_the_stack():
     count = 5003
-    made = rows.tree([process(pid) for pid in range(1, count + 1)], {pid: pid - 1 for pid in range(1, count + 1)}, "pid", False, GLYPHS)  # fmt: skip
+    made = rows.tree([process(pid, ppid=pid - 1) for pid in range(1, count + 1)], "pid", False, GLYPHS)
     assert pids(made) == list(range(1, count + 1))
 
 

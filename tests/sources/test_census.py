@@ -115,3 +115,20 @@ def test_a_dead_leader_does_not_hide_its_threads(live, tmp_path):
         child.stdin.close()
         child.wait(10)
         child.stdout.close()
+
+
+def test_parents_are_those_of_proc(live, islands):
+    source = live()
+    program = islands(23)
+    of_proc = {}
+    sample = source.read()
+    for process in sample.processes:
+        try:
+            of_proc[process.pid] = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+    assert process_of(sample, program.pid).ppid == os.getpid()
+    told = [process for process in sample.processes if process.ppid is not None and process.pid in of_proc]
+    # An orphan can have got another parent between the census and the look into /proc, others not.
+    others = [process.pid for process in told if process.ppid != of_proc[process.pid] and of_proc[process.pid] != 1]
+    assert len(told) > 2 and others == []

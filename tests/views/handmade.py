@@ -11,7 +11,8 @@ def process(
 ) -> Process:
     census = {name: values.get(name, 0) for name in CENSUS_NAMES}
     counts = {name: values.get(name, 0) for name in COUNTER_NAMES}
-    return Process(pid, 1_000_000.25, user, comm, cgroup, census, counts, dict.fromkeys(COUNTER_NAMES, 0.0))
+    rates = dict.fromkeys(COUNTER_NAMES, 0.0)
+    return Process(pid, 1_000_000.25, user, comm, cgroup, census, counts, rates, values.get("ppid"))
 
 
 def sample(*processes: Process, **health: float) -> Sample:
