@@ -37,9 +37,10 @@ def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Ite
     rules = thresholds.gate
     length = seconds(series)
     samples = round(length / series.interval) + 1  # a long recording's are thinned out by the engine
+    # From the first sample to the last: up to an interval less than the recording lasted.
     yield _Check(
-        "enough data", length >= least_seconds and samples >= rules["samples"],
-        f"{samples} samples in {length / 60:.1f} minutes; {least_seconds / 60:g} minutes and {rules['samples']:g} samples are needed",
+        "enough data", length + series.interval >= least_seconds and samples >= rules["samples"],
+        f"{samples} samples in {_span(length)}; {_span(least_seconds)} and {rules['samples']:g} samples are needed",
     )  # fmt: skip
     yield _whole(series)
     yield from _probes(series, rules["probes_missing"])
@@ -51,6 +52,10 @@ def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Ite
     yield _workload(series, rules["workload_factor"], thresholds)
     yield from _overhead(series, rules, length)
     yield _switch(series)
+
+
+def _span(length: float) -> str:
+    return f"{length / 60:.1f} minutes" if length >= 600 else f"{length:.0f} s"
 
 
 def _whole(series: Series) -> _Check:

@@ -31,7 +31,7 @@ def test_sixteen_seconds_are_inconclusive() -> None:
     done = lazyobs("report", LAB)
     assert done.returncode == EXIT_OK and done.stderr == ""
     assert done.stdout.startswith("INCONCLUSIVE\n")
-    assert "33 samples in 0.3 minutes; 30 minutes and 20 samples are needed" in done.stdout
+    assert "33 samples in 16 s; 30.0 minutes and 20 samples are needed" in done.stdout
 
 
 def test_need_pass_wants_proof() -> None:
@@ -69,7 +69,7 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_thresholds_of_ones_own(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[gate]\nminutes = 0.2\n")
-    assert "0.2 minutes and 20 samples are needed" in lazyobs("report", "--thresholds", str(rules), LAB).stdout
+    assert "12 s and 20 samples are needed" in lazyobs("report", "--thresholds", str(rules), LAB).stdout
     rules.write_text("[gate]\nminuets = 0.2\n")
     done = lazyobs("report", "--thresholds", str(rules), LAB)
     assert done.returncode == EXIT_USAGE and "knows no gate.minuets" in done.stderr
