@@ -8,24 +8,33 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from lazyobs.selftest import syscalls
+from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.pattern import WrongPage
 
-if TYPE_CHECKING:
-    from lazyobs.selftest.stage import Stage
 
-Body = Callable[["Stage"], Iterator[None]]
+class Home(Protocol):
+    """What a child is born into: a stage."""
+
+    memory: Memory
+    facts: dict[str, int]
+    children: list[Any]
+
+    def pids(self) -> list[int]: ...
 
 
-class Child:
+H = TypeVar("H", bound=Home)
+
+
+class Child(Generic[H]):
     """A forked process that runs ``body``, a generator: one part of it for each ``advance``.
 
     Its content is checked after each part; wrong pages come back with the answer.
     """
 
-    def __init__(self, stage: Stage, body: Body, name: str) -> None:
+    def __init__(self, stage: H, body: Callable[[H], Iterator[None]], name: str) -> None:
         self._stage, self.name = stage, name
         self._down, self._up = os.pipe(), os.pipe()
         self.descendants: list[int] = []
@@ -78,7 +87,7 @@ class Child:
         self._stage.children.remove(self)
 
 
-def _live(stage: Stage, body: Body, name: str, down: tuple[int, int], up: tuple[int, int]) -> None:
+def _live(stage: H, body: Callable[[H], Iterator[None]], name: str, down: tuple[int, int], up: tuple[int, int]) -> None:
     """The child's life; never returns."""
     try:
         os.close(down[1])
@@ -96,7 +105,7 @@ def _live(stage: Stage, body: Body, name: str, down: tuple[int, int], up: tuple[
     os._exit(0)
 
 
-def _part(stage: Stage, parts: Iterator[None], name: str) -> dict[str, Any]:
+def _part(stage: Home, parts: Iterator[None], name: str) -> dict[str, Any]:
     stage.facts = {}
     stage.memory.wrong, stage.memory.checked = [], 0
     next(parts, None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lazyobs.selftest import family
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.threads import Threads
+
+Body = Callable[["Stage"], Iterator[None]]  # what a child does, a part at a time
 
 
 class Skip(Exception):
@@ -24,12 +26,12 @@ class Stage:
         # The seed moves the marks in the pages; 0x4000 marks are far more than a scenario writes.
         self.memory = Memory(1 + seed % 0x3FFF)
         self.settings = settings
-        self.children: list[family.Child] = []
+        self.children: list[family.Child[Stage]] = []
         self.facts: dict[str, int] = {}
         self.notes: list[str] = []
         self.cpus = os.sched_getaffinity(0)
 
-    def fork(self, body: family.Body, name: str = "child") -> family.Child:
+    def fork(self, body: Body, name: str = "child") -> family.Child[Stage]:
         return family.Child(self, body, name)
 
     def threads(self, count: int) -> Threads:

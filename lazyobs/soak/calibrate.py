@@ -8,6 +8,7 @@ shift added, the share of FAILs is the power.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from math import comb
 
@@ -16,27 +17,28 @@ import numpy as np
 from lazyobs.soak import shift
 from lazyobs.soak.metrics import RATIO, SHARE, Metric
 from lazyobs.soak.series import Column
-from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 
 _MOST = 252  # dealings: all of them with five boots in each arm
 _SEED = 15
 _STEPS = (0.02, 0.05, 0.1, 0.2)
 
+Judge = Callable[[list[Metric]], set[str]]  # the outcomes of a comparison of these
 
-def calibration(compared: list[Metric], thresholds: Thresholds) -> Finding:
+
+def calibration(compared: list[Metric], judge: Judge, alpha: float) -> Finding:
     """Shares of PASS, FAIL and INCONCLUSIVE over the dealings, and of the steps that are found."""
     if not compared:
         return Finding("validity", "A/A calibration", INCONCLUSIVE, "nothing is compared")
     pools = [_aligned(metric) for metric in compared]
     sizes = len(compared[0].base), len(compared[0].new)
     dealings = _dealings(*sizes)
-    words = [_word(compared, pools, dealing, thresholds, 0.0) for dealing in dealings]
+    words = [_word(compared, pools, dealing, judge, 0.0) for dealing in dealings]
     shares = {name: words.count(name) / len(words) for name in (PASS, FAIL, INCONCLUSIVE)}
     some = dealings[:: max(len(dealings) // 64, 1)]
-    seen = {step: sum(_word(compared, pools, dealing, thresholds, step) == FAIL for dealing in some) / len(some) for step in _STEPS}  # fmt: skip
+    seen = {step: sum(_word(compared, pools, dealing, judge, step) == FAIL for dealing in some) / len(some) for step in _STEPS}  # fmt: skip
     found = ", ".join(f"{step:.0%}: {share:.0%}" for step, share in seen.items())
-    outcome = PASS if shares[FAIL] <= thresholds.compare["alpha"] else INCONCLUSIVE
+    outcome = PASS if shares[FAIL] <= alpha else INCONCLUSIVE
     line = (
         f"of {len(dealings)} ways to deal the boots without a difference {shares[PASS]:.0%} give PASS, {shares[FAIL]:.1%} "
         f"FAIL, {shares[INCONCLUSIVE]:.0%} INCONCLUSIVE; a step in every duration is found, {found}"
@@ -59,15 +61,11 @@ def _dealings(first: int, second: int) -> list[tuple[int, ...]]:
     return [tuple(random.permutation(total)[:second]) for _ in range(_MOST)]
 
 
-def _word(
-    compared: list[Metric], pools: list[Column], dealing: tuple[int, ...], thresholds: Thresholds, step: float
-) -> str:
-    from lazyobs.soak.compare import judge
-
+def _word(compared: list[Metric], pools: list[Column], dealing: tuple[int, ...], judge: Judge, step: float) -> str:
     there = np.zeros(len(pools[0]), dtype=bool)
     there[list(dealing)] = True
     dealt = [_dealt(metric, pool[~there], pool[there], step) for metric, pool in zip(compared, pools)]
-    outcomes = {one.outcome for one in judge(dealt, thresholds)}
+    outcomes = judge(dealt)
     return FAIL if FAIL in outcomes else INCONCLUSIVE if INCONCLUSIVE in outcomes else PASS
 
 

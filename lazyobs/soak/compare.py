@@ -15,6 +15,7 @@ import numpy as np
 from lazyobs.soak import correctness, gate, shift
 from lazyobs.soak.arms import boots, differences, refuse_mixture, refuse_overlaps
 from lazyobs.soak.benefit import kilobytes
+from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.leak import CACHES
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
 from lazyobs.soak.report import word
@@ -69,9 +70,13 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
     if not judged:
         found.append(Finding("cost", "metrics", INCONCLUSIVE, "no metric is known of every boot of both arms"))
     if calibrate:
-        from lazyobs.soak.calibrate import calibration
-
-        found.append(calibration([one.metric for one in judged], thresholds))
+        found.append(
+            calibration(
+                [one.metric for one in judged],
+                lambda dealt: {one.outcome for one in judge(dealt, thresholds)},
+                thresholds.compare["alpha"],
+            )
+        )
     tables = [*_table(judged, found, thresholds), *_series_table(measured, thresholds), *_identity_table(base, new)]
     return Verdict(word(found), found, tables, {"base": _blocks(base), "new": _blocks(new)})
 

@@ -181,6 +181,7 @@ class _Day:
             "user": pa.repeat(pa.scalar("nobody"), len(pids)),
             "comm": pa.repeat(pa.scalar("worker"), len(pids)),
             "cgroup": pa.repeat(pa.scalar("/system.slice/worker.service"), len(pids)),
+            "ppid": pa.repeat(pa.scalar(1), len(pids)),
         }
         for name in CENSUS_NAMES:
             columns[name] = pids * 7

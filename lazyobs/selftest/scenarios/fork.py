@@ -14,9 +14,8 @@ from lazyobs.selftest.expectations import (
     forked,
     only_lazy,
 )
-from lazyobs.selftest.family import Body
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Stage
+from lazyobs.selftest.stage import Body, Stage
 
 N = 23
 _NO_LONGER_LAZY = Expect({}, {"vmas_lazy": Count(-N)})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.recording.reading import Recording
+from lazyobs.soak.engine import processes
 from lazyobs.soak.series import Series
 from lazyobs.views.text import printable
 
@@ -61,9 +62,7 @@ class Engine:
         tell = progress or (lambda _done: None)
         cpus = len(os.sched_getaffinity(0))
         if self._backend.of_this_machine and cpus > 1 and len(paths) >= _WORTH_PROCESSES:
-            from lazyobs.soak.engine.processes import all_series
-
-            return all_series(self.name, paths, tell, warm_up, cpus)
+            return processes.all_series(open_engine, self.name, paths, tell, warm_up, cpus)
         count = len(paths)
         return [
             self.one_series(path, lambda done, place=place: tell((place + done) / count), warm_up)  # type: ignore[misc]

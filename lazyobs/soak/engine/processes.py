@@ -8,21 +8,35 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Protocol
 
-from lazyobs.soak.engine.engine import Engine, Progress, open_engine
 from lazyobs.soak.series import Series
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
-_engine: Engine | None = None  # of a process of the pool
+
+class Reader(Protocol):
+    """What each process has one of."""
+
+    def one_series(self, path: str, progress: Callable[[float], None], warm_up: float) -> Series: ...
 
 
-def all_series(name: str, paths: Sequence[str], progress: Progress, warm_up: float, processes: int) -> list[Series]:
-    """The series of each, in that order; the first error of any ends it."""
+_reader: Reader | None = None  # of a process of the pool
+
+
+def all_series(
+    open_reader: Callable[[str], Reader],
+    name: str,
+    paths: Sequence[str],
+    progress: Callable[[float], None],
+    warm_up: float,
+    processes: int,
+) -> list[Series]:
+    """The series of each, in that order; the first error of any ends it. ``open_reader(name)`` is called in each process."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may never get a lock they held
-    with ProcessPoolExecutor(min(processes, len(paths)), context, _start, (name,)) as pool:
+    with ProcessPoolExecutor(min(processes, len(paths)), context, _start, (open_reader, name)) as pool:
         asked = [pool.submit(_read, path, warm_up) for path in paths]
         try:
             for done, one in enumerate(as_completed(asked), 1):
@@ -36,14 +50,14 @@ def all_series(name: str, paths: Sequence[str], progress: Progress, warm_up: flo
         return [one.result() for one in asked]
 
 
-def _start(name: str) -> None:
+def _start(open_reader: Callable[[str], Reader], name: str) -> None:
     """Ctrl-C is the first process's to act on, and with it all the others end."""
-    global _engine
+    global _reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _engine = open_engine(name)
+    _reader = open_reader(name)
 
 
 def _read(path: str, warm_up: float) -> Series:
-    assert _engine is not None
-    return _engine.one_series(path, lambda _done: None, warm_up)
+    assert _reader is not None
+    return _reader.one_series(path, lambda _done: None, warm_up)
