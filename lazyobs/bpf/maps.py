@@ -20,6 +20,12 @@ _PROCESS_HEAD = struct.Struct("=QII16s")
 _PROCESS = struct.Struct(f"{_PROCESS_HEAD.format}{len(PROCESS_SLOTS)}Q")
 _KEY_ZERO = bytes(4)
 
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_MAP_FAILED = ctypes.c_void_p(-1).value
+
 
 @dataclass(frozen=True)
 class ProcessCounts:
@@ -93,9 +99,14 @@ class Seats:
 
     def __init__(self, fd: int) -> None:
         entries = struct.unpack_from("=6I", abi.object_info(fd))[4]
-        size = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._map = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
-        self._words = memoryview(self._map).cast("Q")[: entries * self._WORDS]
+        self._bytes = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+        # Not Python's mmap: it keeps a duplicate of the descriptor, which could write, for as long as it lives.
+        self._at = _libc.mmap(None, self._bytes, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
+        if self._at == _MAP_FAILED:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        content = (ctypes.c_uint64 * (entries * self._WORDS)).from_address(self._at)
+        self._words = memoryview(content).cast("B").cast("Q").toreadonly()
 
     def read(self) -> list[ProcessCounts]:
         """A seat that changes its owner while it is read is left out: a process has ended."""
@@ -114,7 +125,7 @@ class Seats:
 
     def close(self) -> None:
         self._words.release()
-        self._map.close()
+        _libc.munmap(self._at, self._bytes)
 
 
 class ProcessMap:
