@@ -131,11 +131,11 @@ def test_a_live_view_does_not_load_what_recordings_need() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_on_a_screen_it_stays_at_the_end_until_q(recording: Path) -> None:
+def test_on_the_plain_screen_it_stays_at_the_end_until_q(recording: Path) -> None:
     pid, terminal = os.forkpty()
     if pid == 0:
         os.environ["TERM"] = "xterm"
-        command = [sys.executable, "-m", "lazyobs", "top", "--replay", str(recording), "--speed", "max"]
+        command = [sys.executable, "-m", "lazyobs", "top", "--replay", str(recording), "--speed", "max", "--plain"]
         os.execv(command[0], command)
     shown = b""
     while shown.count(b"\x1b[H") < 7:
