@@ -7,6 +7,7 @@ the project's own CI sets it. Elsewhere the skips and their reasons are summed u
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ import pytest
 from harness import ROOT, Islands, skip
 
 from lazyobs import privileges
+
+
+# Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _why_no_bpf() -> str:
