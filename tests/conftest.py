@@ -17,7 +17,6 @@ from harness import ROOT, Islands, skip
 
 from lazyobs import privileges
 
-
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
