@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+LEAST_INTERVAL, MOST_INTERVAL = 0.05, 86400.0  # seconds between samples
 TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census calls its own tier "iter"
 
 REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")

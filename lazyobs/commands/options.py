@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lazyobs.model import TIERS
+from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened
 from lazyobs.views.text import printable
@@ -27,7 +27,7 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-SECONDS = _Seconds(min=0.05, max=86400.0)
+SECONDS = _Seconds(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:

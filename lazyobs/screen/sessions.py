@@ -19,7 +19,8 @@ from dataclasses import replace
 from textual.drivers.web_driver import WebDriver
 
 from lazyobs.screen import remote
-from lazyobs.screen.app import LiveClock, RecordedClock, Top
+from lazyobs.screen.app import Top
+from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feeder import close_all_but
 from lazyobs.screen.palette import PALETTES, UNICODE
 from lazyobs.screen.rows import Filter

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs import privileges
+from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen import rows
 from lazyobs.screen.terminal import COLOURS
 from lazyobs.views import columns
@@ -86,7 +87,9 @@ def _fits(name: str, value: Any) -> bool:
     if name == "colours":
         return value in (AUTO, *COLOURS)
     if name == "delay":
-        return isinstance(value, int | float) and not isinstance(value, bool) and 0.05 <= value <= 86400
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and LEAST_INTERVAL <= value <= MOST_INTERVAL
+        )
     return isinstance(value, bool)
 
 

@@ -15,7 +15,8 @@ import textual.pilot
 from textual.layouts import factory, horizontal, stream
 
 from lazyobs.screen import guardian
-from lazyobs.screen.app import LiveClock, RecordedClock, Top
+from lazyobs.screen.app import Top
+from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.palette import ASCII, PALETTES, UNICODE
 from lazyobs.screen.rows import Filter

@@ -112,21 +112,22 @@ def test_sorting_by_keys():
     shown.press("r", "r")
     assert names(shown) == ["a", "c", "b"]
     shown.press("less_than_sign", "<")
-    assert (shown.sort, names(shown)) == ("user", ["a", "b", "c"])
+    assert (shown.listing.sort, names(shown)) == ("user", ["a", "b", "c"])
     shown.press("s", "s")
     while shown.chooser.names[shown.chooser.at] != "vmas":
         shown.press("down")
     shown.press("enter")
-    assert (shown.chooser, shown.sort, names(shown)) == (None, "vmas", ["c", "a", "b"])
+    assert (shown.chooser, shown.listing.sort, names(shown)) == (None, "vmas", ["c", "a", "b"])
 
 
 def test_a_lazy_kernel_is_sorted_by_what_is_saved_until_someone_chooses():
     shown = view(sample(process(3)))
-    assert shown.sort == "savable_bytes"
+    assert shown.listing.sort == "savable_bytes"
     shown.moment.sample.kernel.lazy_enabled = True
-    assert shown.sort == "saved_bytes"
+    names(shown)  # drawn
+    assert shown.listing.sort == "saved_bytes"
     shown.settings.sort = "vmas"
-    assert shown.sort == "vmas"
+    assert shown.listing.sort == "vmas"
 
 
 def test_columns_are_chosen_and_moved():
@@ -192,7 +193,7 @@ def test_searching_shows_at_once_and_escape_takes_it_back():
 def test_letters_that_are_typed_are_no_keys():
     shown = view(sample(process(3)))
     type_in(shown, "/", "qqh3")
-    assert (shown.ended, shown.help, shown.name, shown.filter.words) == (False, False, "processes", "qqh3")
+    assert (shown.ended, shown.help, shown.name, shown.listing.filter.words) == (False, False, "processes", "qqh3")
 
 
 def test_pids_and_users():
@@ -256,22 +257,22 @@ def test_the_cursor_stays_with_its_process():
     text_of(shown)
     shown.press("down")
     text_of(shown)
-    assert shown.chosen.process.comm == "a"
+    assert shown.listing.chosen.process.comm == "a"
     shown.moment = moment(sample(process(3, "a", savable_bytes=1), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3)))  # fmt: skip
     text_of(shown)
-    assert shown.chosen.process.comm == "a"
+    assert shown.listing.chosen.process.comm == "a"
     shown.moment = moment(sample(process(5, "b"), process(7, "c")))
     text_of(shown)
-    assert shown.chosen.process.comm == "c"
+    assert shown.listing.chosen.process.comm == "c"
 
 
 def test_the_first_row_is_the_first_row_until_the_cursor_has_moved():
     shown = view(sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7)))
     text_of(shown)
-    assert shown.chosen.process.comm == "b"
+    assert shown.listing.chosen.process.comm == "b"
     shown.moment = moment(sample(process(3, "a", savable_bytes=11), process(5, "b", savable_bytes=7)))
     text_of(shown)
-    assert shown.chosen.process.comm == "a"
+    assert shown.listing.chosen.process.comm == "a"
 
 
 def test_a_list_that_changes_wholly_is_survived():
@@ -284,7 +285,7 @@ def test_a_list_that_changes_wholly_is_survived():
         text_of(shown)
         shown.press("enter")
         shown.press("escape")
-        assert (shown.chosen is None) == (not processes)
+        assert (shown.listing.chosen is None) == (not processes)
 
 
 def test_one_process_with_its_vmas_and_events():
@@ -347,13 +348,13 @@ def test_clicks():
     shown.press("1", "1")
     lines = text_of(shown)
     shown.click(lines[7].index("COMMAND"), 7)
-    assert (shown.sort, names(shown)) == ("comm", ["a", "b"])
+    assert (shown.listing.sort, names(shown)) == ("comm", ["a", "b"])
     text_of(shown)
     shown.click(lines[7].index("COMMAND"), 7)
     assert names(shown) == ["b", "a"]
     shown.click(5, 9)
     text_of(shown)
-    assert shown.chosen.process.comm == "a"
+    assert shown.listing.chosen.process.comm == "a"
     shown.click(5, 8, double=True)
     assert shown.detail == (5, 1_000_000.25)
 
@@ -363,7 +364,7 @@ def test_the_wheel_moves_and_chooses():
     text_of(shown)
     shown.wheel(3)
     text_of(shown)
-    assert shown.chosen.process.pid == 4
+    assert shown.listing.chosen.process.pid == 4
     shown.press("s", "s")
     at = shown.chooser.at
     shown.wheel(3)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The two kinds of time: of the running kernel, and of a recording. Each reads its feed in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from lazyobs.errors import UsageError
+from lazyobs.happening import Happening
+from lazyobs.model import Sample
+from lazyobs.screen.feed import MOST_HAPPENINGS, LiveFeed, RecordedFeed, Trends
+from lazyobs.screen.history import History
+from lazyobs.screen.moment import Extras, Moment, Wanted
+from lazyobs.screen.timeline import Clock, Timeline
+
+_Show = Callable[[Moment], None]
+
+
+class LiveClock(Clock):
+    """The running kernel: the newest sample, or one of the last minutes."""
+
+    def __init__(self, feed: LiveFeed) -> None:
+        self.feed = feed
+        self.delay = feed.interval
+        self.delay_chosen = False
+        self._back = 0  # samples behind the newest
+        self._history = History()
+        self._trends = Trends()
+        self._happenings: deque[Happening] = deque(maxlen=MOST_HAPPENINGS)
+        self._extras = Extras()
+        self._hurry = asyncio.Event()
+        self.show: _Show = lambda moment: None
+        self.wanted: Callable[[], Wanted] = Wanted
+        self.own_cpu: float | None = None
+
+    def timeline(self) -> Timeline | None:
+        if not self._history:
+            return None
+        count = len(self._history)
+        return Timeline(self._history[0].time, self._history[-1].time, count - 1 - self._back, count)
+
+    def step(self, samples: int) -> None:
+        self._stay_at(self._back - samples)
+
+    def seek(self, position: int) -> None:
+        self._stay_at(len(self._history) - 1 - position)
+
+    def _stay_at(self, back: int) -> None:
+        self.frozen = True
+        self._back = min(max(back, 0), max(0, len(self._history) - 1))
+        self._show()
+
+    def freeze(self) -> None:
+        self.frozen = not self.frozen
+        if not self.frozen:
+            self._back = 0
+        self._show()
+
+    def set_delay(self, seconds: float) -> None:
+        self.delay, self.delay_chosen = seconds, True
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        self._hurry.set()
+
+    def _show(self) -> None:
+        if not self._history:
+            return
+        sample = self._history[len(self._history) - 1 - self._back]
+        happenings: Sequence[Happening] = self._happenings
+        if self._back:
+            happenings = [one for one in self._happenings if one.time <= sample.time]
+        self.show(Moment(sample, happenings, self._trends.before(self._back), self._extras))
+
+    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
+        """Until the iterations are over, or the watched processes have ended."""
+        loop = asyncio.get_running_loop()
+        begun = time.monotonic()
+        count = 0
+        while True:
+            reading = await loop.run_in_executor(reader, self.feed.read, self.wanted())
+            sample = reading.sample
+            self.own_cpu = _share(self._history[-1] if self._history else None, sample)
+            self._history.add(sample)
+            self._trends.add(sample)
+            self._happenings.extend(reading.happenings)
+            self._extras = reading.extras
+            if watched and not any(process.pid in watched for process in sample.processes):
+                if not count:
+                    raise UsageError(f"-p {', '.join(map(str, watched))}", "no such process", "name one that runs and is no kernel thread")  # fmt: skip
+                return
+            if self.frozen:
+                self._back = min(self._back + 1, len(self._history) - 1)
+            self._show()
+            count += 1
+            if count == iterations:
+                return
+            if not self.feed.paces:
+                begun = await self._sleep_from(begun)
+
+    async def _sleep_from(self, begun: float) -> float:
+        """To one delay after ``begun``, or until something is wanted that was not read; when it should have been."""
+        while True:
+            now, due = time.monotonic(), begun + self.delay
+            if now >= due:
+                return due if now - due < self.delay else now
+            self._hurry.clear()
+            try:
+                await asyncio.wait_for(self._hurry.wait(), due - now)
+            except asyncio.TimeoutError:
+                continue
+            if self._lacks(self.wanted()):
+                return time.monotonic()
+
+    def _lacks(self, wanted: Wanted) -> bool:
+        got = self._extras
+        return (wanted.vmas_of is not None and wanted.vmas_of != got.vmas_of) or (
+            wanted.programs and got.programs is None and "programs" not in got.why_not
+        )
+
+
+class RecordedClock(Clock):
+    """A recording: plays, stays, and goes anywhere on its time line."""
+
+    recorded = True
+
+    def __init__(self, feed: RecordedFeed) -> None:
+        self.feed = feed
+        self.delay = feed.interval
+        self.delay_chosen = False
+        self._position = 0
+        self._hurry = asyncio.Event()
+        self.show: _Show = lambda moment: None
+        self.wanted: Callable[[], Wanted] = Wanted
+        self.own_cpu: float | None = None
+
+    def timeline(self) -> Timeline:
+        times = self.feed.times
+        return Timeline(times[0], times[-1], self._position, len(times))
+
+    def step(self, samples: int) -> None:
+        self.seek(self._position + samples)
+
+    def seek(self, position: int) -> None:
+        self.frozen = True
+        self._position = min(max(position, 0), len(self.feed.times) - 1)
+        self._hurry.set()
+
+    def freeze(self) -> None:
+        self.frozen = not self.frozen
+        if not self.frozen and self._is_at_end():
+            self._position = 0
+        self._hurry.set()
+
+    def _is_at_end(self) -> bool:
+        return self._position >= len(self.feed.times) - 1
+
+    def set_delay(self, seconds: float) -> None:
+        self.delay = seconds
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        self._hurry.set()
+
+    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
+        """Until the iterations are over; the last moment stays until it has been looked at."""
+        loop = asyncio.get_running_loop()
+        count = 0
+        while True:
+            position = self._position
+            self._hurry.clear()
+            moment = await loop.run_in_executor(reader, self.feed.at, position, self.wanted())
+            if watched and not count and not any(process.pid in watched for process in moment.sample.processes):
+                raise UsageError(f"-p {', '.join(map(str, watched))}", "no such process", "name one of the recording")
+            self.show(moment)
+            count += 1
+            if count == iterations:
+                return
+            try:
+                await asyncio.wait_for(self._hurry.wait(), None if self.frozen or self._is_at_end() else self.delay)
+            except asyncio.TimeoutError:
+                if self._position == position and not self.frozen:
+                    self._position += 1
+
+
+def _share(before: Sample | None, sample: Sample) -> float | None:
+    """Of one CPU, that this program used between two samples."""
+    now, then = sample.health.get("self_cpu_seconds"), before.health.get("self_cpu_seconds") if before else None
+    return None if now is None or then is None or sample.elapsed <= 0 else (now - then) / sample.elapsed

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The table of processes as it is looked at: what is in it, in which order, where the cursor and the window are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.segment import Segment
+
+from lazyobs.model import Process
+from lazyobs.screen import pages, rows, table
+from lazyobs.screen.choosing import ColumnChooser, SortChooser
+from lazyobs.screen.line import Line, cut
+from lazyobs.screen.moment import Moment
+from lazyobs.screen.palette import Glyphs, Palette
+from lazyobs.screen.rows import Filter, Row
+from lazyobs.screen.settings import Settings
+from lazyobs.views import columns, text
+
+
+class Listing:
+    """``lines`` draws it, the rest changes it. ``forks``: with the columns and the order of the view of forks."""
+
+    def __init__(
+        self,
+        palette: Palette,
+        glyphs: Glyphs,
+        settings: Settings,
+        wanted: Filter,
+        most_rows: int | None,
+    ) -> None:
+        self._palette, self._glyphs, self._settings = palette, glyphs, settings
+        self.filter = self._filter_given = wanted
+        self.forks = False
+        self._most_rows = most_rows
+        self._is_lazy = False
+        self._rows: list[Row] = []
+        self._cursor: Any = None  # key of the chosen row; None: the first, whichever it is
+        self._cursor_at = 0
+        self._top = 0  # first row in sight
+        self._shown = 0  # rows in sight
+        self._first_row = 1  # line of the page
+        self._first_column = 0
+        self._width = 80
+        self._folded: frozenset[str] = frozenset()
+        self._head_at: list[tuple[str, int, int]] = []  # column, where it begins and ends on the screen
+
+    @property
+    def chosen(self) -> Row | None:
+        """The row under the cursor."""
+        return self._rows[self._cursor_at] if self._cursor_at < len(self._rows) else None
+
+    def lines(self, moment: Moment, width: int, height: int) -> list[Line]:
+        palette, glyphs = self._palette, self._glyphs
+        self._width, self._is_lazy = width, bool(moment.sample.kernel.lazy_enabled)
+        sort = self.sort
+        self._rows = self._make_rows(moment)
+        self._keep_cursor()
+        fitted = table.fitting(self.columns, width, self._first_column)
+        is_text = columns.COLUMNS[sort].is_text or sort == "pid"
+        lines = [table.head(fitted, sort, is_text == self._settings.reverse, (glyphs.down, glyphs.up), palette)]
+        self._head_at = []
+        at = 0
+        for name, room in fitted:
+            self._head_at.append((name, at, at + room))
+            at += room + 1
+        if self.forks:
+            lines.append(pages.fork_line(moment.sample, palette, width))
+        self._first_row = len(lines)
+        self._shown = max(0, height - len(lines))
+        if self._most_rows is not None:
+            self._shown = min(self._shown, self._most_rows)
+        if not self._shown:
+            return lines
+        least, most = max(self._top, self._cursor_at - self._shown + 1, 0), max(0, len(self._rows) - self._shown)
+        self._top = min(least, self._cursor_at, most)
+        for index in range(self._top, min(len(self._rows), self._top + self._shown)):
+            lines.append(table.line(self._rows[index], fitted, palette, index == self._cursor_at))
+        if not self._rows:
+            lines.append([Segment(cut("no process matches; Esc shows all", width), palette.dim)])
+        return lines
+
+    def _make_rows(self, moment: Moment) -> list[Row]:
+        found = [process for process in moment.sample.processes if self.filter.passes(process)]
+        sort, reverse, glyphs = self.sort, self._settings.reverse, self._glyphs
+        if self._settings.group == rows.CGROUP:
+            return rows.by_cgroup(found, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
+        if self._settings.group == rows.TREE:
+            return rows.tree(found, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
+        return rows.flat(found, sort, reverse)
+
+    def _keep_cursor(self) -> None:
+        """The cursor stays on its row wherever that goes; where it has gone, in its place."""
+        last = max(0, len(self._rows) - 1)
+        if self._cursor is None:
+            self._cursor_at = 0
+            return
+        at = next((index for index, row in enumerate(self._rows) if row.key == self._cursor), None)
+        self._cursor_at = min(self._cursor_at, last) if at is None else at
+        if at is None and self._rows:
+            self._cursor = self._rows[self._cursor_at].key
+
+    def narrowed(self) -> list[str]:
+        """What is not shown, and why, for the line of the tabs."""
+        wanted, found = self.filter, []
+        if wanted.words:
+            found.append(f"/{wanted.words}")
+        if wanted.pids:
+            found.append("pid " + ",".join(map(str, wanted.pids)))
+        if wanted.user is not None:
+            found.append(f"user {wanted.user}")
+        if wanted.cgroup is not None:
+            found.append(f"cgroup {wanted.cgroup}")
+        return [text.printable(one) for one in found]
+
+    def grouped(self, moment: Moment) -> str:
+        """How the rows are grouped; empty where they are not."""
+        group = self._settings.group
+        if group == rows.TREE and all(one.ppid is None for one in moment.sample.processes):
+            return f"{group}: an earlier lazyobs recorded this, without parents"
+        return "" if group == rows.FLAT else group
+
+    def place(self) -> str:
+        return f"{self._cursor_at + 1 if self._rows else 0}/{len(self._rows)}"
+
+    # -- order and columns
+
+    @property
+    def sort(self) -> str:
+        """The column; where none was ever chosen, what matters on this kernel."""
+        if self.forks:
+            return self._settings.fork_sort
+        return self._settings.sort or ("saved_bytes" if self._is_lazy else "savable_bytes")
+
+    def sort_by(self, name: str) -> None:
+        if name == self.sort:
+            return
+        if self.forks:
+            self._settings.fork_sort = name
+        else:
+            self._settings.sort = name
+        self._settings.reverse = False
+
+    def sort_beside(self, by: int) -> None:
+        names = self.columns
+        at = names.index(self.sort) if self.sort in names else 0
+        self.sort_by(names[(at + by) % len(names)])
+
+    def reverse(self) -> None:
+        self._settings.reverse = not self._settings.reverse
+
+    @property
+    def columns(self) -> list[str]:
+        return self._settings.fork_columns if self.forks else self._settings.columns
+
+    def _set_columns(self, names: list[str]) -> None:
+        if self.forks:
+            self._settings.fork_columns = names
+        else:
+            self._settings.columns = names
+
+    def sort_chooser(self) -> SortChooser:
+        return SortChooser(self.sort, self.sort_by)
+
+    def column_chooser(self) -> ColumnChooser:
+        return ColumnChooser(self.columns, self._set_columns)
+
+    def group(self, how: str) -> None:
+        """So, or flat again."""
+        self._settings.group = rows.FLAT if self._settings.group == how else how
+
+    # -- moving
+
+    def rewind(self) -> None:
+        """To the first column."""
+        self._top = self._first_column = 0
+
+    def move(self, by: int) -> None:
+        if self._rows:
+            self._cursor_at = min(max(self._cursor_at + by, 0), len(self._rows) - 1)
+            self._cursor = self._rows[self._cursor_at].key if self._cursor_at else None
+
+    def left(self) -> None:
+        self._first_column = max(0, self._first_column - 1)
+
+    def right(self) -> None:
+        hidden = len(self.columns) - len(table.fitting(self.columns, self._width, self._first_column))
+        if hidden > self._first_column:
+            self._first_column += 1
+
+    def enter(self) -> Process | None:
+        """The process under the cursor; a cgroup is folded or unfolded."""
+        row = self.chosen
+        if row is None:
+            return None
+        path = rows.group_path(row)
+        if path is not None:
+            self._folded ^= {path}
+        self._cursor = row.key
+        return row.process
+
+    def widen(self) -> None:
+        """Back to the filter it began with; from there to all."""
+        self.filter = self._filter_given if self.filter != self._filter_given else Filter()
+
+    def click(self, x: int, y: int) -> bool:
+        """On line ``y`` of it. Whether that was a row, which has the cursor now."""
+        if y == 0:
+            for name, begin, end in self._head_at:
+                if begin <= x <= end:
+                    if name == self.sort:
+                        self.reverse()
+                    else:
+                        self.sort_by(name)
+            return False
+        at = self._top + y - self._first_row
+        if not (self._first_row <= y < self._first_row + self._shown and at < len(self._rows)):
+            return False
+        self._cursor_at, self._cursor = at, self._rows[at].key
+        return True

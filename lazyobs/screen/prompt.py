@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The line that is typed into, in place of the keys: a search, process ids, a user, the delay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rich.segment import Segment
+
+from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
+from lazyobs.screen.line import Line, cut
+from lazyobs.screen.listing import Listing
+from lazyobs.screen.palette import Palette
+from lazyobs.screen.timeline import Clock
+from lazyobs.views import text
+
+_MOST_TYPED = 200
+
+
+class Prompt:
+    """``accept`` gets what was typed with Enter, with every key where ``live``; what it returns is an error to tell."""
+
+    def __init__(self, label: str, typed: str, accept: Callable[[str], str | None], live: bool = False) -> None:
+        self.label, self.typed = label, typed
+        self.done = False
+        self.error = ""
+        self._accept, self._live, self._before = accept, live, typed
+
+    def press(self, key: str, character: str | None) -> None:
+        if key == "escape":
+            self.done = True
+            if self._live:
+                self._accept(self._before)
+            return
+        if key == "enter":
+            self.done = True
+            self.error = self._accept(self.typed) or ""
+            return
+        if key in ("backspace", "ctrl+h"):
+            self.typed = self.typed[:-1]
+        elif key == "ctrl+u":
+            self.typed = ""
+        elif character and character.isprintable() and len(self.typed) < _MOST_TYPED:
+            self.typed += character
+        if self._live:
+            self._accept(self.typed)
+
+    def line(self, width: int, palette: Palette) -> Line:
+        told = cut(f"{self.label} {text.printable(self.typed)}", width - 1)
+        return [Segment(told, palette.strong), Segment(" ", palette.cursor)]
+
+
+def search(listing: Listing) -> Prompt:
+    def accept(typed: str) -> None:
+        listing.filter = replace(listing.filter, words=typed)
+
+    return Prompt("search:", listing.filter.words, accept, live=True)
+
+
+def pids(listing: Listing) -> Prompt:
+    def accept(typed: str) -> str | None:
+        try:
+            found = tuple(int(part) for part in typed.replace(",", " ").split())
+        except ValueError:
+            return f"{typed} is not a list of process ids: 1234,5678"
+        listing.filter = replace(listing.filter, pids=found)
+        return None
+
+    return Prompt("only pids (none: all):", ",".join(map(str, listing.filter.pids)), accept)
+
+
+def user(listing: Listing) -> Prompt:
+    def accept(typed: str) -> None:
+        listing.filter = replace(listing.filter, user=typed.strip() or None)
+
+    return Prompt("only user (none: all):", listing.filter.user or "", accept)
+
+
+def delay(clock: Clock) -> Prompt:
+    def accept(typed: str) -> str | None:
+        try:
+            seconds = float(typed)
+        except ValueError:
+            seconds = 0.0
+        if not LEAST_INTERVAL <= seconds <= MOST_INTERVAL:
+            return f"{typed} is no delay: {LEAST_INTERVAL:g} to {MOST_INTERVAL:g} seconds"
+        clock.set_delay(seconds)
+        return None
+
+    return Prompt("seconds between samples:", f"{clock.delay:g}", accept)
