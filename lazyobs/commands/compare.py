@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from lazyobs.commands.judging import judging, need_libraries, output_of, read, show
+from lazyobs.commands.judging import Judging, judging
 
 _ARMS = ("--base", "--new")
 
@@ -40,29 +38,14 @@ class _Arms(click.Command):
 @click.option("--new", multiple=True, required=True, metavar="DIR...", help="Recordings of the kernel in question.")
 @click.option("--calibrate", is_flag=True, help="Also judge the boots dealt anew, without a difference: how often is it wrong?")  # fmt: skip
 @click.pass_context
-def compare(
-    context: click.Context,
-    output: str,
-    json: bool,
-    text: bool,
-    html: Path | None,
-    need_pass: bool,
-    engine: str,
-    thresholds: Path | None,
-    base: tuple[str, ...],
-    new: tuple[str, ...],
-    calibrate: bool,
-) -> None:
+def compare(context: click.Context, how: Judging, base: tuple[str, ...], new: tuple[str, ...], calibrate: bool) -> None:
     """PASS where a kernel is not worse than a base by a margin, FAIL where it is, by boots of both.
 
     Exits with 1 on FAIL: it can gate a rollout.
     """
-    wanted = output_of(output, json, text, html, need_pass)
-    need_libraries("compare")
     from lazyobs.soak.compare import compare as judge
-    from lazyobs.soak.thresholds import load
 
-    rules = load(thresholds)
-    recordings = read([*base, *new], engine)
+    rules = how.rules()
+    recordings = how.read([*base, *new])
     first, second = recordings[: len(base)], recordings[len(base) :]
-    context.exit(show(judge(first, second, rules, calibrate), recordings, wanted))
+    context.exit(how.show(judge(first, second, rules, calibrate), recordings))

@@ -19,6 +19,7 @@ from lazyobs.views.text import printable
 
 if TYPE_CHECKING:
     from lazyobs.soak.series import Series
+    from lazyobs.soak.thresholds import Thresholds
     from lazyobs.soak.verdict import Verdict
 
 _LIBRARIES = ("scipy", "plotly")
@@ -26,16 +27,76 @@ _STEPS = 1000  # of the progress bar
 
 
 @dataclass(frozen=True)
-class Output:
-    """``form``: table, json, csv or text; ``html``: a page besides; ``need_pass``: nothing else is good enough."""
+class Judging:
+    """How to judge, and how to show it. ``form``: table, json, csv or text; ``html``: a page besides; ``need_pass``:
+    nothing else is good enough."""
 
     form: str
     html: Path | None
     need_pass: bool
+    engine: str
+    thresholds: Path | None
+
+    def rules(self) -> Thresholds:
+        from lazyobs.soak.thresholds import load
+
+        return load(self.thresholds)
+
+    def read(self, paths: Sequence[str]) -> list[Series]:
+        """The recordings, each with a name that no other has. RecordingError where one is none."""
+        from lazyobs.soak.engine import open_engine
+
+        with open_engine(self.engine) as opened, _bar() as tell:
+            found = opened.all_series(paths, tell)
+        _name_apart(found, paths)
+        return found
+
+    def show(self, verdict: Verdict, recordings: list[Series]) -> int:
+        """Writes the verdict; the exit code it means."""
+        if self.html is not None:
+            from lazyobs.soak import page
+
+            try:
+                page.write(verdict, recordings, str(self.html))
+            except OSError as error:
+                raise NotSupported(printable(str(self.html)), f"cannot be written ({error.strerror})", "name another file") from None  # fmt: skip
+        if self.form == "text":
+            from lazyobs.soak import letter
+
+            print(letter.text(verdict), end="")
+        else:
+            from lazyobs.soak import printing
+
+            printing.show(verdict, self.form)
+        from lazyobs.soak.verdict import FAIL, PASS
+
+        good = verdict.word == PASS if self.need_pass else verdict.word != FAIL
+        return EXIT_OK if good else EXIT_BAD
 
 
 def judging(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds ``output``, ``text``, ``json``, ``html``, ``need_pass``, ``engine`` and ``thresholds``."""
+    """Adds the options; the command gets them as ``how``, a Judging."""
+
+    @functools.wraps(command)
+    def judge(
+        *given: Any,
+        output: str,
+        json: bool,
+        text: bool,
+        html: Path | None,
+        need_pass: bool,
+        engine: str,
+        thresholds: Path | None,
+        **named: Any,
+    ) -> Any:
+        how = Judging(_form(output, json, text), html, need_pass, engine, thresholds)
+        _need_libraries(command.__name__)
+        try:
+            return command(*given, how=how, **named)
+        except KeyboardInterrupt:  # elsewhere that ends a command well; here 0 would say that nothing is wrong
+            raise LazyobsError("verdict", "interrupted before there was one", "run it again") from None
+
+    found: Callable[..., Any] = judge
     for option in reversed(
         (
             click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Form of the output."),
@@ -47,41 +108,23 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--thresholds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="TOML that replaces some of lazyobs/soak/thresholds.toml."),
         )
     ):  # fmt: skip
-        command = option(command)
-
-    @functools.wraps(command)
-    def judge(*given: Any, **named: Any) -> Any:
-        try:
-            return command(*given, **named)
-        except KeyboardInterrupt:  # elsewhere that ends a command well; here 0 would say that nothing is wrong
-            raise LazyobsError("verdict", "interrupted before there was one", "run it again") from None
-
-    return judge
+        found = option(found)
+    return found
 
 
-def output_of(output: str, json: bool, text: bool, html: Path | None, need_pass: bool) -> Output:
+def _form(output: str, json: bool, text: bool) -> str:
     if text and (json or output != "table"):
         raise click.UsageError("--text is a form of its own: leave out -o and --json")
     if json and output == "csv":
         raise click.UsageError("--json and -o csv are two forms: choose one")
-    return Output("text" if text else "json" if json else output, html, need_pass)
+    return "text" if text else "json" if json else output
 
 
-def need_libraries(command: str) -> None:
+def _need_libraries(command: str) -> None:
     """NotSupported where one is missing. They are imported by these commands alone."""
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise NotSupported(command, f"needs {' and '.join(missing)}", "pip install 'lazyobs[soak]'")
-
-
-def read(paths: Sequence[str], engine: str) -> list[Series]:
-    """The recordings, each with a name that no other has. RecordingError where one is none."""
-    from lazyobs.soak.engine import open_engine
-
-    with open_engine(engine) as opened, _bar() as tell:
-        found = opened.all_series(paths, tell)
-    _name_apart(found, paths)
-    return found
 
 
 @contextmanager
@@ -100,26 +143,3 @@ def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:
     for series, path in zip(recordings, paths):
         if names.count(series.name) > 1:
             series.name = path.rstrip("/")
-
-
-def show(verdict: Verdict, recordings: list[Series], output: Output) -> int:
-    """Writes the verdict; the exit code it means."""
-    if output.html is not None:
-        from lazyobs.soak import page
-
-        try:
-            page.write(verdict, recordings, str(output.html))
-        except OSError as error:
-            raise NotSupported(printable(str(output.html)), f"cannot be written ({error.strerror})", "name another file") from None  # fmt: skip
-    if output.form == "text":
-        from lazyobs.soak import letter
-
-        print(letter.text(verdict), end="")
-    else:
-        from lazyobs.soak import printing
-
-        printing.show(verdict, output.form)
-    from lazyobs.soak.verdict import FAIL, PASS
-
-    good = verdict.word == PASS if output.need_pass else verdict.word != FAIL
-    return EXIT_OK if good else EXIT_BAD
