@@ -16,39 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from driven import Program, swap_on
+
 PROGRAMS = Path(sys.argv[-1])
 FAULT = Path("/proc/sys/vm/anon_vma_lazy_fault")
 ISLANDS, PAGES, CHILDREN = 23, 11, 3
 
 
-class Program:
-    """A workload driven by a command a line."""
-
-    def __init__(self, name: str, count: int) -> None:
-        self._process = subprocess.Popen([PROGRAMS / name, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self._process.pid
-        self._answer()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().strip()
-
-    def tell(self, *commands: str) -> str:
-        assert self._process.stdin is not None
-        for command in commands:
-            self._process.stdin.write(command.encode() + b"\n")
-            self._process.stdin.flush()
-            answer = self._answer()
-        return answer
-
-    def end(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def fork_twice(fault: Callable[[], None]) -> int:
-    program = Program("islands", ISLANDS)
+    program = Program(PROGRAMS / "islands", ISLANDS)
     program.tell("touch", "fork")
     fault()
     program.tell("fork", "reap", "reap")
@@ -57,7 +33,7 @@ def fork_twice(fault: Callable[[], None]) -> int:
 
 
 def fork_once(fault: Callable[[], None]) -> int:
-    program = Program("islands", ISLANDS)
+    program = Program(PROGRAMS / "islands", ISLANDS)
     program.tell("touch")
     fault()
     program.tell("fork", "reap")
@@ -66,7 +42,7 @@ def fork_once(fault: Callable[[], None]) -> int:
 
 
 def move_shared(fault: Callable[[], None]) -> int:
-    program = Program("walks", PAGES)
+    program = Program(PROGRAMS / "walks", PAGES)
     program.tell("touch", *["fork"] * CHILDREN, "move 1")
     fault()
     program.tell("move 0")
@@ -75,7 +51,7 @@ def move_shared(fault: Callable[[], None]) -> int:
 
 
 def move_own(fault: Callable[[], None]) -> int:
-    program = Program("walks", PAGES)
+    program = Program(PROGRAMS / "walks", PAGES)
     program.tell("touch", "move 1")
     fault()
     program.tell("move 0")
@@ -97,19 +73,13 @@ def inject(number: int) -> Callable[[], None]:
     return lambda: FAULT.write_text(str(number)) and None
 
 
-def swap_on() -> None:
-    Path("/sys/block/zram0/disksize").write_text("256M")
-    subprocess.run(["mkswap", "-q", "/dev/zram0"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["swapon", "/dev/zram0"], check=True)
-
-
 def everything() -> None:
     """Each way to promote and to walk, nothing broken."""
     swap_on()
     subprocess.run([PROGRAMS / "promote"], check=True, stdout=subprocess.DEVNULL)
     for workload in (fork_twice, fork_once, move_shared, move_own):
         workload(lambda: None)
-    program = Program("walks", 101)
+    program = Program(PROGRAMS / "walks", 101)
     program.tell("touch", "pageout", "touch", "fork", "pageout", "touch", "reap")
     address = int(program.tell("huge"), 16)
     Path("/sys/kernel/debug/split_huge_pages").write_text(f"{program.pid},{address:#x},{address + (2 << 20):#x}")

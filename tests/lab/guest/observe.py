@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from driven import Interpreter, Program, swap_on
+
 from lazyobs.kernel.build import Build
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import open_live
@@ -23,30 +25,6 @@ from lazyobs.sources.opening import open_live
 PROGRAMS = Path(sys.argv[2])
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
 ISLANDS, PAGES, CHILDREN = 211, 101, 3
-
-
-class Program:
-    """A workload driven by a command a line."""
-
-    def __init__(self, name: str, count: int) -> None:
-        self._process = subprocess.Popen([PROGRAMS / name, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self._process.pid
-        self._answer()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().strip()
-
-    def tell(self, command: str) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(command.encode() + b"\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def end(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
 
 
 class Watch:
@@ -77,7 +55,7 @@ class Watch:
 def islands(tier: str) -> dict[str, Any]:
     source = open_live(cap=tier, keep_root=True).source
     assert isinstance(source, LiveSource), source
-    program = Program("islands", ISLANDS)
+    program = Program(PROGRAMS / "islands", ISLANDS)
     watch = Watch(source, program.pid)
     found = {"before": watch.gained()}
     for command in ("touch", "fork", "fork", "reap", "reap", "unmap"):
@@ -115,7 +93,7 @@ def both_prepares(_tier: str) -> dict[str, Any]:
 
     SWITCH.write_text("0")
     source = open_live(keep_root=True).source
-    program = Program("islands", ISLANDS)
+    program = Program(PROGRAMS / "islands", ISLANDS)
     for command in ("touch", "fork", "reap"):
         program.tell(command)
     subprocess.run(["sh", "-c", "for i in 1 2 3 4 5 6 7; do /bin/true; ls / >/dev/null; done"], check=True)
@@ -152,18 +130,10 @@ def reasons(tier: str) -> dict[str, Any]:
     }
 
 
-def swap_on() -> None:
-    if "zram0" in Path("/proc/swaps").read_text():
-        return
-    Path("/sys/block/zram0/disksize").write_text("256M")
-    subprocess.run(["mkswap", "-q", "/dev/zram0"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["swapon", "/dev/zram0"], check=True)
-
-
 def walks(tier: str) -> dict[str, Any]:
     source = open_live(cap=tier, keep_root=True).source
     swap_on()
-    program = Program("walks", PAGES)
+    program = Program(PROGRAMS / "walks", PAGES)
     watch = Watch(source, program.pid)
     program.tell("touch")
     watch.gained()
@@ -179,7 +149,7 @@ def walks(tier: str) -> dict[str, Any]:
     found["shared move"] = watch.gained(program.tell("move 1"))
     program.end()
 
-    merged = Program("walks", PAGES)
+    merged = Program(PROGRAMS / "walks", PAGES)
     merged.tell("same")
     ksm = Path("/sys/kernel/mm/ksm")
     (ksm / "pages_to_scan").write_text("10007")
@@ -194,7 +164,7 @@ def walks(tier: str) -> dict[str, Any]:
     found["ksm move"] = watch.gained(merged.tell("move 0"))
     merged.end()
 
-    huge = Program("walks", 1)
+    huge = Program(PROGRAMS / "walks", 1)
     address = int(huge.tell("huge"), 16)
     watch = Watch(source, huge.pid)
     Path("/sys/kernel/debug/split_huge_pages").write_text(f"{huge.pid},{address:#x},{address + (2 << 20):#x}")
@@ -228,7 +198,7 @@ def slab_bytes() -> int:
 def savings(_tier: str) -> dict[str, Any]:
     """saved_bytes of some processes, and the slab bytes they take with the switch off and on."""
     workloads = {
-        "islands": lambda: [Program("islands", 3001)],
+        "islands": lambda: [Program(PROGRAMS / "islands", 3001)],
         "python": lambda: [Interpreter() for _ in range(23)],
     }
     found: dict[str, Any] = {}
@@ -251,18 +221,6 @@ def savings(_tier: str) -> dict[str, Any]:
             source.close()
     SWITCH.write_text("1")
     return found
-
-
-class Interpreter(Program):
-    """A Python with a few libraries that does nothing."""
-
-    def __init__(self) -> None:
-        code = "import json, decimal, asyncio, os, sys\nwhile os.read(0, 1): os.write(1, b'ok\\n')"
-        self._process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self._process.pid
-
-    def tell(self, command: str) -> str:
-        return super().tell("")
 
 
 STEPS = {
