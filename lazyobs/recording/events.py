@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy
-import pyarrow as pa
 
 from lazyobs.bpf import event
+from lazyobs.recording.arrow import pa
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from lazyobs.bpf import event
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
+from lazyobs.recording.arrow import pa
 
 FORMAT = "lazyobs recording"
 VERSION = 1  # changes when a reader of the version before would misread it; new columns do not change it

@@ -13,11 +13,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lazyobs.model import Process, Sample
 from lazyobs.recording import samples
+from lazyobs.recording.arrow import pa
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.layout import (
     DESCRIPTION,

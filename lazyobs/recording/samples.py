@@ -11,9 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import pyarrow as pa
-
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, PROCESS_COLUMNS, Process, Sample, Slab
+from lazyobs.recording.arrow import pa
 
 Columns = dict[str, list[Any]]
 

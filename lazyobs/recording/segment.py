@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lazyobs.recording.arrow import pa
 from lazyobs.recording.directory import Directory, write_all
 from lazyobs.recording.layout import PARQUET, STREAM, TABLES, SegmentFile
 

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
-import pyarrow as pa
-
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.happening import Happening
 from lazyobs.model import Process, Sample, rate
 from lazyobs.recording import samples
+from lazyobs.recording.arrow import pa
 from lazyobs.recording.reading import Recording
 from lazyobs.screen.moment import TRENDS
 from lazyobs.sources.happenings import recorded_in

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""pyarrow as recordings use it: ``pa``, which does not import pandas where that is installed.
+
+pyarrow's first ``array()`` imports pandas in order to know its objects: 55 MB and 0.2 s (5 s in an emulated machine)
+in the middle of the first sample, in a process that never has one. An import that failed is not tried again by
+``array()``; ``to_pandas()`` tries it again, so whoever wants pandas still gets it (pyarrow 26, pandas-shim.pxi).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+
+import pyarrow as pa
+
+__all__ = ["pa"]
+
+
+class _NotPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("recordings do without pandas", name=fullname)
+
+
+def _decide_on_pandas() -> None:
+    if "pandas" in sys.modules:
+        return
+    finder = _NotPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(finder)
+
+
+_decide_on_pandas()
