@@ -36,11 +36,10 @@ def findings(series: Series, thresholds: Thresholds, least_seconds: float, barri
 def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Iterator[_Check]:
     rules = thresholds.gate
     length = seconds(series)
-    samples = round(length / series.interval) + 1  # a long recording's are thinned out by the engine
     # From the first sample to the last: up to an interval less than the recording lasted.
     yield _Check(
-        "enough data", length + series.interval >= least_seconds and samples >= rules["samples"],
-        f"{samples} samples in {_span(length)}; {_span(least_seconds)} and {rules['samples']:g} samples are needed",
+        "enough data", length + series.interval >= least_seconds and series.count >= rules["samples"],
+        f"{series.count} samples in {_span(length)}; {_span(least_seconds)} and {rules['samples']:g} samples are needed",
     )  # fmt: skip
     yield _whole(series)
     yield from _probes(series, rules["probes_missing"])
@@ -94,7 +93,7 @@ def _losses(series: Series, rules: dict[str, float], length: float) -> Iterator[
     log_lost = sum(mark.value or 0 for mark in series.marks if mark.kind == "log_lost")
     yield _Check("kernel log", log_lost <= rules["log_lost"], f"{log_lost:.0f} lines overwritten before they were read")
     failed = len({mark.time for mark in series.marks if mark.kind == "failed"})
-    share = failed * series.interval / max(length, series.interval)
+    share = failed / series.count
     yield _Check("samples", share <= rules["failed_share"], f"{failed} samples in part unreadable ({share:.1%})")
 
 

@@ -73,6 +73,11 @@ class Series:
     warm: dict[str, Any] = field(default_factory=dict)  # the same of the sample that ``distributions`` begin at
     events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
+    count: int = 0  # of samples recorded; ``samples`` may have fewer rows
+
+    def __post_init__(self) -> None:
+        if not self.count:
+            self.count = len(self.samples["time"])
 
     def every(self, name: str) -> Distribution | None:
         """The durations that ``distributions[name]`` counts, to three digits, from the events themselves; None where

@@ -37,7 +37,7 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         progress(done / _STEPS)
         return rows
 
-    first, last = _extent(recording, run(queries.extent, "samples"))
+    count, first, last = _extent(recording, run(queries.extent, "samples"))
     step = max(1, -(-(last - first) // (MOST_ROWS - 1)))
     rows = run(queries.samples, "samples", first, step)
     numbers, stamps = rows["number"].to_numpy(), rows["stamp"].to_numpy()
@@ -71,11 +71,12 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         warm=_facts(begin),
         events=_events(found),
         torn=tuple(sorted(recording.torn)),
+        count=count,
     )
 
 
-def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int]:
-    """First and last number of a sample."""
+def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int, int]:
+    """How many samples there are, the numbers of the first and the last."""
     found = rows.to_pylist()[0]
     if not found["rows"]:
         raise RecordingError(recording.path, "holds no sample", "record for longer than one interval")
@@ -85,7 +86,7 @@ def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int]:
             f"is a mixture: {found['rows']} samples have {found['numbers']} numbers",
             "keep the files of each recording in a directory of its own",
         )
-    return found["first"], found["last"]
+    return found["rows"], found["first"], found["last"]
 
 
 def _look_at(recording: Recording, rows: pa.Table) -> None:
