@@ -13,6 +13,7 @@ enum called {
 	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
+	CALLED_COUNT,
 };
 
 struct call {
@@ -28,19 +29,52 @@ struct call {
 	s64 mappings; /* of the folio, when the walk came to its first VMA */
 };
 
-BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
+/* As a process has (lazyobs.h), a task has a seat in each function. Only the task itself takes, uses and leaves it. */
+#define CALL_SEATS 256
 
-static __always_inline u64 call_key(enum called called)
+struct call_seat {
+	u64 owner;
+	struct call call;
+};
+
+BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
+BPF_TABLE("array", u32, struct call_seat, call_seats, CALLED_COUNT *CALL_SEATS);
+
+static __always_inline u64 call_key(enum called called, u32 tid)
 {
-	return (u64)called << 32 | (u32)bpf_get_current_pid_tgid();
+	return (u64)called << 32 | tid;
+}
+
+static __always_inline struct call_seat *call_seat_of(enum called called, u32 tid)
+{
+	u32 index = called * CALL_SEATS + (tid & (CALL_SEATS - 1));
+
+	return call_seats.lookup(&index);
+}
+
+/* The call that the current task is in, or NULL. */
+static __always_inline struct call *find_call(enum called called)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct call_seat *seat = call_seat_of(called, tid);
+	u64 key = call_key(called, tid);
+
+	if (seat && seat->owner == SEAT_OPEN(tid))
+		return &seat->call;
+	return calls.lookup(&key);
 }
 
 static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)
 {
 	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags};
-	u64 key = call_key(called);
+	u32 tid = bpf_get_current_pid_tgid();
+	struct call_seat *seat = call_seat_of(called, tid);
+	u64 key = call_key(called, tid);
 
-	if (calls.update(&key, &call))
+	/* Its own still: the probe at the last exit was skipped. */
+	if (seat && (seat->owner == SEAT_OPEN(tid) || seat_changes(&seat->owner, SEAT_FREE, SEAT_OPEN(tid))))
+		seat->call = call;
+	else if (calls.update(&key, &call))
 		count_total(TOTAL_TASK_MAP_FULL, 1);
 }
 
@@ -51,8 +85,7 @@ static __always_inline void call_begins(enum called called, u64 object, u32 deta
 
 static __always_inline void call_is_in_vain(enum called called)
 {
-	u64 key = call_key(called);
-	struct call *call = calls.lookup(&key);
+	struct call *call = find_call(called);
 
 	if (call)
 		call->in_vain = 1;
@@ -61,13 +94,21 @@ static __always_inline void call_is_in_vain(enum called called)
 /* False when the entry was not seen: the probe came in between, or the map was full. */
 static __always_inline bool call_ends(enum called called, struct call *call, u64 *nanoseconds)
 {
-	u64 key = call_key(called);
-	struct call *found = calls.lookup(&key);
+	u32 tid = bpf_get_current_pid_tgid();
+	struct call_seat *seat = call_seat_of(called, tid);
+	u64 key = call_key(called, tid);
+	struct call *found;
 
-	if (!found)
-		return false;
-	*call = *found;
+	if (seat && seat->owner == SEAT_OPEN(tid)) {
+		*call = seat->call;
+		seat_changes(&seat->owner, SEAT_OPEN(tid), SEAT_FREE);
+	} else {
+		found = calls.lookup(&key);
+		if (!found)
+			return false;
+		*call = *found;
+		calls.delete(&key);
+	}
 	*nanoseconds = bpf_ktime_get_ns() - call->start;
-	calls.delete(&key);
 	return true;
 }

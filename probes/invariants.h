@@ -38,9 +38,7 @@ BPF_TABLE("percpu_array", u32, struct stack_frames, stack_frames, 1);
 
 static __always_inline bool fork_is_under_way(void)
 {
-	u64 key = call_key(CALLED_ANON_VMA_FORK);
-
-	return calls.lookup(&key) != NULL;
+	return find_call(CALLED_ANON_VMA_FORK) != NULL;
 }
 
 /*
@@ -105,8 +103,7 @@ static __always_inline void judge_promotion(struct call *call, bool done)
 
 static __always_inline void promotion_makes_chain(void)
 {
-	u64 key = call_key(CALLED_PROMOTION);
-	struct call *call = calls.lookup(&key);
+	struct call *call = find_call(CALLED_PROMOTION);
 
 	if (call)
 		call->chains++;

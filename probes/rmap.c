@@ -24,8 +24,7 @@ static __always_inline int rmap_walk_enter(u64 folio, u64 rwc)
 
 static __always_inline int rmap_one_enter(void)
 {
-	u64 key = call_key(CALLED_RMAP_WALK);
-	struct call *call = calls.lookup(&key);
+	struct call *call = find_call(CALLED_RMAP_WALK);
 
 	if (call)
 		call->vmas++;
@@ -35,8 +34,7 @@ static __always_inline int rmap_one_enter(void)
 /* The walk asks whether a VMA may be passed over: called for each one it comes to. */
 static __always_inline int vma_offered_enter(void)
 {
-	u64 key = call_key(CALLED_RMAP_WALK);
-	struct call *call = calls.lookup(&key);
+	struct call *call = find_call(CALLED_RMAP_WALK);
 
 	if (call && !call->offered++)
 		call->mappings = folio_mappings(call->object);
@@ -45,8 +43,7 @@ static __always_inline int vma_offered_enter(void)
 
 static __always_inline int callback_exit(u64 result)
 {
-	u64 key = call_key(CALLED_RMAP_WALK);
-	struct call *call = calls.lookup(&key);
+	struct call *call = find_call(CALLED_RMAP_WALK);
 
 	if (!call)
 		return 0;

@@ -36,6 +36,7 @@ MAPS = (
     "exited",
     "histograms",
     "calls",
+    "call_seats",
     "stack_frames",
     "census_states",
     "census_target",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("invariants")
     for source in (ROOT / "tests/workloads/islands.c", GUEST / "walks.c", GUEST / "promote.c"):
         subprocess.run(["gcc", "-O2", "-static", "-o", folder / source.stem, source], check=True)
-    shutil.copy(GUEST / "invariants.py", folder)
     folder.chmod(0o777)
     return folder
 
@@ -51,7 +49,7 @@ def run(
 
 
 def live(programs: Path, kernel: str, tier: str, splats: bool = False) -> dict[str, Any]:
-    answer = run(programs, kernel, "python", "/mnt/share/invariants.py", "live", tier, "/mnt/share", splats=splats)
+    answer = run(programs, kernel, "python", str(GUEST / "invariants.py"), "live", tier, "/mnt/share", splats=splats)
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
@@ -118,7 +116,7 @@ def test_a_recording_tells_all_of_them(programs: Path) -> None:
     """As its user would: record with a trigger, then look at the trace and at the last sample elsewhere."""
     record = ["lazyobs", "record", "-o", "/tmp/r", "--interval", "0.5", "--barrier", "0.5", "--keep-on", "violation"]
     record += ["--max-size", "10M", "--progress", "none"]
-    command = ["python", "/mnt/share/invariants.py", "break", "/mnt/share"]
+    command = ["python", str(GUEST / "invariants.py"), "break", "/mnt/share"]
     script = f"{' '.join([*record, '--', *command])} >/mnt/share/left && cp -r /tmp/r /mnt/share/recording"
     run(programs, "lab-faulty", "sh", "-c", script)
     assert json.loads((programs / "left").read_text()) == {"left": "0"}

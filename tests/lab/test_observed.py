@@ -14,6 +14,7 @@ from guests import GUEST, ROOT, arguments, need
 pytestmark = pytest.mark.lab
 
 ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
+THREADS, EACH = 401, 23
 FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
 LAZY_POINTS = ("lazy_prepare", "promotion")
 
@@ -21,8 +22,10 @@ LAZY_POINTS = ("lazy_prepare", "promotion")
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
-    for source in (ROOT / "tests/workloads/islands.c", GUEST / "walks.c", GUEST / "promote.c"):
-        subprocess.run(["gcc", "-O2", "-static", "-o", folder / source.stem, source], check=True)
+    workloads = ROOT / "tests/workloads"
+    for source in (workloads / "islands.c", workloads / "crowd.c", GUEST / "walks.c", GUEST / "promote.c"):
+        command = ["gcc", "-O2", "-static", "-pthread", "-o", folder / source.stem, source]
+        subprocess.run(command, check=True)
     folder.chmod(0o755)
     return folder
 
@@ -48,7 +51,7 @@ def observe(programs: Path, kernel: str, steps: str, timeout: int = 400) -> dict
 
 @pytest.fixture(scope="module")
 def lab(programs: Path) -> dict[str, Any]:
-    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares"
+    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe"
     return observe(programs, "lab", steps)
 
 
@@ -97,6 +100,14 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
     assert found["failed"] == 0
     for reason in ("fork", "split", "merge", "mremap", "ksm"):
         assert found["probes"][reason] >= 23, reason
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+def test_a_crowd_in_one_function_is_counted_one_by_one(lab, tier):
+    """401 threads, 256 seats: tasks that wait in the function for a lock share some."""
+    found = lab[f"crowd:{tier}"]
+    assert found["probes"] == found["kernel"] >= THREADS * EACH
+    assert found["map_full"] == 0
 
 
 def test_both_ways_to_count_prepares_agree(lab):

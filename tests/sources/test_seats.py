@@ -76,7 +76,7 @@ def test_many_processes_on_one_cpu_are_told_apart(live, islands):
 
 def test_threads_on_all_cpus_count_for_one_process(live, crowd):
     source = live()
-    programs = [crowd("threads", count) for count in (22, 5003)]
+    programs = [crowd("threads", count, 2) for count in (22, 5003)]
     sample = source.read()
     few, many = (process_of(sample, program.pid).counts for program in programs)
     for name in ("prepares", "anon_vma_allocs", "chain_allocs"):

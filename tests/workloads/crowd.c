@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Workloads that get in each other's way:
- *   crowd threads N     two threads touch N islands of one process between them, each hopping from CPU to CPU
+ *   crowd threads N T   T threads touch N islands of one process between them, each hopping from CPU to CPU
  *                       every few islands; then "ok", and the end when stdin ends
  *   crowd churn K N     K children one after the other on alternating CPUs: each touches N islands with two
  *                       threads, which end the process at the same time; then "ok", and the end
@@ -49,18 +49,23 @@ static void *touch(void *argument)
 	return NULL;
 }
 
-static void touch_with_two_threads(long count)
+static void touch_with_threads(long count, long threads)
 {
 	char *base = mmap(NULL, (2 * count + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct part parts[2] = {{base, 0, count / 2, 0}, {base, count / 2, count, 1}};
-	pthread_t other;
+	struct part parts[threads];
+	pthread_t others[threads];
 
 	madvise(base, (2 * count + 1) * PAGE, MADV_NOHUGEPAGE);
 	for (long i = 0; i < count; i++)
 		mprotect(base + (2 * i + 1) * PAGE, PAGE, PROT_READ | PROT_WRITE);
-	pthread_create(&other, NULL, touch, &parts[1]);
+	for (long i = 0; i < threads; i++)
+		parts[i] = (struct part){base, count * i / threads, count * (i + 1) / threads, (int)i};
+	for (long i = 1; i < threads; i++)
+		if (pthread_create(&others[i], NULL, touch, &parts[i]))
+			exit(1);
 	touch(&parts[0]);
-	pthread_join(other, NULL);
+	for (long i = 1; i < threads; i++)
+		pthread_join(others[i], NULL);
 }
 
 static void *end_process(void *unused)
@@ -78,7 +83,7 @@ static void churn(long children, long count)
 		if (!child) {
 			pthread_t other;
 
-			touch_with_two_threads(count);
+			touch_with_threads(count, 2);
 			pthread_create(&other, NULL, end_process, NULL);
 			_exit(0);
 		}
@@ -109,8 +114,8 @@ int main(int argc, char **argv)
 
 	if (argc > 3 && !strcmp(argv[1], "run"))
 		return run_as(atoi(argv[2]), argv + 3);
-	if (argc == 3 && !strcmp(argv[1], "threads"))
-		touch_with_two_threads(atol(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "threads"))
+		touch_with_threads(atol(argv[2]), atol(argv[3]));
 	else if (argc == 4 && !strcmp(argv[1], "churn"))
 		churn(atol(argv[2]), atol(argv[3]));
 	else

@@ -25,6 +25,7 @@ from lazyobs.sources.opening import open_live
 PROGRAMS = Path(sys.argv[2])
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
 ISLANDS, PAGES, CHILDREN = 211, 101, 3
+THREADS, EACH = 401, 23  # of the crowd, and its islands
 
 
 class Watch:
@@ -130,6 +131,21 @@ def reasons(tier: str) -> dict[str, Any]:
     }
 
 
+def crowd(tier: str) -> dict[str, Any]:
+    """More threads than a function has seats, all wanting the lock of one anon_vma."""
+    source = open_live(cap=tier, keep_root=True).source
+    kernel, ours = vmstat(), source.read().totals
+    command = [PROGRAMS / "crowd", "threads", str(THREADS * EACH), str(THREADS)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    after_kernel, after = vmstat(), source.read()
+    source.close()
+    return {
+        "kernel": after_kernel["prepare"] - kernel["prepare"],
+        "probes": after.totals["lazy_prepares"] - ours["lazy_prepares"],
+        "map_full": after.health["map_full"],
+    }
+
+
 def walks(tier: str) -> dict[str, Any]:
     source = open_live(cap=tier, keep_root=True).source
     swap_on()
@@ -228,6 +244,7 @@ STEPS = {
     "kept": kept,
     "prepares": both_prepares,
     "reasons": reasons,
+    "crowd": crowd,
     "walks": walks,
     "savings": savings,
 }
