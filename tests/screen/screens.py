@@ -9,18 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from handmade import process, sample
+from pyarrow import parquet
 
 from lazyobs.model import Sample
-from lazyobs.screen.app import LiveClock, RecordedClock, Top
+from lazyobs.screen.app import Top
+from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.moment import TRENDS, Extras, Moment, Reading, Wanted
 from lazyobs.screen.palette import PALETTES, UNICODE
 from lazyobs.screen.terminal import MONO
-from lazyobs.screen.view import Clock, Timeline, View
+from lazyobs.screen.timeline import Clock, Timeline
+from lazyobs.screen.view import View
 from lazyobs.sources.replay import open_replay
 
 ROOT = Path(__file__).parent.parent.parent
 LAB = ROOT / "examples/lab"
+SAMPLES: int = parquet.read_metadata(LAB / "samples-000001.parquet").num_rows
 HOSTILE = "\x1b]0;owned\x07\u202e\x9b2J[bold]x[/]"
 
 __all__ = ["process", "sample"]

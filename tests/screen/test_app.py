@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from screens import LAB, ROOT, Handmade, lab_app, live_app, process, run, sample, until
+from screens import LAB, ROOT, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
 
 from lazyobs.errors import UsageError
-from lazyobs.screen.app import LiveClock, Top
+from lazyobs.screen.app import Top
+from lazyobs.screen.clocks import LiveClock
 from lazyobs.screen.view import VIEWS, View
 from lazyobs.sources.replay import open_replay
 
@@ -49,7 +50,10 @@ def test_the_last_moment_of_the_lab_recording(size, view):
         for key in (str(VIEWS.index(view) + 1), *["right_curly_bracket"] * 4):
             await pilot.press(key)
         times = app._feed_clock.feed.times
-        await until(pilot, lambda: "PAUSED 33/33" in app.canvas.text() and app.view.moment.sample.time == times[-1])
+        await until(
+            pilot,
+            lambda: f"PAUSED {SAMPLES}/{SAMPLES}" in app.canvas.text() and app.view.moment.sample.time == times[-1],
+        )
         compare(f"{view}-{size[0]}x{size[1]}", app.canvas.text())
 
     run(app, size, drive)
@@ -85,7 +89,7 @@ def test_any_moment_is_what_the_recording_says():
             await pilot.press({"[": "left_square_bracket", "]": "right_square_bracket", "{": "left_curly_bracket", "}": "right_curly_bracket"}[key])  # fmt: skip
             await is_at(pilot, index)
         await pilot.click(offset=(70, 22))
-        await is_at(pilot, 32)
+        await is_at(pilot, SAMPLES - 1)
         await pilot.click(offset=(9, 22))
         await is_at(pilot, 0)
 
@@ -96,10 +100,10 @@ def test_a_recording_plays_to_its_end_and_stays():
     app = lab_app(interval=0.01)
 
     async def drive(pilot):
-        await until(pilot, lambda: "REPLAY 33/33" in app.canvas.text())
+        await until(pilot, lambda: f"REPLAY {SAMPLES}/{SAMPLES}" in app.canvas.text())
         app._feed_clock.delay = 3600.0
         await pilot.press("space", "space")
-        await until(pilot, lambda: "REPLAY 1/33" in app.canvas.text())
+        await until(pilot, lambda: f"REPLAY 1/{SAMPLES}" in app.canvas.text())
 
     run(app, (120, 40), drive)
 
@@ -110,7 +114,7 @@ def test_a_recording_ends_after_its_iterations():
 
     async def drive(pilot):
         await until(pilot, lambda: not app.is_running)
-        assert "REPLAY 7/33" in app.canvas.text()
+        assert f"REPLAY 7/{SAMPLES}" in app.canvas.text()
 
     run(app, (80, 24), drive)
 

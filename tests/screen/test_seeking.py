@@ -7,7 +7,7 @@ import random
 import shutil
 
 import pytest
-from screens import LAB, ROOT
+from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.model import COUNTER_NAMES
 from lazyobs.recording.errors import RecordingError
@@ -34,14 +34,14 @@ def test_trends_are_the_rates_of_the_counts():
     recording = Recording(str(LAB))
     recorded = list(recording.samples())
     seeker = Seeker(recording)
-    trends = seeker.trends(32, 240)
+    trends = seeker.trends(SAMPLES - 1, 240)
     assert set(TRENDS) <= set(COUNTER_NAMES)
     for name in TRENDS:
-        assert len(trends[name]) == 33 and trends[name][0] is None
-        for at in range(1, 33):
+        assert len(trends[name]) == SAMPLES and trends[name][0] is None
+        for at in range(1, SAMPLES):
             change = recorded[at].totals[name] - recorded[at - 1].totals[name]
             assert trends[name][at] == pytest.approx(change / (recorded[at].time - recorded[at - 1].time), abs=1e-3)
-    assert seeker.trends(32, 7)["forks"] == trends["forks"][-7:]
+    assert seeker.trends(SAMPLES - 1, 7)["forks"] == trends["forks"][-7:]
     recording.close()
 
 
@@ -59,14 +59,8 @@ def test_events_end_at_the_moment_shown():
 def test_a_position_by_its_time():
     recording = Recording(str(LAB))
     seeker = Seeker(recording)
-    assert [seeker.position(one) for one in (0.0, *seeker.times[:3], seeker.times[2] + 0.01, 1e12)] == [
-        0,
-        0,
-        1,
-        2,
-        2,
-        32,
-    ]
+    times = (0.0, *seeker.times[:3], seeker.times[2] + 0.01, 1e12)
+    assert [seeker.position(one) for one in times] == [0, 0, 1, 2, 2, SAMPLES - 1]
     recording.close()
 
 
@@ -78,6 +72,6 @@ def test_a_damaged_recording_is_told(tmp_path):
     path.write_bytes(raw)
     recording = Recording(str(tmp_path / "it"))
     with pytest.raises(RecordingError, match="damaged"):
-        for position in range(33):
+        for position in range(SAMPLES):
             Seeker(recording).sample(position)
     recording.close()

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from screens import LAB
+from screens import LAB, SAMPLES
 from terminals import LAZYOBS, Terminal, Tmux
 from test_app import SNAPSHOTS
 
@@ -154,7 +154,7 @@ def test_what_tmux_sees_is_what_the_pilot_saw(tmux, size):
     it.keys(f"exec env COLORTERM= {' '.join(LAZYOBS)} top {' '.join(REPLAY)}", "Enter")
     it.until("COMMAND")
     it.keys("}", "}", "}", "}")
-    it.until("PAUSED 33/33")
+    it.until(f"PAUSED {SAMPLES}/{SAMPLES}")
     for number, name in enumerate(("processes", "forks", "rmap", "promotions", "slabs", "probes"), 1):
         it.keys(str(number))
         wanted = (SNAPSHOTS / f"{name}-{size[0]}x{size[1]}.txt").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from browser import Browser
 from harness import skip
-from screens import LAB, ROOT
+from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen import serving
@@ -123,9 +123,9 @@ def test_a_session_shows_the_recording_and_obeys_keys(served):
     it = served("--replay", str(LAB), "-d", "3600")
 
     async def drive(sock):
-        await read_until(sock, b"savable", b"REPLAY 1/33")
+        await read_until(sock, b"savable", b"REPLAY 1/%d" % SAMPLES)
         await sock.send_str(json.dumps(["stdin", "}"]))
-        await read_until(sock, b"11/33")
+        await read_until(sock, b"11/%d" % SAMPLES)
         await sock.send_str(json.dumps(["resize", {"width": 10**9, "height": 30}]))
         await sock.send_str(json.dumps(["stdin", "4"]))
         await read_until(sock, b"REASON")
