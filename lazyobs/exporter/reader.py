@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from lazyobs.exporter.application import Pages
 from lazyobs.exporter.page import PageError
+from lazyobs.forking import fork
 
 _LENGTH = struct.Struct("=BI")
 _TEXT, _OPENMETRICS = b"t", b"o"
@@ -35,7 +36,7 @@ class RemotePages:
         self._sock, theirs = socket.socketpair()
         self._one = threading.Lock()
         self.error: str | None = "nothing was read yet"
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             status = 1
             try:

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 
+from lazyobs.forking import fork
+
 _PR_SET_PDEATHSIG = 1
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as a shell has it
 _libc = ctypes.CDLL(None)
@@ -26,7 +28,7 @@ class Workload:
         waiting, self._go = os.pipe2(os.O_CLOEXEC)
         sys.stdout.flush(), sys.stderr.flush()
         parent = os.getpid()
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             os.close(self._go)
             _become(command, waiting, parent)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lazyobs.forking import fork
 from lazyobs.screen.driver import RESTORE
 
 _DONE = b"."
@@ -27,7 +28,7 @@ def watching(keyboard: int, display: int) -> Iterator[None]:
         yield  # no terminal, nothing to put back
         return
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             os.close(writing)

@@ -15,6 +15,7 @@ import signal
 import socket
 
 from lazyobs.errors import NotSupported, UsageError
+from lazyobs.forking import fork
 from lazyobs.screen import feeder
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.feeder import close_all_but
@@ -67,7 +68,7 @@ def run(
     if not is_loopback(host):
         print("lazyobs: whoever reaches that address sees it: there is no password and no encryption", flush=True)
     ours, theirs = socket.socketpair()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             _serve(listening, host, static, theirs, settings, wanted, view, rows)

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from textual.drivers.web_driver import WebDriver
 
+from lazyobs.forking import fork
 from lazyobs.screen import remote
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
@@ -36,7 +37,7 @@ class Maker:
 
     def __init__(self, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
+        if fork() == 0:
             try:
                 close_all_but(theirs.fileno())
                 _make_all(theirs, settings, wanted, view, rows)
@@ -59,7 +60,7 @@ def _make_all(sock: socket.socket, settings: Settings, wanted: Filter, view: str
         message, fds, _, _ = socket.recv_fds(sock, 256, _FDS)
         if not message:
             return
-        if os.fork() == 0:
+        if fork() == 0:
             try:
                 width, height = json.loads(message)
                 for target, fd in enumerate(fds[:3]):

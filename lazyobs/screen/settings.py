@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs import privileges
+from lazyobs.forking import fork
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen import rows
 from lazyobs.screen.terminal import COLOURS
@@ -137,7 +138,7 @@ class Keeper:
     def __init__(self, whose: Person) -> None:
         """OSError where it cannot be begun: then nothing is remembered."""
         self._sock, theirs = socket.socketpair()
-        self._pid = os.fork()
+        self._pid = fork()
         if self._pid == 0:
             try:
                 self._sock.close()

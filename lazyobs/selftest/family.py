@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.pattern import WrongPage
@@ -39,7 +40,7 @@ class Child(Generic[H]):
         self._down, self._up = os.pipe(), os.pipe()
         self.descendants: list[int] = []
         parent = os.getpid()
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             syscalls.die_with_parent(parent)
             _live(stage, body, name, self._down, self._up)

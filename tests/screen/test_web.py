@@ -248,12 +248,14 @@ def test_a_port_that_is_taken_is_one_line(served):
 
 def test_the_whole_world_is_warned_of():
     command = [sys.executable, "-m", "lazyobs", "top", "--web", "0.0.0.0:0", "--replay", str(LAB)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    process.stdout.readline()
-    assert "no password" in process.stdout.readline()
-    process.terminate()
-    assert process.wait(60) == 0
-    process.stdout.close()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            process.stdout.readline()
+            assert "no password" in process.stdout.readline()
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_without_the_library_it_is_one_line(tmp_path):

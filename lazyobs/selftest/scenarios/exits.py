@@ -7,6 +7,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 
+from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.expectations import forked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
@@ -82,7 +83,7 @@ def exit_amid_forks(stage: Stage) -> Iterator[None]:
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         parent = os.getpid()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             syscalls.die_with_parent(parent)
             inside.memory.fill(islands)
@@ -215,7 +216,7 @@ def exit_amid_process_madvise(stage: Stage) -> Iterator[None]:
 
     def work(_inside: Stage, islands: list[int], _targets: list[int]) -> None:
         parent = os.getpid()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             syscalls.die_with_parent(parent)
             for address in islands:

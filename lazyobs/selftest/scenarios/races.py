@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.expectations import Count, Expect, events
 from lazyobs.selftest.pattern import Content, write
@@ -92,7 +93,7 @@ def threads_fault_and_fork(stage: Stage) -> Iterator[None]:
     torn = 0
     for _ in range(FORKS):
         parent = os.getpid()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             syscalls.die_with_parent(parent)
             os._exit(0 if all(_is_some_write(page, first) for page in islands) else 1)
@@ -145,7 +146,7 @@ def threads_everything(stage: Stage) -> Iterator[None]:
     threads.start(work)
     for _ in range(FORKS):
         parent = os.getpid()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             syscalls.die_with_parent(parent)
             os._exit(0)

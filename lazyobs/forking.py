@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""fork(2), without losing the signal that asks for the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_ASK_FOR_THE_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def fork() -> int:
+    """As os.fork(). Python runs hooks around it (logging has some) and forgets what is raised in them: a handler that
+    raises, as ours do, would run in one and be for nothing. So those signals wait until the fork is over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASK_FOR_THE_END)
+    try:
+        return os.fork()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
