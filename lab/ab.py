@@ -108,8 +108,6 @@ def main() -> int:
         *arms["on"],
         "--calibrate",
         "--text",
-        "--thresholds",
-        "lab/ab.toml",
     ]
     print(second_opinion(options.directory, options.boots), flush=True)
     return subprocess.run(
