@@ -9,6 +9,8 @@ import socket
 import struct
 from typing import Any
 
+from lazyobs.sockets import exactly
+
 _LENGTH = struct.Struct("=I")
 _MOST_BYTES = 16 << 20
 _FDS_A_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
@@ -24,10 +26,10 @@ def send(sock: socket.socket, message: dict[str, Any], fds: list[int] | None = N
 
 def receive(sock: socket.socket) -> dict[str, Any]:
     """One message. EOFError when the other side is gone, ValueError when it talks nonsense."""
-    (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size))
+    (length,) = _LENGTH.unpack(exactly(sock, _LENGTH.size))
     if length > _MOST_BYTES:
         raise ValueError(f"a message of {length} bytes")
-    message = json.loads(_exactly(sock, length))
+    message = json.loads(exactly(sock, length))
     if not isinstance(message, dict):
         raise ValueError("a message that is no object")
     return message
@@ -57,14 +59,3 @@ def close_all(fds: list[int]) -> None:
 
 def _close_on_exec(fd: int) -> None:
     os.set_inheritable(fd, False)
-
-
-def _exactly(sock: socket.socket, length: int) -> bytes:
-    parts = []
-    while length:
-        part = sock.recv(min(length, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from lazyobs.exporter.application import Pages
 from lazyobs.exporter.page import PageError
 from lazyobs.forking import fork
+from lazyobs.sockets import exactly
 
 _LENGTH = struct.Struct("=BI")
 _TEXT, _OPENMETRICS = b"t", b"o"
@@ -57,8 +58,8 @@ class RemotePages:
         with self._one:
             try:
                 self._sock.sendall(_OPENMETRICS if openmetrics else _TEXT)
-                good, length = _LENGTH.unpack(_exactly(self._sock, _LENGTH.size))
-                page = _exactly(self._sock, length)
+                good, length = _LENGTH.unpack(exactly(self._sock, _LENGTH.size))
+                page = exactly(self._sock, length)
             except (OSError, EOFError) as error:
                 # Whatever comes late would be taken for the next answer.
                 self._sock.close()
@@ -87,17 +88,6 @@ def _answer(sock: socket.socket, pages: Pages) -> None:
         except PageError as error:
             good, page = 0, str(error).encode()
         sock.sendall(_LENGTH.pack(good, len(page)) + page)
-
-
-def _exactly(sock: socket.socket, length: int) -> bytes:
-    parts = []
-    while length:
-        part = sock.recv(min(length, 1 << 16))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
 
 
 def forbid_sockets() -> None:

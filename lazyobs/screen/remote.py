@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from lazyobs.screen import wire
 from lazyobs.screen.moment import Moment, Reading, Wanted
+from lazyobs.sockets import exactly
 
 
 class Gone(EOFError):
@@ -65,14 +66,7 @@ def connect(sock: socket.socket) -> RemoteLive | RemoteRecorded:
 
 def receive(sock: socket.socket) -> bytes:
     """One piece. Gone at the end."""
-    return _exactly(sock, wire.LENGTH.unpack(_exactly(sock, wire.LENGTH.size))[0])
-
-
-def _exactly(sock: socket.socket, length: int) -> bytes:
-    data = bytearray()
-    while len(data) < length:
-        part = sock.recv(min(length - len(data), 1 << 20))
-        if not part:
-            raise Gone("the feeder has ended")
-        data += part
-    return bytes(data)
+    try:
+        return exactly(sock, wire.LENGTH.unpack(exactly(sock, wire.LENGTH.size))[0])
+    except EOFError:
+        raise Gone("the feeder has ended") from None

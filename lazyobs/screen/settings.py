@@ -26,6 +26,7 @@ from lazyobs.forking import fork
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen import rows
 from lazyobs.screen.terminal import COLOURS
+from lazyobs.sockets import exactly
 from lazyobs.views import columns
 
 if sys.version_info >= (3, 11):
@@ -218,22 +219,8 @@ def _send(sock: socket.socket, data: bytes) -> None:
 
 def _receive(sock: socket.socket) -> str | None:
     """A text; None at the end of the other side, and for an empty one."""
-    head = _exactly(sock, _LENGTH.size)
-    if head is None:
+    try:
+        length = _LENGTH.unpack(exactly(sock, _LENGTH.size))[0]
+        return exactly(sock, length).decode("utf-8", "replace") if 0 < length <= MOST_BYTES else None
+    except (EOFError, OSError):
         return None
-    length = _LENGTH.unpack(head)[0]
-    data = _exactly(sock, length) if 0 < length <= MOST_BYTES else None
-    return None if data is None else data.decode("utf-8", "replace")
-
-
-def _exactly(sock: socket.socket, length: int) -> bytes | None:
-    data = b""
-    while len(data) < length:
-        try:
-            part = sock.recv(length - len(data))
-        except OSError:
-            return None
-        if not part:
-            return None
-        data += part
-    return data
