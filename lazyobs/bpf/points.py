@@ -89,6 +89,20 @@ CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 _VMA, _FOLIO, _RWC = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",)
 
 POINTS = (
+    # Attached in this order. Deaths come before all that makes an entry for a process: one that ended in between would
+    # keep it for ever.
+    Point(
+        "process",
+        "processes: birth, new name, death",
+        ("process.c",),
+        ("forks", "fork_chains"),
+        required=True,
+        fixed=(
+            Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
+            Fixed("process_exec", RAW_TRACEPOINT, "sched_process_exec"),
+            Fixed("process_fork", RAW_TRACEPOINT, "sched_process_fork"),
+        ),
+    ),
     Point(
         "slab",
         "anon_vma and chain objects by the call site of kmem_cache_alloc and kmem_cache_free",
@@ -98,18 +112,6 @@ POINTS = (
         fixed=(
             Fixed("slab_alloc", RAW_TRACEPOINT, "kmem_cache_alloc"),
             Fixed("slab_free", RAW_TRACEPOINT, "kmem_cache_free"),
-        ),
-    ),
-    Point(
-        "process",
-        "processes: birth, new name, death",
-        ("process.c",),
-        ("forks", "fork_chains"),
-        required=True,
-        fixed=(
-            Fixed("process_fork", RAW_TRACEPOINT, "sched_process_fork"),
-            Fixed("process_exec", RAW_TRACEPOINT, "sched_process_exec"),
-            Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
         ),
     ),
     Point(

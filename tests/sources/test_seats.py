@@ -95,6 +95,20 @@ def test_processes_that_come_and_go_lose_nothing(live, crowd):
     assert deficits(source) == dict.fromkeys(SUMMED, 0)
 
 
+def test_who_ends_while_the_probes_attach_is_forgotten(live):
+    """Otherwise its entry would stay for ever."""
+    churn = subprocess.Popen(["sh", "-c", "while :; do /bin/true; done"])
+    try:
+        sources = [live() for _ in range(3)]
+    finally:
+        churn.kill()
+        churn.wait()
+    for source in sources:
+        first, second = source.read(), source.read()
+        both = {one.pid for one in first.processes} & {one.pid for one in second.processes}
+        assert [pid for pid in both if not Path(f"/proc/{pid}").exists()] == []
+
+
 class Chosen(Islands):
     """Islands in a process whose pid is chosen: ``pid`` or the next free one that points to the same seat."""
 
