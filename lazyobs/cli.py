@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from lazyobs import __version__
+from lazyobs import __version__, output
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.views.text import printable
 
@@ -28,8 +28,16 @@ COMMANDS = {
 }
 
 
+# They go on until they are asked to end; the others have an answer, or owe one.
+_ENDLESS = ("top", "export", "trace", "record")
+# Their exit status is the answer.
+_JUDGE = ("report", "compare", "selftest")
+
+
 class _Commands(click.Group):
     """Imports a command's module when it is asked for: one command must not pay for another's libraries."""
+
+    asked = ""  # name of the command that runs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -37,6 +45,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        self.asked = cmd_name
         module = importlib.import_module(f"lazyobs.commands.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
@@ -56,8 +65,11 @@ class _Ended(KeyboardInterrupt):
     """A signal asks for the end. A class of its own: CPython remembers that a plain KeyboardInterrupt passed
     through exec() of a string (dataclasses are made so) and would end the process by SIGINT, caught or not."""
 
+    came = False
+
 
 def _end(_signal: int, _frame: object) -> None:
+    _Ended.came = True
     raise _Ended
 
 
@@ -65,12 +77,21 @@ def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    output.make_sure_of_the_standard_three()
     try:
         code = _run()
-    except BrokenPipeError:
-        # The reader (| head) has what it wanted; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (| head) has what it wanted
+        output.give_up()
         code = EXIT_OK
+        if cli.asked in _JUDGE:
+            _complain(f"{cli.asked}: nobody reads what it says, and it is not done; let it end, or write to a file")
+            code = EXIT_REFUSED
+    except OSError as error:
+        if not output.is_full(error):
+            raise
+        output.give_up()
+        _complain(f"standard output: {os.strerror(error.errno or 0).lower()}; make room, or write somewhere else")
+        code = EXIT_REFUSED
     sys.exit(code)
 
 
@@ -91,15 +112,31 @@ def _run() -> int:
         _complain(f"{error.format_message().rstrip('.')}; see {command} --help")
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
-        return EXIT_OK
+        return _interrupted()
     except LazyobsError as error:
         _complain(str(error))
         return error.exit_code
     except MemoryError:
         _complain("reading: out of memory; use -p to watch fewer processes")
         return EXIT_REFUSED
+    except Exception:
+        # A module written in C that is interrupted while it is imported says "initialization failed".
+        if not _Ended.came:
+            raise
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    """To most that is a good end; whoever owes an answer has not given it."""
+    if cli.asked in _ENDLESS or not cli.asked:
+        return EXIT_OK
+    _complain(f"{cli.asked}: interrupted before there was an answer; run it again")
+    return EXIT_REFUSED
 
 
 def _complain(text: str) -> None:
     """One line, whatever the text is made of: it may quote what was typed."""
-    print(f"lazyobs: {printable(' '.join(text.split()))}", file=sys.stderr)
+    try:
+        print(f"lazyobs: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the exit status is left to say it

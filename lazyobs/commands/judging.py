@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lazyobs.errors import EXIT_BAD, EXIT_OK, LazyobsError, NotSupported
+from lazyobs.errors import EXIT_BAD, EXIT_OK, NotSupported
+from lazyobs.output import give_up
 from lazyobs.views.text import printable
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ class Judging:
                 page.write(verdict, recordings, str(self.html))
             except OSError as error:
                 raise NotSupported(printable(str(self.html)), f"cannot be written ({error.strerror})", "name another file") from None  # fmt: skip
+        from lazyobs.soak.verdict import FAIL, PASS
+
+        try:
+            self._print(verdict)
+        except BrokenPipeError:  # whoever reads no further has not changed the verdict
+            give_up()
+        good = verdict.word == PASS if self.need_pass else verdict.word != FAIL
+        return EXIT_OK if good else EXIT_BAD
+
+    def _print(self, verdict: Verdict) -> None:
         if self.form == "text":
             from lazyobs.soak import letter
 
@@ -68,10 +79,7 @@ class Judging:
             from lazyobs.soak import printing
 
             printing.show(verdict, self.form)
-        from lazyobs.soak.verdict import FAIL, PASS
-
-        good = verdict.word == PASS if self.need_pass else verdict.word != FAIL
-        return EXIT_OK if good else EXIT_BAD
+        sys.stdout.flush()
 
 
 def judging(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,10 +99,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         how = Judging(_form(output, json, text), html, need_pass, engine, thresholds)
         _need_libraries(command.__name__)
-        try:
-            return command(*given, how=how, **named)
-        except KeyboardInterrupt:  # elsewhere that ends a command well; here 0 would say that nothing is wrong
-            raise LazyobsError("verdict", "interrupted before there was one", "run it again") from None
+        return command(*given, how=how, **named)
 
     found: Callable[..., Any] = judge
     for option in reversed(

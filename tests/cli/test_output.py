@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The exit status when nobody reads, nothing more can be written, or a signal comes first."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from harness import ROOT
+
+LAZYOBS = [sys.executable, "-m", "lazyobs"]
+LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
+JUDGE = (["report", LAB, "--need-pass"], ["compare", "--base", LAB, "--new", DEBIAN, "--need-pass"])
+ANSWERS = (
+    *JUDGE, ["census", "--replay", LAB], ["doctor"], ["top", "--replay", LAB, "-b"], ["trace", "--replay", LAB],
+    ["selftest", "--list"], ["--help"], ["--version"], ["top", "--help"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
+def test_a_full_disk_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*LAZYOBS, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    told = "lazyobs: standard output: no space left on device; make room, or write somewhere else\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
+@pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
+def test_closed_streams_are_no_error(arguments):
+    """1 is what the two that judge have to say of these recordings."""
+    script = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, "sh", *LAZYOBS, *arguments], capture_output=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (1 if "--need-pass" in arguments else 0, b"")
+
+
+@pytest.mark.parametrize("arguments", JUDGE, ids=" ".join)
+def test_a_verdict_stands_though_nobody_reads_it(arguments):
+    process = subprocess.Popen([*LAZYOBS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(120)) == (b"", 1)
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("arguments", [["report", LAB], ["census", "--replay", LAB], ["doctor"]], ids=" ".join)
+def test_no_answer_is_no_good_answer(arguments, number):
+    """At any moment: either there was a whole answer, or it says that there was none, or the signal itself ended it."""
+    whole = subprocess.run([*LAZYOBS, *arguments], capture_output=True, cwd=ROOT, check=True).stdout
+    ends = []
+    for turn in range(11):
+        process = subprocess.Popen([*LAZYOBS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        time.sleep(0.07 * turn)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=120)
+        ends.append(process.returncode)
+        if process.returncode == 0:
+            assert stdout.count(b"\n") == whole.count(b"\n") and stderr == b""
+        elif process.returncode == 3:
+            told = f"lazyobs: {arguments[0]}: interrupted before there was an answer; run it again\n"
+            assert stderr == told.encode()
+        else:
+            assert (process.returncode, stderr) == (-number, b"")  # before it is caught, or after the end
+    assert any(ends)
