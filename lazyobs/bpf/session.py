@@ -179,10 +179,10 @@ class Loader:
         return f"exit status {self._process.returncode}"
 
     def _end(self, kill: bool) -> None:
-        """Waits for the process, which is about to exit, or does not wait for it to."""
+        """Waits for the process, which is about to exit, or is asked to."""
         self._sock.close()
         if kill:
-            self._process.kill()
+            self._process.terminate()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
