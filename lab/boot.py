@@ -16,7 +16,7 @@ from .cache import root
 from .errors import LAB_FAILED, LabError
 from .guest import Guest, Limits
 from .initramfs import initramfs
-from .kernels import default_name, kernel, table
+from .kernels import Kernel, default_name, kernel, table
 from .qemu import Machine, kernel_command_line
 from .splats import splats
 
@@ -75,9 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report(limits: Limits, guest: Guest, seen: Sequence[str]) -> None:
+def _report(row: Kernel, limits: Limits, guest: Guest, seen: Sequence[str]) -> None:
     for line in seen[:20]:
-        print(f"lab: kernel splat: {line}", file=sys.stderr)
+        print(f"lab: kernel splat{' (known)' if row.is_known(line) else ''}: {line}", file=sys.stderr)
     if limits.console:
         Path(limits.console).write_text(guest.log)
 
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     guest = Guest(machine, limits)
     status = guest.run(os.getcwd(), command, environment)
     seen = splats(guest.log)
-    _report(limits, guest, seen)
+    _report(row, limits, guest, seen)
     if status is None:
         kept = root() / "console" / f"{row.name}.log"
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -130,10 +130,11 @@ def run(options: argparse.Namespace) -> int:
         raise LabError(f"kernel {row.name}: {guest.failure}; its console log is in {kept}", _tail(guest.log))
     if status == TIMED_OUT and guest.timed_out:
         print(f"lab: stopped after {options.timeout:g} s (--timeout)", file=sys.stderr)
-    if seen and options.fail_on_splat:
+    new = [line for line in seen if not row.is_known(line)]
+    if new and options.fail_on_splat:
         raise LabError(
-            f"kernel {row.name} complained {len(seen)} time(s) (--fail-on-splat), first: {seen[0]}",
-            _tail(guest.log[max(0, guest.log.find(seen[0]) - 200) :], 60),
+            f"kernel {row.name} complained {len(new)} time(s) (--fail-on-splat), first: {new[0]}",
+            _tail(guest.log[max(0, guest.log.find(new[0]) - 200) :], 60),
         )
     return status
 

@@ -33,6 +33,11 @@ class Kernel:
     patches: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     cmdline: str = ""
+    known: tuple[str, ...] = ()
+
+    def is_known(self, splat: str) -> bool:
+        """Whether that head line of a splat is the base kernel's own, patched or not."""
+        return any(f" {function}+0x" in splat for function in self.known)
 
     def patch_files(self) -> list[Path]:
         return [LAB / "patches" / name for name in self.patches]
