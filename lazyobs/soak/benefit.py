@@ -86,7 +86,9 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         if source != "barrier":
             # Allocations less frees tell how the level moved since the recording began, not where it stands.
             spares = f"laziness {'spares' if lazy else 'would spare'} {kilobytes(bytes_spared)} KB by the census"
-            rows.append((cache, None, None, None, f"level not known without barrier samples; {spares}"))
+            merged = len(series.barriers["time"]) > 0
+            why = "its slabinfo row is shared (slab_nomerge parts them)" if merged else "no barrier samples"
+            rows.append((cache, None, None, None, f"level not known: {why}; {spares}"))
             continue
         before, after = (bytes_there + bytes_spared, bytes_there) if lazy else (bytes_there, bytes_there - bytes_spared)
         change = f"{(after - before) / before:+.1%}" if before > 0 else None

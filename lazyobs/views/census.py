@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable
 
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.model import CENSUS_NAMES
+from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
@@ -42,14 +43,28 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     elif output == "csv":
         lines.CsvWriter(sys.stdout, names).write(sample, rows)
     else:
-        total = sample.census
         print(tables.processes(rows, columns.CENSUS_VIEW))
-        print(
-            f"\n{len(rows)} processes; address spaces together: {text.number(total['vmas'])} VMAs, "
-            f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "
-            f"{text.number(total['vmas_private'])} private, {text.number(total['vmas_shared'])} shared; "
-            f"saved {text.size(total['saved_bytes'])}, savable {text.size(total['savable_bytes'])}"
-        )
+        print(f"\n{_together(rows, sample, bool(pids))}")
+
+
+def _together(rows: list[Process], sample: Sample, chosen: bool) -> str:
+    """The last line: sums of the chosen processes, or of all address spaces, each counted once."""
+    known = [row for row in rows if row.census.get("vmas") is not None]
+    unread = f", {len(rows) - len(known)} of them could not be read" if len(known) < len(rows) else ""
+    total = {name: _sum(row.census.get(name) for row in known) for name in CENSUS_NAMES} if chosen else sample.census
+    spaces = "" if chosen else "address spaces together: "
+    return (
+        f"{text.counted(len(rows), 'process', 'processes')}{unread}; {spaces}{text.number(total['vmas'])} VMAs, "
+        f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "
+        f"{text.number(total['vmas_private'])} private, {text.number(total['vmas_shared'])} shared; "
+        f"saved {text.size(total['saved_bytes'])}, savable {text.size(total['savable_bytes'])}"
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """None where one is not known."""
+    found = list(values)
+    return None if None in found else sum(one for one in found if one is not None)
 
 
 def show_vmas(source: LiveSource | ProcfsSource, pids: tuple[int, ...], output: str) -> None:

@@ -52,3 +52,8 @@ def seconds(value: float | None) -> str:
         if value * factor < 1000:
             return f"{value * factor:.3g}{unit}"
     return f"{value:.3g}s"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """``1 process``, ``2 processes``."""
+    return f"{number} {one if number == 1 else many}"
