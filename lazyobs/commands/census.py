@@ -36,7 +36,7 @@ def census(
     replay: Path | None,
 ) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
-    columns.column(sort)
+    sort = columns.column(sort).name
     if vmas and not pids:
         raise click.UsageError("--vmas needs -p PID")
     if vmas and replay is not None:

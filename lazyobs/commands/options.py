@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
 from lazyobs.sources.live import LiveSource
@@ -54,6 +55,17 @@ def pids_of(_context: click.Context, _parameter: click.Parameter, value: str | N
     if any(not 0 < pid < 1 << 22 for pid in pids):
         raise click.BadParameter(f"{value!r} has a number that is no process id")
     return pids
+
+
+def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str) -> None:
+    """UsageError where a parameter and one of the others were both typed."""
+    typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if one not in typed:
+        return
+    named = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    for other in others:
+        if other in typed:
+            raise click.UsageError(f"{named[other]} has no meaning with {named[one]}: {why}")
 
 
 def points_but(*names: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lazyobs.commands.options import SECONDS, common, notice_of, pids_of, points_but, say_how
+from lazyobs.commands.options import SECONDS, common, exclude, notice_of, pids_of, points_but, say_how
 from lazyobs.commands.replaying import replaying, seconds_between
-from lazyobs.errors import NotSupported
+from lazyobs.errors import NotSupported, UsageError
+from lazyobs.sources.itself import user_name
 from lazyobs.sources.opening import open_live
 from lazyobs.sources.source import Source
 from lazyobs.views import columns
@@ -74,7 +76,9 @@ class _Asked:
 @replaying
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=click.IntRange(min=1), required=False)
+@click.pass_context
 def top(
+    context: click.Context,
     output: str,
     profile: Path | None,
     tier: str | None,
@@ -96,7 +100,9 @@ def top(
     count: int | None,
 ) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
-    columns.column(sort or _SORT)
+    sort = None if sort is None else columns.column(sort).name
+    user = _user_of(user, live=replay is None)
+    _check(context)
     asked = _Asked(profile, tier, verbose, delay or interval, sort, replay, speed)
     batch = batch or not sys.stdout.isatty()
     iterations = iterations or count
@@ -113,6 +119,27 @@ def top(
         from lazyobs.screen.rows import Filter
 
         _screen(asked, Filter("", pids, user, cgroup), views[0], rows, iterations)
+
+
+def _check(context: click.Context) -> None:
+    """What would not be heard."""
+    exclude(context, "web", ("batch", "output", "plain", "iterations", "count"), "browsers get the screen")
+    if context.params["output"] != "table":
+        exclude(context, "output", ("views",), "JSON and CSV hold what all views show")
+    if context.params["cgroup"] == "":
+        raise UsageError("-c ''", "is no cgroup", "name one as /sys/fs/cgroup has it: /system.slice")
+
+
+def _user_of(given: str | None, live: bool) -> str | None:
+    """The user as processes name theirs. A recording may have users that are not known here."""
+    if given is None or (given and not live):
+        return given
+    try:
+        if given.isdecimal():
+            return user_name(int(given))
+        return pwd.getpwnam(given).pw_name
+    except (KeyError, OverflowError):
+        raise UsageError(f"-u {given!r}", "no such user", "name one of getent passwd") from None
 
 
 def _is_plain() -> bool:

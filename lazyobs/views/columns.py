@@ -67,12 +67,13 @@ CENSUS_VIEW = (
 
 
 def column(name: str) -> Column:
-    """The named column. UsageError naming the existing ones otherwise."""
-    if name not in COLUMNS:
+    """The column of that name, or with that heading. UsageError naming the existing ones otherwise."""
+    found = COLUMNS.get(name) or next((one for one in COLUMNS.values() if one.heading.upper() == name.upper()), None)
+    if found is None:
         raise UsageError(
             f"column {text.printable(name)!r}", "there is none of that name", f"use one of {', '.join(COLUMNS)}"
         )
-    return COLUMNS[name]
+    return found
 
 
 def sort(processes: Iterable[Process], name: str) -> list[Process]:
