@@ -135,7 +135,7 @@ def _user_of(given: str | None, live: bool) -> str | None:
     if given is None or (given and not live):
         return given
     try:
-        if given.isdecimal():
+        if given.isdecimal() and int(given) < 1 << 32:
             return user_name(int(given))
         return pwd.getpwnam(given).pw_name
     except (KeyError, OverflowError):
