@@ -26,6 +26,8 @@ COMMANDS = {
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Drives each affected path of the kernel and checks contents and events (KTAP).",
 }
+# By their exit code they say whether something is bad: ended before they know, they must not say that all is well.
+_JUDGES = ("report", "compare", "selftest")
 
 
 class _Commands(click.Group):
@@ -91,6 +93,10 @@ def _run() -> int:
         _complain(f"{error.format_message().rstrip('.')}; see {command} --help")
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
+        # Not from click's context: the command's module may still be being imported.
+        if sys.argv[1:2] and sys.argv[1] in _JUDGES:
+            _complain(f"{sys.argv[1]}: interrupted before there was a verdict; run it again")
+            return EXIT_REFUSED
         return EXIT_OK
     except LazyobsError as error:
         _complain(str(error))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lazyobs.errors import EXIT_BAD, EXIT_OK, LazyobsError, NotSupported
+from lazyobs.errors import EXIT_BAD, EXIT_OK, NotSupported
 from lazyobs.views.text import printable
 
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ def judging(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         how = Judging(_form(output, json, text), html, need_pass, engine, thresholds)
         _need_libraries(command.__name__)
-        try:
-            return command(*given, how=how, **named)
-        except KeyboardInterrupt:  # elsewhere that ends a command well; here 0 would say that nothing is wrong
-            raise LazyobsError("verdict", "interrupted before there was one", "run it again") from None
+        return command(*given, how=how, **named)
 
     found: Callable[..., Any] = judge
     for option in reversed(

@@ -18,8 +18,6 @@ from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.views.lines import json_line
 
-EXIT_INTERRUPTED = 1
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -69,7 +67,7 @@ def list_scenarios(selection: Selection, output: str) -> None:
 def run(
     selection: Selection, profile: Path | None, tier: str | None, output: str, timeout: float, verbose: bool
 ) -> int:
-    """Runs the battery; the exit code."""
+    """Runs the battery; the exit code. KeyboardInterrupt once what was begun is bailed out of and put back."""
     runs = selection.runs()
     try:
         if tier != "procfs" and not privileges.may_load_bpf():
@@ -84,16 +82,18 @@ def run(
     # The guardian starts with the battery, before anything is changed.
     observer = Observer(profile, tier)
     battery = Battery(observer, Options(selection.seed, timeout))
-    report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, len(runs), observer.heading(), verbose)
+    report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, verbose)
     results: list[Result] = []
     try:
+        heading = observer.heading()
+        report.begin(len(runs), heading)
         for name, one in runs:
             results.append(replace(battery.run(one), name=name))
             report.result(results[-1])
         report.end(_remarks(results))
     except KeyboardInterrupt:
         report.bail_out("interrupted")
-        return EXIT_INTERRUPTED
+        raise
     finally:
         battery.close()
         observer.close()

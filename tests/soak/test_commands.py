@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import jsonschema
 import pytest
 from harness import ROOT
@@ -20,7 +19,7 @@ from pyarrow import parquet
 from lazyobs.commands import judging
 from lazyobs.commands.compare import compare
 from lazyobs.commands.report import report
-from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError, NotSupported
+from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, NotSupported
 from lazyobs.soak.schema import verdict_schema
 
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
@@ -138,16 +137,3 @@ def test_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "debian-6.12/recording.json").write_text(json.dumps(document))
     verdict = json.loads(lazyobs("report", "--json", DEBIAN, str(tmp_path / "debian-6.12")).stdout)
     assert set(verdict["identity"]) == {DEBIAN, str(tmp_path / "debian-6.12")}
-
-
-def test_no_verdict_is_no_pass():
-    """A command that is ended by a signal must not exit with 0."""
-
-    @click.command()
-    @judging.judging
-    def command(**_options: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(LazyobsError, match="interrupted before there was one") as raised:
-        command.main([], standalone_mode=False)
-    assert raised.value.exit_code == EXIT_REFUSED
