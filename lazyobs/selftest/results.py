@@ -37,6 +37,11 @@ class Result:
     def skip(self, reason: str) -> None:
         self.outcome, self.reason = "skip", reason
 
+    @property
+    def has_checked(self) -> bool:
+        """Whether there was anything that could have been wrong."""
+        return self.pages > 0 or any(check.is_known for check in self.checks)
+
     def failed_checks(self) -> list[Check]:
         return [check for check in self.checks if not check.ok]
 

@@ -71,6 +71,17 @@ def test_contents_alone_need_no_bpf() -> None:
     assert {outcome for outcome, _, _ in parse_ktap(answer.stdout)} == {"pass"}
 
 
+def test_what_checked_nothing_is_skipped() -> None:
+    answer = selftest("--tier", "procfs", "--only", "control,fork_and_write")
+    assert answer.returncode == 0, answer.stdout
+    assert [(name, outcome) for outcome, name, _ in parse_ktap(answer.stdout)] == [
+        ("control", "skip"),
+        ("fork_and_write", "pass"),
+    ]
+    assert "ok 1 control # SKIP nothing of it can be checked: --tier procfs\n" in answer.stdout
+    assert selftest("--tier", "procfs", "--only", "control").returncode == 4
+
+
 def test_ktap_repeat_and_seed(bpf: None) -> None:
     answer = selftest("--only", "merge_*,brk", "--repeat", "2", "--seed", "7")
     assert answer.returncode == 0, answer.stdout
