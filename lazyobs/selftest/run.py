@@ -53,15 +53,17 @@ class Selection:
 
 def list_scenarios(selection: Selection, output: str) -> None:
     """One line each; whether its needs are met is found out on the spot."""
-    for one in selection.scenarios():
+    chosen = selection.scenarios()
+    width = max(len(one.name) for one in chosen)
+    for one in chosen:
         why = features.missing(one.needs)
         if output == "json":
             document = {"scenario": one.name, "about": one.about, "needs": one.needs, "missing": why or None}
             print(json_line({**document, "steps": [step.name for step in one.steps]}))
         else:
-            print(f"{one.name:24} {one.about}")
+            print(f"{one.name:{width}} {one.about}")
             if one.needs:
-                print(f"{'':24} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
+                print(f"{'':{width}} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
 
 
 def run(

@@ -34,6 +34,8 @@ def test_list() -> None:
     assert answer.returncode == 0
     listed = [line.split()[0] for line in answer.stdout.splitlines() if not line.startswith(" ")]
     assert listed == list(scenario.load())
+    column = max(map(len, listed)) + 1
+    assert all(line[column - 1] == " " != line[column] for line in answer.stdout.splitlines())
 
 
 def test_list_json() -> None:
