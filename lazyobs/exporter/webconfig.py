@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from lazyobs.errors import NotSupported, UsageError
+from lazyobs.small_file import Unusable, read_text
 
 _TLS_KEYS = {"cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version"}
 _MIN_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -84,8 +85,8 @@ def load(path: Path) -> WebConfig:
     except ImportError as error:
         raise _missing(path, error) from None
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = yaml.safe_load(read_text(path)) or {}
+    except (Unusable, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"web configuration {path}", str(error), "see docs/fleet.md") from None
     try:
         return _config(document, path)

@@ -4,18 +4,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from lazyobs.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lazyobs.small_file import Unusable, read_toml
 
 Section = dict[str, float]
 
@@ -31,8 +25,8 @@ class Thresholds:
 
 def load(path: Path | None = None) -> Thresholds:
     """The package's, with those of ``path`` in their place. UsageError names what is wrong in it."""
-    text = resources.files("lazyobs.soak").joinpath("thresholds.toml").read_text(encoding="utf-8")
-    sections: dict[str, Section] = tomllib.loads(text)
+    with resources.as_file(resources.files("lazyobs.soak").joinpath("thresholds.toml")) as shipped:
+        sections: dict[str, Section] = read_toml(shipped)
     if path is not None:
         _replace(sections, path)
     return Thresholds(**sections)
@@ -40,11 +34,9 @@ def load(path: Path | None = None) -> Thresholds:
 
 def _replace(sections: dict[str, Section], path: Path) -> None:
     try:
-        given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _wrong(path, f"cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _wrong(path, f"is no TOML ({error})") from None
+        given = read_toml(path)
+    except Unusable as error:
+        raise _wrong(path, str(error)) from None
     for section, values in given.items():
         if section not in sections or not isinstance(values, dict):
             raise _wrong(path, f"has no section [{section}] to set; there are {', '.join(sections)}")

@@ -28,7 +28,7 @@ def test_what_is_named_is_replaced(tmp_path: Path) -> None:
         ("[gate]\nminutes = true", "gate.minutes is True, not a number"),
         ("[gate]\nminutes = -1", "gate.minutes is -1, not a number"),
         ("[gate]\nminutes = nan", "gate.minutes is nan, not a number"),
-        ("[gate", "is no TOML"),
+        ("[gate", "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
