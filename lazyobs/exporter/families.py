@@ -208,11 +208,13 @@ _HEALTH_COUNTERS = {
     "self_cpu_seconds": "self_cpu_seconds",
 }
 _HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
+_HEALTH_NOTES = {"ring_lost": " (with --replay alone: the live exporter has no stream of events that could be lost)"}
 
 
 def _health(name: str, help_text: str) -> Family:
     kind = COUNTER if name in _HEALTH_COUNTERS else GAUGE
     metric = _HEALTH_COUNTERS.get(name) or _HEALTH_GAUGES.get(name, name)
+    help_text += _HEALTH_NOTES.get(name, "")
     return Family(metric, kind, help_text, "health", _one(lambda reading: reading.sample.health.get(name)))
 
 
