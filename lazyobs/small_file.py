@@ -22,13 +22,21 @@ class Unusable(Exception):
     """The message says why, without the name: ``cannot be read (No such file or directory)``."""
 
 
-def read_text(path: Path) -> str:
-    """What a regular file of at most MOST_BYTES holds, in UTF-8. Unusable otherwise."""
+def read_bytes(path: Path) -> bytes:
+    """What a regular file of at most MOST_BYTES holds. Unusable otherwise."""
     try:
-        return _bytes(path).decode("utf-8")
+        return _bytes(path)
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # no UTF-8, or a name with a NUL
+    except ValueError as error:  # a name with a NUL
+        raise Unusable(f"cannot be read ({error})") from None
+
+
+def read_text(path: Path) -> str:
+    """The same in UTF-8. Unusable otherwise."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise Unusable(f"cannot be read ({error})") from None
 
 
