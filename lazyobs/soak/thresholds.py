@@ -38,14 +38,18 @@ def _replace(sections: dict[str, Section], path: Path) -> None:
     except Unusable as error:
         raise _wrong(path, str(error)) from None
     for section, values in given.items():
-        if section not in sections or not isinstance(values, dict):
-            raise _wrong(path, f"has no section [{section}] to set; there are {', '.join(sections)}")
+        if section not in sections:
+            raise _wrong(path, f"knows no section [{section}]; there are {', '.join(sections)}")
+        if not isinstance(values, dict):
+            raise _wrong(path, f"{section} is {values!r}, not a section [{section}] with keys")
         for key, value in values.items():
             if key not in sections[section]:
                 raise _wrong(path, f"knows no {section}.{key}; there are {', '.join(sections[section])}")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0:
-                raise _wrong(path, f"{section}.{key} is {value!r}, not a number of 0 or more")
+            # What counts something is written without a point in the package's file.
+            counts = isinstance(sections[section][key], int)
+            kinds, words = ((int,), "a whole number") if counts else ((int, float), "a number")
+            if type(value) not in kinds or not 0 <= value < math.inf:
+                raise _wrong(path, f"{section}.{key} is {value!r}, not {words} of 0 or more")
             if key in ("alpha", "confidence") and not 0 < value < 1:
                 raise _wrong(path, f"{section}.{key} is {value}, not between 0 and 1")
             sections[section][key] = value
