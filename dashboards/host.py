@@ -57,7 +57,7 @@ def board() -> Board:
         lines("own memory", "Resident.", Query(f"lazyobs_self_rss_bytes{_HOST}", "resident"), unit="bytes"),
         lines("misses and full maps", "Events that were not counted, per second.",
               _rate("lazyobs_recursion_misses_total", "missed"), _rate("lazyobs_map_full_insertions_total", "map full"),
-              _rate("lazyobs_ring_lost_events_total", "ring lost"), unit="ops"),
+              unit="ops"),
         lines("ledger residual", "Change of live anon_vma objects in slabinfo, less allocs - frees: slabinfo counts freed objects for a while.",
               Query(f"lazyobs_ledger_residual_objects{_HOST}", "objects"), below_zero=True),
         lines("scrape", "Time one reading took.", Query(f"lazyobs_scrape_read_seconds{_HOST}", "reading"), unit="s"),

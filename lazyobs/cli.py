@@ -37,15 +37,12 @@ _JUDGE = ("report", "compare", "selftest")
 class _Commands(click.Group):
     """Imports a command's module when it is asked for: one command must not pay for another's libraries."""
 
-    asked = ""  # name of the command that runs
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        self.asked = cmd_name
         module = importlib.import_module(f"lazyobs.commands.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
@@ -83,8 +80,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader (| head) has what it wanted
         output.give_up()
         code = EXIT_OK
-        if cli.asked in _JUDGE:
-            _complain(f"{cli.asked}: nobody reads what it says, and it is not done; let it end, or write to a file")
+        if _asked() in _JUDGE:
+            _complain(f"{_asked()}: nobody reads what it says, and it is not done; let it end, or write to a file")
             code = EXIT_REFUSED
     except OSError as error:
         if not output.is_full(error):
@@ -126,11 +123,16 @@ def _run() -> int:
         return _interrupted()
 
 
+def _asked() -> str:
+    """The command. The options before one all end the program, so it is the first word if any."""
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
 def _interrupted() -> int:
     """To most that is a good end; whoever owes an answer has not given it."""
-    if cli.asked in _ENDLESS or not cli.asked:
+    if _asked() in _ENDLESS:
         return EXIT_OK
-    _complain(f"{cli.asked}: interrupted before there was an answer; run it again")
+    _complain(f"{_asked()}: interrupted before there was an answer; run it again")
     return EXIT_REFUSED
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 EXIT_OK = 0
 EXIT_BAD = 1  # the thing asked about is bad: verdict FAIL, selftest failed
 EXIT_USAGE = 2
-EXIT_REFUSED = 3  # not permitted or not supported here
+EXIT_REFUSED = 3  # not permitted, not supported here, or interrupted before the verdict
 
 
 class LazyobsError(Exception):

@@ -36,7 +36,7 @@ def selftest(
 ) -> None:
     """Drives each path of anonymous reverse mapping and checks contents and events. KTAP on standard output.
 
-    Exits with 0 when all passed, 1 when one failed, 4 when everything was skipped, as kselftest does.
+    Exits with 0 when none failed, 1 when one did, 4 when everything was skipped, as kselftest does.
     With --observe it exits as COMMAND does.
     """
     if bool(command) != observe:

@@ -122,19 +122,18 @@ _STATE_HELP = (
 )
 
 
-def _states(census: dict[str, int | None], states: tuple[str, ...]) -> Points:
+def _states(census: dict[str, int | None]) -> Points:
     vmas, anon = census.get("vmas"), census.get("vmas_anon")
     known = dict(census)
     known["vmas_plain"] = None if vmas is None or anon is None else vmas - anon
-    finer = [state for state in states if state != "plain"]
-    for state in states:
+    for state in VMA_STATES:
         yield (state,), known[f"vmas_{state}"]
-    if all(known[f"vmas_{state}"] is None for state in finer):
+    if all(known[f"vmas_{state}"] is None for state in VMA_STATES if state != "plain"):
         yield ("anonymous",), anon
 
 
 def _vmas(reading: Reading) -> Points:
-    yield from _states(reading.sample.census, VMA_STATES)
+    yield from _states(reading.sample.census)
 
 
 def _census_column(name: str, help_text: str) -> Family:
@@ -143,7 +142,7 @@ def _census_column(name: str, help_text: str) -> Family:
 
 def _cgroup_vmas(reading: Reading) -> Points:
     for row in reading.cgroups().rows:
-        for (state,), count in _states(row.census, ("lazy", "private", "shared")):
+        for (state,), count in _states(row.census):
             yield (row.path, state), count
 
 
@@ -208,11 +207,13 @@ _HEALTH_COUNTERS = {
     "self_cpu_seconds": "self_cpu_seconds",
 }
 _HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
+_HEALTH_NOTES = {"ring_lost": " (with --replay alone: the live exporter has no stream of events that could be lost)"}
 
 
 def _health(name: str, help_text: str) -> Family:
     kind = COUNTER if name in _HEALTH_COUNTERS else GAUGE
     metric = _HEALTH_COUNTERS.get(name) or _HEALTH_GAUGES.get(name, name)
+    help_text += _HEALTH_NOTES.get(name, "")
     return Family(metric, kind, help_text, "health", _one(lambda reading: reading.sample.health.get(name)))
 
 
@@ -249,7 +250,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("vmas", GAUGE, f"VMAs of all address spaces, {_STATE_HELP}", "census", _vmas, ("state",)),
     *(_census_column(*column) for column in _BYTES_COLUMNS),
     Family("processes", GAUGE, "processes of the reading", "processes", _one(lambda r: len(r.sample.processes))),
-    Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state", "cgroups", _cgroup_vmas, ("cgroup", "state")),
+    Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state; an address space that processes share counts in each of them", "cgroups", _cgroup_vmas, ("cgroup", "state")),
     *(_cgroup_column(*column) for column in _BYTES_COLUMNS),
     Family("cgroup_processes", GAUGE, "processes by cgroup", "cgroups", _cgroup_processes, ("cgroup",)),
     Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _one(lambda r: r.cgroups().found)),

@@ -24,6 +24,7 @@ from lazyobs.exporter.server import Server, listen, parse_listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
 from lazyobs.sources.source import Source
+from lazyobs.views.text import printable
 
 _M_ARENA_MAX = -8
 
@@ -48,6 +49,9 @@ def rehearse() -> None:
 def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: Callable[[str], None]) -> None:
     """Serves until a signal. ``live`` is False for a recording: then there is no kernel of ours to look at."""
     web = webconfig.load(Path(settings.web_config)) if settings.web_config else webconfig.WebConfig(None, None)
+    if settings.web_config and web.asks_for_nothing:
+        file = printable(settings.web_config)
+        say(f"lazyobs: web configuration {file}: asks for neither TLS nor passwords; plain HTTP for everybody")
     listening = listen(*parse_listen(settings.listen))
     notifier = Notifier()
     rehearse()

@@ -25,6 +25,8 @@ from typing import Any
 from lazyobs.errors import NotSupported, UsageError
 
 MOST_REQUEST_BYTES = 16384
+_MOST_IGNORED_BYTES = 1 << 20  # of a refused request, so that its sender comes to read the answer
+_METHODS = ("GET", "HEAD")
 _BACKLOG = 128
 
 
@@ -190,17 +192,20 @@ class Server:
 
 
 class _Head(io.RawIOBase):
-    """What a client sends, as far as it may go."""
+    """What a client sends, as far as it may go. ``overrun``: more was asked for than that."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock, self._left = sock, MOST_REQUEST_BYTES
+        self.overrun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[: self._left]
-        count = self._sock.recv_into(view) if self._left else 0
+        if not self._left:
+            self.overrun = True
+            return 0
+        count = self._sock.recv_into(memoryview(buffer)[: self._left])
         self._left -= count
         return count
 
@@ -210,18 +215,43 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "lazyobs", ""
-    error_message_format = "%(code)d\n"
-    error_content_type = "text/plain"
+    raw_requestline: bytes  # read by handle_one_request()
 
     def __init__(self, sock: socket.socket, application: Application, connection: _Connection) -> None:
         self._application, self._connection = application, connection
         self.client_address = ("", 0)
         self.close_connection = True
-        self.rfile = io.BufferedReader(_Head(sock), 4096)
+        self._head, self._refused = _Head(sock), False
+        self.rfile = io.BufferedReader(self._head, 4096)
         self.wfile = io.BytesIO()
         self.requestline, self.request_version, self.command = "", "HTTP/1.1", ""
         self.handle_one_request()
         sock.sendall(self.wfile.getvalue())
+        if self._refused:
+            _hear_out(sock)
+
+    def parse_request(self) -> bool:
+        """False where the request is refused; the answer is written then."""
+        if self._head.overrun:
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+        elif not self.raw_requestline.endswith(b"\n"):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+        elif not super().parse_request():
+            if not self._refused:  # a line of blanks is dropped without a word
+                self.send_error(HTTPStatus.BAD_REQUEST)
+        elif self._head.overrun:
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self.request_version == "HTTP/0.9":  # or none at all
+            self.send_error(HTTPStatus.BAD_REQUEST)
+        elif self.command not in _METHODS:
+            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
+        return not self._refused
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The number alone: the standard library's words quote the request."""
+        self._refused = True
+        allow = (("Allow", ", ".join(_METHODS)),) if code == HTTPStatus.METHOD_NOT_ALLOWED else ()
+        self._put(Answer(code, b"%d\n" % code, headers=allow))
 
     def do_GET(self) -> None:
         self._connection.heard = True
@@ -229,6 +259,12 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._application(self.path.partition("?")[0], _lower(self.headers))
         except Exception:
             answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"500\n")
+        self._put(answer)
+
+    do_HEAD = do_GET
+
+    def _put(self, answer: Answer) -> None:
+        self.request_version = self.protocol_version  # to HTTP/0.9 the standard library answers without a head
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -240,10 +276,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    do_HEAD = do_GET
-
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: whoever can connect could fill a log."""
+
+
+def _hear_out(sock: socket.socket) -> None:
+    """Reads what is still under way: closed over unread bytes a connection is reset, and the answer may be lost."""
+    sock.shutdown(socket.SHUT_WR)
+    left = _MOST_IGNORED_BYTES
+    while left > 0 and (part := sock.recv(min(left, 1 << 16))):
+        left -= len(part)
 
 
 def _lower(headers: Message) -> dict[str, str]:

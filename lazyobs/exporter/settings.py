@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lazyobs.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lazyobs.model import TIERS
+from lazyobs.small_file import Unusable, read_toml
 
 DEFAULT_FILE = Path("/etc/lazyobs/lazyobs.toml")
 
@@ -38,6 +34,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "connections": (2, 1024),
     "seconds": (0.1, 300),
 }
+_CHOICES: dict[str, tuple[str, ...]] = {"tier": TIERS}  # or empty: the default
 
 
 def load(file: Path | None, given: dict[str, Any]) -> Settings:
@@ -51,8 +48,8 @@ def load(file: Path | None, given: dict[str, Any]) -> Settings:
 
 def _table(file: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(file)
+    except Unusable as error:
         raise UsageError(f"settings {file}", str(error), "see docs/fleet.md") from None
     unknown = set(document) - {"export"}
     if unknown:
@@ -75,4 +72,6 @@ def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings
         low, high = _LIMITS.get(name, (float("-inf"), float("inf")))
         if name in _LIMITS and not low <= value <= high:
             raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"it goes from {low:g} to {high:g}")
+        if value and value not in _CHOICES.get(name, (value,)):
+            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"there are {', '.join(_CHOICES[name])}")
     return replace(settings, **values)

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from lazyobs.errors import NotSupported, UsageError
+from lazyobs.small_file import Unusable, read_bytes, read_text
 
 _TLS_KEYS = {"cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version"}
 _MIN_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -39,6 +40,10 @@ class WebConfig:
 
     tls: ssl.SSLContext | None
     users: Users | None
+
+    @property
+    def asks_for_nothing(self) -> bool:
+        return self.tls is None and self.users is None
 
 
 class Users:
@@ -84,8 +89,8 @@ def load(path: Path) -> WebConfig:
     except ImportError as error:
         raise _missing(path, error) from None
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = yaml.safe_load(read_text(path)) or {}
+    except (Unusable, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"web configuration {path}", str(error), "see docs/fleet.md") from None
     try:
         return _config(document, path)
@@ -109,15 +114,39 @@ def _tls(config: dict[str, str], directory: Path) -> ssl.SSLContext:
         raise ValueError(f"tls_server_config: {min(unknown)} is not supported")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _choice(config, "min_version", _MIN_VERSIONS, "TLS12")
-    # Relative to the file, as Prometheus has it.
-    context.load_cert_chain(directory / config["cert_file"], directory / config["key_file"])
+    certificate, key = (_file(config, name, directory) for name in ("cert_file", "key_file"))
+    try:
+        context.load_cert_chain(certificate, key, _no_password)
+    except ssl.SSLError as error:
+        raise ValueError(f"tls_server_config: cert_file {certificate} with key_file {key}: {error}") from None
     verify = _choice(config, "client_auth_type", _CLIENT_AUTH, "NoClientCert")
     if verify is not ssl.CERT_NONE:
-        context.load_verify_locations(directory / config["client_ca_file"])
+        authority = _file(config, "client_ca_file", directory)
+        try:
+            context.load_verify_locations(authority)
+        except ssl.SSLError as error:
+            raise ValueError(f"tls_server_config: client_ca_file {authority}: {error}") from None
     elif "client_ca_file" in config:
         raise ValueError("tls_server_config: client_ca_file without client_auth_type: RequireAndVerifyClientCert")
     context.verify_mode = verify
     return context
+
+
+def _file(config: dict[str, str], key: str, directory: Path) -> Path:
+    """Relative to the configuration, as Prometheus has it. ValueError where it cannot be read."""
+    name = config.get(key)
+    if not isinstance(name, str):
+        raise ValueError(f"tls_server_config: {key} is {name!r}, no name of a file")
+    try:
+        read_bytes(directory / name)  # OpenSSL's errors do not say of which file they are
+    except Unusable as error:
+        raise ValueError(f"tls_server_config: {key} {directory / name} {error}") from None
+    return directory / name
+
+
+def _no_password() -> str:
+    """Asked for where a key is encrypted; OpenSSL would ask the terminal."""
+    raise ValueError("tls_server_config: key_file is encrypted")
 
 
 def _choice(config: dict[str, str], key: str, choices: dict[str, Any], otherwise: str) -> Any:

@@ -8,17 +8,12 @@ kernel version; the most demanding profile that fits wins, ``mainline`` demands 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lazyobs.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lazyobs.small_file import Unusable, read_toml
 
 BUILT_IN = Path(__file__).parent / "profiles"
 LAZY_TESTS = ("none", "tag", "vma_flag")
@@ -60,14 +55,12 @@ class Profile:
 def load(path: Path) -> Profile:
     """One profile file. UsageError when it cannot be read or does not fit the format."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"profile {path}", f"cannot be read ({error})", "name a readable TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"profile {path}", f"is not TOML ({error})", "see lazyobs/kernel/profiles/lab.toml") from None
+        document = read_toml(path)
+    except Unusable as error:
+        raise UsageError(f"profile {path}", str(error), "name a TOML file like lazyobs/kernel/profiles/lab.toml") from None  # fmt: skip
     try:
         return _profile(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"profile {path}", f"does not fit the format ({error})", "see lazyobs/kernel/profiles/lab.toml"
         ) from None

@@ -37,6 +37,11 @@ class Result:
     def skip(self, reason: str) -> None:
         self.outcome, self.reason = "skip", reason
 
+    @property
+    def has_checked(self) -> bool:
+        """Whether there was anything that could have been wrong."""
+        return self.pages > 0 or any(check.is_known for check in self.checks)
+
     def failed_checks(self) -> list[Check]:
         return [check for check in self.checks if not check.ok]
 
@@ -74,9 +79,14 @@ def exit_code(results: list[Result]) -> int:
 class Ktap:
     """KTAP version 1 (Documentation/dev-tools/ktap.rst). Nothing of it is held back until the end."""
 
-    def __init__(self, out: TextIO, count: int, heading: list[str], verbose: bool) -> None:
+    def __init__(self, out: TextIO, verbose: bool) -> None:
         self._out, self._verbose = out, verbose
         self._counts = {"pass": 0, "fail": 0, "skip": 0}
+        self._begun = False
+
+    def begin(self, count: int, heading: list[str]) -> None:
+        """The plan, and what it is about."""
+        self._begun = True
         self._put("KTAP version 1")
         self._put(f"1..{count}")
         self._say(heading)
@@ -102,7 +112,9 @@ class Ktap:
         )
 
     def bail_out(self, reason: str) -> None:
-        self._put(f"Bail out! {_one_line(reason)}")
+        """The end of what was begun; nothing where nothing was."""
+        if self._begun:
+            self._put(f"Bail out! {_one_line(reason)}")
 
     def _say(self, lines: list[str]) -> None:
         for line in lines:
@@ -119,6 +131,9 @@ class JsonLines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._counts = {"pass": 0, "fail": 0, "skip": 0}
+
+    def begin(self, count: int, heading: list[str]) -> None:
+        """Objects need neither."""
 
     def result(self, result: Result) -> None:
         self._counts[result.outcome] += 1

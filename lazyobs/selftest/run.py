@@ -18,8 +18,6 @@ from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.views.lines import json_line
 
-EXIT_INTERRUPTED = 1
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -55,21 +53,23 @@ class Selection:
 
 def list_scenarios(selection: Selection, output: str) -> None:
     """One line each; whether its needs are met is found out on the spot."""
-    for one in selection.scenarios():
+    chosen = selection.scenarios()
+    width = max(len(one.name) for one in chosen)
+    for one in chosen:
         why = features.missing(one.needs)
         if output == "json":
             document = {"scenario": one.name, "about": one.about, "needs": one.needs, "missing": why or None}
             print(json_line({**document, "steps": [step.name for step in one.steps]}))
         else:
-            print(f"{one.name:24} {one.about}")
+            print(f"{one.name:{width}} {one.about}")
             if one.needs:
-                print(f"{'':24} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
+                print(f"{'':{width}} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
 
 
 def run(
     selection: Selection, profile: Path | None, tier: str | None, output: str, timeout: float, verbose: bool
 ) -> int:
-    """Runs the battery; the exit code."""
+    """Runs the battery; the exit code. KeyboardInterrupt once what was begun is bailed out of and put back."""
     runs = selection.runs()
     try:
         if tier != "procfs" and not privileges.may_load_bpf():
@@ -84,16 +84,18 @@ def run(
     # The guardian starts with the battery, before anything is changed.
     observer = Observer(profile, tier)
     battery = Battery(observer, Options(selection.seed, timeout))
-    report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, len(runs), observer.heading(), verbose)
+    report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, verbose)
     results: list[Result] = []
     try:
+        heading = observer.heading()
+        report.begin(len(runs), heading)
         for name, one in runs:
             results.append(replace(battery.run(one), name=name))
             report.result(results[-1])
         report.end(_remarks(results))
     except KeyboardInterrupt:
         report.bail_out("interrupted")
-        return EXIT_INTERRUPTED
+        raise
     finally:
         battery.close()
         observer.close()

@@ -4,18 +4,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from lazyobs.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lazyobs.small_file import Unusable, read_toml
 
 Section = dict[str, float]
 
@@ -31,8 +25,8 @@ class Thresholds:
 
 def load(path: Path | None = None) -> Thresholds:
     """The package's, with those of ``path`` in their place. UsageError names what is wrong in it."""
-    text = resources.files("lazyobs.soak").joinpath("thresholds.toml").read_text(encoding="utf-8")
-    sections: dict[str, Section] = tomllib.loads(text)
+    with resources.as_file(resources.files("lazyobs.soak").joinpath("thresholds.toml")) as shipped:
+        sections: dict[str, Section] = read_toml(shipped)
     if path is not None:
         _replace(sections, path)
     return Thresholds(**sections)
@@ -40,20 +34,22 @@ def load(path: Path | None = None) -> Thresholds:
 
 def _replace(sections: dict[str, Section], path: Path) -> None:
     try:
-        given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _wrong(path, f"cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _wrong(path, f"is no TOML ({error})") from None
+        given = read_toml(path)
+    except Unusable as error:
+        raise _wrong(path, str(error)) from None
     for section, values in given.items():
-        if section not in sections or not isinstance(values, dict):
-            raise _wrong(path, f"has no section [{section}] to set; there are {', '.join(sections)}")
+        if section not in sections:
+            raise _wrong(path, f"knows no section [{section}]; there are {', '.join(sections)}")
+        if not isinstance(values, dict):
+            raise _wrong(path, f"{section} is {values!r}, not a section [{section}] with keys")
         for key, value in values.items():
             if key not in sections[section]:
                 raise _wrong(path, f"knows no {section}.{key}; there are {', '.join(sections[section])}")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0:
-                raise _wrong(path, f"{section}.{key} is {value!r}, not a number of 0 or more")
+            # What counts something is written without a point in the package's file.
+            counts = isinstance(sections[section][key], int)
+            kinds, words = ((int,), "a whole number") if counts else ((int, float), "a number")
+            if type(value) not in kinds or not 0 <= value < math.inf:
+                raise _wrong(path, f"{section}.{key} is {value!r}, not {words} of 0 or more")
             if key in ("alpha", "confidence") and not 0 < value < 1:
                 raise _wrong(path, f"{section}.{key} is {value}, not between 0 and 1")
             sections[section][key] = value

@@ -165,6 +165,30 @@ def test_signals_end_it_quietly(bpf, number, delay):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay", [0.0, 0.03])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "examples/lab"],
+        ["compare", "--base", "examples/lab", "--new", "examples/debian-6.12"],
+        ["selftest", "--tier", "procfs"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_verdict_is_not_a_good_one(arguments, delay, number):
+    process = subprocess.Popen(
+        [*LAZYOBS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    wait_until_caught(process, number)
+    time.sleep(delay)
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert errors == f"lazyobs: {arguments[0]}: interrupted before there was an answer; run it again\n"
+    assert said == "" or said.splitlines()[-1] == "Bail out! interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_put_back(bpf, number):
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)

@@ -63,6 +63,25 @@ def test_states_add_up_to_all_vmas() -> None:
     assert sum(states.values()) == 1009
 
 
+def test_states_of_the_cgroups_add_up_too() -> None:
+    host = Host(processes=211, cgroups=101)
+    states: dict[str, float] = {}
+    for (name, labels), value in _metrics(host.read()).items():
+        if name == "lazyobs_cgroup_vmas":
+            state = dict(labels)["state"]
+            states[state] = states.get(state, 0) + value
+    assert states == {"plain": 3 * 211, "lazy": 2 * 211, "private": 2 * 211, "shared": 3 * 211}
+
+
+def test_cgroups_where_the_states_of_anonymous_memory_are_not_known() -> None:
+    sample = Host(cgroups=1).read()
+    for process in sample.processes:
+        process.census |= {"vmas_lazy": None, "vmas_private": None, "vmas_shared": None}
+    metrics = _metrics(sample)
+    states = {dict(labels)["state"] for name, labels in metrics if name == "lazyobs_cgroup_vmas"}
+    assert states == {"plain", "anonymous"}
+
+
 def test_unknown_is_no_series_and_never_zero() -> None:
     sample = nothing()
     names = {name for name, _ in _metrics(sample)}

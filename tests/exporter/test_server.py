@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import http.client
 import os
 import random
 import socket
@@ -51,7 +52,47 @@ def test_a_scrape_and_the_other_paths(serving: Serving) -> None:
     assert b"/metrics" in _ask(address, b"GET / HTTP/1.1\r\n\r\n")
     assert _ask(address, b"GET /metrics?x=1 HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
     assert _ask(address, b"GET /../etc/passwd HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
-    assert _ask(address, b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").startswith(b"HTTP/1.1 501 ")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET\r\n\r\n", 400),
+        (b"GET /metrics\r\n\r\n", 400),
+        (b"GET /metrics HTTP/0.9\r\n\r\n", 400),
+        (b"GET /metrics FTP/1.1\r\n\r\n", 400),
+        (b"GET / a b HTTP/0.9\r\n\r\n", 400),
+        (b"POST\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+        (b"\x85\xa0\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\n", 400),
+        (b"GET /metrics HTTP/3.0\r\n\r\n", 505),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /" + b"a" * 900_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /metrics HTTP/1.1\r\nX: " + b"b" * 120_000 + b"\r\n\r\n", 431),
+        (b"GET /metrics HTTP/1.1\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 500000\r\n\r\n" + b"c" * 500_000, 405),
+        (b"BREW / HTTP/1.1\r\n\r\n", 405),
+    ],
+    ids=range(17),
+)
+def test_a_refusal_is_an_answer_of_http(serving: Serving, request_: bytes, status: int) -> None:
+    with socket.create_connection(serving(Host()), timeout=30) as sock:
+        sock.sendall(request_)
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        assert (answer.status, answer.read()) == (status, b"%d\n" % status)
+        assert answer.getheader("Allow") == ("GET, HEAD" if status == 405 else None)
+        assert answer.getheader("Connection") == "close"
+
+
+def test_a_request_may_have_16_kib(serving: Serving) -> None:
+    address = serving(Host())
+    start, end = b"GET /metrics HTTP/1.1\r\nX: ", b"\r\n\r\n"
+    fits = start + b"a" * (16384 - len(start) - len(end)) + end
+    assert _ask(address, fits).startswith(b"HTTP/1.1 200 ")
+    assert _ask(address, fits.replace(b"X: ", b"XY: ")).startswith(b"HTTP/1.1 431 ")
 
 
 def test_head_has_the_headers_alone(serving: Serving) -> None:

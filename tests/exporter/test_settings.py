@@ -34,7 +34,8 @@ def test_the_shipped_file_says_the_defaults() -> None:
         ('[export]\ncgroup_top = "3"\n', "is no int"),
         ("[export]\ncgroup_top = 51\n", "from 0 to 50"),
         ("[export]\nseconds = 0\n", "from 0.1 to 300"),
-        ("[export\n", "settings"),
+        ('[export]\ntier = "best"\n', "tier = 'best'; there are fentry, kprobe, tracepoint, procfs"),
+        ("[export\n", "is not TOML"),
         ("export = 3\n", "no table"),
     ],
 )

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import bcrypt
 import pytest
 
 from exporter.host import Host
+from exporter.starting import REPOSITORY
 from lazyobs.errors import UsageError
 from lazyobs.exporter import webconfig
 
@@ -120,7 +122,15 @@ def test_client_certificates(serving: Serving, certificates: Path) -> None:
     [
         ("http_server_config: {http2: true}", "http_server_config is not supported"),
         ("tls_server_config: {cert_file: a, key_file: b, cipher_suites: [x]}", "cipher_suites is not supported"),
-        ("tls_server_config: {cert_file: nowhere.pem, key_file: b}", "No such file"),
+        ("tls_server_config: {key_file: b}", "cert_file is None, no name of a file"),
+        ("tls_server_config: {cert_file: 3, key_file: b}", "cert_file is 3, no name of a file"),
+        (
+            "tls_server_config: {cert_file: nowhere.pem, key_file: b}",
+            r"cert_file \S+/nowhere.pem cannot be read \(No such file or directory\)",
+        ),
+        ("tls_server_config: {cert_file: web.yml, key_file: b}", r"key_file \S+/b cannot be read \(No such file"),
+        ("tls_server_config: {cert_file: /dev/zero, key_file: b}", r"cert_file /dev/zero cannot be read \(not a reg"),
+        ("tls_server_config: {cert_file: web.yml, key_file: web.yml}", "cert_file .* with key_file .*PEM"),
         ("basic_auth_users: {a: plain}", "no bcrypt hash"),
         ("- a\n- b", "no mapping"),
         ("a: [", "flow"),
@@ -142,3 +152,46 @@ def test_min_version_and_client_ca_are_checked(certificates: Path) -> None:
     config.write_text(base + "  client_ca_file: ca.pem\n")
     with pytest.raises(UsageError, match="client_auth_type"):
         webconfig.load(config)
+
+
+def test_the_file_that_is_wrong_is_named(certificates: Path) -> None:
+    config = certificates / "named.yml"
+    config.write_text("tls_server_config:\n  cert_file: server.pem\n  key_file: client.key\n")
+    with pytest.raises(UsageError, match=r"server\.pem with key_file \S+client\.key: .*mismatch"):
+        webconfig.load(config)
+    mutual = "  cert_file: server.pem\n  key_file: server.key\n  client_auth_type: RequireAndVerifyClientCert\n"
+    config.write_text("tls_server_config:\n" + mutual)
+    with pytest.raises(UsageError, match="client_ca_file is None"):
+        webconfig.load(config)
+    config.write_text("tls_server_config:\n" + mutual + "  client_ca_file: named.yml\n")
+    with pytest.raises(UsageError, match=r"client_ca_file \S+named\.yml: "):
+        webconfig.load(config)
+
+
+def test_an_encrypted_key_is_told_and_nobody_is_asked(certificates: Path) -> None:
+    encrypt = ["openssl", "pkcs8", "-topk8", "-in", "server.key", "-out", "locked.key", "-passout", "pass:secret"]
+    subprocess.run(encrypt, cwd=certificates, check=True, capture_output=True)
+    config = certificates / "locked.yml"
+    config.write_text("tls_server_config:\n  cert_file: server.pem\n  key_file: locked.key\n")
+    with pytest.raises(UsageError, match="key_file is encrypted"):
+        webconfig.load(config)
+
+
+@pytest.mark.parametrize("text", ["", "tls_server_config:\n", "{}\n"])
+def test_a_file_that_asks_for_nothing_is_accepted_and_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "web.yml").write_text(text)
+    exporter = subprocess.Popen(
+        [sys.executable, "-m", "lazyobs", "export", "--tier", "procfs", "--listen", "127.0.0.1:0",
+         "--web-config", tmp_path / "web.yml"],
+        stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert exporter.stderr is not None
+    said = []
+    for line in exporter.stderr:
+        said.append(line)
+        if "serving" in line:
+            break
+    exporter.terminate()
+    exporter.communicate(timeout=30)
+    assert said[0].endswith("web.yml: asks for neither TLS nor passwords; plain HTTP for everybody\n")
+    assert said[-1].startswith("lazyobs: serving http://")

@@ -43,6 +43,13 @@ def types(tmp_path: Path):
     return compile_types
 
 
+@pytest.mark.parametrize("text", ["detect = 3", "[detect]\nfunctions = 3", "vma = []", "aliases = 'a'"])
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine").write_text(f'name = "a"\nabout = "b"\n{text}\n')
+    with pytest.raises(UsageError, match="does not fit the format"):
+        profile.load(tmp_path / "mine")
+
+
 @pytest.fixture
 def symbols(tmp_path: Path) -> Kallsyms:
     path = tmp_path / "kallsyms"

@@ -34,6 +34,8 @@ def test_list() -> None:
     assert answer.returncode == 0
     listed = [line.split()[0] for line in answer.stdout.splitlines() if not line.startswith(" ")]
     assert listed == list(scenario.load())
+    column = max(map(len, listed)) + 1
+    assert all(line[column - 1] == " " != line[column] for line in answer.stdout.splitlines())
 
 
 def test_list_json() -> None:
@@ -69,6 +71,17 @@ def test_contents_alone_need_no_bpf() -> None:
     answer = selftest("--tier", "procfs", "--only", "fork_and_write,mremap_*")
     assert answer.returncode == 0, answer.stdout
     assert {outcome for outcome, _, _ in parse_ktap(answer.stdout)} == {"pass"}
+
+
+def test_what_checked_nothing_is_skipped() -> None:
+    answer = selftest("--tier", "procfs", "--only", "control,fork_and_write")
+    assert answer.returncode == 0, answer.stdout
+    assert [(name, outcome) for outcome, name, _ in parse_ktap(answer.stdout)] == [
+        ("control", "skip"),
+        ("fork_and_write", "pass"),
+    ]
+    assert "ok 1 control # SKIP nothing of it can be checked: --tier procfs\n" in answer.stdout
+    assert selftest("--tier", "procfs", "--only", "control").returncode == 4
 
 
 def test_ktap_repeat_and_seed(bpf: None) -> None:

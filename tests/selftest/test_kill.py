@@ -104,6 +104,6 @@ def test_leaves_nothing(
     if number == signal.SIGKILL:
         assert status == -signal.SIGKILL
     else:
-        assert status == 1
+        assert status == 3
         assert rest.rstrip().splitlines()[-1].startswith("Bail out! ")
     assert _state() == before

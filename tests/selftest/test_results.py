@@ -31,7 +31,8 @@ def _results() -> list[Result]:
 
 def _printed(verbose: bool = False) -> str:
     out = io.StringIO()
-    ktap = Ktap(out, 3, ["kernel 6.1"], verbose)
+    ktap = Ktap(out, verbose)
+    ktap.begin(3, ["kernel 6.1"])
     for result in _results():
         ktap.result(result)
     ktap.end(["23 pages compared"])
@@ -84,6 +85,16 @@ def test_json_lines() -> None:
     }
     assert documents[2]["wrong_pages"][0]["offset"] == 32
     assert documents[3] == {"summary": {"pass": 1, "fail": 1, "skip": 1}, "remarks": ["remark"]}
+
+
+def test_what_was_begun_is_bailed_out_of() -> None:
+    out = io.StringIO()
+    ktap = Ktap(out, verbose=False)
+    ktap.bail_out("interrupted")
+    assert out.getvalue() == ""
+    ktap.begin(3, [])
+    ktap.bail_out("interrupted")
+    assert out.getvalue().splitlines() == ["KTAP version 1", "1..3", "Bail out! interrupted"]
 
 
 @pytest.mark.parametrize(

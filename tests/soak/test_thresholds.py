@@ -21,14 +21,18 @@ def test_what_is_named_is_replaced(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[compare]\nmargine = 1", "knows no compare.margine"),
-        ("[tea]\nmilk = 1", r"no section \[tea\]"),
-        ("gate = 3", r"no section \[gate\] to set"),
+        ("[tea]\nmilk = 1", r"knows no section \[tea\]; there are gate, leak, compare"),
+        ("leak = 5", r"leak is 5, not a section \[leak\] with keys"),
+        ("[gate]\nsamples = 1.5", "gate.samples is 1.5, not a whole number of 0 or more"),
+        ("[compare]\nresamples = 100.0", "compare.resamples is 100.0, not a whole number"),
+        ("[gate]\nsamples = -" + "9" * 400, "gate.samples is -9+, not a whole number"),
+        ("[gate]\nminutes = inf", "gate.minutes is inf, not a number"),
         ("[leak]\nalpha = 1", "leak.alpha is 1, not between 0 and 1"),
         ("[gate]\nminutes = '5'", "gate.minutes is '5', not a number"),
         ("[gate]\nminutes = true", "gate.minutes is True, not a number"),
         ("[gate]\nminutes = -1", "gate.minutes is -1, not a number"),
         ("[gate]\nminutes = nan", "gate.minutes is nan, not a number"),
-        ("[gate", "is no TOML"),
+        ("[gate", "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Files that a person names: settings, profiles, thresholds, passwords. They are short, and they have an end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MOST_BYTES = 1 << 20
+
+
+class Unusable(Exception):
+    """The message says why, without the name: ``cannot be read (No such file or directory)``."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a regular file of at most MOST_BYTES holds. Unusable otherwise."""
+    try:
+        return _bytes(path)
+    except OSError as error:
+        raise Unusable(f"cannot be read ({error.strerror})") from None
+    except ValueError as error:  # a name with a NUL
+        raise Unusable(f"cannot be read ({error})") from None
+
+
+def read_text(path: Path) -> str:
+    """The same in UTF-8. Unusable otherwise."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unusable(f"cannot be read ({error})") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The same as a TOML document. Unusable otherwise."""
+    text = read_text(path)
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Unusable(f"is not TOML ({error})") from None
+    return document
+
+
+def _bytes(path: Path) -> bytes:
+    # Without waiting: a FIFO may have nobody at its other end. What a device answers has no end, nor has st_size a
+    # meaning everywhere (/proc): the bytes are counted as they come.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            found = file.read(MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(found) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MiB")
+    return found
