@@ -17,17 +17,17 @@ from lazyobs.sources.opening import Opened
 from lazyobs.views.text import printable
 
 
-class _Seconds(click.FloatRange):
-    """A finite number of seconds: NaN is in no range, but no comparison says so."""
+class Finite(click.FloatRange):
+    """A number of a range: NaN is in none, but no comparison says so, and infinity is in one that has no end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail("nan is no interval", param, ctx)
-        return seconds
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
 
 
-SECONDS = _Seconds(min=LEAST_INTERVAL, max=MOST_INTERVAL)
+SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import SECONDS, notice_of, pids_of, points_but
+from lazyobs.commands.options import SECONDS, Finite, notice_of, pids_of, points_but
 from lazyobs.commands.streaming import filtering, make_filter, span
 from lazyobs.model import TIERS
 
@@ -34,7 +34,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m, 24h).")
 @click.option(
     "--barrier",
-    type=click.FloatRange(min=0, max=86400),
+    type=Finite(min=0, max=86400),
     default=60.0,
     show_default=True,
     help="Seconds between barrier samples (slab counts after a shrink); 0 for none.",
