@@ -21,7 +21,7 @@ from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring
-from lazyobs.errors import EXIT_OK, LazyobsError
+from lazyobs.errors import EXIT_OK
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.recording import triggers
 from lazyobs.recording.directory import Directory
@@ -65,7 +65,7 @@ def run(options: RecordOptions) -> int:
     workload = Workload(options.command) if options.command else None
     try:
         return _run(options, chosen, directory, workload)
-    except LazyobsError:
+    except BaseException:
         directory.discard()
         raise
     finally:

@@ -27,6 +27,7 @@ from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
 
 pytestmark = pytest.mark.bpf
+ROOT = Path(__file__).parent.parent.parent
 KILLS = 50
 
 
@@ -269,6 +270,69 @@ def test_the_directory_is_not_empty(tmp_path: Path) -> None:
     assert done.returncode == EXIT_USAGE
     assert "is not empty" in done.stderr
     assert (tmp_path / "letter").read_text() == "dear"
+
+
+def test_a_directory_that_is_there_is_not_taken(tmp_path: Path) -> None:
+    """Its owner and mode stay: through a link, by its own name, and for a file in its place."""
+    (tmp_path / "own").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("own")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").write_text("dear")
+    before = (tmp_path / "own").stat()
+    for name, words in (
+        ("own", "is there already"),
+        ("link", "is a link"),
+        ("link/", "is a link"),
+        ("dangling", "is a link"),
+        ("file", "is no directory"),
+        ("file/r", "is no directory"),
+        ("file/r/r", "is no directory"),
+    ):
+        done = lazyobs("record", "-o", f"{tmp_path}/{name}", "--duration", "1")
+        assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1), name
+        assert words in done.stderr
+    after = (tmp_path / "own").stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file", "link", "own"]
+
+
+def test_a_directory_has_a_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lazyobs", "record", "-o", "", "--duration", "1"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_one_recorder_a_directory(tmp_path: Path) -> None:
+    """Of several that are started at once one records; the others say what is there, and touch nothing."""
+    recorders = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "0.5"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    said = [recorder.communicate(timeout=120)[1] for recorder in recorders]
+    codes = [recorder.returncode for recorder in recorders]
+    assert sorted(codes) == [0, EXIT_USAGE, EXIT_USAGE], said
+    for code, text in zip(codes, said):
+        assert code == 0 or "is there already" in text or "is not empty" in text
+    assert [row["text"] for row in Recording(str(tmp_path / "r")).rows("marks") if row["kind"] == "end"] == ["ended"]
+
+
+def test_what_was_made_for_nothing_is_taken_away(tmp_path: Path) -> None:
+    """The directory and what it was to lie in; not what was there before."""
+    (tmp_path / "before").mkdir()
+    Directory(str(tmp_path / "before/a/b/c")).discard()
+    assert not list((tmp_path / "before").iterdir())
+    kept = Directory(str(tmp_path / "before/a/b/c"))
+    os.close(kept.create("letter"))
+    kept.discard()
+    assert (tmp_path / "before/a/b/c/letter").exists()
 
 
 def test_the_directory_cannot_be_made() -> None:
