@@ -62,15 +62,16 @@ def run(options: RecordOptions) -> int:
     """Records until the time is over, the command has ended or a signal comes; the exit code."""
     chosen = [triggers.parse(text) for text in options.keep_on]
     directory = Directory(options.directory)
-    workload = Workload(options.command) if options.command else None
+    workload: Workload | None = None
     try:
+        workload = Workload(options.command) if options.command else None
         return _run(options, chosen, directory, workload)
     except BaseException:
         directory.discard()
         raise
     finally:
         if workload is not None:
-            workload.give_up()
+            workload.close()
 
 
 def _run(
@@ -109,8 +110,8 @@ def _run(
         _end(recorder, store, "failed")
         raise
     code = stopped.exit_code if stopped else EXIT_OK
-    if workload is not None:
-        code = workload.wait() or code if not loop.interrupted else code
+    if workload is not None and (workload.has_ended() or (stopped is not None and not loop.interrupted)):
+        code = workload.wait() or code
     _end(recorder, store, "stopped" if stopped else "ended")
     opened.source.close()
     around.close()

@@ -106,6 +106,95 @@ def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None
     assert samples[-1].totals["forks"] - samples[0].totals["forks"] >= 101
 
 
+def with_command(path: Path, command: list[str], *options: str) -> subprocess.Popen[str]:
+    """A recorder in a process group of its own, whose command has begun: it has written its pid to ``path``/pid."""
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "lazyobs", "record", "-o", str(path / "r"), "--progress", "none", *options, "--", *command],
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for(path / "pid")
+    return recorder
+
+
+def wait_for(path: Path) -> str:
+    """What is in the file, as soon as there is a line."""
+    ends = time.monotonic() + 60
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < ends, path
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def ticking(path: Path, as_user: int = 0) -> list[str]:
+    """A command that runs for a minute and writes down the signal that ends it, with exit status 23."""
+    script = (
+        "import os, signal, sys, time\n"
+        f"told, pid = open({str(path / 'told')!r}, 'w'), open({str(path / 'pid')!r}, 'w')\n"
+        f"os.setuid({as_user}) if os.geteuid() == 0 else None\n"
+        "def tell(number, frame):\n    print(signal.Signals(number).name, file=told, flush=True); sys.exit(23)\n"
+        "for number in (signal.SIGINT, signal.SIGTERM):\n    signal.signal(number, tell)\n"
+        "print(os.getpid(), file=pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    return [sys.executable, "-c", script]
+
+
+@pytest.mark.usefixtures("bpf")
+@pytest.mark.parametrize("ended_by", ["duration", signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("as_user", [0, 65533])
+def test_the_workload_is_asked_to_end_when_the_recorder_has_gone(
+    tmp_path: Path, ended_by: str | signal.Signals, as_user: int
+) -> None:
+    """Whatever ends the recorder, and whoever the command has become."""
+    options = ("--duration", "1") if ended_by == "duration" else ()
+    recorder = with_command(tmp_path, ticking(tmp_path, as_user), *options)
+    if isinstance(ended_by, signal.Signals):
+        recorder.send_signal(ended_by)
+    assert recorder.wait(30) == (-signal.SIGKILL if ended_by == signal.SIGKILL else 0)
+    assert wait_for(tmp_path / "told") == "SIGTERM\n"
+    if ended_by != signal.SIGKILL:
+        assert [mark["text"] for mark in Recording(str(tmp_path / "r")).rows("marks") if mark["kind"] == "end"] == ["ended"]  # fmt: skip
+
+
+@pytest.mark.usefixtures("bpf")
+def test_ctrl_c_is_the_workloads(tmp_path: Path) -> None:
+    """It goes to the whole group: the recorder waits for what the command makes of it, and takes its status."""
+    recorder = with_command(tmp_path, ticking(tmp_path))
+    assert os.getpgid(int(wait_for(tmp_path / "pid"))) == recorder.pid
+    os.killpg(recorder.pid, signal.SIGINT)
+    assert recorder.wait(30) == 23
+    assert wait_for(tmp_path / "told") == "SIGINT\n"
+
+
+@pytest.mark.usefixtures("bpf")
+def test_who_asks_the_workload_to_end_can_do_nothing_else(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give up root")
+    recorder = with_command(tmp_path, ticking(tmp_path))
+    command = int(wait_for(tmp_path / "pid"))
+    (guardian,) = (pid for pid in children(recorder.pid) if pid != command)
+    status = Path(f"/proc/{guardian}/status").read_text()
+    assert "CapEff:\t0000000000000020" in status and "CapPrm:\t0000000000000020" in status
+    assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+    held = sorted(os.readlink(f"/proc/{guardian}/fd/{fd}").partition(":")[0] for fd in range(3, 99) if os.path.lexists(f"/proc/{guardian}/fd/{fd}"))  # fmt: skip
+    assert held in (["anon_inode", "pipe"], ["pidfd", "pipe"])
+    os.kill(command, signal.SIGKILL)
+    assert recorder.wait(30) == 128 + signal.SIGKILL
+    assert not Path(f"/proc/{guardian}").exists()
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+        except FileNotFoundError:
+            continue
+        if parent == pid:
+            found.append(int(entry.parent.name))
+    return found
+
+
 @pytest.mark.usefixtures("bpf")
 def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
     for number, which in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
