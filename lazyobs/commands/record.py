@@ -95,6 +95,7 @@ def record(
         max_bytes=max_size,
         max_seconds=max_age,
         keep_on=keep_on,
+        kinds=kinds,
         event_filter=make_filter(kinds, min_us, pids, comm),
         progress=progress,
         profile=profile,

@@ -16,22 +16,13 @@ from lazyobs.commands.options import common, pids_of, points_but
 from lazyobs.commands.replaying import replaying
 from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.errors import NotSupported
+from lazyobs.sources.unwatched import events_missing
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.bpf.session import Session
     from lazyobs.happening import Happening
     from lazyobs.kernel.log import KernelLog
-
-# kind: probe points of which one must be attached
-_POINTS = {
-    "fork": ("process",),
-    "promotion": ("promotion",),
-    "promotion_failed": ("promotion",),
-    "rmap_walk": ("rmap_walk",),
-    "prepare": ("prepare", "slab"),
-    "violation": ("promotion", "walk_callbacks"),
-}
+    from lazyobs.sources.live import LiveSource
 
 
 @click.command()
@@ -143,7 +134,7 @@ def _live(
     opened = open_live(profile, tier, points=points_but("census", "census_vmas"), meanwhile=open_the_rest, events=True)
     if not isinstance(opened.source, LiveSource):
         raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
-    _say_what_is_missing(opened.source.session, kinds, logs)
+    _say_what_is_missing(opened.source, kinds, logs)
     from lazyobs.sources.happenings import LiveHappenings
 
     source = LiveHappenings(opened.source.session, wanted, logs[0] if logs else None)
@@ -157,11 +148,11 @@ def _live(
         opened.source.close()
 
 
-def _say_what_is_missing(session: Session, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
+def _say_what_is_missing(source: LiveSource, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
     """One line for each kind that this kernel cannot give; NotSupported when there is none left."""
-    missing = {kind: points for kind, points in _POINTS.items() if not any(session.tiers.get(one) for one in points)}
     asked = kinds or NAMES
-    reasons = {kind: _why_not(session, points[0]) for kind, points in missing.items() if kind in asked}
+    missing = events_missing(source.session, source.facts.profile)
+    reasons = {kind: why for kind, why in missing.items() if kind in asked}
     if logs and logs[0].why_not:
         reasons[SPLAT] = logs[0].why_not
     if kinds is not None and all(kind in reasons for kind in kinds):
@@ -172,8 +163,3 @@ def _say_what_is_missing(session: Session, kinds: tuple[str, ...] | None, logs: 
             print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)
     if kinds is None and reasons:
         print(f"lazyobs: not on this kernel: {', '.join(reasons)}; run lazyobs doctor for more", file=sys.stderr)
-
-
-def _why_not(session: Session, point: str) -> str:
-    refused = session.refused.get(point, {})
-    return "; ".join(f"{tier}: {why}" for tier, why in refused.items()) or f"no probe point {point}"

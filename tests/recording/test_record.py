@@ -361,6 +361,54 @@ def test_the_directory_is_not_empty(tmp_path: Path) -> None:
     assert (tmp_path / "letter").read_text() == "dear"
 
 
+NEVER = [
+    (["--tier", "tracepoint"], ["--keep-on", "slow-walk"]),
+    (["--tier", "tracepoint"], ["--keep-on", "splat", "--keep-on", "promotion-failure:3"]),
+    (["--tier", "tracepoint"], ["--keep-on", "promotion-storm"]),
+    (["--tier", "tracepoint", "--barrier", "0"], ["--keep-on", "violation"]),
+    (["--tier", "tracepoint"], ["-e", "promotion"]),
+    (["--tier", "tracepoint"], ["-e", "fork,rmap_walk"]),
+    (["--tier", "tracepoint"], ["-e", "violation"]),
+    (["--tier", "procfs"], ["-e", "fork"]),
+    (["--tier", "procfs"], ["--keep-on", "fork-storm"]),
+    (["--tier", "procfs"], ["--keep-on", "loss"]),
+    (["-e", "fork"], ["--keep-on", "slow-walk"]),
+    (["-e", "splat"], ["--keep-on", "loss"]),
+]
+
+
+@pytest.mark.usefixtures("bpf")
+@pytest.mark.parametrize(("where", "asked"), NEVER)
+def test_what_can_never_come_is_refused(tmp_path: Path, where: list[str], asked: list[str]) -> None:
+    """At once, with the reason, and nothing is left; the command is not begun."""
+    done = lazyobs("record", "-o", str(tmp_path / "in/r"), *where, *asked, "--", "touch", str(tmp_path / "begun"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_REFUSED, 1), done.stderr
+    assert asked[-1].rpartition(",")[2].partition(":")[0] in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_kinds_that_come_unasked_are_said_to_be_missing(tmp_path: Path) -> None:
+    for tier, missing in (
+        ("tracepoint", {"promotion", "promotion_failed", "rmap_walk", "violation"}),
+        ("procfs", {"fork", "promotion", "promotion_failed", "rmap_walk", "violation"}),
+    ):
+        done = lazyobs("record", "-o", str(tmp_path / tier), "--tier", tier, "--duration", "0.1")
+        assert done.returncode == 0, done.stderr
+        told = Recording(str(tmp_path / tier)).identity["not_recorded"]
+        assert {key for key in told if key.startswith("events.")} == {f"events.{kind}" for kind in missing}
+        assert all(told.values())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_the_ledger_fires_where_no_probe_sees_a_violation(tmp_path: Path) -> None:
+    options = ["--tier", "tracepoint", "--duration", "0.1"]
+    if "slabs.barrier" in Surroundings().why_not():
+        pytest.skip("no barrier samples here")
+    done = lazyobs("record", "-o", str(tmp_path / "r"), *options, "--keep-on", "violation")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_directory_that_is_there_is_not_taken(tmp_path: Path) -> None:
     """Its owner and mode stay: through a link, by its own name, and for a file in its place."""
     (tmp_path / "own").mkdir(mode=0o700)
