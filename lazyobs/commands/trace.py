@@ -17,6 +17,7 @@ from lazyobs.commands.replaying import replaying
 from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.errors import NotSupported
 from lazyobs.sources.unwatched import events_missing
+from lazyobs.watched import Watched
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
@@ -46,7 +47,7 @@ def trace(
     replay: Path | None,
     speed: float | None,
 ) -> None:
-    """Events as they happen, one a line; what was lost is told where it was."""
+    """Events as they happen, one a line; what was lost is told where it was. With -p until those have ended."""
     wanted = make_filter(kinds, min_us, pids, comm)
     splats = SPLAT in (kinds or NAMES) and not pids and comm is None
     shown = _Shown(output, count)
@@ -120,6 +121,7 @@ def _live(
     from lazyobs.sources.opening import open_live
 
     logs: list[KernelLog] = []
+    watched = Watched(wanted.pids)
 
     def open_the_rest() -> None:
         from lazyobs.kernel.log import KernelLog
@@ -141,9 +143,14 @@ def _live(
     ends = math.inf if duration is None else time.monotonic() + duration
     try:
         while (left := ends - time.monotonic()) > 0:
-            yield source.read(left)
+            over = watched.have_ended()  # asked before the reading: what they did last is still in the ring
+            found = source.read(left)
+            yield found
+            if over and not found:
+                return
         yield source.read(0)
     finally:
+        watched.close()
         source.close()
         opened.source.close()
 

@@ -35,6 +35,7 @@ from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened, open_live
 from lazyobs.sources.unwatched import events_missing, unwatched
 from lazyobs.views.text import printable, size
+from lazyobs.watched import Watched
 
 _SECONDS_TO_DRAIN = 1.0  # events lie in the ring no longer than that
 
@@ -64,6 +65,7 @@ class RecordOptions:
 def run(options: RecordOptions) -> int:
     """Records until the time is over, the command has ended or a signal comes; the exit code."""
     chosen = [triggers.parse(text) for text in options.keep_on]
+    Watched(options.event_filter.pids).close()  # whether any is there; samples go on when they have ended
     directory = Directory(options.directory)
     workload: Workload | None = None
     try:

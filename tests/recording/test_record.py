@@ -344,6 +344,7 @@ def test_identity(tmp_path: Path) -> None:
         ["-e", "forks"],
         ["--min-us", "nan"],
         ["-p", "0"],
+        ["-p", "4194303"],
     ],
 )
 def test_usage(tmp_path: Path, arguments: list[str]) -> None:

@@ -107,7 +107,9 @@ def test_the_filter_is_the_same_in_kernel_and_replay() -> None:
     assert EventFilter(comm="x" * 20).passes(record("fork", 0)._replace(comm=b"x" * 15 + b"\0"))
 
 
-@pytest.mark.parametrize("arguments", [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"]])
+@pytest.mark.parametrize(
+    "arguments", [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"], ["-p", "4194303"]]
+)
 def test_usage(arguments: list[str]) -> None:
     done = lazyobs("trace", *arguments)
     assert done.returncode == EXIT_USAGE
@@ -143,6 +145,44 @@ def test_forks_of_a_known_process() -> None:
     assert [(line["kind"], line["pid"]) for line in lines] == [("fork", shell.pid)] * 23
     assert len({line["start_time"] for line in lines}) == 1
     assert err.splitlines()[-1] == "lazyobs: 23 events, 0 lost"
+
+
+@pytest.mark.bpf
+@pytest.mark.usefixtures("bpf")
+def test_it_ends_with_the_processes_it_watches() -> None:
+    """With the last of them, and after everything that they did."""
+    script = "read go; i=0; while [ $i -lt 1301 ]; do (:); i=$((i+1)); done"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, text=True) as shell:
+            assert shell.stdin is not None
+            tracer = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "lazyobs",
+                    "trace",
+                    "-e",
+                    "fork",
+                    "-p",
+                    f"{shell.pid},{other.pid}",
+                    "-o",
+                    "json",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            wait_until_attached(tracer)
+            other.kill()
+            other.wait()
+            with pytest.raises(subprocess.TimeoutExpired):
+                tracer.wait(0.5)
+            shell.stdin.write("\n")
+            shell.stdin.flush()
+            out, err = tracer.communicate(timeout=120)
+    assert tracer.returncode == 0, err
+    assert [json.loads(line)["pid"] for line in out.splitlines()] == [shell.pid] * 1301
+    assert err.splitlines()[-1] == "lazyobs: 1301 events, 0 lost"
 
 
 def wait_until_attached(tracer: subprocess.Popen[str]) -> None:
