@@ -53,7 +53,7 @@ def trace(
     shown = _Shown(output, count)
     try:
         if replay is not None:
-            shown.all_of([happening] for happening in _replayed(replay, wanted, splats, speed))
+            shown.all_of(_replayed(replay, wanted, splats, speed))
         else:
             shown.all_of(_live(profile, tier, kinds, wanted, splats, duration))
     except KeyboardInterrupt:
@@ -93,7 +93,7 @@ class _Shown:
             print(f"lazyobs: {self._events} events, {self._lost} lost", file=sys.stderr)
 
 
-def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[Happening]:
+def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[Happening]]:
     from lazyobs.recording.reading import Recording
     from lazyobs.sources.happenings import recorded
 
@@ -105,7 +105,8 @@ def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None
         wait = begun + (happening.time - first) / pace - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        yield happening
+        yield [happening]
+    yield []  # the last reading of one in which nothing passes is the first as well
     recording.close()
 
 

@@ -107,6 +107,18 @@ def test_the_filter_is_the_same_in_kernel_and_replay() -> None:
     assert EventFilter(comm="x" * 20).passes(record("fork", 0)._replace(comm=b"x" * 15 + b"\0"))
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_replay_in_which_nothing_passes(tmp_path: Path, form: str) -> None:
+    """The head of the output and the line at its end, as live; there is nothing to lose in this one."""
+    store = made.store(tmp_path / "quiet")
+    store.append("events", event_rows(made.events(0, 23), OFFSET))
+    store.close()
+    done = lazyobs("trace", "--replay", str(tmp_path / "quiet"), "-p", "99999", "-o", form)
+    assert (done.returncode, done.stderr) == (0, "lazyobs: 0 events, 0 lost\n")
+    head = {"table": "TIME ", "csv": "time,kind,", "json": ""}[form]
+    assert done.stdout.startswith(head) and len(done.stdout.splitlines()) == (form != "json")
+
+
 @pytest.mark.parametrize(
     "arguments", [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"], ["-p", "4194303"]]
 )
