@@ -134,7 +134,8 @@ def _live(
         if splats and not logs:
             logs.append(KernelLog())
 
-    opened = open_live(profile, tier, points=points_but("census", "census_vmas"), meanwhile=open_the_rest, events=True)
+    points = points_but("census", "census_vmas")
+    opened = open_live(profile, tier, points, meanwhile=open_the_rest, events=True, procfs_serves=False)
     if not isinstance(opened.source, LiveSource):
         raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
     _say_what_is_missing(opened.source, kinds, logs)

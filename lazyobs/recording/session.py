@@ -95,7 +95,13 @@ def _run(
         directory.give_to_nobody()  # from here on it cannot be taken away again
 
     opened = open_live(
-        options.profile, options.tier, options.points, meanwhile=open_the_rest, events=True, accept=accept
+        options.profile,
+        options.tier,
+        options.points,
+        meanwhile=open_the_rest,
+        events=True,
+        accept=accept,
+        procfs_serves=options.kinds is None and not chosen,
     )
     if opened.why_not:
         print(options.notice(opened.why_not), file=sys.stderr)

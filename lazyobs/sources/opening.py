@@ -37,6 +37,7 @@ def open_live(
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
     accept: Callable[[Opened], object] = lambda opened: None,
+    procfs_serves: bool = True,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream (bpf/event_stream.py).
@@ -47,12 +48,14 @@ def open_live(
 
     Without the permission to load BPF this is NotPermitted unless ``cap`` is "procfs"; where root is
     there but the kernel, a lockdown or a missing bcc stand in the way, the procfs tier is opened.
+    ``procfs_serves``: whether that tier has what the caller wants, and can be advised.
     """
     if cap != "procfs" and not privileges.may_load_bpf():
         raise NotPermitted(
             "loading the probes",
             "needs root (or CAP_BPF and CAP_PERFMON)",
-            "run it with sudo, or add --tier procfs to see your own processes without BPF",
+            "run it with sudo"
+            + (", or add --tier procfs to see your own processes without BPF" if procfs_serves else ""),
         )
     if cap == "procfs":
         return _without_bpf(profile_file, "--tier procfs", meanwhile, accept)
