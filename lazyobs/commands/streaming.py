@@ -28,10 +28,16 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | No
     return kinds
 
 
+def _comm(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("'' is no name of a thread")
+    return value
+
+
 def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``kinds`` (None: those told unasked), ``min_us`` and ``comm``."""
     for option in (
-        click.option("--comm", metavar="NAME", help="Only events of threads of that name."),
+        click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads of that name; its first 15 bytes count, as the kernel keeps no more."),
         click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
         click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(NAMES)}; all but prepare otherwise."),
     ):  # fmt: skip

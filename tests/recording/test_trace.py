@@ -66,6 +66,15 @@ def test_filters_of_a_recording(recording: Path) -> None:
     assert {line["comm"] for line in replay(recording, "--comm", "plain", "-e", "fork")} <= {"plain", None}
 
 
+def test_a_name_longer_than_the_kernel_keeps(tmp_path: Path) -> None:
+    store = made.store(tmp_path / "r")
+    found = made.events(0, 2)
+    found["kind"], found["comm"] = event.KIND_NAMES.index("fork"), [b"systemd-journal", b"systemd-journa"]
+    store.append("events", event_rows(found, OFFSET))
+    store.close()
+    assert [line["comm"] for line in replay(tmp_path / "r", "--comm", "systemd-journald")] == ["systemd-journal"]
+
+
 def test_nothing_a_process_chose_reaches_the_terminal(recording: Path) -> None:
     for form in ("table", "csv", "json"):
         done = lazyobs("trace", "--replay", str(recording), "-o", form, "--min-us", "0")
@@ -120,7 +129,8 @@ def test_a_replay_in_which_nothing_passes(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"], ["-p", "4194303"]]
+    "arguments",
+    [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"], ["-p", "4194303"], ["--comm", ""]],
 )
 def test_usage(arguments: list[str]) -> None:
     done = lazyobs("trace", *arguments)
