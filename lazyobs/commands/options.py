@@ -14,7 +14,7 @@ import click
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened
-from lazyobs.views.text import printable
+from lazyobs.views.text import plural, printable
 
 
 class Finite(click.FloatRange):
@@ -67,8 +67,10 @@ def say_how(opened: Opened, verbose: bool) -> None:
     if verbose and isinstance(opened.source, LiveSource):
         session = opened.source.session
         how = "compiled" if session.compiled else "compiled at an earlier start"
+        count = len(session.programs)
         print(
-            f"lazyobs: probes {how} ({session.interpreter}); {len(session.programs)} programs attached", file=sys.stderr
+            f"lazyobs: probes {how} ({session.interpreter}); {count} {plural(count, 'program')} attached",
+            file=sys.stderr,
         )
         for ignored in session.ignored:
             print(f"lazyobs: kept but not used: {printable(ignored)}", file=sys.stderr)

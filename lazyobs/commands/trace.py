@@ -17,6 +17,7 @@ from lazyobs.commands.replaying import replaying
 from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.errors import NotSupported
 from lazyobs.sources.unwatched import events_missing
+from lazyobs.views.text import plural
 from lazyobs.watched import Watched
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class _Shown:
 
     def say_how_many(self) -> None:
         if self._begun:
-            print(f"lazyobs: {self._events} events, {self._lost} lost", file=sys.stderr)
+            print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {self._lost} lost", file=sys.stderr)
 
 
 def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[Happening]]:

@@ -34,7 +34,7 @@ from lazyobs.recording.workload import Workload
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened, open_live
 from lazyobs.sources.unwatched import events_missing, unwatched
-from lazyobs.views.text import printable, size
+from lazyobs.views.text import plural, printable, size
 from lazyobs.watched import Watched
 
 _SECONDS_TO_DRAIN = 1.0  # events lie in the ring no longer than that
@@ -282,7 +282,7 @@ class _Loop:
         done = self._recorder.progress
         return (
             f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}  {size(done.bytes)}  "
-            f"{done.samples} samples  {done.events} events  {done.lost} lost"
+            f"{done.samples} {plural(done.samples, 'sample')}  {done.events} {plural(done.events, 'event')}  {done.lost} lost"
         )
 
     def say_all(self, directory: str) -> None:

@@ -45,7 +45,7 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
         total = sample.census
         print(tables.processes(rows, columns.CENSUS_VIEW))
         print(
-            f"\n{len(rows)} processes; address spaces together: {text.number(total['vmas'])} VMAs, "
+            f"\n{len(rows)} {text.plural(len(rows), 'process', 'processes')}; address spaces together: {text.number(total['vmas'])} VMAs, "
             f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "
             f"{text.number(total['vmas_private'])} private, {text.number(total['vmas_shared'])} shared; "
             f"saved {text.size(total['saved_bytes'])}, savable {text.size(total['savable_bytes'])}"

@@ -32,6 +32,11 @@ def number(value: float | int | None) -> str:
     return f"{value:.0f}P"
 
 
+def plural(count: float, one: str, more: str = "") -> str:
+    """The word for so many: ``one``, else ``more`` (``one`` with an s)."""
+    return one if count == 1 else more or f"{one}s"
+
+
 def size(value: float | int | None) -> str:
     """Bytes in binary units: ``4.1K``, ``-`` where not known."""
     if value is None:

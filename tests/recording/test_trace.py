@@ -83,6 +83,16 @@ def test_nothing_a_process_chose_reaches_the_terminal(recording: Path) -> None:
         assert "[2J" in done.stdout
 
 
+def test_one_event_is_singular(tmp_path: Path) -> None:
+    store = made.store(tmp_path / "r")
+    store.append("events", event_rows(made.events(0, 1), OFFSET))
+    store.append("marks", {"time": [OFFSET / 1e9], "kind": ["lost"], "value": [1.0], "text": ["x"]})
+    store.close()
+    done = lazyobs("trace", "--replay", str(tmp_path / "r"))
+    assert done.stderr == "lazyobs: 1 event, 1 lost\n"
+    assert "1 event lost: the ring had no room" in done.stdout
+
+
 def test_an_event_of_no_known_kind(tmp_path: Path) -> None:
     store = made.store(tmp_path / "r")
     found = made.events(0, 3)
