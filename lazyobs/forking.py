@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""fork(2), without losing the signal that asks for the end."""
+"""fork(2), without losing the signal that asks for the end, and without keeping what is not the child's."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def fork() -> int:
         return os.fork()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def close_all_but(*kept: int) -> None:
+    """For a child that waits for the end of its parent: descriptors of probes, and of pipes that tell an end, must not
+    outlive the parent. The standard ones stay."""
+    for fd in range(3, 1024):
+        if fd not in kept:
+            try:
+                os.close(fd)
+            except OSError:
+                continue

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 NOBODY = 65534
 CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 8, 19, 21, 38, 39
-CAP_DAC_READ_SEARCH = 2
+CAP_DAC_READ_SEARCH, CAP_KILL = 2, 5
 
 _PR_CAPBSET_DROP, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 24, 8, 38, 4
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -72,6 +72,15 @@ def no_new_privileges() -> None:
 def keep_nothing() -> None:
     """Gives up the capabilities that ``give_up_root`` kept."""
     _set_capabilities(frozenset(), frozenset())
+
+
+def keep_only(capabilities: frozenset[int]) -> None:
+    """Keeps the user, and of the capabilities held only these."""
+    held = effective()
+    kept = frozenset(capability for capability in capabilities if held >> capability & 1)
+    _drop_bounding_set(held)
+    _set_capabilities(kept, kept)
+    no_new_privileges()
 
 
 def _works(attempt: Callable[[], None]) -> bool:

@@ -44,7 +44,8 @@ def census(
     if replay is not None:
         _show_last(replay, pids, sort, output)
         return
-    opened = open_live(profile, tier, points=("census", "census_vmas") if vmas else ("census",), meanwhile=_import_view)
+    points = ("census", "census_vmas") if vmas else ("census",)
+    opened = open_live(profile, tier, points, meanwhile=_import_view, procfs_serves=not vmas)
     from lazyobs.views import census as view
 
     say_how(opened, verbose)

@@ -15,20 +15,20 @@ from click.core import ParameterSource
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened
-from lazyobs.views.text import printable
+from lazyobs.views.text import plural, printable
 
 
-class _Seconds(click.FloatRange):
-    """A finite number of seconds: NaN is in no range, but no comparison says so."""
+class Finite(click.FloatRange):
+    """A number of a range: NaN is in none, but no comparison says so, and infinity is in one that has no end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail("nan is no interval", param, ctx)
-        return seconds
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
 
 
-SECONDS = _Seconds(min=LEAST_INTERVAL, max=MOST_INTERVAL)
+SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,8 +79,10 @@ def say_how(opened: Opened, verbose: bool) -> None:
     if verbose and isinstance(opened.source, LiveSource):
         session = opened.source.session
         how = "compiled" if session.compiled else "compiled at an earlier start"
+        count = len(session.programs)
         print(
-            f"lazyobs: probes {how} ({session.interpreter}); {len(session.programs)} programs attached", file=sys.stderr
+            f"lazyobs: probes {how} ({session.interpreter}); {count} {plural(count, 'program')} attached",
+            file=sys.stderr,
         )
         for ignored in session.ignored:
             print(f"lazyobs: kept but not used: {printable(ignored)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import SECONDS, notice_of, pids_of, points_but
+from lazyobs.commands.options import SECONDS, Finite, notice_of, pids_of, points_but
 from lazyobs.commands.streaming import filtering, make_filter, span
 from lazyobs.model import TIERS
 
@@ -26,15 +26,19 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return size
 
 
+def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("'' is no name of a directory")
+    return str(Path(value))  # without a slash at the end, which would lead through a link
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option(
-    "-o", "directory", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory to make."
-)
+@click.option("-o", "directory", required=True, callback=_directory, metavar="DIR", help="Directory to make.")
 @click.option("--interval", type=SECONDS, default=1.0, show_default=True, help="Seconds between samples.")
 @click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m, 24h).")
 @click.option(
     "--barrier",
-    type=click.FloatRange(min=0, max=86400),
+    type=Finite(min=0, max=86400),
     default=60.0,
     show_default=True,
     help="Seconds between barrier samples (slab counts after a shrink); 0 for none.",
@@ -64,7 +68,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
-    directory: Path,
+    directory: str,
     interval: float,
     duration: float | None,
     barrier: float,
@@ -84,13 +88,14 @@ def record(
     from lazyobs.recording import session
 
     options = session.RecordOptions(
-        directory=str(directory),
+        directory=directory,
         interval=interval,
         duration=duration,
         barrier=barrier or None,
         max_bytes=max_size,
         max_seconds=max_age,
         keep_on=keep_on,
+        kinds=kinds,
         event_filter=make_filter(kinds, min_us, pids, comm),
         progress=progress,
         profile=profile,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import common
+from lazyobs.commands.options import Finite, common
 
 
 @click.command()
@@ -16,7 +16,7 @@ from lazyobs.commands.options import common
 @click.option("--only", metavar="NAME,..", help="Only these; a name may hold * and ?.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Run each so many times.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Order and page contents; 0: as listed.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=1.0), default=45.0, show_default=True, help="Seconds a scenario may take.")  # fmt: skip
+@click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Seconds a scenario may take.")  # fmt: skip
 @click.option("--observe", is_flag=True, help="Run COMMAND and report which paths it took.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context

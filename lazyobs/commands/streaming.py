@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.commands.options import Finite
 
 SPLAT = "splat"
 _TIMES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -28,17 +28,17 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | No
     return kinds
 
 
-def _least(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
-    if value is not None and math.isnan(value):
-        raise click.BadParameter("nan is no duration")
+def _comm(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("'' is no name of a thread")
     return value
 
 
 def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``kinds`` (None: those told unasked), ``min_us`` and ``comm``."""
     for option in (
-        click.option("--comm", metavar="NAME", help="Only events of threads of that name."),
-        click.option("--min-us", type=click.FloatRange(min=0, max=4_000_000), callback=_least, metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
+        click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads of that name; its first 15 bytes count, as the kernel keeps no more."),
+        click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
         click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(NAMES)}; all but prepare otherwise."),
     ):  # fmt: skip
         command = option(command)

@@ -16,22 +16,15 @@ from lazyobs.commands.options import common, pids_of, points_but
 from lazyobs.commands.replaying import replaying
 from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.errors import NotSupported
+from lazyobs.sources.unwatched import events_missing
+from lazyobs.views.text import plural
+from lazyobs.watched import Watched
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.bpf.session import Session
     from lazyobs.happening import Happening
     from lazyobs.kernel.log import KernelLog
-
-# kind: probe points of which one must be attached
-_POINTS = {
-    "fork": ("process",),
-    "promotion": ("promotion",),
-    "promotion_failed": ("promotion",),
-    "rmap_walk": ("rmap_walk",),
-    "prepare": ("prepare", "slab"),
-    "violation": ("promotion", "walk_callbacks"),
-}
+    from lazyobs.sources.live import LiveSource
 
 
 @click.command()
@@ -55,13 +48,13 @@ def trace(
     replay: Path | None,
     speed: float | None,
 ) -> None:
-    """Events as they happen, one a line; what was lost is told where it was."""
+    """Events as they happen, one a line; what was lost is told where it was. With -p until those have ended."""
     wanted = make_filter(kinds, min_us, pids, comm)
     splats = SPLAT in (kinds or NAMES) and not pids and comm is None
     shown = _Shown(output, count)
     try:
         if replay is not None:
-            shown.all_of([happening] for happening in _replayed(replay, wanted, splats, speed))
+            shown.all_of(_replayed(replay, wanted, splats, speed))
         else:
             shown.all_of(_live(profile, tier, kinds, wanted, splats, duration))
     except KeyboardInterrupt:
@@ -98,10 +91,10 @@ class _Shown:
 
     def say_how_many(self) -> None:
         if self._begun:
-            print(f"lazyobs: {self._events} events, {self._lost} lost", file=sys.stderr)
+            print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {self._lost} lost", file=sys.stderr)
 
 
-def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[Happening]:
+def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[Happening]]:
     from lazyobs.recording.reading import Recording
     from lazyobs.sources.happenings import recorded
 
@@ -113,7 +106,8 @@ def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None
         wait = begun + (happening.time - first) / pace - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        yield happening
+        yield [happening]
+    yield []  # the last reading of one in which nothing passes is the first as well
     recording.close()
 
 
@@ -129,6 +123,7 @@ def _live(
     from lazyobs.sources.opening import open_live
 
     logs: list[KernelLog] = []
+    watched = Watched(wanted.pids)
 
     def open_the_rest() -> None:
         from lazyobs.kernel.log import KernelLog
@@ -140,28 +135,34 @@ def _live(
         if splats and not logs:
             logs.append(KernelLog())
 
-    opened = open_live(profile, tier, points=points_but("census", "census_vmas"), meanwhile=open_the_rest, events=True)
+    points = points_but("census", "census_vmas")
+    opened = open_live(profile, tier, points, meanwhile=open_the_rest, events=True, procfs_serves=False)
     if not isinstance(opened.source, LiveSource):
         raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
-    _say_what_is_missing(opened.source.session, kinds, logs)
+    _say_what_is_missing(opened.source, kinds, logs)
     from lazyobs.sources.happenings import LiveHappenings
 
     source = LiveHappenings(opened.source.session, wanted, logs[0] if logs else None)
     ends = math.inf if duration is None else time.monotonic() + duration
     try:
         while (left := ends - time.monotonic()) > 0:
-            yield source.read(left)
+            over = watched.have_ended()  # asked before the reading: what they did last is still in the ring
+            found = source.read(left)
+            yield found
+            if over and not found:
+                return
         yield source.read(0)
     finally:
+        watched.close()
         source.close()
         opened.source.close()
 
 
-def _say_what_is_missing(session: Session, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
+def _say_what_is_missing(source: LiveSource, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
     """One line for each kind that this kernel cannot give; NotSupported when there is none left."""
-    missing = {kind: points for kind, points in _POINTS.items() if not any(session.tiers.get(one) for one in points)}
     asked = kinds or NAMES
-    reasons = {kind: _why_not(session, points[0]) for kind, points in missing.items() if kind in asked}
+    missing = events_missing(source.session, source.facts.profile)
+    reasons = {kind: why for kind, why in missing.items() if kind in asked}
     if logs and logs[0].why_not:
         reasons[SPLAT] = logs[0].why_not
     if kinds is not None and all(kind in reasons for kind in kinds):
@@ -172,8 +173,3 @@ def _say_what_is_missing(session: Session, kinds: tuple[str, ...] | None, logs: 
             print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)
     if kinds is None and reasons:
         print(f"lazyobs: not on this kernel: {', '.join(reasons)}; run lazyobs doctor for more", file=sys.stderr)
-
-
-def _why_not(session: Session, point: str) -> str:
-    refused = session.refused.get(point, {})
-    return "; ".join(f"{tier}: {why}" for tier, why in refused.items()) or f"no probe point {point}"

@@ -21,28 +21,35 @@ class Directory:
     """A new recording's directory. Names given are plain file names in it."""
 
     def __init__(self, path: str) -> None:
-        """Makes it, or takes an empty one. UsageError when it is not empty, NotPermitted when it cannot be made."""
+        """Makes it, and what it lies in. UsageError when something of that name is there, NotPermitted when it cannot
+        be made.
+
+        One that is there is never taken, not even an empty one: it may be another recorder's, which has just made it,
+        or somebody else's, and it is given away.
+        """
         self.path = path
         shown = f"recording {printable(path)}"
-        self._made = not os.path.exists(path)
+        self._made = [path]
+        while (parent := os.path.dirname(self._made[-1])) and not os.path.lexists(parent):
+            self._made.append(parent)
         try:
-            os.makedirs(path, mode=_MODE_OWN, exist_ok=True)
-            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileExistsError, NotADirectoryError):
-            raise UsageError(shown, "is there and is no directory", "name a new one") from None
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            os.mkdir(path, _MODE_OWN)
+            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileExistsError as error:
+            raise UsageError(shown, _what_is_there(os.fsdecode(error.filename)), "name a new directory") from None
+        except NotADirectoryError:
+            raise UsageError(shown, "would lie in what is no directory", "name another place") from None
         except OSError as error:
             raise NotPermitted(shown, f"cannot be made ({error.strerror})", "name another place") from None
-        if os.listdir(self.fd):
-            os.close(self.fd)
-            raise UsageError(shown, "is not empty", "name a new directory, or remove this one first")
 
     def discard(self) -> None:
-        """Takes it away again when nothing has been recorded."""
-        if self._made and not os.listdir(self.fd):
-            try:
-                os.rmdir(self.path)
-            except OSError:
-                pass  # an empty directory is left, which is what there is to say about it
+        """Takes it away again when nothing has been recorded, with the directories that were made for it."""
+        try:
+            for made in self._made:
+                os.rmdir(made)
+        except OSError:
+            pass  # a recording, or what may not be removed any more
         self.close()
 
     def give_to_nobody(self) -> None:
@@ -104,7 +111,23 @@ class Directory:
         return found
 
     def close(self) -> None:
-        os.close(self.fd)
+        """Once or more often."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _what_is_there(path: str) -> str:
+    """Why a directory cannot be made where something is."""
+    if os.path.islink(path):
+        return "is a link, and links are not followed"
+    if not os.path.isdir(path):
+        return "is there and is no directory"
+    try:
+        empty = not os.listdir(path)
+    except OSError:
+        return "is there already"
+    return "is there already, made by another recorder or by you" if empty else "is not empty"
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring
-from lazyobs.errors import EXIT_OK, LazyobsError
+from lazyobs.errors import EXIT_OK, NotSupported
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.recording import triggers
 from lazyobs.recording.directory import Directory
@@ -32,7 +33,9 @@ from lazyobs.recording.store import Limits, Store
 from lazyobs.recording.workload import Workload
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import Opened, open_live
-from lazyobs.views.text import printable, size
+from lazyobs.sources.unwatched import events_missing, unwatched
+from lazyobs.views.text import plural, printable, size
+from lazyobs.watched import Watched
 
 _SECONDS_TO_DRAIN = 1.0  # events lie in the ring no longer than that
 
@@ -49,6 +52,7 @@ class RecordOptions:
     max_seconds: float | None = None
     segment_bytes: int = Limits.segment_bytes
     keep_on: tuple[str, ...] = ()
+    kinds: tuple[str, ...] | None = None  # of events asked for by name, splat among them
     event_filter: EventFilter = field(default_factory=EventFilter)
     progress: str = "text"
     profile: Path | None = None
@@ -61,35 +65,52 @@ class RecordOptions:
 def run(options: RecordOptions) -> int:
     """Records until the time is over, the command has ended or a signal comes; the exit code."""
     chosen = [triggers.parse(text) for text in options.keep_on]
+    Watched(options.event_filter.pids).close()  # whether any is there; samples go on when they have ended
     directory = Directory(options.directory)
-    workload = Workload(options.command) if options.command else None
+    workload: Workload | None = None
     try:
+        workload = Workload(options.command) if options.command else None
         return _run(options, chosen, directory, workload)
-    except LazyobsError:
+    except BaseException:
         directory.discard()
         raise
     finally:
         if workload is not None:
-            workload.give_up()
+            workload.close()
 
 
 def _run(
     options: RecordOptions, chosen: list[triggers.Trigger], directory: Directory, workload: Workload | None
 ) -> int:
     surroundings: list[Surroundings] = []
+    missing: dict[str, str] = {}
 
     def open_the_rest() -> None:
         if not surroundings:  # it is called again where the first tier did not work out
             surroundings.append(Surroundings())
-            directory.give_to_nobody()
 
-    opened = open_live(options.profile, options.tier, options.points, meanwhile=open_the_rest, events=True)
+    def accept(opened: Opened) -> None:
+        missing.update(_missing(opened, surroundings[0], options))
+        _refuse_what_never_comes(options, chosen, missing)
+        directory.give_to_nobody()  # from here on it cannot be taken away again
+
+    opened = open_live(
+        options.profile,
+        options.tier,
+        options.points,
+        meanwhile=open_the_rest,
+        events=True,
+        accept=accept,
+        procfs_serves=options.kinds is None and not chosen,
+    )
     if opened.why_not:
         print(options.notice(opened.why_not), file=sys.stderr)
     around = surroundings[0]
     store = Store(
         directory,
-        _identity(opened, around),
+        _identity(
+            opened, around, {f"events.{kind}": missing[kind] for kind in options.event_filter.kinds if kind in missing}
+        ),
         options.interval,
         around.system.columns,
         Limits(segment_bytes=options.segment_bytes, max_bytes=options.max_bytes, max_seconds=options.max_seconds),
@@ -109,8 +130,8 @@ def _run(
         _end(recorder, store, "failed")
         raise
     code = stopped.exit_code if stopped else EXIT_OK
-    if workload is not None:
-        code = workload.wait() or code if not loop.interrupted else code
+    if workload is not None and (workload.has_ended() or (stopped is not None and not loop.interrupted)):
+        code = workload.wait() or code
     _end(recorder, store, "stopped" if stopped else "ended")
     opened.source.close()
     around.close()
@@ -125,14 +146,42 @@ def _events(opened: Opened) -> EventReader | None:
     return EventReader(Ring(maps["events"]), EventCounts(maps["event_counts"], possible_cpus()))
 
 
-def _identity(opened: Opened, around: Surroundings) -> dict[str, object]:
+def _missing(opened: Opened, around: Surroundings, options: RecordOptions) -> dict[str, str]:
+    """{kind of event, or the ledger: why there is none here}."""
+    source = opened.source
+    if isinstance(source, LiveSource):
+        found = events_missing(source.session, source.facts.profile)
+        ledger = unwatched(source.session, source.facts.profile).get(triggers.LEDGER, "")
+    else:
+        found = dict.fromkeys(KIND_NAMES, opened.why_not)
+        ledger = opened.why_not
+    if around.log.why_not:
+        found[triggers.SPLAT] = around.log.why_not
+    ledger = ledger or around.why_not().get("slabs.barrier", "") or ("--barrier 0" if options.barrier is None else "")
+    return {**found, triggers.LEDGER: ledger} if ledger else found
+
+
+def _refuse_what_never_comes(options: RecordOptions, chosen: list[triggers.Trigger], missing: dict[str, str]) -> None:
+    """NotSupported where something was asked for by name: whoever waits for it for hours must know at once."""
+    for kind in options.kinds or ():
+        if kind in missing:
+            raise NotSupported(f"record -e {kind}", missing[kind], "leave it out; lazyobs doctor says more")
+    for trigger in chosen:
+        why = trigger.why_never(missing, options.event_filter.kinds)
+        if why:
+            raise NotSupported(
+                f"--keep-on {trigger.name}", f"can never fire: {why}", "leave it out; lazyobs doctor says more"
+            )
+
+
+def _identity(opened: Opened, around: Surroundings, no_events: dict[str, str]) -> dict[str, object]:
     source = opened.source
     if isinstance(source, LiveSource):
         profile, tiers = source.facts.profile, source.session.tiers
         found = identity(profile.name, lazy_switch(profile), tiers, source.session.compiler)
     else:
         found = identity(source.profile.name, lazy_switch(source.profile), {"census": "procfs"}, None)
-    return {**found, "not_recorded": around.why_not(), "no_bpf": opened.why_not or None}
+    return {**found, "not_recorded": {**around.why_not(), **no_events}, "no_bpf": opened.why_not or None}
 
 
 def _end(recorder: Recorder, store: Store, how: str) -> None:
@@ -233,7 +282,7 @@ class _Loop:
         done = self._recorder.progress
         return (
             f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}  {size(done.bytes)}  "
-            f"{done.samples} samples  {done.events} events  {done.lost} lost"
+            f"{done.samples} {plural(done.samples, 'sample')}  {done.events} {plural(done.events, 'event')}  {done.lost} lost"
         )
 
     def say_all(self, directory: str) -> None:

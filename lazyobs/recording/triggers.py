@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.errors import UsageError
 from lazyobs.model import Sample
 from lazyobs.recording.kernel_log import LogLine
 from lazyobs.views.text import printable
+
+SPLAT, LEDGER = "splat", "ledger"
 
 
 @dataclass
@@ -26,12 +29,26 @@ class Tick:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Fires when ``measure`` reaches ``threshold``; a measure of None is not known and never fires."""
+    """Fires when ``measure`` reaches ``threshold``; a measure of None is not known and never fires.
+
+    ``needs``: kinds of events, or the ledger, of which one must be there; ``by_events``: it is measured by the events
+    recorded, so that those which the filter leaves out are not there.
+    """
 
     name: str
     help: str
     threshold: float
     measure: Callable[[Tick], float | None]
+    needs: tuple[str, ...]
+    by_events: bool = False
+
+    def why_never(self, missing: dict[str, str], kinds: tuple[str, ...]) -> str:
+        """Why it cannot fire, "" where it can. ``missing``: {kind or ledger: why}; ``kinds``: of the filter."""
+        left_out = {kind: "-e leaves these events out" for kind in KIND_NAMES if kind not in kinds}
+        reasons = missing | left_out if self.by_events else missing
+        if any(need not in reasons for need in self.needs):
+            return ""
+        return "; ".join(dict.fromkeys(reasons[need] for need in self.needs))
 
 
 def _rate(name: str) -> Callable[[Tick], float | None]:
@@ -45,13 +62,13 @@ def _rate(name: str) -> Callable[[Tick], float | None]:
 TRIGGERS = {
     trigger.name: trigger
     for trigger in (
-        Trigger("splat", "a warning, bug or stall in the kernel log", 1, lambda tick: sum(1 for line in tick.log if line.kind)),
-        Trigger("promotion-storm", "promotions per second", 1000, _rate("promotions")),
-        Trigger("promotion-failure", "failed promotions per second", 0.001, _rate("promotions_failed")),
-        Trigger("fork-storm", "forks per second", 1000, _rate("forks")),
-        Trigger("slow-walk", "seconds of one reverse-map walk", 0.01, lambda tick: tick.longest_walk),
-        Trigger("loss", "events lost in a tick", 1, lambda tick: tick.lost),
-        Trigger("violation", "invariants broken in a tick", 1, lambda tick: tick.violations),
+        Trigger("splat", "a warning, bug or stall in the kernel log", 1, lambda tick: sum(1 for line in tick.log if line.kind), (SPLAT,)),
+        Trigger("promotion-storm", "promotions per second", 1000, _rate("promotions"), ("promotion",)),
+        Trigger("promotion-failure", "failed promotions per second", 0.001, _rate("promotions_failed"), ("promotion_failed",)),
+        Trigger("fork-storm", "forks per second", 1000, _rate("forks"), ("fork",)),
+        Trigger("slow-walk", "seconds of one reverse-map walk", 0.01, lambda tick: tick.longest_walk, ("rmap_walk",), by_events=True),
+        Trigger("loss", "events lost in a tick", 1, lambda tick: tick.lost, KIND_NAMES, by_events=True),
+        Trigger("violation", "invariants broken in a tick", 1, lambda tick: tick.violations, ("violation", LEDGER)),
     )
 }  # fmt: skip
 
@@ -70,7 +87,7 @@ def parse(text: str) -> Trigger:
         threshold = 0.0
     if not 0 < threshold < float("inf"):
         raise UsageError(f"--keep-on {printable(text)}", "has no number behind the colon", f"use {name}:1000")
-    return Trigger(trigger.name, trigger.help, threshold, trigger.measure)
+    return replace(trigger, threshold=threshold)
 
 
 class Watch:

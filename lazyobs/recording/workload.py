@@ -2,21 +2,21 @@
 """``-- COMMAND``: a workload that runs inside the recording, with the permissions of whoever called.
 
 Its process is made before root is given up, and waits; it becomes the command when the recording has
-begun. It is asked to end (SIGTERM) if the recorder ends first.
+begun. It is asked to end (SIGTERM) if the recorder ends first, by whatever means. The recorder cannot do that itself,
+being nobody by then: a guardian does, a process of the caller's that can do nothing but wait and send that signal.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 
-from lazyobs.forking import fork
+from lazyobs import privileges
+from lazyobs.errors import NotSupported
+from lazyobs.forking import close_all_but, fork
 
-_PR_SET_PDEATHSIG = 1
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as a shell has it
-_libc = ctypes.CDLL(None)
 
 
 class Workload:
@@ -27,12 +27,27 @@ class Workload:
         self.status: int | None = None
         waiting, self._go = os.pipe2(os.O_CLOEXEC)
         sys.stdout.flush(), sys.stderr.flush()
-        parent = os.getpid()
         self.pid = fork()
         if self.pid == 0:
             os.close(self._go)
-            _become(command, waiting, parent)
+            _become(command, waiting)
         os.close(waiting)
+        try:
+            process = os.pidfd_open(self.pid)  # not its number, which may be another's by then
+        except OSError as error:
+            os.close(self._go)
+            raise NotSupported(
+                "-- COMMAND",
+                f"the kernel gives no descriptor of a process ({error.strerror})",
+                "start the command beside lazyobs record",
+            ) from None
+        # Made when the command has been forked: this end is the recorder's alone.
+        recorder, self._here = os.pipe2(os.O_CLOEXEC)
+        self._guardian = fork()
+        if self._guardian == 0:
+            _guard(recorder, process)
+        os.close(recorder)
+        os.close(process)
 
     def begin(self) -> None:
         os.write(self._go, b"x")
@@ -57,19 +72,35 @@ class Workload:
             code = os.waitstatus_to_exitcode(status)
             self.status = code if code >= 0 else 128 - code
 
-    def give_up(self) -> None:
-        """Ends it before it has begun; it is left alone afterwards."""
+    def close(self) -> None:
+        """Ends what has not ended: a command that has not begun never does, one that runs is asked to (SIGTERM)."""
         if self._go >= 0:
             os.close(self._go)
-            self._go = -1
             self.wait()
+        os.close(self._here)
+        os.waitpid(self._guardian, 0)
 
 
-def _become(command: tuple[str, ...], waiting: int, parent: int) -> None:
+def _guard(recorder: int, process: int) -> None:
+    """The guardian's part; does not return. ``recorder`` is the pipe whose other end closes when the recorder ends,
+    ``process`` the command's pidfd."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)  # of a terminal: they go to all of us
+        close_all_but(recorder, process)
+        privileges.keep_only(frozenset({privileges.CAP_KILL}))  # the command may become another user
+        os.read(recorder, 1)
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has ended
+    finally:
+        os._exit(0)
+
+
+def _become(command: tuple[str, ...], waiting: int) -> None:
     """The child's part; does not return."""
     try:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent or not os.read(waiting, 1):
+        if not os.read(waiting, 1):
             os._exit(0)  # the recording has not begun, so neither do we
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lazyobs.forking import fork
+from lazyobs.forking import close_all_but, fork
 from lazyobs.screen.driver import RESTORE
 
 _DONE = b"."
@@ -47,12 +47,7 @@ def watching(keyboard: int, display: int) -> Iterator[None]:
 def _watch(reading: int, keyboard: int, display: int, modes: list[Any]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTOU, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    for fd in range(3, 1024):  # descriptors of probes among them: they must not outlive the program
-        if fd not in (reading, keyboard, display):
-            try:
-                os.close(fd)
-            except OSError:
-                continue
+    close_all_but(reading, keyboard, display)
     if os.read(reading, 1) == _DONE:
         return
     try:

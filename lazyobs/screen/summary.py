@@ -73,16 +73,18 @@ def problems(sample: Sample, notice: str = "") -> list[str]:
     health, found = sample.health, []
     broken = {name: count for name, count in (sample.totals.get("violations_by_invariant") or {}).items() if count}
     for name, count in broken.items():
-        found.append(f"invariant {text.printable(name)} broken {text.number(count)} times")
+        found.append(f"invariant {text.printable(name)} broken {text.number(count)} {text.plural(count, 'time')}")
     for part, why in sample.failed.items():
         found.append(f"{part}: {text.printable(why)}")
-    for name, what in (("ring_lost", "events lost"), ("map_full", "counts lost: a BPF map is full")):
-        if health.get(name):
-            found.append(f"{text.number(health[name])} {what}")
-    if sample.totals.get("promotions_failed"):
-        found.append(f"{text.number(sample.totals['promotions_failed'])} promotions failed")
-    if health.get("probes_missing"):
-        found.append(f"{text.number(health['probes_missing'])} required probes missing")
+    counts = (
+        (health.get("ring_lost"), "event", "lost"),
+        (health.get("map_full"), "count", "lost: a BPF map is full"),
+        (sample.totals.get("promotions_failed"), "promotion", "failed"),
+        (health.get("probes_missing"), "required probe", "missing"),
+    )
+    for count, what, how in counts:
+        if count:
+            found.append(f"{text.number(count)} {text.plural(count, what)} {how}")
     if notice:
         found.append(text.printable(notice))
     return found

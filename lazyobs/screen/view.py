@@ -18,6 +18,7 @@ from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.timeline import Clock
 from lazyobs.views import columns
+from lazyobs.views.text import plural
 
 VIEWS = columns.VIEWS
 _TABLES = ("processes", "forks")
@@ -261,7 +262,7 @@ class View:
         """What stands in the page, for the terminal's clipboard."""
         lines = ["".join(segment.text for segment in line).rstrip() for line in self._body]
         self.copied = "\n".join(lines).rstrip() + "\n"
-        self.tell(f"{len(lines)} lines copied, where the terminal takes them (OSC 52)")
+        self.tell(f"{len(lines)} {plural(len(lines), 'line')} copied, where the terminal takes them (OSC 52)")
 
     # -- the pointer
 

@@ -18,6 +18,7 @@ from lazyobs.selftest.readings import Blind, Span, Violations
 from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.selftest.workers import Worker, WorkerDied, WorkerTimedOut
+from lazyobs.views.text import plural
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Battery:
             for invariant, times in (self._violations.new(now) if now else {}).items():
                 behind = message.get("step", result.last_step)
                 result.fail(
-                    f"the kernel broke the invariant {invariant} {times} times by step {behind!r} (docs/invariants.md)"
+                    f"the kernel broke the invariant {invariant} {times} {plural(times, 'time')} by step {behind!r} "
+                    "(docs/invariants.md)"
                 )
             if "warm" in message:
                 warm = now

@@ -10,6 +10,7 @@ from lazyobs.kernel.splats import TAINTS
 from lazyobs.soak.columns import known
 from lazyobs.soak.series import Series
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
+from lazyobs.views.text import plural
 
 _SHOWN = 80  # letters of a line of the kernel's log
 
@@ -71,7 +72,7 @@ def _violations(series: Series) -> Iterator[Finding]:
             )
             yield _finding(series, f"invariant {name}", "", f"could not be checked: {why}")
         elif count:
-            yield _finding(series, f"invariant {name}", FAIL, f"violated {count} times", count=count)
+            yield _finding(series, f"invariant {name}", FAIL, f"violated {count} {plural(count, 'time')}", count=count)
         else:
             yield _finding(series, f"invariant {name}", PASS, "held", count=0)
 

@@ -12,6 +12,7 @@ from lazyobs.soak.columns import growth, known, seconds, settled
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import INCONCLUSIVE, PASS, Finding
+from lazyobs.views.text import plural
 
 
 class _Check(NamedTuple):
@@ -39,7 +40,7 @@ def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Ite
     # From the first sample to the last: up to an interval less than the recording lasted.
     yield _Check(
         "enough data", length + series.interval >= least_seconds and series.count >= rules["samples"],
-        f"{series.count} samples in {_span(length)}; {_span(least_seconds)} and {rules['samples']:g} samples are needed",
+        f"{series.count} {plural(series.count, 'sample')} in {_span(length)}; {_span(least_seconds)} and {rules['samples']:g} samples are needed",
     )  # fmt: skip
     yield _whole(series)
     yield from _probes(series, rules["probes_missing"])
@@ -47,7 +48,7 @@ def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Ite
     yield _gaps(series, rules["gap_share"], length)
     jumps = sum(mark.kind == "clock_jump" for mark in series.marks)
     forward = bool((np.diff(series.samples["time"]) > 0).all())
-    yield _Check("clock", jumps <= rules["clock_jumps"] and forward, f"{jumps} times set" + ("" if forward else "; it ran backwards"))  # fmt: skip
+    yield _Check("clock", jumps <= rules["clock_jumps"] and forward, f"{jumps} {plural(jumps, 'time')} set" + ("" if forward else "; it ran backwards"))  # fmt: skip
     yield _workload(series, rules["workload_factor"], thresholds)
     yield from _overhead(series, rules, length)
     yield _switch(series)
@@ -86,15 +87,27 @@ def _probes(series: Series, most: float) -> Iterator[_Check]:
 def _losses(series: Series, rules: dict[str, float], length: float) -> Iterator[_Check]:
     lost = sum(mark.value or 0 for mark in series.marks if mark.kind == "lost")
     most = rules["lost_a_minute"] * length / 60
-    yield _Check("events", lost <= most, f"{lost:.0f} events lost, {most:.0f} are let pass")
+    yield _Check("events", lost <= most, f"{lost:.0f} {plural(lost, 'event')} lost, {most:.0f} are let pass")
     full = known(series.samples, "health_map_full")
     if len(full):
-        yield _Check("maps", full.max() <= rules["map_full"], f"{full.max():.0f} insertions refused by full maps")
+        yield _Check(
+            "maps",
+            full.max() <= rules["map_full"],
+            f"{full.max():.0f} {plural(full.max(), 'insertion')} refused by full maps",
+        )
     log_lost = sum(mark.value or 0 for mark in series.marks if mark.kind == "log_lost")
-    yield _Check("kernel log", log_lost <= rules["log_lost"], f"{log_lost:.0f} lines overwritten before they were read")
+    yield _Check(
+        "kernel log",
+        log_lost <= rules["log_lost"],
+        f"{log_lost:.0f} {plural(log_lost, 'line')} overwritten before being read",
+    )
     failed = len({mark.time for mark in series.marks if mark.kind == "failed"})
     share = failed / series.count
-    yield _Check("samples", share <= rules["failed_share"], f"{failed} samples in part unreadable ({share:.1%})")
+    yield _Check(
+        "samples",
+        share <= rules["failed_share"],
+        f"{failed} {plural(failed, 'sample')} in part unreadable ({share:.1%})",
+    )
 
 
 def _gaps(series: Series, most: float, length: float) -> _Check:
@@ -104,9 +117,9 @@ def _gaps(series: Series, most: float, length: float) -> _Check:
     holes = holes[holes > series.interval + 1]
     missing = sum(marked) + float(holes.sum())
     share = missing / length if length else 1.0
-    return _Check(
-        "gaps", share <= most, f"{missing:.1f} s without samples in {len(marked) + len(holes)} gaps ({share:.1%})"
-    )
+    gaps = len(marked) + len(holes)
+    text = f"{missing:.1f} s without samples in {gaps} {plural(gaps, 'gap')} ({share:.1%})"
+    return _Check("gaps", share <= most, text)
 
 
 def _workload(series: Series, factor: float, thresholds: Thresholds) -> _Check:

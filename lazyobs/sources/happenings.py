@@ -18,6 +18,7 @@ from lazyobs.bpf.session import Session
 from lazyobs.happening import Happening
 from lazyobs.kernel.log import KernelLog
 from lazyobs.recording.kernel_log import Splats
+from lazyobs.views.text import plural
 
 if TYPE_CHECKING:
     from lazyobs.recording.reading import Recording
@@ -26,7 +27,7 @@ _SECONDS_TO_LOOK = 0.1  # few events do not wake the reader
 
 
 def _lost(moment: float, count: int) -> Happening:
-    return Happening(moment, "lost", objects=count, text=f"{count} events lost: the ring had no room")
+    return Happening(moment, "lost", objects=count, text=f"{count} {plural(count, 'event')} lost: the ring had no room")
 
 
 def _splat(moment: float, kind: str, text: str) -> Happening:

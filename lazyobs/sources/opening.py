@@ -36,32 +36,37 @@ def open_live(
     rates: bool = True,
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
+    accept: Callable[[Opened], object] = lambda opened: None,
+    procfs_serves: bool = True,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream (bpf/event_stream.py).
 
     ``meanwhile`` is called while the loader is at work, and before root is given up: the place for
-    imports, which may lie where nobody cannot read.
+    imports, which may lie where nobody cannot read. ``accept`` is called with what has been opened, also before
+    root is given up; what it raises closes it again.
 
     Without the permission to load BPF this is NotPermitted unless ``cap`` is "procfs"; where root is
     there but the kernel, a lockdown or a missing bcc stand in the way, the procfs tier is opened.
+    ``procfs_serves``: whether that tier has what the caller wants, and can be advised.
     """
     if cap != "procfs" and not privileges.may_load_bpf():
         raise NotPermitted(
             "loading the probes",
             "needs root (or CAP_BPF and CAP_PERFMON)",
-            "run it with sudo, or add --tier procfs to see your own processes without BPF",
+            "run it with sudo"
+            + (", or add --tier procfs to see your own processes without BPF" if procfs_serves else ""),
         )
     if cap == "procfs":
-        return _without_bpf(profile_file, "--tier procfs", meanwhile)
+        return _without_bpf(profile_file, "--tier procfs", meanwhile, accept)
     try:
         subject, session = attach(profile_file, cap, points, meanwhile, events)
     except (BpfRefused, NotSupported) as error:
-        return _without_bpf(profile_file, f"{error.what}: {error.why}", meanwhile)
-    source = LiveSource(subject, session, Slabinfo(), rates)
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", meanwhile, accept)
+    opened = _accepted(Opened(LiveSource(subject, session, Slabinfo(), rates), ""), accept)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _touch(session))
-    return Opened(source, "")
+    return opened
 
 
 def attach(
@@ -112,10 +117,21 @@ def _touch(session: Session) -> None:
         return
 
 
-def _without_bpf(profile_file: Path | None, why: str, meanwhile: Callable[[], object]) -> Opened:
+def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:
+    try:
+        accept(opened)
+    except BaseException:
+        opened.source.close()
+        raise
+    return opened
+
+
+def _without_bpf(
+    profile_file: Path | None, why: str, meanwhile: Callable[[], object], accept: Callable[[Opened], object]
+) -> Opened:
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
-    source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why)
+    opened = _accepted(Opened(ProcfsSource(facts.release, facts.profile, Slabinfo(), why), why), accept)
     # smaps of other users' processes takes CAP_SYS_PTRACE; nothing else of root is needed.
     privileges.give_up_root(keep=frozenset({privileges.CAP_SYS_PTRACE, privileges.CAP_DAC_READ_SEARCH}))
-    return Opened(source, why)
+    return opened

@@ -14,6 +14,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, H
 from lazyobs.sources import itself
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.live import slab_rows
+from lazyobs.views.text import plural
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -104,7 +105,9 @@ class ProcfsSource:
             "health": "no BPF programs or maps to speak of",
         }
         if unseen:
-            reasons["processes.vmas"] = f"{unseen} processes of other users may not be looked at"
+            reasons["processes.vmas"] = (
+                f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be looked at"
+            )
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
         return reasons

@@ -32,6 +32,11 @@ def number(value: float | int | None) -> str:
     return f"{value:.0f}P"
 
 
+def plural(count: float, one: str, more: str = "") -> str:
+    """The word for so many: ``one``, else ``more`` (``one`` with an s)."""
+    return one if count == 1 else more or f"{one}s"
+
+
 def size(value: float | int | None) -> str:
     """Bytes in binary units: ``4.1K``, ``-`` where not known."""
     if value is None:
@@ -52,8 +57,3 @@ def seconds(value: float | None) -> str:
         if value * factor < 1000:
             return f"{value * factor:.3g}{unit}"
     return f"{value:.3g}s"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """``1 process``, ``2 processes``."""
-    return f"{number} {one if number == 1 else many}"

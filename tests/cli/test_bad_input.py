@@ -39,6 +39,12 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess:
         (["top", "-s", "\x1b[31mred"], 2, "there is none of that name"),
         (["top", "-d", "0"], 2, "-d"),
         (["top", "-d", "nan", "-n", "1"], 2, "-d"),
+        (["top", "nan"], 2, "nan is no finite number"),
+        (["trace", "--min-us", "nan"], 2, "nan is no finite number"),
+        (["trace", "--min-us", "inf"], 2, "--min-us"),
+        (["selftest", "--timeout", "nan"], 2, "nan is no finite number"),
+        (["selftest", "--timeout", "inf"], 2, "inf is no finite number"),
+        (["export", "--seconds", "nan"], 2, "it goes from 0.1 to 300"),
         (["top", "-n", "-1"], 2, "-n"),
         (["top", "-p", "twelve"], 2, "-p"),
         (["top", "-p", "0"], 2, "-p"),
@@ -79,6 +85,7 @@ class TestAsAnOrdinaryUser:
         # The interpreter and the checkout may lie where nobody cannot go: enter as root, then step down.
         code = (
             "import sys; import lazyobs.cli, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.doctor;"
+            "import lazyobs.commands.trace, lazyobs.commands.record, lazyobs.recording.session;"
             "import wcwidth, tabulate, os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
             "sys.argv = ['lazyobs', *sys.argv[1:]]; lazyobs.cli.main()"
         )
@@ -92,6 +99,30 @@ class TestAsAnOrdinaryUser:
         assert answer.returncode == 3
         assert "needs root" in answer.stderr and "sudo" in answer.stderr
         assert len(answer.stderr.splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "helps"),
+        [
+            (["top", "-b", "-n", "1"], True),
+            (["census"], True),
+            (["census", "--vmas", "-p", "1"], False),
+            (["trace", "--duration", "1"], False),
+            (["record", "--duration", "1", "-o"], True),
+            (["record", "--duration", "1", "--keep-on", "fork-storm", "-o"], False),
+            (["record", "--duration", "1", "-e", "fork", "-o"], False),
+        ],
+    )
+    def test_procfs_is_advised_where_it_helps(self, tmp_path_factory, arguments, helps):
+        place = tmp_path_factory.mktemp("nobody")
+        for parent in [place, *list(place.parents)[:-2]]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        place.chmod(0o777)
+        if arguments[-1] == "-o":
+            arguments = [*arguments, str(place / "r")]
+        advised = "--tier procfs" in self.as_nobody(*arguments).stderr
+        assert advised == helps
+        answer = self.as_nobody(*arguments, "--tier", "procfs")
+        assert (answer.returncode == 0) == helps, answer.stderr
 
     def test_procfs_on_request_shows_own_processes(self):
         answer = self.as_nobody("top", "-b", "-n", "1", "--tier", "procfs")

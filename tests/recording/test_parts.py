@@ -184,3 +184,13 @@ def test_no_shrinking_here(tmp_path: Path) -> None:
     barrier = Barrier(str(tmp_path))
     assert "shrink: No such file or directory" in barrier.why_not
     assert not barrier.settle()
+
+
+def test_a_trigger_can_fire_while_one_of_its_needs_is_there() -> None:
+    kinds = ("fork", "rmap_walk")
+    violation, walk, loss = TRIGGERS["violation"], TRIGGERS["slow-walk"], TRIGGERS["loss"]
+    assert violation.why_never({"violation": "no probes"}, kinds) == ""
+    assert violation.why_never({"violation": "no probes", "ledger": "no barrier"}, kinds) == "no probes; no barrier"
+    assert walk.why_never({}, kinds) == "" and "-e" in walk.why_never({}, ("fork",))
+    assert loss.why_never({"fork": "x"}, kinds) == "" and "-e" in loss.why_never({}, ())
+    assert TRIGGERS["fork-storm"].why_never({}, ()) == "", "counted, whatever is recorded"

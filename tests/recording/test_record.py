@@ -27,6 +27,7 @@ from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
 
 pytestmark = pytest.mark.bpf
+ROOT = Path(__file__).parent.parent.parent
 KILLS = 50
 
 
@@ -103,6 +104,95 @@ def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None
     counted = [p.counts["forks"] for sample in samples for p in sample.processes if p.pid == parent]
     assert all(0 <= count <= 101 for count in counted)
     assert samples[-1].totals["forks"] - samples[0].totals["forks"] >= 101
+
+
+def with_command(path: Path, command: list[str], *options: str) -> subprocess.Popen[str]:
+    """A recorder in a process group of its own, whose command has begun: it has written its pid to ``path``/pid."""
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "lazyobs", "record", "-o", str(path / "r"), "--progress", "none", *options, "--", *command],
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for(path / "pid")
+    return recorder
+
+
+def wait_for(path: Path) -> str:
+    """What is in the file, as soon as there is a line."""
+    ends = time.monotonic() + 60
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < ends, path
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def ticking(path: Path, as_user: int = 0) -> list[str]:
+    """A command that runs for a minute and writes down the signal that ends it, with exit status 23."""
+    script = (
+        "import os, signal, sys, time\n"
+        f"told, pid = open({str(path / 'told')!r}, 'w'), open({str(path / 'pid')!r}, 'w')\n"
+        f"os.setuid({as_user}) if os.geteuid() == 0 else None\n"
+        "def tell(number, frame):\n    print(signal.Signals(number).name, file=told, flush=True); sys.exit(23)\n"
+        "for number in (signal.SIGINT, signal.SIGTERM):\n    signal.signal(number, tell)\n"
+        "print(os.getpid(), file=pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    return [sys.executable, "-c", script]
+
+
+@pytest.mark.usefixtures("bpf")
+@pytest.mark.parametrize("ended_by", ["duration", signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("as_user", [0, 65533])
+def test_the_workload_is_asked_to_end_when_the_recorder_has_gone(
+    tmp_path: Path, ended_by: str | signal.Signals, as_user: int
+) -> None:
+    """Whatever ends the recorder, and whoever the command has become."""
+    options = ("--duration", "1") if ended_by == "duration" else ()
+    recorder = with_command(tmp_path, ticking(tmp_path, as_user), *options)
+    if isinstance(ended_by, signal.Signals):
+        recorder.send_signal(ended_by)
+    assert recorder.wait(30) == (-signal.SIGKILL if ended_by == signal.SIGKILL else 0)
+    assert wait_for(tmp_path / "told") == "SIGTERM\n"
+    if ended_by != signal.SIGKILL:
+        assert [mark["text"] for mark in Recording(str(tmp_path / "r")).rows("marks") if mark["kind"] == "end"] == ["ended"]  # fmt: skip
+
+
+@pytest.mark.usefixtures("bpf")
+def test_ctrl_c_is_the_workloads(tmp_path: Path) -> None:
+    """It goes to the whole group: the recorder waits for what the command makes of it, and takes its status."""
+    recorder = with_command(tmp_path, ticking(tmp_path))
+    assert os.getpgid(int(wait_for(tmp_path / "pid"))) == recorder.pid
+    os.killpg(recorder.pid, signal.SIGINT)
+    assert recorder.wait(30) == 23
+    assert wait_for(tmp_path / "told") == "SIGINT\n"
+
+
+@pytest.mark.usefixtures("bpf")
+def test_who_asks_the_workload_to_end_can_do_nothing_else(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give up root")
+    recorder = with_command(tmp_path, ticking(tmp_path))
+    command = int(wait_for(tmp_path / "pid"))
+    (guardian,) = (pid for pid in children(recorder.pid) if pid != command)
+    status = Path(f"/proc/{guardian}/status").read_text()
+    assert "CapEff:\t0000000000000020" in status and "CapPrm:\t0000000000000020" in status
+    assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+    held = sorted(os.readlink(f"/proc/{guardian}/fd/{fd}").partition(":")[0] for fd in range(3, 99) if os.path.lexists(f"/proc/{guardian}/fd/{fd}"))  # fmt: skip
+    assert held in (["anon_inode", "pipe"], ["pidfd", "pipe"])
+    os.kill(command, signal.SIGKILL)
+    assert recorder.wait(30) == 128 + signal.SIGKILL
+    assert not Path(f"/proc/{guardian}").exists()
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+        except FileNotFoundError:
+            continue
+        if parent == pid:
+            found.append(int(entry.parent.name))
+    return found
 
 
 @pytest.mark.usefixtures("bpf")
@@ -248,9 +338,13 @@ def test_identity(tmp_path: Path) -> None:
         ["--keep-on", "boredom"],
         ["--keep-on", "splat:none"],
         ["--interval", "nan"],
+        ["--interval", "inf"],
+        ["--barrier", "nan"],
+        ["--barrier", "inf"],
         ["-e", "forks"],
         ["--min-us", "nan"],
         ["-p", "0"],
+        ["-p", "4194303"],
     ],
 )
 def test_usage(tmp_path: Path, arguments: list[str]) -> None:
@@ -266,6 +360,117 @@ def test_the_directory_is_not_empty(tmp_path: Path) -> None:
     assert done.returncode == EXIT_USAGE
     assert "is not empty" in done.stderr
     assert (tmp_path / "letter").read_text() == "dear"
+
+
+NEVER = [
+    (["--tier", "tracepoint"], ["--keep-on", "slow-walk"]),
+    (["--tier", "tracepoint"], ["--keep-on", "splat", "--keep-on", "promotion-failure:3"]),
+    (["--tier", "tracepoint"], ["--keep-on", "promotion-storm"]),
+    (["--tier", "tracepoint", "--barrier", "0"], ["--keep-on", "violation"]),
+    (["--tier", "tracepoint"], ["-e", "promotion"]),
+    (["--tier", "tracepoint"], ["-e", "fork,rmap_walk"]),
+    (["--tier", "tracepoint"], ["-e", "violation"]),
+    (["--tier", "procfs"], ["-e", "fork"]),
+    (["--tier", "procfs"], ["--keep-on", "fork-storm"]),
+    (["--tier", "procfs"], ["--keep-on", "loss"]),
+    (["-e", "fork"], ["--keep-on", "slow-walk"]),
+    (["-e", "splat"], ["--keep-on", "loss"]),
+]
+
+
+@pytest.mark.usefixtures("bpf")
+@pytest.mark.parametrize(("where", "asked"), NEVER)
+def test_what_can_never_come_is_refused(tmp_path: Path, where: list[str], asked: list[str]) -> None:
+    """At once, with the reason, and nothing is left; the command is not begun."""
+    done = lazyobs("record", "-o", str(tmp_path / "in/r"), *where, *asked, "--", "touch", str(tmp_path / "begun"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_REFUSED, 1), done.stderr
+    assert asked[-1].rpartition(",")[2].partition(":")[0] in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_kinds_that_come_unasked_are_said_to_be_missing(tmp_path: Path) -> None:
+    for tier, missing in (
+        ("tracepoint", {"promotion", "promotion_failed", "rmap_walk", "violation"}),
+        ("procfs", {"fork", "promotion", "promotion_failed", "rmap_walk", "violation"}),
+    ):
+        done = lazyobs("record", "-o", str(tmp_path / tier), "--tier", tier, "--duration", "0.1")
+        assert done.returncode == 0, done.stderr
+        told = Recording(str(tmp_path / tier)).identity["not_recorded"]
+        assert {key for key in told if key.startswith("events.")} == {f"events.{kind}" for kind in missing}
+        assert all(told.values())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_the_ledger_fires_where_no_probe_sees_a_violation(tmp_path: Path) -> None:
+    options = ["--tier", "tracepoint", "--duration", "0.1"]
+    if "slabs.barrier" in Surroundings().why_not():
+        pytest.skip("no barrier samples here")
+    done = lazyobs("record", "-o", str(tmp_path / "r"), *options, "--keep-on", "violation")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_directory_that_is_there_is_not_taken(tmp_path: Path) -> None:
+    """Its owner and mode stay: through a link, by its own name, and for a file in its place."""
+    (tmp_path / "own").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("own")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").write_text("dear")
+    before = (tmp_path / "own").stat()
+    for name, words in (
+        ("own", "is there already"),
+        ("link", "is a link"),
+        ("link/", "is a link"),
+        ("dangling", "is a link"),
+        ("file", "is no directory"),
+        ("file/r", "is no directory"),
+        ("file/r/r", "is no directory"),
+    ):
+        done = lazyobs("record", "-o", f"{tmp_path}/{name}", "--duration", "1")
+        assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1), name
+        assert words in done.stderr
+    after = (tmp_path / "own").stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file", "link", "own"]
+
+
+def test_a_directory_has_a_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lazyobs", "record", "-o", "", "--duration", "1"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bpf")
+def test_one_recorder_a_directory(tmp_path: Path) -> None:
+    """Of several that are started at once one records; the others say what is there, and touch nothing."""
+    recorders = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "0.5"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    said = [recorder.communicate(timeout=120)[1] for recorder in recorders]
+    codes = [recorder.returncode for recorder in recorders]
+    assert sorted(codes) == [0, EXIT_USAGE, EXIT_USAGE], said
+    for code, text in zip(codes, said):
+        assert code == 0 or "is there already" in text or "is not empty" in text
+    assert [row["text"] for row in Recording(str(tmp_path / "r")).rows("marks") if row["kind"] == "end"] == ["ended"]
+
+
+def test_what_was_made_for_nothing_is_taken_away(tmp_path: Path) -> None:
+    """The directory and what it was to lie in; not what was there before."""
+    (tmp_path / "before").mkdir()
+    Directory(str(tmp_path / "before/a/b/c")).discard()
+    assert not list((tmp_path / "before").iterdir())
+    kept = Directory(str(tmp_path / "before/a/b/c"))
+    os.close(kept.create("letter"))
+    kept.discard()
+    assert (tmp_path / "before/a/b/c/letter").exists()
 
 
 def test_the_directory_cannot_be_made() -> None:

@@ -66,12 +66,31 @@ def test_filters_of_a_recording(recording: Path) -> None:
     assert {line["comm"] for line in replay(recording, "--comm", "plain", "-e", "fork")} <= {"plain", None}
 
 
+def test_a_name_longer_than_the_kernel_keeps(tmp_path: Path) -> None:
+    store = made.store(tmp_path / "r")
+    found = made.events(0, 2)
+    found["kind"], found["comm"] = event.KIND_NAMES.index("fork"), [b"systemd-journal", b"systemd-journa"]
+    store.append("events", event_rows(found, OFFSET))
+    store.close()
+    assert [line["comm"] for line in replay(tmp_path / "r", "--comm", "systemd-journald")] == ["systemd-journal"]
+
+
 def test_nothing_a_process_chose_reaches_the_terminal(recording: Path) -> None:
     for form in ("table", "csv", "json"):
         done = lazyobs("trace", "--replay", str(recording), "-o", form, "--min-us", "0")
         assert done.returncode == 0
         assert all(line.isprintable() for line in done.stdout.splitlines())
         assert "[2J" in done.stdout
+
+
+def test_one_event_is_singular(tmp_path: Path) -> None:
+    store = made.store(tmp_path / "r")
+    store.append("events", event_rows(made.events(0, 1), OFFSET))
+    store.append("marks", {"time": [OFFSET / 1e9], "kind": ["lost"], "value": [1.0], "text": ["x"]})
+    store.close()
+    done = lazyobs("trace", "--replay", str(tmp_path / "r"))
+    assert done.stderr == "lazyobs: 1 event, 1 lost\n"
+    assert "1 event lost: the ring had no room" in done.stdout
 
 
 def test_an_event_of_no_known_kind(tmp_path: Path) -> None:
@@ -107,7 +126,22 @@ def test_the_filter_is_the_same_in_kernel_and_replay() -> None:
     assert EventFilter(comm="x" * 20).passes(record("fork", 0)._replace(comm=b"x" * 15 + b"\0"))
 
 
-@pytest.mark.parametrize("arguments", [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"]])
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_replay_in_which_nothing_passes(tmp_path: Path, form: str) -> None:
+    """The head of the output and the line at its end, as live; there is nothing to lose in this one."""
+    store = made.store(tmp_path / "quiet")
+    store.append("events", event_rows(made.events(0, 23), OFFSET))
+    store.close()
+    done = lazyobs("trace", "--replay", str(tmp_path / "quiet"), "-p", "99999", "-o", form)
+    assert (done.returncode, done.stderr) == (0, "lazyobs: 0 events, 0 lost\n")
+    head = {"table": "TIME ", "csv": "time,kind,", "json": ""}[form]
+    assert done.stdout.startswith(head) and len(done.stdout.splitlines()) == (form != "json")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-e", "forks"], ["--speed", "fast"], ["--speed", "0"], ["--min-us", "-1"], ["-p", "4194303"], ["--comm", ""]],
+)
 def test_usage(arguments: list[str]) -> None:
     done = lazyobs("trace", *arguments)
     assert done.returncode == EXIT_USAGE
@@ -143,6 +177,44 @@ def test_forks_of_a_known_process() -> None:
     assert [(line["kind"], line["pid"]) for line in lines] == [("fork", shell.pid)] * 23
     assert len({line["start_time"] for line in lines}) == 1
     assert err.splitlines()[-1] == "lazyobs: 23 events, 0 lost"
+
+
+@pytest.mark.bpf
+@pytest.mark.usefixtures("bpf")
+def test_it_ends_with_the_processes_it_watches() -> None:
+    """With the last of them, and after everything that they did."""
+    script = "read go; i=0; while [ $i -lt 1301 ]; do (:); i=$((i+1)); done"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, text=True) as shell:
+            assert shell.stdin is not None
+            tracer = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "lazyobs",
+                    "trace",
+                    "-e",
+                    "fork",
+                    "-p",
+                    f"{shell.pid},{other.pid}",
+                    "-o",
+                    "json",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            wait_until_attached(tracer)
+            other.kill()
+            other.wait()
+            with pytest.raises(subprocess.TimeoutExpired):
+                tracer.wait(0.5)
+            shell.stdin.write("\n")
+            shell.stdin.flush()
+            out, err = tracer.communicate(timeout=120)
+    assert tracer.returncode == 0, err
+    assert [json.loads(line)["pid"] for line in out.splitlines()] == [shell.pid] * 1301
+    assert err.splitlines()[-1] == "lazyobs: 1301 events, 0 lost"
 
 
 def wait_until_attached(tracer: subprocess.Popen[str]) -> None:

@@ -122,5 +122,5 @@ def test_a_broken_invariant_fails_the_scenario_it_came_in_by_name() -> None:
         ("control", "fork_and_write"), "pass"
     )
     assert found["move_pages"]["outcome"] == "fail"
-    assert "the kernel broke the invariant walk_visits 1 times" in found["move_pages"]["reason"]
+    assert "the kernel broke the invariant walk_visits 1 time by" in found["move_pages"]["reason"]
     assert any("fault 4 injected" in line for line in found["move_pages"]["kernel_log"])

@@ -135,7 +135,7 @@ def test_samples_that_a_limit_dropped_are_a_gap() -> None:
     keep = np.r_[0:40, 70:121]
     recording.samples = {name: values[keep] for name, values in recording.samples.items()}
     found = of(recording, "gaps")
-    assert found.outcome == INCONCLUSIVE and "1800.0 s without samples in 1 gaps" in found.text
+    assert found.outcome == INCONCLUSIVE and "1800.0 s without samples in 1 gap " in found.text
 
 
 def test_a_torn_recording_is_told() -> None:

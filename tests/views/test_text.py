@@ -67,3 +67,11 @@ def test_durations_have_a_unit(value, shown):
 )
 def test_lines_are_cut_at_the_terminals_width(line, columns, shown):
     assert fit(line, columns) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "events"), (1, "event"), (1.0, "event"), (1.5, "events"), (23, "events")]
+)
+def test_one_is_singular(count, shown):
+    assert text.plural(count, "event") == shown
+    assert text.plural(count, "process", "processes") == ("process" if shown == "event" else "processes")
