@@ -6,7 +6,9 @@ It belongs to nobody, who writes it, and to the group of whoever called, who may
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
 
@@ -21,27 +23,28 @@ class Directory:
     """A new recording's directory. Names given are plain file names in it."""
 
     def __init__(self, path: str) -> None:
-        """Makes it, and what it lies in. UsageError when something of that name is there, NotPermitted when it cannot
-        be made.
+        """Makes it, and what it lies in, or takes an empty one of the caller's own. UsageError when something else of
+        that name is there, NotPermitted when it cannot be made.
 
-        One that is there is never taken, not even an empty one: it may be another recorder's, which has just made it,
-        or somebody else's, and it is given away.
+        It is locked for as long as it is open: of two recorders one gets it.
         """
         self.path = path
         shown = f"recording {printable(path)}"
-        self._made = [path]
-        while (parent := os.path.dirname(self._made[-1])) and not os.path.lexists(parent):
-            self._made.append(parent)
+        plain = path.rstrip("/")
+        self._made = _missing(plain)
         try:
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            os.mkdir(path, _MODE_OWN)
-            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileExistsError as error:
+            os.makedirs(os.path.dirname(plain) or ".", exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(plain, _MODE_OWN)
+            self.fd = os.open(plain, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(shown, _what_is_there(os.fsdecode(error.filename)), "name a new directory") from None
-        except NotADirectoryError:
-            raise UsageError(shown, "would lie in what is no directory", "name another place") from None
         except OSError as error:
             raise NotPermitted(shown, f"cannot be made ({error.strerror})", "name another place") from None
+        why_not = _why_not_ours(self.fd)
+        if why_not:
+            self.close()
+            raise UsageError(shown, why_not, "name a new directory")
 
     def discard(self) -> None:
         """Takes it away again when nothing has been recorded, with the directories that were made for it."""
@@ -117,17 +120,32 @@ class Directory:
             self.fd = -1
 
 
+def _missing(path: str) -> list[str]:
+    """What has to be made for the directory to be there, the innermost first."""
+    found = []
+    while path and not os.path.lexists(path):
+        found.append(path)
+        path = os.path.dirname(path)
+    return found
+
+
 def _what_is_there(path: str) -> str:
-    """Why a directory cannot be made where something is."""
+    """Why there cannot be a directory."""
     if os.path.islink(path):
         return "is a link, and links are not followed"
-    if not os.path.isdir(path):
-        return "is there and is no directory"
+    return "is there and is no directory" if os.path.lexists(path) else "would lie in what is no directory"
+
+
+def _why_not_ours(fd: int) -> str:
+    """Why a directory is not to be recorded into; it is given away to nobody, who may have it already."""
+    owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.NOBODY)
+    if os.fstat(fd).st_uid not in owners:
+        return "belongs to somebody else"
     try:
-        empty = not os.listdir(path)
-    except OSError:
-        return "is there already"
-    return "is there already, made by another recorder or by you" if empty else "is not empty"
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "is another recorder's"
+    return "is not empty" if os.listdir(fd) else ""
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -410,15 +410,31 @@ def test_the_ledger_fires_where_no_probe_sees_a_violation(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def test_a_directory_that_is_there_is_not_taken(tmp_path: Path) -> None:
-    """Its owner and mode stay: through a link, by its own name, and for a file in its place."""
+@pytest.mark.usefixtures("bpf")
+def test_an_empty_directory_of_ours_is_taken(tmp_path: Path) -> None:
+    """As mktemp -d makes one."""
+    path = tmp_path / "own"
+    path.mkdir(mode=0o700)
+    for _ in range(2):  # it is nobody's the second time
+        done = lazyobs("record", "-o", f"{path}/", "--duration", "0.1")
+        assert done.returncode == 0, done.stderr
+        for file in path.iterdir():
+            file.unlink()
+    os.chown(path, 2, 2)
+    done = lazyobs("record", "-o", str(path), "--duration", "0.1")
+    assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1)
+    assert "belongs to somebody else" in done.stderr
+    assert (path.stat().st_uid, list(path.iterdir())) == (2, [])
+
+
+def test_nothing_else_is_taken(tmp_path: Path) -> None:
+    """Its owner and mode stay: through a link, and for a file in its place."""
     (tmp_path / "own").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to("own")
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "file").write_text("dear")
     before = (tmp_path / "own").stat()
     for name, words in (
-        ("own", "is there already"),
         ("link", "is a link"),
         ("link/", "is a link"),
         ("dangling", "is a link"),
@@ -458,7 +474,7 @@ def test_one_recorder_a_directory(tmp_path: Path) -> None:
     codes = [recorder.returncode for recorder in recorders]
     assert sorted(codes) == [0, EXIT_USAGE, EXIT_USAGE], said
     for code, text in zip(codes, said):
-        assert code == 0 or "is there already" in text or "is not empty" in text
+        assert code == 0 or "is another recorder's" in text or "is not empty" in text
     assert [row["text"] for row in Recording(str(tmp_path / "r")).rows("marks") if row["kind"] == "end"] == ["ended"]
 
 
