@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import common, notice_of, pids_of, say_how
-from lazyobs.commands.replaying import REPLAY
+from lazyobs.commands.replaying import REPLAY, check_replay
 from lazyobs.sources.opening import open_live
 from lazyobs.views import columns
 
@@ -36,6 +36,7 @@ def census(
     replay: Path | None,
 ) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
+    check_replay()
     sort = columns.column(sort).name
     if vmas and not pids:
         raise click.UsageError("--vmas needs -p PID")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lazyobs.commands.options import notice_of, points_but, say_how
+from lazyobs.commands.replaying import check_replay
 from lazyobs.model import TIERS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def export(config: Path | None, replay: Path | None, verbose: bool, **given: str
     from lazyobs.exporter import serve
     from lazyobs.exporter.settings import load
 
+    check_replay()
     chosen = load(config, given)
 
     def source() -> Source:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lazyobs.commands.options import exclude
+
 if TYPE_CHECKING:
     from lazyobs.sources.replay import ReplaySource
 
@@ -36,6 +38,14 @@ SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed o
 def replaying(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``replay`` and ``speed`` (inf for max, None when not given)."""
     return REPLAY(SPEED(command))
+
+
+def check_replay() -> None:
+    """UsageError for options of the running command that would not be heard."""
+    context = click.get_current_context()
+    exclude(context, "replay", ("tier", "profile"), "a recording is of the kernel and the tiers it was made with")
+    if context.params.get("speed") is not None and context.params["replay"] is None:
+        raise click.UsageError("--speed has no meaning without --replay")
 
 
 def seconds_between(source: ReplaySource, speed: float | None, on_screen: bool) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lazyobs.commands.options import SECONDS, common, exclude, notice_of, pids_of, points_but, say_how
-from lazyobs.commands.replaying import replaying, seconds_between
+from lazyobs.commands.replaying import check_replay, replaying, seconds_between
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.sources.itself import user_name
 from lazyobs.sources.opening import open_live
@@ -123,6 +123,7 @@ def top(
 
 def _check(context: click.Context) -> None:
     """What would not be heard."""
+    check_replay()
     exclude(context, "web", ("batch", "output", "plain", "iterations", "count"), "browsers get the screen")
     if context.params["output"] != "table":
         exclude(context, "output", ("views",), "JSON and CSV hold what all views show")

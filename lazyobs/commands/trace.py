@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lazyobs.commands.options import common, pids_of, points_but
-from lazyobs.commands.replaying import replaying
+from lazyobs.commands.replaying import check_replay, replaying
 from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.errors import NotSupported
 from lazyobs.sources.unwatched import events_missing
@@ -49,6 +49,7 @@ def trace(
     speed: float | None,
 ) -> None:
     """Events as they happen, one a line; what was lost is told where it was. With -p until those have ended."""
+    check_replay()
     wanted = make_filter(kinds, min_us, pids, comm)
     splats = SPLAT in (kinds or NAMES) and not pids and comm is None
     shown = _Shown(output, count)
