@@ -32,6 +32,7 @@ COMMANDS = {
 _ENDLESS = ("top", "export", "trace", "record")
 # Their exit status is the answer.
 _JUDGE = ("report", "compare", "selftest")
+_MOMENT = 0.001  # seconds
 
 
 class _Commands(click.Group):
@@ -70,10 +71,24 @@ def _end(_signal: int, _frame: object) -> None:
     raise _Ended
 
 
+def catch_signals() -> None:
+    """From now on SIGINT, SIGTERM and SIGHUP raise a KeyboardInterrupt."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _end)
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(told: sys.UnraisableHookArgs) -> None:
+    """What is raised in a callback, of a weak reference for example, Python forgets: we ask again a moment later."""
+    if isinstance(told.exc_value, _Ended):
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+    else:
+        sys.__unraisablehook__(told)
+
+
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    catch_signals()
     output.make_sure_of_the_standard_three()
     try:
         code = _run()

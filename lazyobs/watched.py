@@ -12,6 +12,17 @@ from lazyobs.errors import NotSupported, UsageError
 _ABSENT = (errno.ESRCH, errno.ENOENT, errno.EINVAL)  # the last two: a thread that is no process
 
 
+def absent(pids: tuple[int, ...], live: bool) -> UsageError:
+    """The error for ``-p`` where no sample has any of them. Of a recording nothing more can be said."""
+    listed = ", ".join(map(str, pids))
+    if not live:
+        return UsageError(f"-p {listed}", "no such process", "name one of the recording")
+    if any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        why = "is there, and has no memory that the census sees: a kernel thread, or one the kernel keeps from it"
+        return UsageError(f"-p {listed}", why, "name another")
+    return UsageError(f"-p {listed}", "no such process", "name one that runs and is no kernel thread")
+
+
 class Watched:
     """Held by descriptors: a number that the kernel gives again is another process."""
 

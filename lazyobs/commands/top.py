@@ -163,7 +163,7 @@ def _tables(asked: _Asked, options: TopOptions) -> None:
 
         source = recorded = open_replay(asked.replay)
         on_screen = options.output == "table" and not options.batch
-        options.interval = asked.delay or seconds_between(recorded, asked.speed, on_screen)
+        options.interval, options.live = asked.delay or seconds_between(recorded, asked.speed, on_screen), False
     from lazyobs.views import top as view
 
     if options.notice and (options.batch or options.output != "table"):

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lazyobs.errors import UsageError
 from lazyobs.happening import Happening
 from lazyobs.model import Sample
 from lazyobs.screen.feed import MOST_HAPPENINGS, LiveFeed, RecordedFeed, Trends
 from lazyobs.screen.history import History
 from lazyobs.screen.moment import Extras, Moment, Wanted
 from lazyobs.screen.timeline import Clock, Timeline
+from lazyobs.watched import absent
 
 _Show = Callable[[Moment], None]
 
@@ -91,7 +91,7 @@ class LiveClock(Clock):
             self._extras = reading.extras
             if watched and not any(process.pid in watched for process in sample.processes):
                 if not count:
-                    raise UsageError(f"-p {', '.join(map(str, watched))}", "no such process", "name one that runs and is no kernel thread")  # fmt: skip
+                    raise absent(watched, live=True)
                 return
             if self.frozen:
                 self._back = min(self._back + 1, len(self._history) - 1)
@@ -175,7 +175,7 @@ class RecordedClock(Clock):
             self._hurry.clear()
             moment = await loop.run_in_executor(reader, self.feed.at, position, self.wanted())
             if watched and not count and not any(process.pid in watched for process in moment.sample.processes):
-                raise UsageError(f"-p {', '.join(map(str, watched))}", "no such process", "name one of the recording")
+                raise absent(watched, live=False)
             self.show(moment)
             count += 1
             if count == iterations:

@@ -7,12 +7,13 @@ import csv
 import sys
 from collections.abc import Iterable
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotSupported
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
 from lazyobs.views import columns, lines, tables, text
+from lazyobs.watched import absent
 
 _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 
@@ -22,9 +23,7 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     sample = source.read()
     rows = [process for process in sample.processes if not pids or process.pid in pids]
     if pids and not rows:
-        raise UsageError(
-            f"-p {','.join(map(str, pids))}", "no such process", "name one that runs and is no kernel thread"
-        )
+        raise absent(pids, live=isinstance(source, LiveSource | ProcfsSource))
     rows = columns.sort(rows, sort)
     names = _IDENTITY + CENSUS_NAMES
     if output == "json":
@@ -73,9 +72,7 @@ def show_vmas(source: LiveSource | ProcfsSource, pids: tuple[int, ...], output: 
         raise NotSupported("census --vmas", "needs the BPF iterator", "see lazyobs doctor, or read /proc/PID/smaps")
     rows = [row for pid in pids for row in source.vmas(pid)]
     if not rows:
-        raise UsageError(
-            f"-p {','.join(map(str, pids))}", "no such process", "name one that runs and is no kernel thread"
-        )
+        raise absent(pids, live=isinstance(source, LiveSource | ProcfsSource))
     if output == "json":
         for row in rows:
             print(

@@ -8,11 +8,11 @@ import sys
 import time
 from dataclasses import dataclass
 
-from lazyobs.errors import UsageError
 from lazyobs.model import Process, Sample
 from lazyobs.sources.source import Source
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.screen import Screen
+from lazyobs.watched import absent
 
 _ROWS_IN_BATCH = 20
 
@@ -31,6 +31,7 @@ class TopOptions:
     pids: tuple[int, ...] = ()
     user: str | None = None
     cgroup: str | None = None
+    live: bool = True  # what is not in the first sample may be on this machine all the same
     notice: str = ""  # a line that stays above the tables: what is lost here, and why
 
 
@@ -105,8 +106,7 @@ def _watched_are_gone(sample: Sample, options: TopOptions, count: int) -> bool:
     if not options.pids or any(process.pid in options.pids for process in sample.processes):
         return False
     if count == 0:
-        pids = ", ".join(map(str, options.pids))
-        raise UsageError(f"-p {pids}", "no such process", "name one that runs and is no kernel thread")
+        raise absent(options.pids, options.live)
     return True
 
 

@@ -64,3 +64,25 @@ def test_no_answer_is_no_good_answer(arguments, number):
         else:
             assert (process.returncode, stderr) == (-number, b"")  # before it is caught, or after the end
     assert any(ends)
+
+
+def test_a_signal_is_heard_though_it_comes_in_a_callback():
+    """Python prints and forgets what is raised there."""
+    script = """
+import os, signal, time, weakref
+from lazyobs.cli import catch_signals
+
+class Thing:
+    pass
+
+catch_signals()
+thing = Thing()
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    del thing
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=30)
+    assert (done.stdout, done.stderr) == ("heard\n", "")
