@@ -24,7 +24,7 @@ room = bytearray(100 << 20)
 lost = 0
 for turn in range(101):
     try:
-        sender = os.fork()
+        sender = fork()
         if not sender:
             time.sleep(0.0003 * (turn % 23))
             os.kill(os.getppid(), signal.SIGTERM)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -143,12 +142,3 @@ class _Feeder:
         assert sample is not None
         extras = await loop.run_in_executor(self._reader, feed.extras, sample, wanted)
         return wire.reading_document(document, extras), number
-
-
-def close_all_but(*kept: int) -> None:
-    """Every other descriptor above the standard three: those of probes must not go where they are not needed."""
-    begin = 3
-    for fd in sorted(fd for fd in kept if fd >= 3):
-        os.closerange(begin, fd)
-        begin = fd + 1
-    os.closerange(begin, os.sysconf("SC_OPEN_MAX"))

@@ -15,10 +15,9 @@ import signal
 import socket
 
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.forking import fork
+from lazyobs.forking import close_all_but, fork
 from lazyobs.screen import feeder
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
-from lazyobs.screen.feeder import close_all_but
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 

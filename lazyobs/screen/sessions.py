@@ -18,11 +18,10 @@ from dataclasses import replace
 
 from textual.drivers.web_driver import WebDriver
 
-from lazyobs.forking import fork
+from lazyobs.forking import close_all_but, fork
 from lazyobs.screen import remote
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
-from lazyobs.screen.feeder import close_all_but
 from lazyobs.screen.palette import PALETTES, UNICODE
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import AUTO, Settings
