@@ -107,9 +107,13 @@ def _keep(path: str, name: str, content: bytes) -> bool:
             # Under a name of its own until it is whole: a writer that is killed leaves nothing by the right name.
             part = f"{secrets.token_hex(8)}.part"
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
-            with open(fd, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+            try:
+                with open(fd, "wb") as file:
+                    file.write(hashlib.sha256(content).digest() + content)
+                os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:  # the disk is full
+                os.unlink(part, dir_fd=directory)
+                raise
             _drop_unused(directory)
     except (OSError, _Untrusted):
         return False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -97,6 +98,16 @@ def test_a_writer_killed_half_way_leaves_what_was_there(tmp_path):
     assert len(os.listdir(place)) == 2  # what it wrote bears another name
     cache = Cache((place,))
     assert cache.load("k.image") == b"old" and cache.ignored == []
+
+
+def test_a_full_disk_keeps_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (101, before[1]))
+    try:
+        assert not Cache((str(tmp_path / "kept"),)).keep("k.image", bytes(307))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_only_those_used_last_are_kept(tmp_path):
