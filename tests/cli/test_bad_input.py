@@ -219,6 +219,10 @@ def test_no_verdict_is_not_a_good_one(arguments, delay, number):
     time.sleep(delay)
     process.send_signal(number)
     said, errors = process.communicate(timeout=60)
+    if process.returncode == 0:
+        # Libraries go on without a module whose import fails, be it for the signal: then there is the whole answer.
+        assert said == subprocess.run([*LAZYOBS, *arguments], capture_output=True, text=True, cwd=ROOT).stdout
+        return
     assert process.returncode == 3
     assert errors == f"lazyobs: {arguments[0]}: interrupted before there was an answer; run it again\n"
     assert said == "" or said.splitlines()[-1] == "Bail out! interrupted"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 from handmade import process, sample
@@ -106,7 +107,9 @@ def test_it_ends_when_the_watched_have_ended(capsys):
 
 def test_an_absent_process_is_a_usage_error():
     with pytest.raises(UsageError, match="no such process"):
-        run(Recorded(sample(process(3))), options(pids=(4,)))
+        run(Recorded(sample(process(3))), options(pids=(4194303,)))
+    with pytest.raises(UsageError, match="no memory that the census sees"):
+        run(Recorded(sample(process(3))), options(pids=(os.getpid(),)))
 
 
 @pytest.mark.parametrize("name", columns.VIEWS)
