@@ -51,7 +51,7 @@ def observe(programs: Path, kernel: str, steps: str, timeout: int = 400) -> dict
 
 @pytest.fixture(scope="module")
 def lab(programs: Path) -> dict[str, Any]:
-    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe"
+    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe,hashed:fentry"
     return observe(programs, "lab", steps)
 
 
@@ -102,10 +102,10 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
         assert found["probes"][reason] >= 23, reason
 
 
-@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
-def test_a_crowd_in_one_function_is_counted_one_by_one(lab, tier):
-    """401 threads, 256 seats: tasks that wait in the function for a lock share some."""
-    found = lab[f"crowd:{tier}"]
+@pytest.mark.parametrize("step", ["crowd:fentry", "crowd:kprobe", "hashed:fentry"])
+def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
+    """By the seats of its tasks, and by the hash alone."""
+    found = lab[step]
     assert found["probes"] == found["kernel"] >= THREADS * EACH
     assert found["map_full"] == 0
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from driven import Interpreter, Program, swap_on
 
+from lazyobs.bpf import plan
 from lazyobs.kernel.build import Build
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.opening import open_live
@@ -132,7 +133,7 @@ def reasons(tier: str) -> dict[str, Any]:
 
 
 def crowd(tier: str) -> dict[str, Any]:
-    """More threads than a function has seats, all wanting the lock of one anon_vma."""
+    """Many threads, all wanting the lock of one anon_vma."""
     source = open_live(cap=tier, keep_root=True).source
     kernel, ours = vmstat(), source.read().totals
     command = [PROGRAMS / "crowd", "threads", str(THREADS * EACH), str(THREADS)]
@@ -144,6 +145,13 @@ def crowd(tier: str) -> dict[str, Any]:
         "probes": after.totals["lazy_prepares"] - ours["lazy_prepares"],
         "map_full": after.health["map_full"],
     }
+
+
+def hashed(tier: str) -> dict[str, Any]:
+    """The same as on kernels before 5.12, where BPF has no compare-and-swap: nobody gets a seat."""
+    plan.has_compare_and_swap = lambda *_: False
+    shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept has seats
+    return crowd(tier)
 
 
 def walks(tier: str) -> dict[str, Any]:
@@ -245,6 +253,7 @@ STEPS = {
     "prepares": both_prepares,
     "reasons": reasons,
     "crowd": crowd,
+    "hashed": hashed,
     "walks": walks,
     "savings": savings,
 }
