@@ -72,7 +72,7 @@ def show_vmas(source: LiveSource | ProcfsSource, pids: tuple[int, ...], output: 
         raise NotSupported("census --vmas", "needs the BPF iterator", "see lazyobs doctor, or read /proc/PID/smaps")
     rows = [row for pid in pids for row in source.vmas(pid)]
     if not rows:
-        raise absent(pids, live=isinstance(source, LiveSource | ProcfsSource))
+        raise absent(pids, live=True)
     if output == "json":
         for row in rows:
             print(
