@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.islands import islands
 from bench.pairs import pairs
 from lazyobs.bpf import census, maps
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 _ISLANDS = 20_011
 

@@ -18,7 +18,7 @@ from bench.islands import islands
 from lazyobs.bpf import sites
 from lazyobs.bpf.maps import program_stats
 from lazyobs.kernel.kallsyms import Kallsyms
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 _ISLANDS, _FORKS = 5003, 101
 

@@ -23,7 +23,7 @@ import json, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from bench.program_time import empty_programs
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 def loops():
     return json.loads(subprocess.run(["/mnt/share/loops"], capture_output=True, check=True).stdout)

@@ -21,8 +21,8 @@ from lazyobs.bpf import event
 from lazyobs.recording import samples
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.events import event_rows
-from lazyobs.recording.store import Store
-from lazyobs.sources.opening import open_live
+from lazyobs.recording.writer import Store
+from lazyobs.sources.open import open_live
 from tests.ring import producer
 
 EVENTS = 1_000_003

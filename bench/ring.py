@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lazyobs.bpf import abi, event, wire
+from lazyobs.bpf import abi, event, loader_protocol
 from lazyobs.bpf.ring import Ring
 from lazyobs.bpf.session import interpreters
 from tests.ring import producer
@@ -72,19 +72,19 @@ class _Bcc:
             [interpreters()[0], "-I", "-c", _BCC_READER, _ROOT, str(theirs.fileno())], pass_fds=[theirs.fileno()]
         )
         theirs.close()
-        wire.send(self.sock, {"source": producer.source(PAGES)})
-        self.version = wire.receive(self.sock)["bcc"]
-        self.produce, self.events, self.filter = wire.receive_fds(self.sock, 3)
+        loader_protocol.send(self.sock, {"source": producer.source(PAGES)})
+        self.version = loader_protocol.receive(self.sock)["bcc"]
+        self.produce, self.events, self.filter = loader_protocol.receive_fds(self.sock, 3)
 
     def read(self) -> tuple[int, float]:
-        wire.send(self.sock, {})
-        reply = wire.receive(self.sock)
+        loader_protocol.send(self.sock, {})
+        reply = loader_protocol.receive(self.sock)
         return reply["events"], reply["seconds"]
 
     def close(self) -> None:
         self.sock.close()
         self.process.wait(10)
-        wire.close_all([self.produce, self.events, self.filter])
+        loader_protocol.close_all([self.produce, self.events, self.filter])
 
 
 def _timed(read: Callable[[], int]) -> tuple[int, float]:

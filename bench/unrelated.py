@@ -7,7 +7,7 @@ import os
 
 from bench import program_time
 from lazyobs.bpf.maps import program_stats
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 _OPENS = 500_009
 

@@ -19,7 +19,7 @@ from bench.pairs import beside
 from bench.program_time import empty_programs
 from lazyobs.bpf import abi
 from lazyobs.bpf.session import Session
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 _LOOPS = {
     "fork": "for (int i = 0; i < 211; i++) { pid_t p = fork(); if (!p) _exit(0); waitpid(p, 0, 0); }",

@@ -10,9 +10,10 @@ import sys
 
 import click
 
-from lazyobs import __version__, output
+from lazyobs import __version__
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
-from lazyobs.views.text import printable
+from lazyobs.text import printable
+from lazyobs.unix import stdio
 
 # name: what it does, in a line; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -89,19 +90,19 @@ def _unraisable(told: sys.UnraisableHookArgs) -> None:
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
     catch_signals()
-    output.make_sure_of_the_standard_three()
+    stdio.make_sure_of_the_standard_three()
     try:
         code = _run()
     except BrokenPipeError:  # the reader (| head) has what it wanted
-        output.give_up()
+        stdio.give_up()
         code = EXIT_OK
         if _asked() in _JUDGE:
             _complain(f"{_asked()}: nobody reads what it says, and it is not done; let it end, or write to a file")
             code = EXIT_REFUSED
     except OSError as error:
-        if not output.is_full(error):
+        if not stdio.is_full(error):
             raise
-        output.give_up()
+        stdio.give_up()
         _complain(f"standard output: {os.strerror(error.errno or 0).lower()}; make room, or write somewhere else")
         code = EXIT_REFUSED
     sys.exit(code)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Islands, skip
 
-from lazyobs import privileges
+from lazyobs.unix import privileges
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -70,7 +70,7 @@ def islands(islands_program: Path):
 @pytest.fixture
 def live(bpf: None):
     """A function that opens a live source without giving up root; closed with the test."""
-    from lazyobs.sources.opening import open_live
+    from lazyobs.sources.open import open_live
 
     opened = []
 

@@ -11,7 +11,7 @@ from harness import ROOT
 # A process of some size takes a while to be copied; a timer strikes at, before and after that.
 _PROGRAM = """
 import logging, os, signal, sys, time
-from lazyobs.forking import fork
+from lazyobs.unix.fork import fork
 
 class Asked(KeyboardInterrupt):
     pass

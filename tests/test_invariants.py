@@ -20,7 +20,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.invariants import IN_KERNEL, ROWS, reference
 from lazyobs.kernel.kallsyms import Kallsyms
-from lazyobs.recording.triggers import TRIGGERS, Tick, Watch
+from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch
 from lazyobs.views import tables
 from tests.recording import made
 from tests.recording.test_record import lazyobs

@@ -12,8 +12,8 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.exporter import settings, webconfig
 from lazyobs.kernel import profile
-from lazyobs.small_file import MOST_BYTES, Unusable, read_text, read_toml
 from lazyobs.soak import thresholds
+from lazyobs.unix.small_file import MOST_BYTES, Unusable, read_text, read_toml
 
 READERS: dict[str, Callable[[Path], object]] = {
     "settings": lambda path: settings.load(path, {}),

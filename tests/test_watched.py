@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.watched import Watched
+from lazyobs.unix.pidfd import Watched
 
 ABSENT = 4194303
 

@@ -17,7 +17,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from lazyobs.bpf import abi, cache, wire
+from lazyobs.bpf import abi, cache, loader_protocol
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
 from lazyobs.bpf.headers import stub_headers
@@ -70,10 +70,10 @@ def main(fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to act on
     sock = socket.socket(fileno=fd)
     try:
-        request = wire.receive(sock)
+        request = loader_protocol.receive(sock)
         if request.get("compile_is_to_come"):
             _import_early()
-            request = wire.receive(sock)
+            request = loader_protocol.receive(sock)
     except EOFError:
         return
     try:
@@ -85,7 +85,7 @@ def main(fd: int) -> None:
     except OSError as error:
         reply, handover = {"error": "refused", "why": error.strerror or str(error)}, Handover()
     reply["names"] = handover.names
-    wire.send(sock, reply, handover.fds)
+    loader_protocol.send(sock, reply, handover.fds)
 
 
 def _end(_signal: int, _frame: object) -> None:
@@ -147,7 +147,7 @@ def _attach_point(point: dict[str, Any], binary: Binary, handover: Handover) -> 
             for attach in candidate["attach"]:
                 attached += _attach(attach, binary)
         except Refused as error:
-            wire.close_all([fd for _, _, fd in attached])
+            loader_protocol.close_all([fd for _, _, fd in attached])
             refused[candidate["tier"]] = str(error)
             continue
         for kind, name, fd in attached:

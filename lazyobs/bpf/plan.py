@@ -11,8 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from lazyobs import probes_text
-from lazyobs.bpf import addresses, causes, event, lazy_design, maps, points, sites, slots, structs, walk_facts, wrappers
+from lazyobs.bpf import (
+    addresses,
+    causes,
+    event,
+    lazy_design,
+    maps,
+    points,
+    sites,
+    slots,
+    sources,
+    structs,
+    walk_facts,
+    wrappers,
+)
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
 from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
@@ -322,7 +334,7 @@ class _Maker:
             walk_facts.c_facts(self._btf),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
-            *(probes_text.read(name) for name in (*SHARED_FILES, *self._files)),
+            *(sources.read(name) for name in (*SHARED_FILES, *self._files)),
             *self._programs.values(),
         ]
         return "\n".join(parts)

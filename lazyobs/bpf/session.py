@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lazyobs.bpf import wire
+from lazyobs.bpf import loader_protocol
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import BpfRefused
 
@@ -53,7 +53,7 @@ class Session:
     def close(self) -> None:
         """Detaches and frees everything."""
         for table in (self.links, self.programs, self.maps):
-            wire.close_all(list(table.values()))
+            loader_protocol.close_all(list(table.values()))
             table.clear()
 
     def __enter__(self) -> Session:
@@ -105,7 +105,7 @@ class Loader:
     def announce(self) -> None:
         """Says that what ``send`` brings is to be compiled: the loader gets ready for it."""
         try:
-            wire.send(self._sock, {"compile_is_to_come": True})
+            loader_protocol.send(self._sock, {"compile_is_to_come": True})
         except ConnectionError:
             pass
 
@@ -118,7 +118,7 @@ class Loader:
         """Gives the loader its work. A loader that has died is told by ``receive``."""
         self._plan = plan
         try:
-            wire.send(self._sock, plan.as_request())
+            loader_protocol.send(self._sock, plan.as_request())
         except ConnectionError:
             pass
 
@@ -132,8 +132,8 @@ class Loader:
         try:
             self._wait(deadline)
             self._sock.settimeout(max(0.1, deadline - time.monotonic()))
-            reply = wire.receive(self._sock)
-            fds = wire.receive_fds(self._sock, len(reply.get("names", [])))
+            reply = loader_protocol.receive(self._sock)
+            fds = loader_protocol.receive_fds(self._sock, len(reply.get("names", [])))
             answered = True
         except TimeoutError:
             raise BpfRefused(
@@ -149,7 +149,7 @@ class Loader:
         finally:
             self._end(kill=not answered)
         if "error" in reply:
-            wire.close_all(fds)
+            loader_protocol.close_all(fds)
             raise self._refusal(reply)
         return Session(reply, fds, self._plan, self.interpreter)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import common, notice_of, pids_of, say_how
-from lazyobs.commands.replaying import REPLAY, check_replay
-from lazyobs.sources.opening import open_live
+from lazyobs.commands.replay_options import REPLAY, check_replay
+from lazyobs.sources.open import open_live
 from lazyobs.views import columns
 
 
@@ -64,7 +64,7 @@ def census(
 
 def _show_last(replay: Path, pids: tuple[int, ...], sort: str, output: str) -> None:
     """The census as it was at the end of the recording."""
-    from lazyobs.sources.replay import open_replay
+    from lazyobs.recording.replay import open_replay
     from lazyobs.views import census as view
 
     source = open_replay(replay, last=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lazyobs.commands.options import notice_of, points_but, say_how
-from lazyobs.commands.replaying import check_replay
+from lazyobs.commands.replay_options import check_replay
 from lazyobs.model import TIERS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("-v", "verbose", is_flag=True, help="Say more on standard error.")
 def export(config: Path | None, replay: Path | None, verbose: bool, **given: str | int | float | None) -> None:
     """Prometheus exporter: what the kernel counted, read when it is scraped."""
-    from lazyobs.exporter import serve
+    from lazyobs.exporter import run
     from lazyobs.exporter.settings import load
 
     check_replay()
@@ -40,12 +40,12 @@ def export(config: Path | None, replay: Path | None, verbose: bool, **given: str
     def source() -> Source:
         return _replayed(replay) if replay else _live(chosen, verbose)
 
-    serve.run(chosen, source, live=replay is None, say=serve.to_stderr)
+    run.run(chosen, source, live=replay is None, say=run.to_stderr)
 
 
 def _live(chosen: Settings, verbose: bool) -> Source:
-    from lazyobs.exporter import serve
-    from lazyobs.sources.opening import open_live
+    from lazyobs.exporter import run
+    from lazyobs.sources.open import open_live
 
     opened = open_live(
         Path(chosen.profile) if chosen.profile else None,
@@ -54,13 +54,13 @@ def _live(chosen: Settings, verbose: bool) -> Source:
         rates=False,
     )
     if opened.why_not:
-        serve.to_stderr(notice_of(opened.why_not))
+        run.to_stderr(notice_of(opened.why_not))
     say_how(opened, verbose)
     return opened.source
 
 
 def _replayed(directory: Path) -> Source:
     from lazyobs.exporter.playback import Playback
-    from lazyobs.sources.replay import open_replay
+    from lazyobs.recording.replay import open_replay
 
     return Playback(open_replay(directory))

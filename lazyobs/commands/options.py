@@ -14,8 +14,8 @@ from click.core import ParameterSource
 
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
 from lazyobs.sources.live import LiveSource
-from lazyobs.sources.opening import Opened
-from lazyobs.views.text import plural, printable
+from lazyobs.sources.open import Opened
+from lazyobs.text import plural, printable
 
 
 class Finite(click.FloatRange):

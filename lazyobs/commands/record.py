@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from lazyobs.commands.event_options import filtering, make_filter, span
 from lazyobs.commands.options import SECONDS, Finite, notice_of, pids_of, points_but
-from lazyobs.commands.streaming import filtering, make_filter, span
 from lazyobs.model import TIERS
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -85,9 +85,9 @@ def record(
     command: tuple[str, ...],
 ) -> None:
     """Record samples, events and the kernel log. With -- COMMAND until it ends, with its exit status."""
-    from lazyobs.recording import session
+    from lazyobs.recorder import run
 
-    options = session.RecordOptions(
+    options = run.RecordOptions(
         directory=directory,
         interval=interval,
         duration=duration,
@@ -104,4 +104,4 @@ def record(
         command=command,
         notice=notice_of,
     )
-    click.get_current_context().exit(session.run(options))
+    click.get_current_context().exit(run.run(options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from lazyobs.commands.judging import Judging, judging
+from lazyobs.commands.verdict_options import Judging, judging
 
 
 @click.command()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lazyobs.commands.options import SECONDS, common, exclude, notice_of, pids_of, points_but, say_how
-from lazyobs.commands.replaying import check_replay, replaying, seconds_between
+from lazyobs.commands.replay_options import check_replay, replaying, seconds_between
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.sources.itself import user_name
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
+from lazyobs.sources.self_usage import user_name
 from lazyobs.sources.source import Source
 from lazyobs.views import columns
 
@@ -44,7 +44,7 @@ def _import_tables() -> None:
 
 def _import_screen() -> None:
     """The same; nobody may not be able to read where the modules lie."""
-    from lazyobs.screen import start  # noqa: F401
+    from lazyobs.screen import run  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _user_of(given: str | None, live: bool) -> str | None:
 
 
 def _is_plain() -> bool:
-    """Where the full screen would not work, or be too slow: views/screen.py draws then."""
+    """Where the full screen would not work, or be too slow: views/plain_screen.py draws then."""
     from lazyobs.screen.terminal import is_plain_terminal
 
     return not sys.stdin.isatty() or is_plain_terminal(os.ttyname(sys.stdout.fileno()), os.environ)
@@ -159,7 +159,7 @@ def _tables(asked: _Asked, options: TopOptions) -> None:
         source, options.notice = opened.source, notice_of(opened.why_not)
         options.interval = asked.delay or 1.0
     else:
-        from lazyobs.sources.replay import open_replay
+        from lazyobs.recording.replay import open_replay
 
         source = recorded = open_replay(asked.replay)
         on_screen = options.output == "table" and not options.batch
@@ -178,10 +178,10 @@ def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iteratio
     """The full screen."""
     keeper, settings = _remembered(asked)
     feed = _feed(asked, settings)
-    from lazyobs.screen import start
+    from lazyobs.screen import run
 
     try:
-        start.run(feed, settings, keeper, wanted, view, rows, iterations)
+        run.run(feed, settings, keeper, wanted, view, rows, iterations)
     finally:
         feed.close()
         if keeper is not None:
@@ -191,19 +191,19 @@ def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iteratio
 def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | None) -> None:
     """The full screen in browsers."""
     try:
-        from lazyobs.screen import sessions, web  # noqa: F401
+        from lazyobs.screen.web import server, sessions  # noqa: F401
     except ImportError as error:
         raise NotSupported("top --web", f"{error.name} is not installed", "pip install 'lazyobs[web]'") from None
-    from lazyobs.screen import serving
+    from lazyobs.screen.web import run
 
-    listening, host = serving.listen(address)
-    static = web.load_static()
+    listening, host = run.listen(address)
+    static = server.load_static()
     keeper, settings = _remembered(asked)
     if keeper is not None:
         keeper.close()
     feed = _feed(asked, settings)
     try:
-        serving.run(listening, host, feed, static, settings, wanted, view, rows)
+        run.run(listening, host, feed, static, settings, wanted, view, rows)
     finally:
         feed.close()
 
@@ -235,8 +235,8 @@ def _feed(asked: _Asked, settings: Settings) -> KernelFeed | ReplayFeed:
         from lazyobs.screen.feed import KernelFeed
 
         return KernelFeed(opened.source, asked.delay or settings.delay or 1.0, notice_of(opened.why_not))
+    from lazyobs.recording.replay import open_replay
     from lazyobs.screen.feed import ReplayFeed
-    from lazyobs.sources.replay import open_replay
 
     recorded = open_replay(asked.replay)
     every = asked.delay or seconds_between(recorded, asked.speed, on_screen=True)

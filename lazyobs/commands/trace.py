@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazyobs.commands.event_options import NAMES, SPLAT, filtering, make_filter, span
 from lazyobs.commands.options import common, pids_of, points_but
-from lazyobs.commands.replaying import check_replay, replaying
-from lazyobs.commands.streaming import NAMES, SPLAT, filtering, make_filter, span
+from lazyobs.commands.replay_options import check_replay, replaying
 from lazyobs.errors import NotSupported
-from lazyobs.sources.unwatched import events_missing
-from lazyobs.views.text import plural
-from lazyobs.watched import Watched
+from lazyobs.sources.why_not import events_missing
+from lazyobs.text import plural
+from lazyobs.unix.pidfd import Watched
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.happening import Happening
+    from lazyobs.bpf.trace_event import Happening
     from lazyobs.kernel.log import KernelLog
     from lazyobs.sources.live import LiveSource
 
@@ -96,8 +96,8 @@ class _Shown:
 
 
 def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[Happening]]:
-    from lazyobs.recording.reading import Recording
-    from lazyobs.sources.happenings import recorded
+    from lazyobs.recording.reader import Recording
+    from lazyobs.sources.live_trace import recorded
 
     pace = speed or (1.0 if sys.stdout.isatty() else math.inf)
     recording = Recording(str(path))
@@ -121,7 +121,7 @@ def _live(
     duration: float | None,
 ) -> Iterator[list[Happening]]:
     from lazyobs.sources.live import LiveSource
-    from lazyobs.sources.opening import open_live
+    from lazyobs.sources.open import open_live
 
     logs: list[KernelLog] = []
     watched = Watched(wanted.pids)
@@ -130,7 +130,7 @@ def _live(
         from lazyobs.kernel.log import KernelLog
 
         # Imported while that is still allowed: nobody may not be able to read where they lie.
-        from lazyobs.sources import happenings  # noqa: F401
+        from lazyobs.sources import live_trace  # noqa: F401
         from lazyobs.views import trace as view  # noqa: F401
 
         if splats and not logs:
@@ -141,7 +141,7 @@ def _live(
     if not isinstance(opened.source, LiveSource):
         raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
     _say_what_is_missing(opened.source, kinds, logs)
-    from lazyobs.sources.happenings import LiveHappenings
+    from lazyobs.sources.live_trace import LiveHappenings
 
     source = LiveHappenings(opened.source.session, wanted, logs[0] if logs else None)
     ends = math.inf if duration is None else time.monotonic() + duration

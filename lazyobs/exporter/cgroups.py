@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lazyobs import text
 from lazyobs.model import CENSUS_NAMES, Process
-from lazyobs.views import text
 
 OTHER = "other"  # no path: those begin with a slash
 # A row is given up only to one half as large again: rows that change places make new series.

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Reading
-from lazyobs.kernel import splats
+from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
 from lazyobs.sources.source import Source
 
@@ -24,7 +24,7 @@ _KINDS: dict[str, Callable[..., Metric]] = {COUNTER: CounterMetricFamily, HISTOG
 
 def kernel_splats() -> dict[str, Any]:
     """The running kernel's; OSError where /proc/sys or /sys is not there."""
-    return {"tainted": splats.tainted(), "warnings": splats.warnings(), "oopses": splats.oopses()}
+    return {"tainted": taint.tainted(), "warnings": taint.warnings(), "oopses": taint.oopses()}
 
 
 class LazyobsCollector(Collector):
@@ -124,7 +124,7 @@ def _empty(family: Family) -> Metric:
 
 
 def _no_splats() -> dict[str, Any]:
-    return {"tainted": dict.fromkeys(splats.TAINTS), "warnings": None, "oopses": None}
+    return {"tainted": dict.fromkeys(taint.TAINTS), "warnings": None, "oopses": None}
 
 
 def nothing() -> Sample:

@@ -14,7 +14,7 @@ from typing import Any
 from lazyobs import __version__, model
 from lazyobs.exporter import buckets
 from lazyobs.exporter.cgroups import Folded
-from lazyobs.kernel.splats import TAINTS
+from lazyobs.kernel.taint import TAINTS
 
 PREFIX = "lazyobs_"
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"

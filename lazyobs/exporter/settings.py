@@ -9,7 +9,7 @@ from typing import Any
 
 from lazyobs.errors import UsageError
 from lazyobs.model import TIERS
-from lazyobs.small_file import Unusable, read_toml
+from lazyobs.unix.small_file import Unusable, read_toml
 
 DEFAULT_FILE = Path("/etc/lazyobs/lazyobs.toml")
 

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.small_file import Unusable, read_bytes, read_text
+from lazyobs.unix.small_file import Unusable, read_bytes, read_text
 
 _TLS_KEYS = {"cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version"}
 _MIN_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}

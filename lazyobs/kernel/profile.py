@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs.errors import UsageError
-from lazyobs.small_file import Unusable, read_toml
+from lazyobs.unix.small_file import Unusable, read_toml
 
 BUILT_IN = Path(__file__).parent / "profiles"
 LAZY_TESTS = ("none", "tag", "vma_flag")

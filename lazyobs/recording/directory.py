@@ -12,9 +12,9 @@ import fcntl
 import os
 import stat
 
-from lazyobs import privileges
 from lazyobs.errors import NotPermitted, UsageError
-from lazyobs.views.text import printable
+from lazyobs.text import printable
+from lazyobs.unix import privileges
 
 _MODE_SHARED, _MODE_OWN = 0o2770, 0o750
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from lazyobs.errors import LazyobsError
-from lazyobs.views.text import printable
+from lazyobs.text import printable
 
 
 class RecordingError(LazyobsError):

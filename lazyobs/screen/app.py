@@ -16,7 +16,7 @@ from lazyobs.screen.canvas import Canvas
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.driver import TerminalDriver
 from lazyobs.screen.line import strip
-from lazyobs.screen.moment import Moment
+from lazyobs.screen.state import Moment
 from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import View
 

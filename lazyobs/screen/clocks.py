@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lazyobs.happening import Happening
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.model import Sample
 from lazyobs.screen.feed import MOST_HAPPENINGS, LiveFeed, RecordedFeed, Trends
 from lazyobs.screen.history import History
-from lazyobs.screen.moment import Extras, Moment, Wanted
+from lazyobs.screen.state import Extras, Moment, Wanted
 from lazyobs.screen.timeline import Clock, Timeline
-from lazyobs.watched import absent
+from lazyobs.unix.pidfd import absent
 
 _Show = Callable[[Moment], None]
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 from lazyobs.bpf import maps
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.points import POINTS
-from lazyobs.happening import Happening
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.model import Sample
-from lazyobs.screen.moment import TREND_VALUES, TRENDS, Extras, Moment, ProgramRuns, Reading, Wanted
-from lazyobs.sources.happenings import LiveHappenings
+from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, Moment, ProgramRuns, Reading, Wanted
 from lazyobs.sources.live import LiveSource
+from lazyobs.sources.live_trace import LiveHappenings
 from lazyobs.sources.source import Source
 
 if TYPE_CHECKING:
-    from lazyobs.sources.replay import ReplaySource
+    from lazyobs.recording.replay import ReplaySource
 
 _BATCHES = 32  # of the ring in one turn: a storm of forks must not hold the screen up; what is left is told as lost
 MOST_HAPPENINGS = 2000
@@ -128,7 +128,7 @@ class ReplayFeed:
     """A recording: each sample can be shown at any time."""
 
     def __init__(self, source: ReplaySource, interval: float) -> None:
-        from lazyobs.screen.seeking import Seeker
+        from lazyobs.recording.cursor import Seeker
 
         self.source, self.interval = source, interval
         self._seeker = Seeker(source.recording)

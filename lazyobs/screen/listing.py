@@ -7,15 +7,16 @@ from typing import Any
 
 from rich.segment import Segment
 
+from lazyobs import text
 from lazyobs.model import Process
 from lazyobs.screen import pages, rows, table
-from lazyobs.screen.choosing import ColumnChooser, SortChooser
+from lazyobs.screen.choosers import ColumnChooser, SortChooser
 from lazyobs.screen.line import Line, cut
-from lazyobs.screen.moment import Moment
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.rows import Filter, Row
 from lazyobs.screen.settings import Settings
-from lazyobs.views import columns, text
+from lazyobs.screen.state import Moment
+from lazyobs.views import columns
 
 
 class Listing:

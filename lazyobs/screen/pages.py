@@ -11,14 +11,14 @@ from typing import Any
 from rich.segment import Segment
 from rich.style import Style
 
+from lazyobs import text
 from lazyobs.bpf.points import POINTS
-from lazyobs.happening import Happening
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.model import INVARIANTS, REASONS, WALKERS, Process, Sample
 from lazyobs.screen import distribution, summary
 from lazyobs.screen.line import Line, cut, heat, number, pad
-from lazyobs.screen.moment import Moment, ProgramRuns
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.views import text
+from lazyobs.screen.state import Moment, ProgramRuns
 
 _STRIP = 24
 _LEAST_TEXT = 4

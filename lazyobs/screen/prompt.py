@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from rich.segment import Segment
 
+from lazyobs import text
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen.line import Line, cut
 from lazyobs.screen.listing import Listing
 from lazyobs.screen.palette import Palette
 from lazyobs.screen.timeline import Clock
-from lazyobs.views import text
 
 _MOST_TYPED = 200
 

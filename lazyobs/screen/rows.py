@@ -7,8 +7,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazyobs import text
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process
-from lazyobs.views import columns, text
+from lazyobs.views import columns
 
 FLAT, TREE, CGROUP = "none", "tree", "cgroup"
 GROUPINGS = (FLAT, TREE, CGROUP)

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lazyobs import privileges
-from lazyobs.forking import fork
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen import rows
 from lazyobs.screen.terminal import COLOURS
-from lazyobs.sockets import exactly
+from lazyobs.unix import privileges
+from lazyobs.unix.fork import fork
+from lazyobs.unix.sockets import exactly
 from lazyobs.views import columns
 
 if sys.version_info >= (3, 11):

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from rich.segment import Segment
 from rich.style import Style
 
+from lazyobs import text
 from lazyobs.model import Sample, Slab
 from lazyobs.screen.line import Line, cut, pad, spark, spread, words
-from lazyobs.screen.moment import TRENDS, Moment
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.views import text
+from lazyobs.screen.state import TRENDS, Moment
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
 _STATES = ("lazy", "private", "shared")  # and plain, which matters least

@@ -10,11 +10,12 @@ from typing import Any
 from rich.segment import Segment
 from rich.style import Style
 
+from lazyobs import text
 from lazyobs.model import CENSUS_NAMES
 from lazyobs.screen.line import Line, cut, number, pad
 from lazyobs.screen.palette import Palette
 from lazyobs.screen.rows import Row
-from lazyobs.views import columns, text
+from lazyobs.views import columns
 
 FLEXIBLE = "comm"  # takes what is left, and is always there
 _LEAST_FLEXIBLE = 12

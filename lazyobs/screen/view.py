@@ -8,17 +8,17 @@ from collections.abc import Callable
 from rich.segment import Segment
 
 from lazyobs.screen import keys, pages, prompt, rows, summary
-from lazyobs.screen.choosing import Chooser
+from lazyobs.screen.choosers import Chooser
 from lazyobs.screen.line import Line, cut
 from lazyobs.screen.listing import Listing
-from lazyobs.screen.moment import Moment, Wanted
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.prompt import Prompt
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
+from lazyobs.screen.state import Moment, Wanted
 from lazyobs.screen.timeline import Clock
+from lazyobs.text import plural
 from lazyobs.views import columns
-from lazyobs.views.text import plural
 
 VIEWS = columns.VIEWS
 _TABLES = ("processes", "forks")

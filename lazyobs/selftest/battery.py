@@ -10,15 +10,15 @@ from typing import Any
 from lazyobs.kernel.log import KernelLog, kind_of
 from lazyobs.model import Sample
 from lazyobs.selftest import features
-from lazyobs.selftest.guardian import Guardian
 from lazyobs.selftest.judge import Judge
-from lazyobs.selftest.observer import Observer
 from lazyobs.selftest.pattern import WrongPage
+from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.readings import Blind, Span, Violations
 from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
+from lazyobs.selftest.settings_guard import Guardian
 from lazyobs.selftest.workers import Worker, WorkerDied, WorkerTimedOut
-from lazyobs.views.text import plural
+from lazyobs.text import plural
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.pattern import WrongPage
+from lazyobs.unix.fork import fork
 
 
 class Home(Protocol):

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lazyobs import privileges
 from lazyobs.selftest import swap, syscalls, userfaultfd
-from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.settings_guard import Guardian
 from lazyobs.selftest.syscalls import PAGE
+from lazyobs.unix import privileges
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
 _KSM = "/sys/kernel/mm/ksm"

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lazyobs import privileges
 from lazyobs.bpf.points import POINTS
 from lazyobs.errors import BpfRefused, NotPermitted, UsageError
 from lazyobs.model import COUNTERS, Sample
-from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.probes import Observer
+from lazyobs.text import printable, seconds
+from lazyobs.unix import privileges
 from lazyobs.views.lines import json_line
-from lazyobs.views.text import printable, seconds
 
 WIDTH = 72  # a mailing list's
 

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 from lazyobs.selftest.judge import Check
 from lazyobs.selftest.pattern import WrongPage
+from lazyobs.text import printable
 from lazyobs.views.lines import json_line
-from lazyobs.views.text import printable
 
 EXIT_SKIPPED = 4  # tools/testing/selftests/kselftest.h: KSFT_SKIP
 _MOST_PAGES, _MOST_LINES = 8, 60

@@ -9,13 +9,13 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lazyobs import privileges
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.selftest import features, scenario
 from lazyobs.selftest.battery import Battery, Options
-from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit_code
 from lazyobs.selftest.scenario import Scenario
+from lazyobs.unix import privileges
 from lazyobs.views.lines import json_line
 
 

@@ -7,7 +7,7 @@ import os
 import struct
 
 from lazyobs.selftest import syscalls
-from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.settings_guard import Guardian
 from lazyobs.selftest.syscalls import PAGE
 
 BYTES = 64 << 20

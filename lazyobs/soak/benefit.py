@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from lazyobs import text
 from lazyobs.soak.columns import at, settled
 from lazyobs.soak.leak import CACHES, live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.trend import autocorrelation
 from lazyobs.soak.verdict import Finding, ResultTable
-from lazyobs.views import text
 
 HEADINGS = ("cache", "before", "after", "change", "source")
 _BLOCKS = 24

@@ -14,7 +14,7 @@ from math import comb
 
 import numpy as np
 
-from lazyobs.soak import shift
+from lazyobs.soak import hodges_lehmann
 from lazyobs.soak.metrics import RATIO, SHARE, Metric
 from lazyobs.soak.series import Column
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
@@ -49,7 +49,7 @@ def calibration(compared: list[Metric], judge: Judge, alpha: float) -> Finding:
 
 def _aligned(metric: Metric) -> Column:
     base, new = metric.on_scale()
-    return np.concatenate([base, new - shift.shift(base, new)])
+    return np.concatenate([base, new - hodges_lehmann.shift(base, new)])
 
 
 def _dealings(first: int, second: int) -> list[tuple[int, ...]]:

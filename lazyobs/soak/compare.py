@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lazyobs.soak import correctness, gate, shift
-from lazyobs.soak.arms import boots, differences, refuse_mixture, refuse_overlaps
+from lazyobs import text
+from lazyobs.soak import correctness, gate, hodges_lehmann
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
+from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
 from lazyobs.soak.leak import CACHES
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
-from lazyobs.views import text
 
 _HEADINGS = ("metric", "base", "new", "change", "interval", "p", "smallest to be seen", "outcome")
 
@@ -84,7 +84,7 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
 def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
     """All metrics together: their p-values are corrected for each other."""
     rules = thresholds.compare
-    adjusted = shift.p_higher([metric.on_scale() for metric in compared], int(rules["resamples"]))
+    adjusted = hodges_lehmann.p_higher([metric.on_scale() for metric in compared], int(rules["resamples"]))
     return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
 
 
@@ -92,16 +92,16 @@ def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> 
     rules = thresholds.compare
     base, new = metric.on_scale()
     margin = math.log1p(rules["margin"]) if metric.scale == RATIO else rules["share_margin"]
-    low, high = shift.interval(base, new, 1 - rules["confidence"])
-    least, most = shift.interval(base, new, 2 * rules["alpha"])
+    low, high = hodges_lehmann.interval(base, new, 1 - rules["confidence"])
+    least, most = hodges_lehmann.interval(base, new, 2 * rules["alpha"])
     if most < margin:
         outcome = PASS
     elif p < rules["alpha"]:
         outcome = FAIL
     else:
         outcome = INCONCLUSIVE
-    smallest = shift.least_effect(base, new, rules["alpha"], count)
-    return Judgement(metric, shift.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
+    smallest = hodges_lehmann.least_effect(base, new, rules["alpha"], count)
+    return Judgement(metric, hodges_lehmann.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
 
 
 def _validity(base: list[Series], new: list[Series], thresholds: Thresholds) -> tuple[list[Finding], bool]:
@@ -210,7 +210,7 @@ def _workload(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
     for metric in measured:
         if metric.part != WORKLOAD:
             continue
-        ratio = math.expm1(shift.shift(*metric.on_scale()))
+        ratio = math.expm1(hodges_lehmann.shift(*metric.on_scale()))
         outcome = PASS if abs(ratio) <= margin else INCONCLUSIVE
         note = "" if outcome == PASS else ": the arms did not do the same work"
         line = f"base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({ratio:+.1%}, up to {margin:.0%} is let pass){note}"
@@ -223,8 +223,8 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
     for metric in measured:
         if metric.part != BENEFIT:
             continue
-        amount = shift.shift(metric.base, metric.new)
-        low, high = shift.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
+        amount = hodges_lehmann.shift(metric.base, metric.new)
+        low, high = hodges_lehmann.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
         line = f"{change(metric, amount)} ({thresholds.compare['confidence']:.0%} interval {_between(metric, low, high)}), {metric.source}"
         numbers = {
             "estimate": amount,
@@ -269,8 +269,8 @@ def _series_table(measured: list[Metric], thresholds: Thresholds) -> list[Result
         if cache not in CACHES:
             continue
         before, after = float(np.median(metric.base)), float(np.median(metric.new))
-        amount = shift.shift(metric.base, metric.new)
-        low, high = shift.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
+        amount = hodges_lehmann.shift(metric.base, metric.new)
+        low, high = hodges_lehmann.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
         share = f"{(after - before) / before:+.1%}" if metric.source == "barrier" and before > 0 else None
         between = None if math.isinf(low) else f"{kilobytes(low)} to {kilobytes(high)}"
         source = "barrier samples" if metric.source == "barrier" else "allocations less frees while recording"

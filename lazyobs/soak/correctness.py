@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lazyobs.kernel.splats import TAINTS
+from lazyobs.kernel.taint import TAINTS
 from lazyobs.soak.columns import known
 from lazyobs.soak.series import Series
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
-from lazyobs.views.text import plural
+from lazyobs.text import plural
 
 _SHOWN = 80  # letters of a line of the kernel's log
 

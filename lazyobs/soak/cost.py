@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lazyobs import text
 from lazyobs.soak.columns import growth, known, seconds
 from lazyobs.soak.series import Distribution, Series
 from lazyobs.soak.verdict import Finding, ResultTable
-from lazyobs.views import text
 
 PERCENTILES = (0.5, 0.9, 0.99, 0.999)
 HEADINGS = ("what", "count", "mean", "p50", "p90", "p99", "p99.9")

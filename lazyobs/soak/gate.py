@@ -12,7 +12,7 @@ from lazyobs.soak.columns import growth, known, seconds, settled
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import INCONCLUSIVE, PASS, Finding
-from lazyobs.views.text import plural
+from lazyobs.text import plural
 
 
 class _Check(NamedTuple):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lazyobs.soak import benefit, correctness, cost, gate, leak
-from lazyobs.soak.arms import refuse_overlaps
+from lazyobs.soak.groups import refuse_overlaps
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from lazyobs.errors import UsageError
-from lazyobs.small_file import Unusable, read_toml
+from lazyobs.unix.small_file import Unusable, read_toml
 
 Section = dict[str, float]
 

@@ -11,7 +11,7 @@ from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import PROCESS_SLOTS
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import COUNTERS, HISTOGRAM_SLOTS, HISTOGRAMS, Counter
-from lazyobs.sources.unwatched import unwatched, why_not_attached
+from lazyobs.sources.why_not import unwatched, why_not_attached
 
 # counter: [(probe point, slot)], the first attached point speaks.
 _SLOTS: dict[str, tuple[tuple[str, str], ...]] = {

@@ -18,7 +18,7 @@ from lazyobs.bpf.slots import MAP_FULL_SLOTS
 from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Process, Sample, Slab, rate, total_rates
-from lazyobs.sources import itself
+from lazyobs.sources import self_usage
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.ledger import Account, Ledger
@@ -56,7 +56,7 @@ class LiveSource:
         self._seats = self._mapped_seats(session)
         self._table = CounterTable(session, facts.profile)
         self._cgroups = CgroupPaths()
-        self._boot_offset = itself.boot_offset()
+        self._boot_offset = self_usage.boot_offset()
         self._attached = time.monotonic()
         self._last = self._attached
         self._slab_baseline = slabinfo.read()
@@ -267,7 +267,7 @@ class LiveSource:
         return Process(
             pid=identity[0],
             start_time=round(self._boot_offset + identity[1] / 1e9, 2),
-            user=itself.user_name(uid),
+            user=self_usage.user_name(uid),
             comm=comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
             cgroup=cgroup,
             census=columns,
@@ -310,8 +310,8 @@ class LiveSource:
             "probes_missing": required_missing(self.session),
             "bpf_runs": programs.get("bpf_runs"),
             "bpf_seconds": programs.get("bpf_seconds"),
-            "self_cpu_seconds": itself.cpu_seconds(),
-            "self_rss_bytes": itself.rss_bytes(),
+            "self_cpu_seconds": self_usage.cpu_seconds(),
+            "self_rss_bytes": self_usage.rss_bytes(),
             "ledger_residual": self._ledger_residual(totals, slabs),
         }
 

@@ -11,10 +11,10 @@ from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.smaps import has_anonymous
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, HISTOGRAMS, Kernel, Process, Sample
-from lazyobs.sources import itself
+from lazyobs.sources import self_usage
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.live import slab_rows
-from lazyobs.views.text import plural
+from lazyobs.text import plural
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -26,7 +26,7 @@ class ProcfsSource:
         self._release, self.profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
         self._cgroups = CgroupPaths(proc_root)
-        self._boot = itself.boot_offset()
+        self._boot = self_usage.boot_offset()
         self._last = time.monotonic()
 
     def read(self) -> Sample:
@@ -37,8 +37,8 @@ class ProcfsSource:
         totals = dict.fromkeys(COUNTER_NAMES)
         divided = {counter.split_key: None for counter in COUNTERS if counter.split}
         health: dict[str, float | None] = dict.fromkeys(HEALTH_NAMES)
-        health["self_cpu_seconds"] = itself.cpu_seconds()
-        health["self_rss_bytes"] = itself.rss_bytes()
+        health["self_cpu_seconds"] = self_usage.cpu_seconds()
+        health["self_rss_bytes"] = self_usage.rss_bytes()
         return Sample(
             time=time.time(),
             elapsed=round(elapsed, 6),
@@ -80,7 +80,7 @@ class ProcfsSource:
         return Process(
             pid=pid,
             start_time=round(self._boot + started, 2),
-            user=itself.user_name(uid),
+            user=self_usage.user_name(uid),
             comm=head.partition(b"(")[2].decode("utf-8", "replace"),
             cgroup=self._cgroups.of_process(pid),
             census=census,

@@ -7,13 +7,14 @@ import csv
 import sys
 from collections.abc import Iterable
 
+from lazyobs import text
 from lazyobs.errors import NotSupported
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
-from lazyobs.views import columns, lines, tables, text
-from lazyobs.watched import absent
+from lazyobs.unix.pidfd import absent
+from lazyobs.views import columns, lines, tables
 
 _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 

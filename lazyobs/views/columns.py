@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lazyobs import text
 from lazyobs.errors import UsageError
 from lazyobs.model import CENSUS_COLUMNS, COUNTERS, PROCESS_COLUMNS, Process
-from lazyobs.views import text
 
 
 @dataclass(frozen=True)

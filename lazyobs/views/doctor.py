@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lazyobs import privileges
+from lazyobs import text
 from lazyobs.bpf import plan
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import Session, interpreters
@@ -19,10 +19,11 @@ from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo
-from lazyobs.recording.barrier import Barrier
-from lazyobs.sources.opening import attach
-from lazyobs.sources.unwatched import unwatched
-from lazyobs.views import lines, tables, text
+from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.sources.open import attach
+from lazyobs.sources.why_not import unwatched
+from lazyobs.unix import privileges
+from lazyobs.views import lines, tables
 
 _BCC_QUESTION = "import bcc; print(bcc.__version__ if hasattr(bcc, 'BPF') else 'unrelated package')"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from lazyobs.model import PROCESS_COLUMNS, Process, Sample
-from lazyobs.views.text import printable
+from lazyobs.text import printable
 
 
 def json_line(document: dict[str, Any]) -> str:

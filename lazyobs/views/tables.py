@@ -9,8 +9,9 @@ from typing import Any
 import tabulate as tabulate_module
 from tabulate import tabulate
 
+from lazyobs import text
 from lazyobs.model import REASONS, WALKERS, Process, Sample
-from lazyobs.views import columns, text
+from lazyobs.views import columns
 
 # tabulate widens every heading by this much.
 tabulate_module.MIN_PADDING = 0

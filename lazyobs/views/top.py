@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from lazyobs.model import Process, Sample
 from lazyobs.sources.source import Source
+from lazyobs.unix.pidfd import absent
 from lazyobs.views import columns, lines, tables
-from lazyobs.views.screen import Screen
-from lazyobs.watched import absent
+from lazyobs.views.plain_screen import Screen
 
 _ROWS_IN_BATCH = 20
 

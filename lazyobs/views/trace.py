@@ -8,8 +8,8 @@ import json
 import sys
 import time
 
-from lazyobs.happening import Happening
-from lazyobs.views import text
+from lazyobs import text
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.views.lines import csv_safe
 
 COLUMNS = (

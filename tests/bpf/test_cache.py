@@ -151,7 +151,7 @@ def test_kept_instructions_name_maps_by_name():
 
 def test_a_spoilt_cache_costs_a_compile_and_nothing_else(bpf, tmp_path, monkeypatch):
     """Every kept file changed by one bit: the probes are made anew, and -v says why."""
-    from lazyobs.sources.opening import attach
+    from lazyobs.sources.open import attach
 
     def start():
         _, session = attach(None, "tracepoint", ("slab", "process"))

@@ -90,7 +90,7 @@ class TestAsAnOrdinaryUser:
         # The interpreter and the checkout may lie where nobody cannot go: enter as root, then step down.
         code = (
             "import sys; import lazyobs.cli, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.doctor;"
-            "import lazyobs.commands.trace, lazyobs.commands.record, lazyobs.recording.session;"
+            "import lazyobs.commands.trace, lazyobs.commands.record, lazyobs.recorder.run;"
             "import wcwidth, tabulate, os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
             "sys.argv = ['lazyobs', *sys.argv[1:]]; lazyobs.cli.main()"
         )

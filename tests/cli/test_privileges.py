@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: there is 
 # Runs inside a process that has opened a live source as every command does, and says what it can do.
 INSIDE = """
 import ctypes, json, os, sys
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 from lazyobs.bpf import abi
 opened = open_live()
 first = opened.source.read()

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lazyobs import cli, privileges
+from lazyobs import cli
 from lazyobs.bpf import abi
-from lazyobs.exporter import serve
+from lazyobs.exporter import run
 from lazyobs.exporter.server import Answer, Application
+from lazyobs.unix import privileges
 
 # r0 = 0; exit
 _PROGRAM = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
@@ -75,7 +76,7 @@ def _attempts() -> dict[str, object]:
     }  # fmt: skip
 
 
-_make = serve.make_application
+_make = run.make_application
 
 
 def _with_attempts(*arguments: object) -> Application:
@@ -89,6 +90,6 @@ def _with_attempts(*arguments: object) -> Application:
     return application
 
 
-serve.make_application = _with_attempts
+run.make_application = _with_attempts
 sys.argv[:1] = ["lazyobs", "export"]
 cli.main()

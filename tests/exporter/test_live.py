@@ -16,7 +16,7 @@ from exporter.metrics import Series, of_families, of_page, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.model import Sample
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 pytestmark = pytest.mark.bpf
 

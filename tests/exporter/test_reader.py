@@ -13,11 +13,11 @@ from exporter.metrics import of_page, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page, PageError
-from lazyobs.exporter.reader import RemotePages
+from lazyobs.exporter.privileged_reader import RemotePages
 
 _FORBID = """
 import ctypes, os, socket
-from lazyobs.exporter.reader import forbid_sockets
+from lazyobs.exporter.privileged_reader import forbid_sockets
 ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # no_new_privs
 forbid_sockets()
 open("/proc/self/status").close()

@@ -11,7 +11,7 @@ import numpy
 from lazyobs.bpf import event
 from lazyobs.recording import samples
 from lazyobs.recording.directory import Directory
-from lazyobs.recording.store import Limits, Store
+from lazyobs.recording.writer import Limits, Store
 from tests.recording.samples import sample
 
 IDENTITY = {"release": "6.1.0", "boot_id": "c0ffee"}

@@ -21,7 +21,7 @@ from lazyobs.errors import EXIT_REFUSED
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, VERSION
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
 from tests.recording import made
 
 

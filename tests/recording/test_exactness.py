@@ -11,9 +11,9 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import Ring
-from lazyobs.recording.reading import Recording
-from lazyobs.recording.recorder import EventReader, Recorder, Surroundings
-from lazyobs.recording.store import Limits
+from lazyobs.recorder.recorder import EventReader, Recorder, Surroundings
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.writer import Limits
 from tests.recording import made
 from tests.recording.test_parts import FakeSource
 from tests.ring.producer import Producer, load

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.recording.barrier import Barrier
-from lazyobs.recording.clock import Clocks, GapFinder
-from lazyobs.recording.identity import build_id, config_hash, identity
+from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.recorder.gaps import Clocks, GapFinder
+from lazyobs.recorder.identity import build_id, config_hash, identity
+from lazyobs.recorder.recorder import Recorder, Surroundings
+from lazyobs.recorder.system import System
+from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch, parse
 from lazyobs.recording.kernel_log import LogLine
-from lazyobs.recording.reading import Recording
-from lazyobs.recording.recorder import Recorder, Surroundings
-from lazyobs.recording.system import System
-from lazyobs.recording.triggers import TRIGGERS, Tick, Watch, parse
+from lazyobs.recording.reader import Recording
 from tests.recording import made
 from tests.recording.samples import sample
 

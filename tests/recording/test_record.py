@@ -18,11 +18,11 @@ import pytest
 
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.model import Sample
+from lazyobs.recorder.recorder import Recorder, Surroundings
 from lazyobs.recording.directory import Directory
-from lazyobs.recording.reading import Recording
-from lazyobs.recording.recorder import Recorder, Surroundings
-from lazyobs.recording.store import Store
-from lazyobs.sources.opening import Opened, open_live
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.writer import Store
+from lazyobs.sources.open import Opened, open_live
 from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
 
@@ -210,7 +210,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
 def start(path: Path, interval: float, segment_bytes: int = 16 << 20) -> subprocess.Popen[str]:
     """A recorder with small segments, saying on standard output what it has written."""
     script = (
-        "import sys; from lazyobs.recording.session import *; from lazyobs.commands.options import points_but; "
+        "import sys; from lazyobs.recorder.run import *; from lazyobs.commands.options import points_but; "
         f"sys.exit(run(RecordOptions({str(path)!r}, {interval}, segment_bytes={segment_bytes}, progress='json', "
         "points=points_but('census_vmas'), event_filter=EventFilter(('fork', 'prepare')))))"
     )

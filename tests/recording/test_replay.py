@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.commands.replaying import seconds_between
+from lazyobs.commands.replay_options import seconds_between
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.errors import RecordingError
-from lazyobs.recording.store import Limits
-from lazyobs.sources.replay import open_replay
+from lazyobs.recording.replay import open_replay
+from lazyobs.recording.writer import Limits
 from tests.recording import made
 from tests.recording.samples import sample
 from tests.recording.test_record import lazyobs
@@ -124,7 +124,7 @@ def test_a_live_view_does_not_load_what_recordings_need() -> None:
     """numpy and pyarrow are 60 MB that top and export have no use for."""
     script = (
         "import sys, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.export, lazyobs.sources.live, "
-        "lazyobs.views.top, lazyobs.exporter.serve; "
+        "lazyobs.views.top, lazyobs.exporter.run; "
         "print([name for name in ('numpy', 'pyarrow', 'lazyobs.bpf.ring') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -16,8 +16,8 @@ from lazyobs.bpf import event
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import KEPT, RESERVE
-from lazyobs.recording.reading import Recording
-from lazyobs.recording.store import MOST_KEPT, Limits
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.writer import MOST_KEPT, Limits
 from lazyobs.views.lines import json_line
 from tests.recording import made
 from tests.recording.samples import sample

@@ -15,8 +15,8 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
-from lazyobs.happening import Happening
 from lazyobs.recording.events import event_rows
 from tests.recording import made
 from tests.recording.test_record import lazyobs

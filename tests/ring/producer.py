@@ -9,8 +9,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from lazyobs import probes_text
-from lazyobs.bpf import abi, event, maps, plan, slots, structs
+from lazyobs.bpf import abi, event, maps, plan, slots, sources, structs
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 
@@ -30,8 +29,8 @@ def source(pages: int) -> str:
             "#define PROCESS_ENTRIES 64\n#define TASK_ENTRIES 64",
             structs.c_structs(facts.btf, {}),
             event.c_layout(pages * mmap.PAGESIZE, maps.possible_cpus()),
-            probes_text.read("lazyobs.h"),
-            probes_text.read("events.h"),
+            sources.read("lazyobs.h"),
+            sources.read("events.h"),
             (_HERE / "producer.c").read_text(encoding="ascii"),
         ]
     )

@@ -12,15 +12,15 @@ from handmade import process, sample
 from pyarrow import parquet
 
 from lazyobs.model import Sample
+from lazyobs.recording.replay import open_replay
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import ReplayFeed
-from lazyobs.screen.moment import TRENDS, Extras, Moment, Reading, Wanted
 from lazyobs.screen.palette import PALETTES, UNICODE
+from lazyobs.screen.state import TRENDS, Extras, Moment, Reading, Wanted
 from lazyobs.screen.terminal import MONO
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.screen.view import View
-from lazyobs.sources.replay import open_replay
 
 ROOT = Path(__file__).parent.parent.parent
 LAB = ROOT / "examples/lab"

@@ -16,10 +16,10 @@ import pytest
 from screens import LAB, ROOT, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
 
 from lazyobs.errors import UsageError
+from lazyobs.recording.replay import open_replay
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock
 from lazyobs.screen.view import VIEWS, View
-from lazyobs.sources.replay import open_replay
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -267,10 +267,10 @@ def test_a_terminal_that_was_behind_sees_the_last_picture(monkeypatch):
 
 
 def test_nothing_is_imported_after_root_has_been_given_up():
-    """Modules may lie where nobody cannot read: all that a run needs comes with lazyobs.screen.start."""
+    """Modules may lie where nobody cannot read: all that a run needs comes with lazyobs.screen.run."""
     code = """
 import asyncio, os, sys
-import lazyobs.screen.start
+import lazyobs.screen.run
 from lazyobs.screen import sessions, web
 sys.path[:0] = ["tests", "tests/screen", "tests/views"]
 from screens import Handmade, live_app, process, sample, until

@@ -13,9 +13,9 @@ CODE = """
 import sys
 sys.path[:0] = ["tests", "tests/screen", "tests/views"]
 from screens import Handmade, LiveClock, View, process, sample, text_of
-from lazyobs.happening import Happening
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.screen.palette import PALETTES, UNICODE
-from lazyobs.sources.itself import rss_bytes
+from lazyobs.sources.self_usage import rss_bytes
 changing, seconds = map(int, sys.argv[1:])
 idle = {}
 feed = Handmade(None)

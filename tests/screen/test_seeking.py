@@ -10,12 +10,12 @@ import pytest
 from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.model import COUNTER_NAMES
+from lazyobs.recording.cursor import Seeker
 from lazyobs.recording.errors import RecordingError
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.replay import open_replay
 from lazyobs.screen.feed import ReplayFeed
-from lazyobs.screen.moment import TRENDS, Wanted
-from lazyobs.screen.seeking import Seeker
-from lazyobs.sources.replay import open_replay
+from lazyobs.screen.state import TRENDS, Wanted
 
 
 @pytest.mark.parametrize("name", ["lab", "debian-6.12"])

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from screens import HOSTILE, Still, moment, process, sample, text_of, view
 
 from lazyobs.bpf.census import VmaRow
-from lazyobs.happening import Happening
+from lazyobs.bpf.trace_event import Happening
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS

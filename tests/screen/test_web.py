@@ -21,10 +21,10 @@ from harness import skip
 from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.screen import serving
+from lazyobs.screen.web import run
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs textual-serve: pip install 'lazyobs[web]'")
-web = pytest.importorskip("lazyobs.screen.web")
+web = pytest.importorskip("lazyobs.screen.web.server")
 
 
 class Served:
@@ -225,7 +225,7 @@ def test_it_ends_when_the_web_server_has_been_killed(served):
 )
 def test_addresses(address, host, port):
     try:
-        sock, found = serving.listen(address)
+        sock, found = run.listen(address)
     except NotSupported as error:
         pytest.skip(f"needs IPv6: {error}")
     assert found == host and sock.getsockname()[0] == host and port == 0
@@ -235,7 +235,7 @@ def test_addresses(address, host, port):
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:99999", "no.such.host.invalid:0"])
 def test_addresses_that_are_none(address):
     with pytest.raises(UsageError):
-        serving.listen(address)
+        run.listen(address)
 
 
 def test_a_port_that_is_taken_is_one_line(served):

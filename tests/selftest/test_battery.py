@@ -7,7 +7,7 @@ import pytest
 
 from lazyobs.selftest import features, scenario
 from lazyobs.selftest.battery import Battery, Options
-from lazyobs.selftest.observer import Observer
+from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.selftest.features import change
-from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.settings_guard import Guardian
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -65,7 +65,7 @@ def test_one_battery_at_a_time(tmp_path: Path) -> None:
     lock, path = str(tmp_path / "lock"), _setting(tmp_path, "first")
     guardian = Guardian(lock)
     change(guardian, str(path), "second")
-    code = "import sys; from lazyobs.selftest.guardian import Guardian; Guardian(sys.argv[1]); print(open(sys.argv[2]).read())"
+    code = "import sys; from lazyobs.selftest.settings_guard import Guardian; Guardian(sys.argv[1]); print(open(sys.argv[2]).read())"
     other = subprocess.Popen(
         [sys.executable, "-c", code, lock, str(path)],
         stdout=subprocess.PIPE,
@@ -82,7 +82,7 @@ def test_one_battery_at_a_time(tmp_path: Path) -> None:
 _CHANGES = """
 import sys, time
 from lazyobs.selftest.features import change
-from lazyobs.selftest.guardian import Guardian
+from lazyobs.selftest.settings_guard import Guardian
 guardian = Guardian()
 change(guardian, sys.argv[1], "changed")
 guardian.remember("remove", sys.argv[2])

@@ -16,7 +16,7 @@ import pytest
 from harness import ROOT
 from pyarrow import parquet
 
-from lazyobs.commands import judging
+from lazyobs.commands import verdict_options
 from lazyobs.commands.compare import compare
 from lazyobs.commands.report import report
 from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, NotSupported
@@ -120,7 +120,7 @@ def test_arms_take_directories_to_the_next_option() -> None:
 
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "_LIBRARIES", ("scipy", "no_such_library"))
+    monkeypatch.setattr(verdict_options, "_LIBRARIES", ("scipy", "no_such_library"))
     with pytest.raises(NotSupported, match=r"report: needs no_such_library; pip install 'lazyobs\[soak\]'"):
         report.main([DEBIAN], standalone_mode=False)
 

@@ -8,7 +8,7 @@ import string
 
 import pytest
 
-from lazyobs.soak import letter
+from lazyobs.soak import text_report
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 from tests.soak import verdicts
 
@@ -19,12 +19,12 @@ def _words(text: str) -> str:
 
 
 def _fits(text: str) -> bool:
-    return all(len(line) <= letter.COLUMNS and line == line.rstrip() for line in text.split("\n"))
+    return all(len(line) <= text_report.COLUMNS and line == line.rstrip() for line in text.split("\n"))
 
 
 def test_the_verdict_first_then_the_reasons():
     verdict, _ = verdicts.comparison(text="worse by much " * 11)
-    lines = letter.text(verdict).split("\n")
+    lines = text_report.text(verdict).split("\n")
     assert lines[0] == "lazyobs compare: FAIL"
     why, besides = lines.index("Why:"), lines.index("Open besides:")
     assert _words("\n".join(lines[why + 1 : besides])) == "* fork time: " + _words("worse by much " * 11)
@@ -34,7 +34,7 @@ def test_the_verdict_first_then_the_reasons():
 
 def test_both_arms_say_what_they_are():
     verdict, recordings = verdicts.comparison()
-    found = letter.text(verdict)
+    found = text_report.text(verdict)
     for arm, of_arm in (("base", recordings[:3]), ("new", recordings[3:])):
         block = found.partition(f"Identity of {arm}:")[2].partition("\n\n")[0]
         assert f"release: {of_arm[0].identity['release']}" in block
@@ -46,7 +46,7 @@ def test_a_report_without_doubt():
         Finding("leak", "anon_vma objects", PASS, "no leak", "day"),
         Finding("benefit", "saved", "", "23K", "day"),
     ]
-    found = letter.text(Verdict(PASS, findings, [], {"day": {"release": "7.1.0", "cpus": 2, "swap": []}}))
+    found = text_report.text(Verdict(PASS, findings, [], {"day": {"release": "7.1.0", "cpus": 2, "swap": []}}))
     assert found.split("\n")[0] == "lazyobs report: PASS"
     assert "* day, anon_vma objects: no leak" in found.partition("Why:")[2]
     assert "* day, saved: 23K" in found
@@ -81,7 +81,7 @@ def test_whatever_is_in_it_fits(seed):
     identity = {
         words(11): {"release": words(41), "cmdline": words(401), "tiers": {words(7): words(7)}} for _ in range(5)
     }
-    found = letter.text(Verdict(FAIL, findings, tables, identity))
+    found = text_report.text(Verdict(FAIL, findings, tables, identity))
     assert _fits(found)
     assert found.isascii()
     assert all(line.isprintable() for line in found.split("\n"))
@@ -91,7 +91,7 @@ def test_a_table_that_fits_is_a_table():
     table = ResultTable(
         "KB", ("cache", "before", "after"), (("anon_vma", 234.26, 7.5), ("vm_area_struct", 854.6, None))
     )
-    assert letter._table(table) == [
+    assert text_report._table(table) == [
         "cache           before  after",
         "anon_vma        234.26    7.5",
         "vm_area_struct   854.6      -",
@@ -101,8 +101,8 @@ def test_a_table_that_fits_is_a_table():
 def test_a_table_of_long_words_wraps_them():
     words = " ".join(["word"] * 17)
     table = ResultTable("", ("name", "what", "outcome"), ((words, words, INCONCLUSIVE),))
-    lines = letter._table(table)
-    assert all(len(line) <= letter.COLUMNS for line in lines)
+    lines = text_report._table(table)
+    assert all(len(line) <= text_report.COLUMNS for line in lines)
     assert sum(line.count("word") for line in lines) == 34
     assert lines[1].endswith("open")
 
@@ -111,12 +111,12 @@ def test_a_table_too_wide_becomes_paragraphs():
     """Numbers are never cut."""
     numbers = tuple(10**9 + number for number in range(11))
     table = ResultTable("", ("name", *(f"n{number}" for number in range(11))), (("x", *numbers),))
-    told = _words("\n".join(letter._table(table)))
+    told = _words("\n".join(text_report._table(table)))
     assert told == "* x: " + ", ".join(f"n{number} {value}" for number, value in enumerate(numbers))
 
 
 def test_many_findings_are_counted():
     findings = [Finding("leak", f"cache {number}", FAIL, "they pile up", f"day-{number}") for number in range(101)]
-    found = letter.text(Verdict(FAIL, findings, [], {}))
-    assert found.count("they pile up") == letter.MOST_TOLD
-    assert f"* and {101 - letter.MOST_TOLD} more" in found
+    found = text_report.text(Verdict(FAIL, findings, [], {}))
+    assert found.count("they pile up") == text_report.MOST_TOLD
+    assert f"* and {101 - text_report.MOST_TOLD} more" in found

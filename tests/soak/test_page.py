@@ -21,7 +21,7 @@ import pytest
 from harness import skip
 
 from lazyobs.errors import NotSupported
-from lazyobs.soak import page, page_data
+from lazyobs.soak import html_report, html_report_data
 from tests.soak import verdicts
 
 
@@ -47,7 +47,7 @@ class _Seen(HTMLParser):
 
 def _page(tmp_path: Path, verdict, recordings) -> tuple[Path, _Seen]:
     file = tmp_path / "page.html"
-    page.write(verdict, recordings, str(file))
+    html_report.write(verdict, recordings, str(file))
     return file, _Seen(file.read_text(encoding="utf-8"))
 
 
@@ -141,14 +141,14 @@ def test_hostile_names_are_text(tmp_path):
     assert not any({"src", "href", "onerror", "style"} & set(given) for _, given in seen.tags)
     shown = verdicts.HOSTILE.replace("\x1b", "?").replace("\u202e", "?")
     assert seen.text.count(shown) >= 10
-    drawn = page_data.drawn(*verdicts.hostile())
+    drawn = html_report_data.drawn(*verdicts.hostile())
     names = json.dumps([drawn["recordings"], drawn["intervals"]])
     assert "<" not in names
 
 
 def test_what_is_drawn_is_what_was_measured():
     verdict, recordings = verdicts.comparison()
-    drawn = page_data.drawn(verdict, recordings)
+    drawn = html_report_data.drawn(verdict, recordings)
     for shown, series in zip(drawn["recordings"], recordings):
         assert shown["arm"] == series.name.split("-")[0]
         assert shown["begin"] == series.samples["time"][0]
@@ -158,7 +158,7 @@ def test_what_is_drawn_is_what_was_measured():
         assert shown["columns"]["forks"][0] is None
         assert np.allclose(shown["columns"]["forks"][1:], rates, rtol=1e-5)
         assert {line for times in shown["times"].values() for line in times if line < 0} == set()
-    bounds, above = page_data._above(recordings[0].distributions["fork_seconds"])
+    bounds, above = html_report_data._above(recordings[0].distributions["fork_seconds"])
     counts = recordings[0].distributions["fork_seconds"].counts
     for bound, share in zip(bounds, above):
         slot = round(math.log2(bound * 1e9))
@@ -167,7 +167,7 @@ def test_what_is_drawn_is_what_was_measured():
 
 def test_intervals_beside_their_limits():
     verdict, recordings = verdicts.comparison()
-    cost, benefit = page_data.drawn(verdict, recordings)["intervals"]
+    cost, benefit = html_report_data.drawn(verdict, recordings)["intervals"]
     assert [row["name"] for row in cost["rows"]] == ["fork time", "prepare time", "walk time"]
     assert [row["outcome"] for row in cost["rows"]] == ["FAIL", "PASS", "INCONCLUSIVE"]
     first, _, unbounded = cost["rows"]
@@ -180,19 +180,19 @@ def test_of_many_intervals_those_that_matter():
     verdict, recordings = verdicts.comparison()
     passed = next(one for one in verdict.findings if one.name == "prepare time")
     verdict.findings[:0] = [passed] * 101
-    cost = page_data.drawn(verdict, recordings)["intervals"][0]
-    assert len(cost["rows"]) == page_data.MOST_INTERVALS
+    cost = html_report_data.drawn(verdict, recordings)["intervals"][0]
+    assert len(cost["rows"]) == html_report_data.MOST_INTERVALS
     assert [row["outcome"] for row in cost["rows"][:3]] == ["FAIL", "INCONCLUSIVE", "PASS"]
     assert "60 of 104" in cost["about"]
 
 
 def test_a_hundred_recordings_fit(monkeypatch):
     """Points are thinned, both ends kept, and rates go over what was left out."""
-    monkeypatch.setattr(page_data, "MOST_NUMBERS", 30_011)
-    monkeypatch.setattr(page_data, "LEAST_POINTS", 11)
+    monkeypatch.setattr(html_report_data, "MOST_NUMBERS", 30_011)
+    monkeypatch.setattr(html_report_data, "LEAST_POINTS", 11)
     recordings = verdicts.recordings(23)
     verdict, _ = verdicts.comparison()
-    drawn = page_data.drawn(verdict, recordings)
+    drawn = html_report_data.drawn(verdict, recordings)
     numbers = sum(len(column) for shown in drawn["recordings"] for column in shown["columns"].values())
     assert numbers <= 30_011
     shown, series = drawn["recordings"][0], recordings[0]
@@ -205,5 +205,5 @@ def test_a_hundred_recordings_fit(monkeypatch):
 def test_no_plotly(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(NotSupported, match="--html: needs plotly; pip install plotly"):
-        page.write(*verdicts.comparison(), str(tmp_path / "page.html"))
+        html_report.write(*verdicts.comparison(), str(tmp_path / "page.html"))
     assert list(tmp_path.iterdir()) == []

@@ -52,7 +52,7 @@ def test_without_slabinfo_the_residual_is_null_with_a_reason(live, monkeypatch, 
 
     (tmp_path / "proc").mkdir()
     real = slab.Slabinfo
-    monkeypatch.setattr("lazyobs.sources.opening.Slabinfo", lambda: real(str(tmp_path / "proc")))
+    monkeypatch.setattr("lazyobs.sources.open.Slabinfo", lambda: real(str(tmp_path / "proc")))
     sample = live().read()
     assert sample.health["ledger_residual"] is None
     assert "slabinfo" in sample.null_reasons["health.ledger_residual"]

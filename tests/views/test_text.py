@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from lazyobs.views import text
-from lazyobs.views.screen import fit
+from lazyobs import text
+from lazyobs.views.plain_screen import fit
 
 
 @pytest.mark.parametrize(

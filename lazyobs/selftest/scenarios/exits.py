@@ -7,7 +7,6 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 
-from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.expectations import forked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
@@ -26,6 +25,7 @@ from lazyobs.selftest.syscalls import (
     munmap,
 )
 from lazyobs.selftest.userfaultfd import FEATURE_MOVE, MISSING, Userfaultfd
+from lazyobs.unix.fork import fork
 
 N, PAGES = 11, 3
 KILLS, CYCLES = 5, 7

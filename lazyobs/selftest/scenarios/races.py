@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from lazyobs.forking import fork
 from lazyobs.selftest import syscalls
 from lazyobs.selftest.expectations import Count, Expect, events
 from lazyobs.selftest.pattern import Content, write
@@ -22,6 +21,7 @@ from lazyobs.selftest.syscalls import (
     mprotect,
     mremap,
 )
+from lazyobs.unix.fork import fork
 
 THREADS, N = 4, 101
 # Whoever loses the race for a VMA has allocated in vain: what is left counts.

@@ -15,8 +15,8 @@ import ibis
 import pyarrow as pa
 from pyarrow import dataset
 
-from lazyobs.recording.place import Remote
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.storage import Remote
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 

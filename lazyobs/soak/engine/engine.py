@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
 from lazyobs.soak.engine import processes
 from lazyobs.soak.series import Series
-from lazyobs.views.text import printable
+from lazyobs.text import printable
 
 if TYPE_CHECKING:
     from lazyobs.soak.engine.views import Views
@@ -71,7 +71,7 @@ class Engine:
 
     def one_series(self, path: str, progress: Progress, warm_up: float) -> Series:
         """The same of one recording, in this process."""
-        from lazyobs.soak.engine.making import make_series
+        from lazyobs.soak.engine.series_builder import make_series
 
         recording = Recording(path)
         try:

@@ -22,7 +22,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, types
 from pyspark.sql import functions as sql
 
 from lazyobs.errors import NotSupported
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 

@@ -11,7 +11,7 @@ from collections.abc import Container
 import pyarrow as pa
 
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
-from lazyobs.recording.reading import Recording
+from lazyobs.recording.reader import Recording
 
 INT, FLOAT, TEXT, BOOL = "int64", "float64", "string", "boolean"  # as Ibis calls them
 Columns = dict[str, str]

@@ -89,9 +89,9 @@ def everything() -> None:
 
 def live(tier: str) -> dict[str, Any]:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.sources.happenings import LiveHappenings
     from lazyobs.sources.live import LiveSource
-    from lazyobs.sources.opening import open_live
+    from lazyobs.sources.live_trace import LiveHappenings
+    from lazyobs.sources.open import open_live
 
     source = open_live(cap=tier, keep_root=True, events=True).source
     assert isinstance(source, LiveSource), source

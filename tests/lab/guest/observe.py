@@ -21,7 +21,7 @@ from driven import Interpreter, Program, swap_on
 from lazyobs.bpf import plan
 from lazyobs.kernel.build import Build
 from lazyobs.sources.live import LiveSource
-from lazyobs.sources.opening import open_live
+from lazyobs.sources.open import open_live
 
 PROGRAMS = Path(sys.argv[2])
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")

@@ -13,7 +13,7 @@ import pytest
 from harness import ROOT, skip
 
 from lazyobs.recording.errors import RecordingError
-from lazyobs.soak.engine import making, open_engine
+from lazyobs.soak.engine import open_engine, series_builder
 from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.test_exactness import made_rows
@@ -65,7 +65,7 @@ def test_spark_on_an_example(spark, series):
 
 
 def test_spark_in_bins(spark, small, series, monkeypatch):
-    monkeypatch.setattr(making, "MOST_ROWS", 23)
+    monkeypatch.setattr(series_builder, "MOST_ROWS", 23)
     found = spark.series(str(small), warm_up=101.0)
     assert len(found.samples["time"]) == 22
     assert differences(found, series(small, warm_up=101.0)) == []
@@ -126,7 +126,7 @@ def test_what_is_not_in_a_store(s3, small, series):
 
 def test_a_series_has_no_more_rows_than_it_says(small, series, monkeypatch):
     for most in (2, 3, 101, 210, 211):
-        monkeypatch.setattr(making, "MOST_ROWS", most)
+        monkeypatch.setattr(series_builder, "MOST_ROWS", most)
         found = series(small).samples
         assert len(found["time"]) <= most
         assert found["time"][0] == np.min(found["time"])

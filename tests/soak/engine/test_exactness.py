@@ -14,8 +14,8 @@ import pytest
 from lazyobs.bpf import event
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.errors import RecordingError
-from lazyobs.recording.reading import Recording
-from lazyobs.soak.engine import making
+from lazyobs.recording.reader import Recording
+from lazyobs.soak.engine import series_builder
 from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.conftest import SMALL
@@ -49,7 +49,7 @@ def test_every_sample(small, series):
 def test_bins(small, series, monkeypatch):
     """Counters and the system as at a bin's last sample, gauges their mean, health the highest, the first alone."""
     whole = series(small)
-    monkeypatch.setattr(making, "MOST_ROWS", 23)
+    monkeypatch.setattr(series_builder, "MOST_ROWS", 23)
     found = series(small)
     ends = [0, *range(10, SMALL.samples, 10)]
     assert SMALL.samples - 1 == ends[-1]

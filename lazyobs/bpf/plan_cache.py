@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""A plan for this kernel: the one kept since the first start on this build of it, or a new one.
+
+Reading the kernel's types and symbols takes longer than everything else a start does, and both belong
+to the build. What may differ at another boot is looked at each time: where the kernel lies, and which
+tiers it lets in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lazyobs import __version__
+from lazyobs.bpf import cache, maps, plan, sources
+from lazyobs.bpf.cache import Cache
+from lazyobs.bpf.plan import Plan
+from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_tiers, trial_function
+from lazyobs.kernel import profile as profiles
+from lazyobs.kernel.build import Build
+
+_KIND = "plan"
+_PACKAGE = Path(__file__).parent.parent
+
+
+def planned(
+    kept: Cache,
+    profile_file: Path | None,
+    cap: str | None,
+    points: tuple[str, ...] | None,
+    events: bool = False,
+    when_new: Callable[[], object] = lambda: None,
+) -> Plan:
+    """``when_new`` is called as soon as it is known that there is no plan yet.
+
+    Raises what plan.gather, plan.make and profile.load raise.
+    """
+    known = [profiles.load(profile_file)] if profile_file else None
+    build = Build.read()
+    # The last two are in the probes: the machine's CPUs, and what this kernel can compile for them.
+    choices = (known, cap, points, events, maps.possible_cpus(), has_compare_and_swap())
+    name = cache.key(_KIND, build.name, _code(), *map(repr, choices))
+    found = _kept_plan(kept, name)
+    if found is not None:
+        return found.moved(build.anchor)
+    when_new()
+    facts = plan.gather(known)
+    made = plan.make(facts, cap, points, refused_tiers(trial_function(facts.btf)), events, build.anchor)
+    kept.keep(name, made.to_bytes())
+    return made
+
+
+def _kept_plan(kept: Cache, name: str) -> Plan | None:
+    raw = kept.load(name)
+    if raw is None:
+        return None
+    try:
+        found = Plan.from_bytes(raw)
+    except (ValueError, KeyError, TypeError) as error:
+        kept.refuse(name, f"no plan of this version ({error})")
+        return None
+    if refused_tiers(found.trial_function) != found.closed:
+        kept.refuse(name, "made when the kernel let in other tiers")
+        return None
+    return found
+
+
+def _code() -> str:
+    """Identity of the code and data a plan is made from."""
+    digest = hashlib.sha256(__version__.encode())
+    folders = (_PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
+    for folder in folders:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.endswith((".py", ".toml", ".c", ".h")):
+                content = Path(entry.path).read_bytes()
+                digest.update(f"{entry.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()

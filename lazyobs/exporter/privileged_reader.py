@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Where reading needs a capability, a process that has it and no network, apart from the one that serves.
+
+The reader makes whole pages. It cannot open a socket (seccomp), and hears one byte at a time from the
+server: there is nothing in what it is told that could lead it astray.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+
+from lazyobs.exporter.application import Pages
+from lazyobs.exporter.page import PageError
+from lazyobs.unix.fork import fork
+from lazyobs.unix.sockets import exactly
+
+_LENGTH = struct.Struct("=BI")
+_TEXT, _OPENMETRICS = b"t", b"o"
+
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_ARCHITECTURES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198), "riscv64": (0xC00000F3, 198)}
+_IO_URING_SETUP = 425  # it could make sockets too; one number everywhere
+_X32 = 0x40000000
+
+
+class RemotePages:
+    """Pages made by ``pages`` in a child process; the connection to it is used by one thread at a time."""
+
+    def __init__(self, pages: Callable[[], Pages], close_in_reader: Callable[[], None], patience: float) -> None:
+        self._sock, theirs = socket.socketpair()
+        self._one = threading.Lock()
+        self.error: str | None = "nothing was read yet"
+        self.pid = fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                self._sock.close()
+                close_in_reader()
+                forbid_sockets()
+                _answer(theirs, pages())
+                status = 0
+            except Exception as error:
+                print(f"lazyobs: the reader process: {error}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(status)
+        theirs.close()
+        self._sock.settimeout(patience)
+
+    def text(self, openmetrics: bool = False) -> bytes:
+        """As Page.text. PageError also when the reader is gone; it is not started again, the service is."""
+        with self._one:
+            try:
+                self._sock.sendall(_OPENMETRICS if openmetrics else _TEXT)
+                good, length = _LENGTH.unpack(exactly(self._sock, _LENGTH.size))
+                page = exactly(self._sock, length)
+            except (OSError, EOFError) as error:
+                # Whatever comes late would be taken for the next answer.
+                self._sock.close()
+                self.error = f"the reader gave no answer ({error or 'it has ended'})"
+                raise PageError(self.error) from None
+        if not good:
+            self.error = page.decode("utf-8", "replace")
+            raise PageError(self.error)
+        self.error = None
+        return page
+
+    def close(self) -> None:
+        """Ends the reader and waits for it."""
+        self._sock.close()
+        os.waitpid(self.pid, 0)
+
+
+def _answer(sock: socket.socket, pages: Pages) -> None:
+    """One page for every byte, until the other side is gone."""
+    while True:
+        wanted = sock.recv(1)
+        if not wanted:
+            return
+        try:
+            good, page = 1, pages.text(wanted == _OPENMETRICS)
+        except PageError as error:
+            good, page = 0, str(error).encode()
+        sock.sendall(_LENGTH.pack(good, len(page)) + page)
+
+
+def forbid_sockets() -> None:
+    """socket(2) and io_uring_setup(2) fail with EACCES from here on; needs no_new_privs. OSError where it cannot be."""
+    machine = platform.machine()
+    if machine not in _ARCHITECTURES:
+        raise OSError(38, f"no seccomp filter is known for {machine}")
+    architecture, number = _ARCHITECTURES[machine]
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
+    refuse, allow = 0x00050000 | 13, 0x7FFF0000  # SECCOMP_RET_ERRNO | EACCES, SECCOMP_RET_ALLOW
+    program = (
+        (load, 0, 0, 4),  # seccomp_data.arch
+        (equal, 0, 5, architecture),  # another (32-bit) table of system calls: refused
+        (load, 0, 0, 0),  # seccomp_data.nr
+        (at_least, 3, 0, _X32),
+        (equal, 2, 0, number),
+        (equal, 1, 0, _IO_URING_SETUP),
+        (give, 0, 0, allow),
+        (give, 0, 0, refuse),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
+    filter_ = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs export``: listen, open the source, give up root, serve. In that order."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lazyobs.errors import NotSupported
+from lazyobs.exporter import webconfig
+from lazyobs.exporter.application import Pages, make_application
+from lazyobs.exporter.cgroups import CgroupFold
+from lazyobs.exporter.collector import LazyobsCollector, nothing
+from lazyobs.exporter.notify import Notifier
+from lazyobs.exporter.page import Page, PageError
+from lazyobs.exporter.privileged_reader import RemotePages
+from lazyobs.exporter.server import Server, listen, parse_listen
+from lazyobs.exporter.settings import Settings
+from lazyobs.model import Sample
+from lazyobs.sources.source import Source
+from lazyobs.text import printable
+from lazyobs.unix import privileges
+
+_M_ARENA_MAX = -8
+
+
+class _Blank:
+    """A source of samples that say nothing."""
+
+    def read(self) -> Sample:
+        return nothing()
+
+    def close(self) -> None:
+        pass
+
+
+def rehearse() -> None:
+    """Makes both pages once: whatever is imported late is imported now, while the files can still be read."""
+    page = Page(LazyobsCollector(_Blank(), CgroupFold()))
+    page.text(openmetrics=False)
+    page.text(openmetrics=True)
+
+
+def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: Callable[[str], None]) -> None:
+    """Serves until a signal. ``live`` is False for a recording: then there is no kernel of ours to look at."""
+    web = webconfig.load(Path(settings.web_config)) if settings.web_config else webconfig.WebConfig(None, None)
+    if settings.web_config and web.asks_for_nothing:
+        file = printable(settings.web_config)
+        say(f"lazyobs: web configuration {file}: asks for neither TLS nor passwords; plain HTTP for everybody")
+    listening = listen(*parse_listen(settings.listen))
+    notifier = Notifier()
+    rehearse()
+    source = open_source()
+    attached = time.time()
+    server: Server | None = None
+
+    def itself() -> dict[str, float | None]:
+        counts = {"http_connections": server.accepted, "http_connections_cut": server.cut} if server else {}
+        return {"attach_time_seconds": attached if live else None, **counts}
+
+    def pages(of: Source) -> Page:
+        fold = CgroupFold(settings.cgroup_depth, settings.cgroup_top)
+        if live:
+            collector = LazyobsCollector(of, fold, itself=itself)
+        else:
+            collector = LazyobsCollector(of, fold, splats=None, itself=itself, steady=False)
+        return Page(collector, settings.seconds)
+
+    reader: RemotePages | None = None
+    served: Pages
+    if live and os.geteuid() != 0 and privileges.effective():
+        reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
+        source.close()
+        privileges.keep_nothing()
+    elif not live and os.geteuid() == 0:
+        # A recording that root started: its files may be root's alone. The reader opens it anew.
+        source.close()
+        reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
+        privileges.give_up_root()
+    else:
+        served = pages(source)
+    settle()
+    try:
+        server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
+        first = served.text()
+        host, port = listening.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        say(f"lazyobs: serving {'https' if web.tls else 'http'}://{address}/metrics")
+        series = sum(1 for line in first.splitlines() if not line.startswith(b"#"))
+        notifier.tell(ready=1, status=f"serving {address}, {series} series at the first reading")
+        server.serve()
+    except PageError as error:
+        raise NotSupported("the first reading", str(error), "run lazyobs doctor") from None
+    finally:
+        notifier.tell(stopping=1)
+        if reader is not None:
+            reader.close()
+        else:
+            source.close()
+
+
+def settle() -> None:
+    """Gives back what starting needed, and keeps short-lived threads from each having a heap of its own (glibc)."""
+    libc = ctypes.CDLL(None)
+    gc.collect()
+    gc.freeze()
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.malloc_trim(0)
+
+
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""The recorder: at every tick a sample and what goes with it, and between ticks the events.
+
+A tick's sample is written last: where it is in the recording, everything that belongs to it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from lazyobs.bpf import event
+from lazyobs.bpf.ring import STRIDE
+from lazyobs.kernel.log import KernelLog
+from lazyobs.kernel.slab import Slabinfo
+from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.recorder.gaps import Clocks, Gap, GapFinder
+from lazyobs.recorder.system import System
+from lazyobs.recorder.triggers import Tick, Trigger, Watch
+from lazyobs.recording import samples
+from lazyobs.recording.events import event_rows
+from lazyobs.recording.kernel_log import Splats, log_rows
+from lazyobs.recording.writer import Store
+from lazyobs.sources.ledger import Account
+from lazyobs.sources.ledger import Barrier as LedgerReading
+from lazyobs.sources.live import LiveSource, slab_rows
+from lazyobs.sources.source import Source
+
+if TYPE_CHECKING:
+    from lazyobs.bpf.event_counts import EventCounts
+    from lazyobs.bpf.ring import Ring
+
+_EVENTS_A_BATCH = 1 << 16
+_RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
+
+
+class Surroundings:
+    """What is read beside the source. Opened while root; read without."""
+
+    def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys", kmsg: str = "/dev/kmsg") -> None:
+        self.system = System(proc_root)
+        self.log = KernelLog(kmsg)
+        self.splats = Splats(self.log)
+        self.slabinfo = Slabinfo(proc_root, sys_root)
+        self.barrier = Barrier(sys_root)
+
+    def why_not(self) -> dict[str, str]:
+        """{what is missing: why}."""
+        missing = {f"system.{name}": why for name, why in self.system.why_not.items()}
+        if self.log.why_not:
+            missing["kernel_log"] = self.log.why_not
+        if self.slabinfo.why_not or self.barrier.why_not:
+            missing["slabs.barrier"] = self.slabinfo.why_not or self.barrier.why_not
+        return missing
+
+    def close(self) -> None:
+        for part in (self.system, self.log, self.slabinfo, self.barrier):
+            part.close()
+
+
+@dataclass
+class EventReader:
+    """The ring and the account of what it lost."""
+
+    ring: Ring
+    counts: EventCounts
+
+
+@dataclass
+class Progress:
+    """What has been written; ``lost`` events were counted, not written."""
+
+    samples: int = 0
+    events: int = 0
+    lost: int = 0
+    bytes: int = 0
+
+
+class Recorder:
+    """Writes what ``source``, ``surroundings`` and ``events`` give to ``store``."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        surroundings: Surroundings,
+        events: EventReader | None,
+        interval: float,
+        barrier_seconds: float | None = None,
+        triggers: list[Trigger] | None = None,
+        read_clocks: Callable[[], Clocks] = Clocks.now,
+    ) -> None:
+        """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none."""
+        self._source, self._store, self._around, self._events = source, store, surroundings, events
+        self._clocks = read_clocks
+        self._gaps = GapFinder(interval, read_clocks)
+        self._barrier_ns = None if barrier_seconds is None else round(barrier_seconds * 1e9)
+        self._barrier_due = read_clocks().monotonic
+        self._watch = Watch(triggers or [])
+        self._longest_walk: float | None = None
+        self._log_lost = self._violations = 0
+        self.progress = Progress()
+
+    def drain(self) -> None:
+        """Writes the events that wait, one ring full at most: a storm must not keep the next tick from coming.
+
+        RecordingStopped when they cannot be written.
+        """
+        if self._events is None:
+            return
+        clocks = self._clocks()
+        batches: list[numpy.ndarray[Any, Any]] = []
+        rows, left = 0, self._events.ring.size // STRIDE
+        while left > 0 and len(found := self._events.ring.read_array()):
+            batches.append(found)
+            rows += len(found)
+            left -= len(found)
+            if rows >= _EVENTS_A_BATCH:
+                self._write_events(batches, clocks)
+                batches, rows = [], 0
+        if batches:
+            self._write_events(batches, clocks)
+        lost = self._events.counts.lost()
+        if lost > self.progress.lost:
+            self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
+            self.progress.lost = lost
+
+    def _write_events(self, batches: list[numpy.ndarray[Any, Any]], clocks: Clocks) -> None:
+        found = numpy.concatenate(batches)
+        self._store.append("events", event_rows(found, clocks.real - clocks.boot))
+        self.progress.events += len(found)
+        walks = found["duration"][(found["kind"] == _RMAP_WALK) & (found["duration"] != event.UNKNOWN)]
+        if len(walks):
+            self._longest_walk = max(self._longest_walk or 0.0, float(walks.max()) / 1e9)
+
+    def tick(self) -> None:
+        """One sample and everything that belongs to it. RecordingStopped when it cannot be written."""
+        number = self.progress.samples + 1
+        lost_before, self._longest_walk = self.progress.lost, None
+        gaps = self._gaps.look()
+        clocks = self._clocks()
+        for gap in gaps:
+            self._mark_gap(clocks, gap)
+        self.drain()
+        log = self._around.splats.read()
+        self._store.append("kernel_log", log_rows(clocks.real / 1e9, log))
+        if self._around.log.lost > self._log_lost:
+            self._mark(clocks, "log_lost", self._around.log.lost - self._log_lost, "kernel log lines overwritten")
+            self._log_lost = self._around.log.lost
+        sample = self._source.read()
+        for part, why in sample.failed.items():
+            self._mark(clocks, "failed", None, f"{part}: {why}")
+        self._store.append("slabs", samples.slab_rows(number, sample.time, sample.slabs, barrier=False))
+        self._barrier(number, clocks)
+        system = self._around.system
+        values = dict(zip(system.columns, ([value] for value in system.read())))
+        self._store.append("system", {"number": [number], "time": [sample.time], **values})
+        self._store.append("processes", samples.process_rows(number, sample.processes))
+        self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
+        self.progress.samples = number
+        violations = sample.totals.get("violations")
+        broken = None if violations is None else violations - self._violations
+        self._violations = violations or 0
+        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, broken)
+        for trigger, value in self._watch.look(tick):
+            kept = self._store.keep(f"{trigger.name} {value:g}")
+            self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
+        self._store.maintain()
+        self.progress.bytes = self._store.bytes
+
+    def _barrier(self, number: int, clocks: Clocks) -> None:
+        if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
+            return
+        self._barrier_due = clocks.monotonic + self._barrier_ns
+        before = self._account()
+        if self._around.barrier.settle():
+            rows = self._around.slabinfo.read()
+            after = self._account()
+            slabs = slab_rows(self._around.slabinfo, rows)
+            self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
+            if before and after and "anon_vma" in rows and isinstance(self._source, LiveSource):
+                row = rows["anon_vma"]
+                off = self._source.ledger.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
+                if off:
+                    self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free explains")
+
+    def _account(self) -> Account | None:
+        try:
+            return self._source.account() if isinstance(self._source, LiveSource) else None
+        except OSError:  # the next sample tells it
+            return None
+
+    def _mark_gap(self, clocks: Clocks, gap: Gap) -> None:
+        self._mark(clocks, gap.kind, gap.seconds, gap.text)
+
+    def _mark(self, clocks: Clocks, kind: str, value: float | None, text: str) -> None:
+        self._store.append(
+            "marks",
+            {"time": [clocks.real / 1e9], "stamp": [clocks.boot], "kind": [kind], "value": [value], "text": [text]},
+        )
+
+    def mark(self, kind: str, value: float | None, text: str) -> None:
+        """Notes something that happened outside: the workload began or ended, the recording ends."""
+        self._mark(self._clocks(), kind, value, text)

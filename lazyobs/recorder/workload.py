@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""``-- COMMAND``: a workload that runs inside the recording, with the permissions of whoever called.
+
+Its process is made before root is given up, and waits; it becomes the command when the recording has
+begun. It is asked to end (SIGTERM) if the recorder ends first, by whatever means. The recorder cannot do that itself,
+being nobody by then: a guardian does, a process of the caller's that can do nothing but wait and send that signal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from lazyobs.errors import NotSupported
+from lazyobs.unix import privileges
+from lazyobs.unix.fork import close_all_but, fork
+
+_NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as a shell has it
+
+
+class Workload:
+    """A command about to run. ``status`` is its exit status once it has ended, 128 + N after signal N."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self.command = command
+        self.status: int | None = None
+        waiting, self._go = os.pipe2(os.O_CLOEXEC)
+        sys.stdout.flush(), sys.stderr.flush()
+        self.pid = fork()
+        if self.pid == 0:
+            os.close(self._go)
+            _become(command, waiting)
+        os.close(waiting)
+        try:
+            process = os.pidfd_open(self.pid)  # not its number, which may be another's by then
+        except OSError as error:
+            os.close(self._go)
+            raise NotSupported(
+                "-- COMMAND",
+                f"the kernel gives no descriptor of a process ({error.strerror})",
+                "start the command beside lazyobs record",
+            ) from None
+        # Made when the command has been forked: this end is the recorder's alone.
+        recorder, self._here = os.pipe2(os.O_CLOEXEC)
+        self._guardian = fork()
+        if self._guardian == 0:
+            _guard(recorder, process)
+        os.close(recorder)
+        os.close(process)
+
+    def begin(self) -> None:
+        os.write(self._go, b"x")
+        os.close(self._go)
+        self._go = -1
+
+    def has_ended(self) -> bool:
+        """True once it has; never waits."""
+        if self.status is None:
+            self._reap(os.WNOHANG)
+        return self.status is not None
+
+    def wait(self) -> int:
+        """Its exit status, however long that takes."""
+        while self.status is None:
+            self._reap(0)
+        return self.status
+
+    def _reap(self, flags: int) -> None:
+        pid, status = os.waitpid(self.pid, flags)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            self.status = code if code >= 0 else 128 - code
+
+    def close(self) -> None:
+        """Ends what has not ended: a command that has not begun never does, one that runs is asked to (SIGTERM)."""
+        if self._go >= 0:
+            os.close(self._go)
+            self.wait()
+        os.close(self._here)
+        os.waitpid(self._guardian, 0)
+
+
+def _guard(recorder: int, process: int) -> None:
+    """The guardian's part; does not return. ``recorder`` is the pipe whose other end closes when the recorder ends,
+    ``process`` the command's pidfd."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)  # of a terminal: they go to all of us
+        close_all_but(recorder, process)
+        privileges.keep_only(frozenset({privileges.CAP_KILL}))  # the command may become another user
+        os.read(recorder, 1)
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has ended
+    finally:
+        os._exit(0)
+
+
+def _become(command: tuple[str, ...], waiting: int) -> None:
+    """The child's part; does not return."""
+    try:
+        if not os.read(waiting, 1):
+            os._exit(0)  # the recording has not begun, so neither do we
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(command[0], command)  # noqa: S606
+    except FileNotFoundError:
+        _say(command[0], "there is no such command")
+        os._exit(_NOT_FOUND)
+    except OSError as error:
+        _say(command[0], error.strerror or str(error))
+        os._exit(_NOT_RUNNABLE)
+    except BaseException:
+        os._exit(_NOT_RUNNABLE)
+
+
+def _say(command: str, why: str) -> None:
+    os.write(2, f"lazyobs: {command!r}: {why}; give a command that runs by itself\n".encode("utf-8", "replace"))

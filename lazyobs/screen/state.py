@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""What the pages are drawn from: a sample and what came with it, live, recorded, or sent by the feeder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lazyobs.bpf.census import VmaRow
+from lazyobs.bpf.trace_event import Happening
+from lazyobs.model import Sample
+
+TRENDS = ("prepares", "forks", "promotions", "rmap_walks")
+TREND_VALUES = 240  # values kept for the widest sparkline
+
+
+class ProgramRuns(NamedTuple):
+    """One BPF program of a probe point. ``nanoseconds`` and ``runs`` stay 0 while kernel.bpf_stats_enabled is 0."""
+
+    point: str
+    program: str
+    runs: int
+    nanoseconds: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is only read while a page shows it."""
+
+    vmas_of: int | None = None  # pid
+    programs: bool = False
+
+
+@dataclass
+class Extras:
+    """What ``Wanted`` asked for; None where it was not, or cannot be had, which ``why_not`` explains by its name."""
+
+    vmas_of: int | None = None
+    vmas: list[VmaRow] | None = None
+    programs: list[ProgramRuns] | None = None
+    why_not: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Moment:
+    """``happenings`` and ``trends`` end at the sample; the newest are last. A trend's unknown values are None."""
+
+    sample: Sample
+    happenings: Sequence[Happening]
+    trends: Mapping[str, Sequence[float | None]]
+    extras: Extras
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One turn of a live feed: the sample, what has happened since the last, and what was wanted."""
+
+    sample: Sample
+    happenings: list[Happening]
+    extras: Extras

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""``top --web``: who does what.
+
+The feeder, this process, has the source (descriptors of probes, or a recording) and speaks to nobody but sessions.
+The web server is split off from it after root was given up; it closes what it inherited and speaks to browsers. It
+asks a third process for a session by each browser. textual-serve would have executed a command in a shell for each,
+which would have had to be root to see the kernel, and of nobody could not even have read its modules.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+
+from lazyobs.errors import NotSupported, UsageError
+from lazyobs.screen.feed import KernelFeed, ReplayFeed
+from lazyobs.screen.rows import Filter
+from lazyobs.screen.settings import Settings
+from lazyobs.screen.web import sampler
+from lazyobs.unix.fork import close_all_but, fork
+
+DEFAULT = "127.0.0.1:9798"
+
+
+def listen(address: str) -> tuple[socket.socket, str]:
+    """(socket, host) of HOST:PORT, PORT or HOST. UsageError and NotSupported where it cannot be."""
+    host, _, port = address.rpartition(":")
+    if not address.rpartition(":")[1]:
+        host, port = ("127.0.0.1", address) if address.isdigit() else (address, DEFAULT.rpartition(":")[2])
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--web {address}", "is no address", "use 127.0.0.1:9798 or another HOST:PORT")
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+        sock.listen(64)
+    except socket.gaierror:
+        raise UsageError(f"--web {address}", f"there is no host {host}", "use 127.0.0.1:9798") from None
+    except OSError as error:
+        next_step = "choose another port" if error.errno == errno.EADDRINUSE else "choose another address"
+        raise NotSupported(f"--web {address}", f"cannot listen there ({error.strerror})", next_step) from None
+    return sock, host
+
+
+def run(
+    listening: socket.socket,
+    host: str,
+    feed: KernelFeed | ReplayFeed,
+    static: dict[str, tuple[bytes, str]],
+    settings: Settings,
+    wanted: Filter,
+    view: str,
+    rows: int | None,
+) -> None:
+    """Serves until a signal comes."""
+    from lazyobs.screen.web.server import is_loopback
+
+    name = f"[{host}]" if ":" in host else host
+    print(
+        f"lazyobs: http://{name}:{listening.getsockname()[1]}/ shows top in a browser, to look at; Ctrl-C ends it",
+        flush=True,
+    )
+    if not is_loopback(host):
+        print("lazyobs: whoever reaches that address sees it: there is no password and no encryption", flush=True)
+    ours, theirs = socket.socketpair()
+    pid = fork()
+    if pid == 0:
+        try:
+            _serve(listening, host, static, theirs, settings, wanted, view, rows)
+        finally:
+            os._exit(0)
+    theirs.close()
+    listening.close()
+    try:
+        sampler.run(feed, ours)
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
+def _serve(
+    listening: socket.socket,
+    host: str,
+    static: dict[str, tuple[bytes, str]],
+    control: socket.socket,
+    settings: Settings,
+    wanted: Filter,
+    view: str,
+    rows: int | None,
+) -> None:
+    from lazyobs.screen.web import server
+    from lazyobs.screen.web.sessions import Maker
+    from lazyobs.unix import privileges
+
+    close_all_but(listening.fileno(), control.fileno())
+    if os.geteuid() == 0:  # a recording is read with the rights of whoever asked for it; this needs none
+        privileges.give_up_root()
+    else:
+        privileges.keep_nothing()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    server.serve(listening, host, static, Maker(settings, wanted, view, rows), control)

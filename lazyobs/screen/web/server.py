@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""The web server of ``top --web``: the screen in a browser, to look at.
+
+It runs as nobody, holds no probe and no file, and hands out three files from memory. A page elsewhere must not be
+able to look through the browser of a person who may: the WebSocket is only opened for a page that came from here,
+and on loopback only by a loopback name, whatever a name server says (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import importlib.resources
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from aiohttp import WSMsgType, web
+from textual_serve.app_service import AppService
+from textual_serve.download_manager import DownloadManager
+
+from lazyobs.screen.web.sessions import Maker
+
+MOST_SESSIONS = 8
+_MOST_SIZE = (500, 200)  # columns and lines; a screen costs memory by its size
+_MOST_MESSAGE = 1 << 16
+_STATIC = {
+    "xterm.css": ("css/xterm.css", "text/css"),
+    "textual.js": ("js/textual.js", "text/javascript"),
+    "RobotoMono.ttf": ("fonts/RobotoMono-VariableFont_wght.ttf", "font/ttf"),
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>lazyobs top</title>
+<link rel="stylesheet" href="/static/xterm.css"><script src="/static/textual.js"></script>
+<style>
+@font-face {{ font-family: "Roboto Mono"; src: url("/static/RobotoMono.ttf"); }}
+html, body {{ margin: 0; height: 100%; background: #0c181f; color: #ddd; font-family: monospace; }}
+.textual-terminal {{ width: 100vw; height: 100vh; }}
+.ended {{ display: none; position: absolute; inset: 0; z-index: 10; background: #0c181fcc; padding: 40vh 0; text-align: center; }}
+body.-closed .ended {{ display: block; }}
+a {{ color: #56b4e9; }}
+</style></head><body>
+<div class="ended">This session has ended. <a href="/">Begin another</a></div>
+<div id="terminal" class="textual-terminal" data-session-websocket-url="{url}" data-font-size="{size}"></div>
+</body></html>
+"""
+
+
+def load_static() -> dict[str, tuple[bytes, str]]:
+    """{name: (content, type)}, from the library's files, before it is nobody who reads them."""
+    root = importlib.resources.files("textual_serve") / "static"
+    return {name: ((root / path).read_bytes(), kind) for name, (path, kind) in _STATIC.items()}
+
+
+class _Session(AppService):
+    """textual-serve's pump between a WebSocket and a session, with our way to begin one."""
+
+    def __init__(self, maker: Maker, feeder: socket.socket, **callbacks: Any) -> None:
+        super().__init__("", download_manager=DownloadManager(), **callbacks)
+        self._maker, self._feeder = maker, feeder
+
+    async def _open_app_process(self, width: int = 80, height: int = 24) -> Any:
+        pipes = [os.pipe(), os.pipe(), os.pipe()]
+        (keyboard, to_keyboard), (from_display, display), (from_errors, errors) = pipes
+        ours, theirs = socket.socketpair()
+        socket.send_fds(self._feeder, [b"s"], [ours.fileno()])
+        self._maker.make((keyboard, display, errors, theirs.fileno()), width, height)
+        for one in (ours, theirs):
+            one.close()
+        for fd in (keyboard, display, errors):
+            os.close(fd)
+        self._stdin = await _write_pipe(to_keyboard)
+        stdout, stderr = await _read_pipe(from_display), await _read_pipe(from_errors)
+        self._process = SimpleNamespace(stdin=self._stdin, stdout=stdout, stderr=stderr)  # type: ignore[assignment]
+        return self._process
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._stdin is not None:
+            self._stdin.close()
+
+    async def on_meta(self, data: bytes) -> None:
+        """Only the end: a session has no files to send and no pages to open."""
+        if b'"exit"' in data:
+            await self.remote_close()
+
+
+async def _write_pipe(fd: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.streams.FlowControlMixin(loop=loop), os.fdopen(fd, "wb", 0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def _read_pipe(fd: int) -> asyncio.StreamReader:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", 0))
+    return reader
+
+
+class _Server:
+    def __init__(self, host: str, static: dict[str, tuple[bytes, str]], maker: Maker, feeder: socket.socket) -> None:
+        self._host, self._static, self._maker, self._feeder = host, static, maker, feeder
+        self._count = 0
+
+    def application(self) -> web.Application:
+        made = web.Application(middlewares=[self._guard])
+        made.add_routes(
+            [web.get("/", self._index), web.get("/ws", self._websocket), web.get("/static/{name}", self._file)]
+        )
+        return made
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if not may_be_asked_as(request.headers.get("Host", ""), self._host):
+            raise web.HTTPForbidden(text="lazyobs: not by that name\n")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(
+                {
+                    "Content-Security-Policy": _POLICY,
+                    "X-Content-Type-Options": "nosniff",
+                    "Referrer-Policy": "no-referrer",
+                    "Cache-Control": "no-store",
+                }
+            )
+        return response
+
+    async def _index(self, request: web.Request) -> web.Response:
+        size = request.query.get("fontsize", "")
+        url = f"ws://{request.host}/ws"
+        page = _PAGE.format(url=html.escape(url), size=size if size.isdigit() and 6 <= int(size) <= 48 else 14)
+        return web.Response(text=page, content_type="text/html")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        found = self._static.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound(text="lazyobs: no such file\n")
+        return web.Response(body=found[0], content_type=found[1])
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Origin") != f"http://{request.host}":
+            raise web.HTTPForbidden(text="lazyobs: only for the page of this server\n")
+        if self._count >= MOST_SESSIONS:
+            raise web.HTTPServiceUnavailable(text=f"lazyobs: {MOST_SESSIONS} sessions are open\n")
+        self._count += 1
+        sock = web.WebSocketResponse(heartbeat=15, max_msg_size=_MOST_MESSAGE)
+        session: _Session | None = None
+        try:
+            await sock.prepare(request)
+            session = _Session(
+                self._maker, self._feeder, write_bytes=sock.send_bytes, write_str=sock.send_str, close=sock.close
+            )
+            await session.start(*_size(request.query.get("width"), request.query.get("height")))
+            await self._messages(sock, session)
+        except (ConnectionError, RuntimeError, ValueError):
+            pass  # the browser has gone, or makes no sense
+        finally:
+            if session is not None:
+                await session.stop()
+            self._count -= 1
+        return sock
+
+    @staticmethod
+    async def _messages(sock: web.WebSocketResponse, session: _Session) -> None:
+        """Keys, sizes and signs of life. ValueError for anything else."""
+        async for message in sock:
+            if message.type != WSMsgType.TEXT:
+                continue
+            match message.json():
+                case ["stdin", str(typed)]:
+                    await session.send_bytes(typed.encode("utf-8", "replace"))
+                case ["resize", {"width": width, "height": height}]:
+                    await session.set_terminal_size(*_size(width, height))
+                case ["ping", data]:
+                    await sock.send_json(["pong", data])
+                case ["blur", *_]:
+                    await session.blur()
+                case ["focus", *_]:
+                    await session.focus()
+                case _:
+                    raise ValueError("no such message")
+
+
+def _size(width: Any, height: Any) -> tuple[int, int]:
+    def clamp(value: Any, usual: int, most: int) -> int:
+        try:
+            return min(max(int(value), 1), most)
+        except (TypeError, ValueError, OverflowError):
+            return usual
+
+    return clamp(width, 80, _MOST_SIZE[0]), clamp(height, 24, _MOST_SIZE[1])
+
+
+def may_be_asked_as(asked: str, listening: str) -> bool:
+    """Whether a browser may have used that Host for a server on ``listening``: on loopback, loopback's names alone."""
+    name = asked.rpartition(":")[0] if asked.rpartition(":")[2].isdigit() else asked
+    name = name.strip("[]")
+    return not is_loopback(listening) or name == "localhost" or is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(
+    listening: socket.socket, host: str, static: dict[str, tuple[bytes, str]], maker: Maker, feeder: socket.socket
+) -> None:
+    """Until the feeder has ended or a signal comes."""
+    asyncio.run(_serve(listening, _Server(host, static, maker, feeder).application(), feeder))
+
+
+async def _serve(listening: socket.socket, application: web.Application, feeder: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end)
+    loop.add_reader(feeder, end)  # it never sends: it can only have ended
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.SockSite(runner, listening).start()
+    try:
+        await ended
+    finally:
+        loop.remove_reader(feeder)
+        await runner.cleanup()
+        sys.stdout.flush()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The probes as the battery uses them: loaded with root kept, read as samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lazyobs.errors import BpfRefused, NotSupported
+from lazyobs.kernel.profile import Profile
+from lazyobs.kernel.slab import Slabinfo
+from lazyobs.model import Sample
+from lazyobs.sources.live import LiveSource
+from lazyobs.sources.open import attach
+
+
+class Observer:
+    """``why_not`` says why nothing can be counted, "" where it can. Root is kept: scenarios need it."""
+
+    def __init__(self, profile_file: Path | None = None, cap: str | None = None) -> None:
+        self.source: LiveSource | None = None
+        self.why_not = ""
+        if cap == "procfs":
+            self.why_not = "--tier procfs"
+            return
+        try:
+            facts, session = attach(profile_file, cap, None)
+        except (BpfRefused, NotSupported) as error:
+            self.why_not = f"{error.what}: {error.why}"
+            return
+        self.source = LiveSource(facts, session, Slabinfo(), rates=False)
+
+    @property
+    def profile(self) -> Profile | None:
+        return self.source.facts.profile if self.source else None
+
+    def read(self) -> Sample | None:
+        return self.source.read() if self.source else None
+
+    def heading(self) -> list[str]:
+        """What the results are about, for the head of a report."""
+        if self.source is None:
+            return [f"events are not counted, contents alone are checked: {self.why_not}"]
+        sample = self.source.read()
+        switch = {True: "on", False: "off", None: "not in this kernel"}[sample.kernel.lazy_enabled]
+        lines = [f"kernel {sample.kernel.release}, profile {sample.kernel.profile}, lazy anon_vmas {switch}"]
+        by_tier: dict[str, list[str]] = {}
+        for point, tier in sample.tiers.items():
+            by_tier.setdefault(tier or "not attached", []).append(point)
+        lines += [f"{tier}: {', '.join(points)}" for tier, points in by_tier.items()]
+        return lines
+
+    def close(self) -> None:
+        if self.source:
+            self.source.close()

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""A Series out of the answers to the queries, and out of what is small enough to be read row by row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lazyobs.bpf import event
+from lazyobs.kernel.slab import WATCHED
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, Sample
+from lazyobs.recording.errors import RecordingError
+from lazyobs.recording.reader import Recording
+from lazyobs.recording.samples import read_sample
+from lazyobs.soak.engine import queries
+from lazyobs.soak.engine.views import Views
+from lazyobs.soak.series import Column, Distribution, Events, Mark, Series, Table
+
+MOST_ROWS = 3000  # of a table of a series
+_STEPS = 8  # that progress is told of
+
+
+def make_series(recording: Recording, views: Views, progress: Callable[[float], None], warm_up: float) -> Series:
+    """RecordingError when the recording holds no sample, or more than one recording's."""
+    done = 0
+
+    def run(query: Callable[..., Any], *given: Any) -> pa.Table:
+        nonlocal done
+        rows = views.run(query, *given)
+        done += 1
+        progress(done / _STEPS)
+        return rows
+
+    count, first, last = _extent(recording, run(queries.extent, "samples"))
+    step = max(1, -(-(last - first) // (MOST_ROWS - 1)))
+    rows = run(queries.samples, "samples", first, step)
+    numbers, stamps = rows["number"].to_numpy(), rows["stamp"].to_numpy()
+    _look_at(recording, rows)
+    samples = _samples(rows)
+    warm = int(np.searchsorted(samples["time"], samples["time"][0] + warm_up))
+    warm = min(warm, len(numbers) - 1)
+    processes = run(queries.processes, "processes")
+    samples["processes"] = _processes(processes, numbers, first, step)
+    system = run(queries.system, "system", "samples", first, step)
+    barriers = _barriers(run(queries.barriers, "slabs", "samples"), processes)
+    found = run(queries.events, "events", int(stamps[warm]), int(stamps[-1]))
+    wanted = (first, int(numbers[warm]), last)
+    documents = _documents(recording, run(queries.documents, "samples", *wanted))
+    one, begin, end = (documents[number] for number in wanted)
+    marks, splats = _marks(recording)
+    progress(1.0)
+    return Series(
+        name=os.path.basename(os.path.normpath(recording.path)),
+        identity=recording.identity,
+        interval=recording.interval,
+        samples=samples,
+        barriers=barriers,
+        system={name: _floats(system[name]) for name in system.column_names if name != "number"},
+        marks=marks,
+        splats=splats,
+        distributions=_distributions(begin, end),
+        object_bytes={slab.cache: slab.object_bytes for slab in end.slabs if slab.object_bytes is not None},
+        first=_facts(one),
+        last=_facts(end),
+        warm=_facts(begin),
+        events=_events(found),
+        torn=tuple(sorted(recording.torn)),
+        count=count,
+    )
+
+
+def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int, int]:
+    """How many samples there are, the numbers of the first and the last."""
+    found = rows.to_pylist()[0]
+    if not found["rows"]:
+        raise RecordingError(recording.path, "holds no sample", "record for longer than one interval")
+    if found["numbers"] != found["rows"]:
+        raise RecordingError(
+            recording.path,
+            f"is a mixture: {found['rows']} samples have {found['numbers']} numbers",
+            "keep the files of each recording in a directory of its own",
+        )
+    return found["rows"], found["first"], found["last"]
+
+
+def _look_at(recording: Recording, rows: pa.Table) -> None:
+    """A later sample has a later stamp: CLOCK_BOOTTIME is never set, and begins anew with another boot."""
+    stamps = rows["stamp"]
+    if stamps.null_count or rows["time"].null_count or not bool(np.all(np.diff(stamps.to_numpy()) > 0)):
+        raise RecordingError(
+            recording.path,
+            "is a mixture: its samples are not in the order of their stamps",
+            "keep the files of each recording in a directory of its own",
+        )
+
+
+def _floats(column: pa.ChunkedArray) -> Column:
+    """NaN where null."""
+    array: Column = pc.cast(column, pa.float64(), safe=False).to_numpy().astype("f8")
+    return array
+
+
+def _samples(rows: pa.Table) -> Table:
+    found = {"time": _floats(rows["time"]), "elapsed": _floats(rows["elapsed_ns"]) / 1e9}
+    for name in (*COUNTER_NAMES, *(f"health_{name}" for name in HEALTH_NAMES)):
+        found[name] = _floats(rows[name])
+    for name in CENSUS_NAMES:
+        counts = _floats(rows[f"{name}_count"])
+        counts[counts == 0] = np.nan
+        found[name] = _floats(rows[f"{name}_sum"]) / counts
+    return found
+
+
+def _processes(rows: pa.Table, numbers: npt.NDArray[np.int64], first: int, step: int) -> Column:
+    """Mean number of processes in the bins that end with ``numbers``; NaN where a sample has none."""
+    bins = (rows["number"].to_numpy() - first + step - 1) // step
+    places = np.searchsorted((numbers - first + step - 1) // step, bins)
+    known = places < len(numbers)
+    total = np.bincount(places[known], rows["processes"].to_numpy()[known], len(numbers))
+    count = np.bincount(places[known], minlength=len(numbers)).astype("f8")
+    count[count == 0] = np.nan
+    mean: Column = total / count
+    return mean
+
+
+def _barriers(rows: pa.Table, processes: pa.Table) -> Table:
+    found = {name: _floats(rows[name]) for name in ("time", "vmas")}
+    numbers, counted = rows["number"].to_numpy(), processes["number"].to_numpy()
+    places = np.minimum(np.searchsorted(counted, numbers), max(len(counted) - 1, 0))
+    found["processes"] = np.full(len(numbers), np.nan)
+    if len(counted):
+        there = counted[places] == numbers
+        found["processes"][there] = processes["processes"].to_numpy()[places[there]]
+    return found | {cache: _floats(rows[cache]) for cache in WATCHED}
+
+
+def _documents(recording: Recording, rows: pa.Table) -> dict[int, Sample]:
+    found = {}
+    for number, document in zip(rows["number"].to_pylist(), rows["document"].to_pylist()):
+        try:
+            found[number] = read_sample(document, [])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise recording.damaged(f"sample {number}", error) from None
+    return found
+
+
+def _facts(sample: Sample) -> dict[str, Any]:
+    return {
+        "kernel": vars(sample.kernel),
+        "totals": sample.totals,
+        "tiers": sample.tiers,
+        "null_reasons": sample.null_reasons,
+    }
+
+
+def _distributions(begin: Sample, end: Sample) -> dict[str, Distribution]:
+    """What each histogram grew by; one that either sample does not have is left out."""
+    found = {}
+    for name, after in end.histograms.items():
+        before = begin.histograms.get(name)
+        if after is None or before is None:
+            continue
+        bounds = [np.inf if bound is None else bound for bound, _ in after["buckets"]]
+        if bounds != [np.inf if bound is None else bound for bound, _ in before["buckets"]]:
+            continue
+        grown = np.array([count for _, count in after["buckets"]], "f8") - [count for _, count in before["buckets"]]
+        found[name] = Distribution(np.array(bounds), np.diff(grown, prepend=0.0), after["sum"] - before["sum"])
+    return found
+
+
+def _events(rows: pa.Table) -> dict[str, Events]:
+    """By kind, and by kind and detail where the kind has details."""
+    kinds, details = rows["kind"].to_numpy(), rows["detail"].to_numpy()
+    found: dict[str, Events] = {}
+    for position, kind in enumerate(event.KINDS):
+        of_kind = kinds == position
+        if of_kind.any():
+            found[kind.name] = _counted(rows.filter(of_kind))
+        for place, detail in enumerate(kind.details):
+            if (of_kind & (details == place)).any():
+                found[f"{kind.name}{{{detail}}}"] = _counted(rows.filter(of_kind & (details == place)))
+    return found
+
+
+def _counted(rows: pa.Table) -> Events:
+    count = int(pc.sum(rows["count"]).as_py())
+    known = rows.filter(pc.is_valid(rows["upper"]))
+    if not len(known):
+        return Events(count, Distribution(np.array([np.inf]), np.array([0.0]), 0.0), float("nan"))
+    bounds, places = np.unique(known["upper"].to_numpy(), return_inverse=True)
+    counts = np.bincount(places, known["count"].to_numpy())
+    distribution = Distribution(
+        np.append(bounds / 1e9, np.inf), np.append(counts, 0.0), int(pc.sum(known["sum"]).as_py()) / 1e9
+    )
+    return Events(count, distribution, int(pc.max(known["longest"]).as_py()) / 1e9)
+
+
+def _marks(recording: Recording) -> tuple[list[Mark], list[Mark]]:
+    """What happened to the recording, and what began in the kernel's log."""
+    marks = [Mark(row["time"], row["kind"], row["value"], row["text"] or "") for row in recording.rows("marks")]
+    splats = [
+        Mark(row["time"], row["kind"], None, row["text"]) for row in recording.rows("kernel_log") if row.get("kind")
+    ]
+    return marks, splats

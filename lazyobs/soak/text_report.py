@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""``--text``: a verdict for a mailing list: 72 columns of ASCII, the word first.
+
+Names and lines of the kernel's log are printed as text; what is no ASCII becomes "?", because nobody knows how wide
+another reader's screen shows it.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
+from lazyobs.text import NULL, printable
+
+COLUMNS = 72
+MOST_TOLD = 20  # findings of a paragraph, and recordings of an identity
+MOST_VALUES = 3  # of one key, that an identity tells
+_OPEN = "open"  # INCONCLUSIVE in a table, where there is no room for it
+_LEAST_WIDTH = 6  # that a column of words is squeezed to
+_PARTS = ("correctness", "leak", "cost", "benefit", "validity", "overhead")
+_IDENTITY = (
+    "release", "version", "build_id", "profile", "lazy_enabled", "machine", "cpu", "cpus", "memory_bytes", "swap",
+    "thp", "ksm", "tiers", "cmdline", "lazyobs", "bcc",
+)  # fmt: skip
+_METHODS = {
+    "leak": "Leaks: the Theil-Sen slope of live objects over time beyond what the workload explains; intervals allow for "
+    "autocorrelation, p-values for the number of tests.",
+    "comparison": "Comparison: one value a boot, because samples of one boot are no replicates. The change is the median of "
+    "all differences between boots of the two arms (Hodges-Lehmann). PASS means that a change of the margin was ruled "
+    "out, not that none was found; p-values allow for the number of metrics.",
+}
+
+
+def text(verdict: Verdict) -> str:
+    """The letter, without the last newline; no line is longer than COLUMNS."""
+    return "\n".join(_lines(verdict))
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    arms = verdict.identity if set(verdict.identity) == {"base", "new"} else {}
+    yield f"lazyobs {'compare' if arms else 'report'}: {verdict.word}"
+    yield ""
+    for arm, block in (arms or {"": verdict.identity}).items():
+        releases = ", ".join(sorted({str(identity.get("release")) for identity in block.values()}))
+        count = f"{len(block)} recording{'' if len(block) == 1 else 's'}"
+        yield from _wrapped(f"{arm + ': ' if arm else ''}{releases}, {count}", "  ")
+    yield from _told("Why:", verdict.reasons())
+    if verdict.word == FAIL:
+        yield from _told("Open besides:", [one for one in verdict.findings if one.outcome == INCONCLUSIVE])
+    for table in verdict.tables:
+        yield ""
+        yield from _wrapped(f"{table.title}:")
+        yield from _table(table)
+    yield from _told("Measured, not judged:", [one for one in verdict.findings if not one.outcome])
+    yield from _counted(verdict)
+    yield ""
+    there = {finding.part for finding in verdict.findings} | ({"comparison"} if arms else set())
+    for part in (part for part in _METHODS if part in there):
+        yield from _wrapped(_METHODS[part])
+    for arm, block in (arms or {"": verdict.identity}).items():
+        yield from _identity(arm, list(block.values()))
+
+
+def _wrapped(line: str, first: str = "", rest: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        _plain(line), COLUMNS, initial_indent=first, subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _plain(value: object) -> str:
+    return printable(" ".join(str(value).split())).encode("ascii", "replace").decode("ascii")
+
+
+def _told(heading: str, findings: list[Finding]) -> Iterator[str]:
+    if not findings:
+        return
+    yield ""
+    yield heading
+    for finding in findings[:MOST_TOLD]:
+        where = f"{finding.recording}, " if finding.recording else ""
+        yield from _wrapped(f"{where}{finding.name}: {finding.text}", "* ", "  ")
+    if len(findings) > MOST_TOLD:
+        yield f"* and {len(findings) - MOST_TOLD} more"
+
+
+def _counted(verdict: Verdict) -> Iterator[str]:
+    counts = {part: sum(one.outcome == PASS and one.part == part for one in verdict.findings) for part in _PARTS}
+    if passed := [f"{count} of {part}" for part, count in counts.items() if count]:
+        yield ""
+        yield from _wrapped(f"Checks passed: {', '.join(passed)}.")
+
+
+def _table(table: ResultTable) -> list[str]:
+    """Words are wrapped in their columns until it fits; where it does not, a row becomes a paragraph."""
+    cells = [[_cell(value) for value in row] for row in table.rows]
+    rows = [[_plain(heading) for heading in table.headings], *cells]
+    for gap, breaking in ((2, False), (1, False), (1, True)):
+        if widths := _widths(rows, gap, breaking):
+            return _set(rows, widths, gap)
+    told = [", ".join(f"{name} {value}" for name, value in zip(rows[0][1:], row[1:])) for row in cells]
+    return [line for row, rest in zip(cells, told) for line in _wrapped(f"{row[0]}: {rest}", "* ", "  ")]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return NULL
+    return _OPEN if value == INCONCLUSIVE else _plain(value)
+
+
+def _widths(rows: list[list[str]], gap: int, breaking: bool) -> list[int]:
+    """Of the columns; [] where the table does not fit. ``breaking``: long words may be cut."""
+    columns = [list(column) for column in zip(*rows)]
+    widths = [max(1, *map(len, column)) for column in columns]
+    least = [max((len(word) for cell in column for word in cell.split()), default=1) for column in columns]
+    if breaking:
+        least = [
+            min(width, _LEAST_WIDTH) if not _numeric(column[1:]) else width for width, column in zip(least, columns)
+        ]
+    room = COLUMNS - gap * (len(widths) - 1)
+    while sum(widths) > room:
+        wide = [place for place in range(len(widths)) if widths[place] > least[place]]
+        if not wide:
+            return []
+        widths[max(wide, key=lambda place: widths[place])] -= 1
+    return widths
+
+
+def _numeric(column: list[str]) -> bool:
+    return all(cell == NULL or re.fullmatch(r"[-+]?[\d.]+\w{0,2}%?", cell) for cell in column)
+
+
+def _set(rows: list[list[str]], widths: list[int], gap: int) -> list[str]:
+    right = [_numeric([row[place] for row in rows[1:]]) for place in range(len(widths))]
+    lines = []
+    for row in rows:
+        cells = [textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths)]
+        for number in range(max(map(len, cells))):
+            parts = [cell[number] if number < len(cell) else "" for cell in cells]
+            placed = [
+                part.rjust(width) if aligned else part.ljust(width)
+                for part, width, aligned in zip(parts, widths, right)
+            ]
+            lines.append((" " * gap).join(placed).rstrip())
+    return lines
+
+
+def _identity(arm: str, identities: list[dict[str, Any]]) -> Iterator[str]:
+    """What the recordings have in common, and in what they differ; more than a few values are only counted."""
+    yield ""
+    yield f"Identity{' of ' + arm if arm else ''}:"
+    for key in _IDENTITY:
+        values = list(dict.fromkeys(_shown(identity.get(key)) for identity in identities))
+        if any(identity.get(key) is not None for identity in identities):
+            shown = " / ".join(values) if len(values) <= MOST_VALUES else f"{len(values)} different"
+            yield from _wrapped(f"{key.replace('_', ' ')}: {shown}", "  ", "    ")
+
+
+def _shown(value: object) -> str:
+    """Groups of settings as people write them."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(inside)}" for key, inside in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "none"}[value]
+    return str(value)
