@@ -10,14 +10,14 @@ import threading
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.unix.pidfd import Watched
+from lazyobs.unix.pidfd import ProcessWaiter
 
 ABSENT = 4194303
 
 
 def test_all_have_ended_when_the_last_one_has() -> None:
     with subprocess.Popen(["sleep", "60"]) as one, subprocess.Popen(["sleep", "60"]) as other:
-        watched = Watched((one.pid, ABSENT, other.pid))
+        watched = ProcessWaiter((one.pid, ABSENT, other.pid))
         assert not watched.have_ended()
         one.kill()
         one.wait()
@@ -29,19 +29,19 @@ def test_all_have_ended_when_the_last_one_has() -> None:
 
 
 def test_nobody_watched_never_ends() -> None:
-    assert not Watched(()).have_ended()
+    assert not ProcessWaiter(()).have_ended()
 
 
 def test_what_is_no_process() -> None:
     """A number of nobody's, and that of a thread."""
     with pytest.raises(UsageError, match="no such process"):
-        Watched((ABSENT,))
+        ProcessWaiter((ABSENT,))
     go = threading.Event()
     thread = threading.Thread(target=go.wait)
     thread.start()
     try:
         with pytest.raises(UsageError):
-            Watched((thread.native_id or 0,))
+            ProcessWaiter((thread.native_id or 0,))
     finally:
         go.set()
         thread.join()
@@ -49,5 +49,5 @@ def test_what_is_no_process() -> None:
 
 def test_nothing_stays_open() -> None:
     before = os.listdir("/proc/self/fd")
-    Watched((os.getpid(),)).close()
+    ProcessWaiter((os.getpid(),)).close()
     assert os.listdir("/proc/self/fd") == before

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lazyobs.bpf import event
+from lazyobs.text import plural
 
 
 @dataclass(frozen=True)
-class Happening:
+class TraceEvent:
     """A line of the trace. ``time`` is unix seconds; what does not apply, or is not known, is None."""
 
     time: float
@@ -27,7 +28,7 @@ class Happening:
     text: str | None = None
 
     @classmethod
-    def of_event(cls, record: event.Event, offset: int, page: int) -> Happening:
+    def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:
         """``offset`` makes boot-time stamps unix time (ns); ``page`` is the page size in bytes."""
         kind = event.KINDS[record.kind]
         known = record.duration != event.UNKNOWN
@@ -45,3 +46,13 @@ class Happening:
             address=record.address or None,
             bytes=record.pages * page or None,
         )
+
+    @classmethod
+    def lost(cls, time: float, count: int) -> TraceEvent:
+        """Events for which the ring had no room, found out at ``time``."""
+        return cls(time, "lost", objects=count, text=f"{count} {plural(count, 'event')} lost: the ring had no room")
+
+    @classmethod
+    def splat(cls, time: float, kind: str, text: str) -> TraceEvent:
+        """The first line of a splat in the kernel's log."""
+        return cls(time, "splat", kind, text=text)

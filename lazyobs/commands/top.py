@@ -16,14 +16,14 @@ from lazyobs.commands.options import SECONDS, common, exclude, notice_of, pids_o
 from lazyobs.commands.replay_options import check_replay, replaying, seconds_between
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.sources.open import open_live
-from lazyobs.sources.self_usage import user_name
 from lazyobs.sources.source import Source
+from lazyobs.unix.users import user_name
 from lazyobs.views import columns
 
 if TYPE_CHECKING:
     from lazyobs.screen.feed import KernelFeed, ReplayFeed
     from lazyobs.screen.rows import Filter
-    from lazyobs.screen.settings import Keeper, Settings
+    from lazyobs.screen.settings import Settings, SettingsWriter
     from lazyobs.views.top import TopOptions
 
 _SORT = "savable_bytes"
@@ -176,16 +176,16 @@ def _tables(asked: _Asked, options: TopOptions) -> None:
 
 def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iterations: int | None) -> None:
     """The full screen."""
-    keeper, settings = _remembered(asked)
+    settings_writer, settings = _remembered(asked)
     feed = _feed(asked, settings)
     from lazyobs.screen import run
 
     try:
-        run.run(feed, settings, keeper, wanted, view, rows, iterations)
+        run.run(feed, settings, settings_writer, wanted, view, rows, iterations)
     finally:
         feed.close()
-        if keeper is not None:
-            keeper.close()
+        if settings_writer is not None:
+            settings_writer.close()
 
 
 def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | None) -> None:
@@ -198,9 +198,9 @@ def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | Non
 
     listening, host = run.listen(address)
     static = server.load_static()
-    keeper, settings = _remembered(asked)
-    if keeper is not None:
-        keeper.close()
+    settings_writer, settings = _remembered(asked)
+    if settings_writer is not None:
+        settings_writer.close()
     feed = _feed(asked, settings)
     try:
         run.run(listening, host, feed, static, settings, wanted, view, rows)
@@ -208,24 +208,24 @@ def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | Non
         feed.close()
 
 
-def _remembered(asked: _Asked) -> tuple[Keeper | None, Settings]:
+def _remembered(asked: _Asked) -> tuple[SettingsWriter | None, Settings]:
     """Of the person at the terminal; first of all, while this process has nothing that others must not have."""
-    from lazyobs.screen.settings import Keeper, Settings, person
+    from lazyobs.screen.settings import Settings, SettingsWriter, person
 
     whose = person(os.environ, os.getuid())
-    keeper, settings = None, Settings()
+    settings_writer, settings = None, Settings()
     try:
-        keeper = Keeper(whose) if whose is not None else None
-        settings = Settings.from_toml(keeper.text or "") if keeper is not None else settings
+        settings_writer = SettingsWriter(whose) if whose is not None else None
+        settings = Settings.from_toml(settings_writer.text or "") if settings_writer is not None else settings
     except OSError:
         pass  # not remembered
     except ValueError:  # a file that is no TOML is not written over
-        if keeper is not None:
-            keeper.close()
-            keeper = None
+        if settings_writer is not None:
+            settings_writer.close()
+            settings_writer = None
     if asked.sort is not None:
         settings.sort, settings.reverse = asked.sort, False
-    return keeper, settings
+    return settings_writer, settings
 
 
 def _feed(asked: _Asked, settings: Settings) -> KernelFeed | ReplayFeed:

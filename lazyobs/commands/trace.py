@@ -18,11 +18,11 @@ from lazyobs.commands.replay_options import check_replay, replaying
 from lazyobs.errors import NotSupported
 from lazyobs.sources.why_not import events_missing
 from lazyobs.text import plural
-from lazyobs.unix.pidfd import Watched
+from lazyobs.unix.pidfd import ProcessWaiter
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.bpf.trace_event import Happening
+    from lazyobs.bpf.trace_event import TraceEvent
     from lazyobs.kernel.log import KernelLog
     from lazyobs.sources.live import LiveSource
 
@@ -65,24 +65,24 @@ def trace(
 
 
 class _Shown:
-    """Writes happenings and counts them; the head of the output comes with the first reading."""
+    """Writes trace_events and counts them; the head of the output comes with the first reading."""
 
     def __init__(self, output: str, most: int | None) -> None:
         self._output, self._most = output, most
         self._begun = False
         self._events = self._lost = 0
 
-    def all_of(self, readings: Iterator[list[Happening]]) -> None:
+    def all_of(self, readings: Iterator[list[TraceEvent]]) -> None:
         from lazyobs.views.trace import Writer
 
         writer = None
-        for happenings in readings:
+        for trace_events in readings:
             writer = writer or Writer(self._output)
             self._begun = True
-            for happening in happenings:
-                writer.write(happening)
-                if happening.kind == "lost":
-                    self._lost += happening.objects or 0
+            for trace_event in trace_events:
+                writer.write(trace_event)
+                if trace_event.kind == "lost":
+                    self._lost += trace_event.objects or 0
                     continue
                 self._events += 1
                 if self._events == self._most:
@@ -95,19 +95,19 @@ class _Shown:
             print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {self._lost} lost", file=sys.stderr)
 
 
-def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[Happening]]:
+def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[TraceEvent]]:
     from lazyobs.recording.reader import Recording
-    from lazyobs.sources.live_trace import recorded
+    from lazyobs.recording.trace import recorded
 
     pace = speed or (1.0 if sys.stdout.isatty() else math.inf)
     recording = Recording(str(path))
     begun, first = time.monotonic(), None
-    for happening in recorded(recording, wanted, splats):
-        first = happening.time if first is None else first
-        wait = begun + (happening.time - first) / pace - time.monotonic()
+    for trace_event in recorded(recording, wanted, splats):
+        first = trace_event.time if first is None else first
+        wait = begun + (trace_event.time - first) / pace - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        yield [happening]
+        yield [trace_event]
     yield []  # the last reading of one in which nothing passes is the first as well
     recording.close()
 
@@ -119,12 +119,12 @@ def _live(
     wanted: EventFilter,
     splats: bool,
     duration: float | None,
-) -> Iterator[list[Happening]]:
+) -> Iterator[list[TraceEvent]]:
     from lazyobs.sources.live import LiveSource
     from lazyobs.sources.open import open_live
 
     logs: list[KernelLog] = []
-    watched = Watched(wanted.pids)
+    watched = ProcessWaiter(wanted.pids)
 
     def open_the_rest() -> None:
         from lazyobs.kernel.log import KernelLog
@@ -141,9 +141,9 @@ def _live(
     if not isinstance(opened.source, LiveSource):
         raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
     _say_what_is_missing(opened.source, kinds, logs)
-    from lazyobs.sources.live_trace import LiveHappenings
+    from lazyobs.sources.live_trace import LiveTrace
 
-    source = LiveHappenings(opened.source.session, wanted, logs[0] if logs else None)
+    source = LiveTrace(opened.source.session, wanted, logs[0] if logs else None)
     ends = math.inf if duration is None else time.monotonic() + duration
     try:
         while (left := ends - time.monotonic()) > 0:

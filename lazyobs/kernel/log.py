@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's log, record by record, and what its first line tells of a splat.
+"""The kernel's log, record by record: the splats in it, their kind by the first line, and the lines that follow.
 
 /dev/kmsg gives one record a read (Documentation/ABI/testing/dev-kmsg):
 "level and facility,sequence,microseconds,flags;text", then lines of properties. Only the kernel's own
@@ -12,9 +12,13 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 _RECORD_BYTES = 8192
+_LINES_OF_A_SPLAT = 100
+_SECONDS_OF_A_SPLAT = 1.0
+_END = "---[ end trace"
 
 # kind: what its first line looks like. The first that fits is it.
 KINDS: dict[str, re.Pattern[str]] = {
@@ -106,3 +110,36 @@ class KernelLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """``kind`` is set where a splat begins; ``since_boot`` is the kernel's stamp in seconds."""
+
+    sequence: int
+    level: int
+    since_boot: float
+    kind: str | None
+    text: str
+
+
+class Splats:
+    """The splats in a log, each with the lines after it."""
+
+    def __init__(self, log: KernelLog) -> None:
+        self.log = log
+        self._left = 0
+        self._until = 0.0
+
+    def read(self) -> list[LogLine]:
+        """The lines that matter since the last call."""
+        return [line for line in map(self._line, self.log.records()) if line is not None]
+
+    def _line(self, record: Record) -> LogLine | None:
+        kind = kind_of(record.text)
+        if kind is not None:
+            self._left, self._until = _LINES_OF_A_SPLAT, record.since_boot + _SECONDS_OF_A_SPLAT
+        elif self._left <= 0 or record.since_boot > self._until:
+            return None
+        self._left = 0 if record.text.startswith(_END) else self._left - 1
+        return LogLine(record.sequence, record.level, record.since_boot, kind, record.text)

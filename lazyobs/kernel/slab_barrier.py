@@ -19,7 +19,7 @@ _GLOBAL = 1  # MEMBARRIER_CMD_GLOBAL is synchronize_rcu(), open to everyone (4.3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Barrier:
+class SlabBarrier:
     """``why_not`` says why there are no barrier samples, "" where there are."""
 
     def __init__(self, sys_root: str = "/sys") -> None:

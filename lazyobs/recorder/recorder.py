@@ -15,18 +15,16 @@ import numpy
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import STRIDE
-from lazyobs.kernel.log import KernelLog
+from lazyobs.kernel.log import KernelLog, Splats
 from lazyobs.kernel.slab import Slabinfo
-from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.recorder.gaps import Clocks, Gap, GapFinder
 from lazyobs.recorder.system import System
 from lazyobs.recorder.triggers import Tick, Trigger, Watch
 from lazyobs.recording import samples
-from lazyobs.recording.events import event_rows
-from lazyobs.recording.kernel_log import Splats, log_rows
+from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
-from lazyobs.sources.ledger import Account
-from lazyobs.sources.ledger import Barrier as LedgerReading
+from lazyobs.sources.ledger import Account, LedgerReading
 from lazyobs.sources.live import LiveSource, slab_rows
 from lazyobs.sources.source import Source
 
@@ -46,7 +44,7 @@ class Surroundings:
         self.log = KernelLog(kmsg)
         self.splats = Splats(self.log)
         self.slabinfo = Slabinfo(proc_root, sys_root)
-        self.barrier = Barrier(sys_root)
+        self.barrier = SlabBarrier(sys_root)
 
     def why_not(self) -> dict[str, str]:
         """{what is missing: why}."""

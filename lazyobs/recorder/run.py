@@ -35,7 +35,7 @@ from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import Opened, open_live
 from lazyobs.sources.why_not import events_missing, unwatched
 from lazyobs.text import plural, printable, size
-from lazyobs.unix.pidfd import Watched
+from lazyobs.unix.pidfd import ProcessWaiter
 
 _SECONDS_TO_DRAIN = 1.0  # events lie in the ring no longer than that
 
@@ -65,7 +65,7 @@ class RecordOptions:
 def run(options: RecordOptions) -> int:
     """Records until the time is over, the command has ended or a signal comes; the exit code."""
     chosen = [triggers.parse(text) for text in options.keep_on]
-    Watched(options.event_filter.pids).close()  # whether any is there; samples go on when they have ended
+    ProcessWaiter(options.event_filter.pids).close()  # whether any is there; samples go on when they have ended
     directory = Directory(options.directory)
     workload: Workload | None = None
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.errors import UsageError
+from lazyobs.kernel.log import LogLine
 from lazyobs.model import Sample
-from lazyobs.recording.kernel_log import LogLine
 from lazyobs.text import printable
 
 SPLAT, LEDGER = "splat", "ledger"

@@ -13,23 +13,23 @@ from math import isfinite
 from typing import Any
 
 from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Process, Sample, rate
 from lazyobs.recording import samples
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.reader import Recording
-from lazyobs.screen.state import TRENDS
-from lazyobs.sources.live_trace import recorded_in
+from lazyobs.recording.trace import recorded_in
 
 _KEPT = 64
 _MOST_EVENTS = 50_000  # of one segment: the last ones before what is shown are what the pages show
 
 
-class Seeker:
+class Cursor:
     """``times`` of all samples, oldest first, unix seconds."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, recording: Recording, trends: tuple[str, ...]) -> None:
+        """``trends``: the counters whose rates ``trends()`` gives."""
+        self._recording, self._trends = recording, trends
         self.times: list[float] = []
         self._numbers: list[int] = []
         self._segments: list[int] = []  # of each sample
@@ -39,12 +39,12 @@ class Seeker:
                 self.times += batch.column("time").to_pylist()
                 self._numbers += batch.column("number").to_pylist()
                 self._segments += [segment] * batch.num_rows
-                self._counts += zip(*(batch.column(name).to_pylist() for name in TRENDS))
+                self._counts += zip(*(batch.column(name).to_pylist() for name in trends))
         if not all(isinstance(time, float) and isfinite(time) for time in self.times):
             raise recording.damaged("the table samples", "a sample has no time")
         self._kept: OrderedDict[int, Sample] = OrderedDict()
         self._scan: _Scan | None = None
-        self._events: tuple[int, list[Happening], list[float]] = (-1, [], [])
+        self._events: tuple[int, list[TraceEvent], list[float]] = (-1, [], [])
 
     def sample(self, position: int) -> Sample:
         """RecordingError where the recording is damaged."""
@@ -59,26 +59,26 @@ class Seeker:
             self._kept.popitem(last=False)
         return found
 
-    def events(self, position: int) -> tuple[list[Happening], list[float]]:
+    def events(self, position: int) -> tuple[list[TraceEvent], list[float]]:
         """Events of the segment that the sample is in, and their times."""
         segment = self._segments[position]
         if self._events[0] != segment:
             found = []
-            for happening in recorded_in(self._recording, segment, EventFilter(), splats=True):
-                found.append(happening)
+            for trace_event in recorded_in(self._recording, segment, EventFilter(), splats=True):
+                found.append(trace_event)
                 if len(found) >= 2 * _MOST_EVENTS:
                     del found[:_MOST_EVENTS]
-            self._events = segment, found, [happening.time for happening in found]
+            self._events = segment, found, [trace_event.time for trace_event in found]
         return self._events[1], self._events[2]
 
     def trends(self, position: int, count: int) -> dict[str, list[float | None]]:
         """{name: rates} of the samples up to that one."""
         begin = max(0, position + 1 - count)
-        found: dict[str, list[float | None]] = {name: [] for name in TRENDS}
+        found: dict[str, list[float | None]] = {name: [] for name in self._trends}
         for index in range(begin, position + 1):
-            before = self._counts[index - 1] if index else (None,) * len(TRENDS)
+            before = self._counts[index - 1] if index else (None,) * len(self._trends)
             elapsed = self.times[index] - self.times[index - 1] if index else 0.0
-            for column, name in enumerate(TRENDS):
+            for column, name in enumerate(self._trends):
                 found[name].append(rate(self._counts[index][column], before[column], elapsed))
         return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events as rows: numpy columns to Arrow, with the clock offset that makes their stamps unix time."""
+"""Events and lines of the kernel log as rows: numpy columns to Arrow, with the clock offset that makes their stamps unix time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from lazyobs.bpf import event
+from lazyobs.kernel.log import LogLine
 from lazyobs.recording.arrow import pa
 
 if TYPE_CHECKING:
@@ -33,3 +34,15 @@ def read_events(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:
     """[(event, offset)] of a batch."""
     columns = [batch.column(name).to_pylist() for name in (*event.Event._fields, "offset")]
     return [(event.Event._make(values[:-1]), values[-1]) for values in zip(*columns)]
+
+
+def log_rows(time: float, lines: list[LogLine]) -> dict[str, list[Any]]:
+    """Rows of the table kernel_log, read at ``time``."""
+    return {
+        "time": [time] * len(lines),
+        "sequence": [line.sequence for line in lines],
+        "level": [line.level for line in lines],
+        "since_boot": [line.since_boot for line in lines],
+        "kind": [line.kind for line in lines],
+        "text": [line.text for line in lines],
+    }

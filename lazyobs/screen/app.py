@@ -16,7 +16,7 @@ from lazyobs.screen.canvas import Canvas
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.driver import TerminalDriver
 from lazyobs.screen.line import strip
-from lazyobs.screen.state import Moment
+from lazyobs.screen.state import ScreenState
 from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import View
 
@@ -94,8 +94,8 @@ class Top(App[None]):
         self._return_code = 1
         self._close_messages_no_wait()
 
-    def _show_moment(self, moment: Moment) -> None:
-        self.view.moment, self.view.own_cpu = moment, self._feed_clock.own_cpu
+    def _show_moment(self, screen_state: ScreenState) -> None:
+        self.view.screen_state, self.view.own_cpu = screen_state, self._feed_clock.own_cpu
         self.paint()
 
     def paint(self) -> None:

@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.feed import MOST_HAPPENINGS, LiveFeed, RecordedFeed, Trends
+from lazyobs.screen.feed import MOST_TRACE_EVENTS, LiveFeed, RecordedFeed, Trends
 from lazyobs.screen.history import History
-from lazyobs.screen.state import Extras, Moment, Wanted
+from lazyobs.screen.state import Extras, ScreenState, Wanted
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.unix.pidfd import absent
 
-_Show = Callable[[Moment], None]
+_Show = Callable[[ScreenState], None]
 
 
 class LiveClock(Clock):
@@ -30,10 +30,10 @@ class LiveClock(Clock):
         self._back = 0  # samples behind the newest
         self._history = History()
         self._trends = Trends()
-        self._happenings: deque[Happening] = deque(maxlen=MOST_HAPPENINGS)
+        self._happenings: deque[TraceEvent] = deque(maxlen=MOST_TRACE_EVENTS)
         self._extras = Extras()
         self._hurry = asyncio.Event()
-        self.show: _Show = lambda moment: None
+        self.show: _Show = lambda screen_state: None
         self.wanted: Callable[[], Wanted] = Wanted
         self.own_cpu: float | None = None
 
@@ -71,10 +71,10 @@ class LiveClock(Clock):
         if not self._history:
             return
         sample = self._history[len(self._history) - 1 - self._back]
-        happenings: Sequence[Happening] = self._happenings
+        trace_events: Sequence[TraceEvent] = self._happenings
         if self._back:
-            happenings = [one for one in self._happenings if one.time <= sample.time]
-        self.show(Moment(sample, happenings, self._trends.before(self._back), self._extras))
+            trace_events = [one for one in self._happenings if one.time <= sample.time]
+        self.show(ScreenState(sample, trace_events, self._trends.before(self._back), self._extras))
 
     async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
         """Until the iterations are over, or the watched processes have ended."""
@@ -87,7 +87,7 @@ class LiveClock(Clock):
             self.own_cpu = _share(self._history[-1] if self._history else None, sample)
             self._history.add(sample)
             self._trends.add(sample)
-            self._happenings.extend(reading.happenings)
+            self._happenings.extend(reading.trace_events)
             self._extras = reading.extras
             if watched and not any(process.pid in watched for process in sample.processes):
                 if not count:
@@ -134,7 +134,7 @@ class RecordedClock(Clock):
         self.delay_chosen = False
         self._position = 0
         self._hurry = asyncio.Event()
-        self.show: _Show = lambda moment: None
+        self.show: _Show = lambda screen_state: None
         self.wanted: Callable[[], Wanted] = Wanted
         self.own_cpu: float | None = None
 
@@ -173,10 +173,10 @@ class RecordedClock(Clock):
         while True:
             position = self._position
             self._hurry.clear()
-            moment = await loop.run_in_executor(reader, self.feed.at, position, self.wanted())
-            if watched and not count and not any(process.pid in watched for process in moment.sample.processes):
+            screen_state = await loop.run_in_executor(reader, self.feed.at, position, self.wanted())
+            if watched and not count and not any(process.pid in watched for process in screen_state.sample.processes):
                 raise absent(watched, live=False)
-            self.show(moment)
+            self.show(screen_state)
             count += 1
             if count == iterations:
                 return

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Protocol
 from lazyobs.bpf import maps
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.points import POINTS
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, Moment, ProgramRuns, Reading, Wanted
+from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, ProgramRuns, Reading, ScreenState, Wanted
 from lazyobs.sources.live import LiveSource
-from lazyobs.sources.live_trace import LiveHappenings
+from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.source import Source
 
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
 
 _BATCHES = 32  # of the ring in one turn: a storm of forks must not hold the screen up; what is left is told as lost
-MOST_HAPPENINGS = 2000
+MOST_TRACE_EVENTS = 2000
 
 
 class LiveFeed(Protocol):
@@ -49,7 +49,7 @@ class RecordedFeed(Protocol):
     interval: float
     times: Sequence[float]
 
-    def at(self, position: int, wanted: Wanted) -> Moment:
+    def at(self, position: int, wanted: Wanted) -> ScreenState:
         """The moment at that position of ``times``."""
 
     def close(self) -> None:
@@ -64,17 +64,17 @@ class KernelFeed:
     def __init__(self, source: Source, interval: float, notice: str = "") -> None:
         self.source, self.interval, self.notice = source, interval, notice
         self._session = source.session if isinstance(source, LiveSource) else None
-        self._happenings: LiveHappenings | None = None
+        self._happenings: LiveTrace | None = None
         if self._session is not None and "events" in self._session.maps:
-            self._happenings = LiveHappenings(self._session, EventFilter(), None)
+            self._happenings = LiveTrace(self._session, EventFilter(), None)
 
     def read(self, wanted: Wanted) -> Reading:
         sample = self.source.read()
-        happenings = self._read_happenings()
-        return Reading(sample, happenings, self.extras(sample, wanted))
+        trace_events = self._read_happenings()
+        return Reading(sample, trace_events, self.extras(sample, wanted))
 
-    def _read_happenings(self) -> list[Happening]:
-        found: list[Happening] = []
+    def _read_happenings(self) -> list[TraceEvent]:
+        found: list[TraceEvent] = []
         if self._happenings is not None:
             for _ in range(_BATCHES):
                 some = self._happenings.read(0)
@@ -128,15 +128,15 @@ class ReplayFeed:
     """A recording: each sample can be shown at any time."""
 
     def __init__(self, source: ReplaySource, interval: float) -> None:
-        from lazyobs.recording.cursor import Seeker
+        from lazyobs.recording.cursor import Cursor
 
         self.source, self.interval = source, interval
-        self._seeker = Seeker(source.recording)
-        self.times: Sequence[float] = self._seeker.times
+        self._cursor = Cursor(source.recording, TRENDS)
+        self.times: Sequence[float] = self._cursor.times
 
-    def at(self, position: int, wanted: Wanted) -> Moment:
-        sample = self._seeker.sample(position)
-        events, stamps = self._seeker.events(position)
+    def at(self, position: int, wanted: Wanted) -> ScreenState:
+        sample = self._cursor.sample(position)
+        events, stamps = self._cursor.events(position)
         end = bisect.bisect_right(stamps, sample.time)
         extras = Extras(
             vmas_of=wanted.vmas_of,
@@ -145,8 +145,8 @@ class ReplayFeed:
                 "programs": "recordings hold the sum of all programs only",
             },
         )
-        return Moment(
-            sample, events[max(0, end - MOST_HAPPENINGS) : end], self._seeker.trends(position, TREND_VALUES), extras
+        return ScreenState(
+            sample, events[max(0, end - MOST_TRACE_EVENTS) : end], self._cursor.trends(position, TREND_VALUES), extras
         )
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from lazyobs.screen.line import Line, cut
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.rows import Filter, Row
 from lazyobs.screen.settings import Settings
-from lazyobs.screen.state import Moment
+from lazyobs.screen.state import ScreenState
 from lazyobs.views import columns
 
 
@@ -51,11 +51,11 @@ class Listing:
         """The row under the cursor."""
         return self._rows[self._cursor_at] if self._cursor_at < len(self._rows) else None
 
-    def lines(self, moment: Moment, width: int, height: int) -> list[Line]:
+    def lines(self, screen_state: ScreenState, width: int, height: int) -> list[Line]:
         palette, glyphs = self._palette, self._glyphs
-        self._width, self._is_lazy = width, bool(moment.sample.kernel.lazy_enabled)
+        self._width, self._is_lazy = width, bool(screen_state.sample.kernel.lazy_enabled)
         sort = self.sort
-        self._rows = self._make_rows(moment)
+        self._rows = self._make_rows(screen_state)
         self._keep_cursor()
         fitted = table.fitting(self.columns, width, self._first_column)
         is_text = columns.COLUMNS[sort].is_text or sort == "pid"
@@ -66,7 +66,7 @@ class Listing:
             self._head_at.append((name, at, at + room))
             at += room + 1
         if self.forks:
-            lines.append(pages.fork_line(moment.sample, palette, width))
+            lines.append(pages.fork_line(screen_state.sample, palette, width))
         self._first_row = len(lines)
         self._shown = max(0, height - len(lines))
         if self._most_rows is not None:
@@ -81,8 +81,8 @@ class Listing:
             lines.append([Segment(cut("no process matches; Esc shows all", width), palette.dim)])
         return lines
 
-    def _make_rows(self, moment: Moment) -> list[Row]:
-        found = [process for process in moment.sample.processes if self.filter.passes(process)]
+    def _make_rows(self, screen_state: ScreenState) -> list[Row]:
+        found = [process for process in screen_state.sample.processes if self.filter.passes(process)]
         sort, reverse, glyphs = self.sort, self._settings.reverse, self._glyphs
         if self._settings.group == rows.CGROUP:
             return rows.by_cgroup(found, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
@@ -114,10 +114,10 @@ class Listing:
             found.append(f"cgroup {wanted.cgroup}")
         return [text.printable(one) for one in found]
 
-    def grouped(self, moment: Moment) -> str:
+    def grouped(self, screen_state: ScreenState) -> str:
         """How the rows are grouped; empty where they are not."""
         group = self._settings.group
-        if group == rows.TREE and all(one.ppid is None for one in moment.sample.processes):
+        if group == rows.TREE and all(one.ppid is None for one in screen_state.sample.processes):
             return f"{group}: an earlier lazyobs recorded this, without parents"
         return "" if group == rows.FLAT else group
 

@@ -13,12 +13,12 @@ from rich.style import Style
 
 from lazyobs import text
 from lazyobs.bpf.points import POINTS
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import INVARIANTS, REASONS, WALKERS, Process, Sample
 from lazyobs.screen import distribution, summary
 from lazyobs.screen.line import Line, cut, heat, number, pad
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.screen.state import Moment, ProgramRuns
+from lazyobs.screen.state import ProgramRuns, ScreenState
 
 _STRIP = 24
 _LEAST_TEXT = 4
@@ -33,8 +33,8 @@ _VM_SHARED = 8
 class Writer:
     """Gathers lines. ``room`` is the width in columns."""
 
-    def __init__(self, moment: Moment, room: int, palette: Palette, glyphs: Glyphs) -> None:
-        self.moment, self.room, self.palette, self.glyphs = moment, room, palette, glyphs
+    def __init__(self, screen_state: ScreenState, room: int, palette: Palette, glyphs: Glyphs) -> None:
+        self.screen_state, self.room, self.palette, self.glyphs = screen_state, room, palette, glyphs
         self.lines: list[Line] = []
 
     def say(self, told: str, style: Style | None = None) -> None:
@@ -68,7 +68,7 @@ class Writer:
 
     def why_not(self, *names: str) -> None:
         """The reasons why those are null here, each once."""
-        for told in dict.fromkeys(reasons(self.moment.sample, names)):
+        for told in dict.fromkeys(reasons(self.screen_state.sample, names)):
             self.say(told, self.palette.dim)
 
     def quiet(self, value: float | None) -> Style:
@@ -88,7 +88,7 @@ def reasons(sample: Sample, names: Sequence[str]) -> list[str]:
 
 def rmap(page: Writer) -> None:
     """Walks by walker: counts, VMAs a walk, percentiles, and where on the scale of time they lie."""
-    sample, palette = page.moment.sample, page.palette
+    sample, palette = page.screen_state.sample, page.palette
     walks, walk_rates = sample.totals.get("rmap_walks_by_walker"), sample.rates.get("rmap_walks_by_walker") or {}
     vmas = sample.totals.get("rmap_walk_vmas_by_walker")
     strip = max(_STRIP if page.room >= 120 else 0, 0)
@@ -123,7 +123,7 @@ def rmap(page: Writer) -> None:
 
 def promotions(page: Writer) -> None:
     """Lazy VMAs made regular: by reason, how long it took, and the latest."""
-    sample, palette = page.moment.sample, page.palette
+    sample, palette = page.screen_state.sample, page.palette
     counts = sample.totals.get("promotions_by_reason")
     rates = sample.rates.get("promotions_by_reason") or {}
     total = sum((counts or {}).values())
@@ -176,7 +176,7 @@ def _percentiles(histogram: distribution.Histogram | None) -> str:
 
 def slabs(page: Writer) -> None:
     """The caches watched, and which share a row of slabinfo."""
-    sample, palette = page.moment.sample, page.palette
+    sample, palette = page.screen_state.sample, page.palette
     page.head([("CACHE", -18), ("ACTIVE", 10), ("OBJECTS", 10), ("USED", 5), ("EACH", 6), ("TOTAL", 8), ("SHARES ITS ROW WITH", -20)])  # fmt: skip
     for slab in sample.slabs:
         used = slab.objects_active / slab.objects if slab.objects and slab.objects_active is not None else None
@@ -222,8 +222,8 @@ def slabs(page: Writer) -> None:
 
 def probes(page: Writer) -> None:
     """Probe points: tier, runs, cost, misses; then everything that is not known here, and why."""
-    sample, palette = page.moment.sample, page.palette
-    programs = page.moment.extras.programs
+    sample, palette = page.screen_state.sample, page.palette
+    programs = page.screen_state.extras.programs
     page.head([("PROBE POINT", -14), ("TIER", -11), ("RUNS", 10), ("NS/RUN", 7), ("MISSED", 7), ("", -1)])
     about = {point.name: point.about for point in POINTS}
     for point, tier in sample.tiers.items():
@@ -243,8 +243,8 @@ def probes(page: Writer) -> None:
         value = sample.health.get(name)
         told = text.seconds(value) if name == "bpf_seconds" else text.number(value)
         page.say(f"{name.replace('_', ' '):12} {told} of all programs")
-    if programs is None and "programs" in page.moment.extras.why_not:
-        page.say(f"- programs: {page.moment.extras.why_not['programs']}", palette.dim)
+    if programs is None and "programs" in page.screen_state.extras.why_not:
+        page.say(f"- programs: {page.screen_state.extras.why_not['programs']}", palette.dim)
     elif programs and not any(one.runs for one in programs):
         page.say("- runs and their cost: kernel.bpf_stats_enabled is 0 (sysctl kernel.bpf_stats_enabled=1 counts them)", palette.dim)  # fmt: skip
     wrong = summary.problems(sample)
@@ -265,7 +265,7 @@ def probes(page: Writer) -> None:
 def _invariants(page: Writer) -> None:
     """How often each was seen broken, and when lately."""
     palette = page.palette
-    counts = page.moment.sample.totals.get("violations_by_invariant") or {}
+    counts = page.screen_state.sample.totals.get("violations_by_invariant") or {}
     page.head([("INVARIANT", -16), ("BROKEN", 8)])
     for name in INVARIANTS:
         count = counts.get(name)
@@ -275,7 +275,7 @@ def _invariants(page: Writer) -> None:
                 (text.number(count), 8, palette.bad if count else palette.dim),
             ]
         )
-    if any(one.kind == "violation" for one in page.moment.happenings):
+    if any(one.kind == "violation" for one in page.screen_state.trace_events):
         latest(page, lambda one: one.kind == "violation", "Violations, latest first", 12)
 
 
@@ -349,7 +349,7 @@ def _counters(page: Writer, found: Process) -> None:
 
 
 def _vmas(page: Writer, pid: int) -> None:
-    extras, palette = page.moment.extras, page.palette
+    extras, palette = page.screen_state.extras, page.palette
     if extras.vmas is None or extras.vmas_of != pid:
         why = extras.why_not.get("vmas", "they come with the next sample")
         page.say(f"VMAs one by one: {why}", palette.dim)
@@ -385,7 +385,7 @@ def permissions(flags: int) -> str:
     )
 
 
-def latest(page: Writer, wanted: Callable[[Happening], bool], title: str, most: int = _LATEST) -> None:
+def latest(page: Writer, wanted: Callable[[TraceEvent], bool], title: str, most: int = _LATEST) -> None:
     """Events, the newest first."""
     palette = page.palette
     page.head([(title, -max(30, page.room))])
@@ -393,7 +393,7 @@ def latest(page: Writer, wanted: Callable[[Happening], bool], title: str, most: 
         [("TIME", -15), ("KIND", -16), ("DETAIL", -16), ("PID", 8), ("TOOK", 7), ("OBJECTS", 7), ("COMMAND", -15)]
     )
     count = 0
-    for one in reversed(page.moment.happenings):
+    for one in reversed(page.screen_state.trace_events):
         if not wanted(one):
             continue
         page.row(

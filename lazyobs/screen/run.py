@@ -20,7 +20,7 @@ from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.palette import ASCII, PALETTES, UNICODE
 from lazyobs.screen.rows import Filter
-from lazyobs.screen.settings import AUTO, Keeper, Settings
+from lazyobs.screen.settings import AUTO, Settings, SettingsWriter
 from lazyobs.screen.terminal import depth_of, has_blocks
 from lazyobs.screen.view import View
 
@@ -30,7 +30,7 @@ IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # by Textual, when
 def run(
     feed: KernelFeed | ReplayFeed,
     settings: Settings,
-    keeper: Keeper | None,
+    settings_writer: SettingsWriter | None,
     wanted: Filter,
     view: str,
     rows: int | None,
@@ -59,11 +59,11 @@ def run(
     app = Top(clock, seen, iterations, wanted.pids)
     with terminal_guard.watching(sys.stdin.fileno(), sys.stdout.fileno()):
         asyncio.run(_run(app))
-    if keeper is not None:
+    if settings_writer is not None:
         if clock.delay_chosen:
             settings.delay = clock.delay
         if settings != before:
-            keeper.write(settings.to_toml())
+            settings_writer.write(settings.to_toml())
     if app.failure is not None:
         raise app.failure
 

@@ -4,7 +4,7 @@
 It lies in ``$XDG_CONFIG_HOME/lazyobs/top.toml`` (``~/.config`` otherwise) of the person at the terminal: under sudo
 that is the user behind it. The program begins as root and goes on as nobody; neither may write into a person's home,
 where links and mounts are the person's to place. So a small process is split off first of all, becomes that user for
-good, and does all the reading and writing (``Keeper``); the kernel's own checks hold for it. It is split off before
+good, and does all the reading and writing (``SettingsWriter``); the kernel's own checks hold for it. It is split off before
 there is any BPF descriptor, because the user may trace it, and only ever receives the new text of that one file.
 """
 
@@ -133,7 +133,7 @@ def person(environment: Mapping[str, str], uid: int) -> Person | None:
     )
 
 
-class Keeper:
+class SettingsWriter:
     """The process that reads and writes a person's file, as that person. ``text`` is what it found, or None."""
 
     def __init__(self, whose: Person) -> None:
@@ -167,7 +167,7 @@ class Keeper:
 
 
 def _keep(whose: Person, sock: socket.socket) -> None:
-    """The life of the keeper: become the person, send the file, write what comes, end with the other side."""
+    """The life of the settings_writer: become the person, send the file, write what comes, end with the other side."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)  # it ends with the program, not before
     nowhere = os.open(os.devnull, os.O_RDWR)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lazyobs.bpf.census import VmaRow
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
 
 TRENDS = ("prepares", "forks", "promotions", "rmap_walks")
@@ -44,11 +44,11 @@ class Extras:
 
 
 @dataclass
-class Moment:
-    """``happenings`` and ``trends`` end at the sample; the newest are last. A trend's unknown values are None."""
+class ScreenState:
+    """``trace_events`` and ``trends`` end at the sample; the newest are last. A trend's unknown values are None."""
 
     sample: Sample
-    happenings: Sequence[Happening]
+    trace_events: Sequence[TraceEvent]
     trends: Mapping[str, Sequence[float | None]]
     extras: Extras
 
@@ -58,5 +58,5 @@ class Reading:
     """One turn of a live feed: the sample, what has happened since the last, and what was wanted."""
 
     sample: Sample
-    happenings: list[Happening]
+    trace_events: list[TraceEvent]
     extras: Extras

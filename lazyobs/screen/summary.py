@@ -12,7 +12,7 @@ from lazyobs import text
 from lazyobs.model import Sample, Slab
 from lazyobs.screen.line import Line, cut, pad, spark, spread, words
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.screen.state import TRENDS, Moment
+from lazyobs.screen.state import TRENDS, ScreenState
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
 _STATES = ("lazy", "private", "shared")  # and plain, which matters least
@@ -27,7 +27,7 @@ def height(rows: int) -> int:
 
 
 def lines(
-    moment: Moment,
+    screen_state: ScreenState,
     status: str,
     own_cpu: float | None,
     notice: str,
@@ -37,7 +37,7 @@ def lines(
     glyphs: Glyphs,
 ) -> list[Line]:
     """``rows`` lines of it, the most important first. ``own_cpu`` is the share of one CPU, None where not known."""
-    sample = moment.sample
+    sample = screen_state.sample
     found = [
         _title(sample, status, room, palette),
         _wrong(sample, own_cpu, notice, room, palette),
@@ -46,7 +46,7 @@ def lines(
     ]
     if rows <= 4:
         return found[:rows]
-    return [found[0], found[2], found[3], found[1], *_trends(moment, room, palette, glyphs)][:rows]
+    return [found[0], found[2], found[3], found[1], *_trends(screen_state, room, palette, glyphs)][:rows]
 
 
 def _title(sample: Sample, status: str, room: int, palette: Palette) -> Line:
@@ -187,11 +187,11 @@ def _slabs(slabs: Sequence[Slab], room: int, palette: Palette) -> Line:
     return spread(_fitting(parts, room), note if any(slab.merged_with for slab in slabs) else [], room, palette.text)
 
 
-def _trends(moment: Moment, room: int, palette: Palette, glyphs: Glyphs) -> list[Line]:
+def _trends(screen_state: ScreenState, room: int, palette: Palette, glyphs: Glyphs) -> list[Line]:
     """Two lines of two, or one of four where there is room."""
     per_line = 4 if room >= 150 else 2
     each = (room - 2 * (per_line - 1)) // per_line
-    cells = [_trend(moment, name, each, palette, glyphs) for name in TRENDS]
+    cells = [_trend(screen_state, name, each, palette, glyphs) for name in TRENDS]
     found: list[Line] = []
     for begin in range(0, len(cells), per_line):
         line: Line = []
@@ -201,13 +201,13 @@ def _trends(moment: Moment, room: int, palette: Palette, glyphs: Glyphs) -> list
     return found
 
 
-def _trend(moment: Moment, name: str, room: int, palette: Palette, glyphs: Glyphs) -> Line:
-    values = moment.trends.get(name, ())
-    now = values[-1] if values else moment.sample.rates.get(name)
+def _trend(screen_state: ScreenState, name: str, room: int, palette: Palette, glyphs: Glyphs) -> Line:
+    values = screen_state.trends.get(name, ())
+    now = values[-1] if values else screen_state.sample.rates.get(name)
     label = f"{_TREND_NAMES[name]:10} {text.number(now):>7}/s "
     known = any(value is not None for value in values)
-    if not known and f"totals.{name}" in moment.sample.null_reasons:
-        why = text.printable(moment.sample.null_reasons[f"totals.{name}"])
+    if not known and f"totals.{name}" in screen_state.sample.null_reasons:
+        why = text.printable(screen_state.sample.null_reasons[f"totals.{name}"])
         return [Segment(f"{_TREND_NAMES[name]:10} ", palette.dim), Segment(pad(f"- {why}", room - 11), palette.dim)]
     style: Style = palette.spark
     return [Segment(label, palette.text), Segment(spark(values, max(0, room - len(label)), glyphs.spark), style)]

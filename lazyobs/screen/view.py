@@ -15,7 +15,7 @@ from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.prompt import Prompt
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
-from lazyobs.screen.state import Moment, Wanted
+from lazyobs.screen.state import ScreenState, Wanted
 from lazyobs.screen.timeline import Clock
 from lazyobs.text import plural
 from lazyobs.views import columns
@@ -52,7 +52,7 @@ class View:
         self.settings = settings or Settings()
         self.listing = Listing(palette, glyphs, self.settings, wanted or Filter(), most_rows)
         self.notice = notice
-        self.moment: Moment | None = None
+        self.screen_state: ScreenState | None = None
         self.own_cpu: float | None = None  # share of one CPU
         self.ended = False
         self.copied: str | None = None  # what the clipboard is to get
@@ -85,11 +85,18 @@ class View:
         """The whole screen, at most ``height`` lines of at most ``width`` columns."""
         self._width, self._height = width, height
         palette = self.palette
-        if self.moment is None:
+        if self.screen_state is None:
             return [[Segment(cut("lazyobs: waiting for the first sample", width), palette.dim)]]
         above = summary.height(height)
         lines = summary.lines(
-            self.moment, self._status(self.moment), self.own_cpu, self.notice, width, above, palette, self.glyphs
+            self.screen_state,
+            self._status(self.screen_state),
+            self.own_cpu,
+            self.notice,
+            width,
+            above,
+            palette,
+            self.glyphs,
         )
         self._body_at = len(lines) + (height >= _LEAST_FOR_TABS)
         below: list[Line] = []
@@ -100,28 +107,28 @@ class View:
             below.append(self._last_line(width))
         room = max(0, height - self._body_at - len(below))
         self._place = ""
-        self._body = self._page(self.moment, width, room)[:room] if room else []
+        self._body = self._page(self.screen_state, width, room)[:room] if room else []
         if height >= _LEAST_FOR_TABS:
-            self._tabs = summary.tabs(VIEWS, self.name, self._state(self.moment), width, palette)
+            self._tabs = summary.tabs(VIEWS, self.name, self._state(self.screen_state), width, palette)
             lines.append(self._tabs)
         return [*lines, *self._body, *([[]] * (room - len(self._body))), *below][:height]
 
-    def _status(self, moment: Moment) -> str:
+    def _status(self, screen_state: ScreenState) -> str:
         """The end of the first line: the time of what is shown."""
-        clock = pages.clock(moment.sample.time)
+        clock = pages.clock(screen_state.sample.time)
         line = self.clock.timeline()
         if self.clock.recorded and line is not None:
             return f"{'PAUSED' if self.clock.frozen else 'REPLAY'} {line.position + 1}/{line.count}  {clock}"
         if self.clock.frozen and line is not None:
-            back = line.last - moment.sample.time
+            back = line.last - screen_state.sample.time
             return f"FROZEN {clock}" + (f" -{back:.0f}s" if back else "")
         return f"{clock}  {self.clock.delay:g}s"
 
-    def _state(self, moment: Moment) -> str:
+    def _state(self, screen_state: ScreenState) -> str:
         """Beside the tabs: what narrows the view, and where in it one is."""
         parts = self.listing.narrowed()
         if self.name in _TABLES:
-            parts.append(self.listing.grouped(moment))
+            parts.append(self.listing.grouped(screen_state))
         parts.append(self.listing.place() if self._is_table() else self._place)
         return "  ".join(filter(None, parts))
 
@@ -139,16 +146,16 @@ class View:
     def _has_timeline(self) -> bool:
         return (self.clock.recorded or self.clock.frozen) and self._height >= _LEAST_FOR_TIMELINE
 
-    def _page(self, moment: Moment, width: int, height: int) -> list[Line]:
+    def _page(self, screen_state: ScreenState, width: int, height: int) -> list[Line]:
         if self.chooser is not None:
             return self.chooser.lines(width, height, self.palette)
         if self.help:
             return self._scrolled(keys.lines(width, self.palette), height)
         if self._is_table():
-            return self.listing.lines(moment, width, height)
-        page = pages.Writer(moment, width, self.palette, self.glyphs)
+            return self.listing.lines(screen_state, width, height)
+        page = pages.Writer(screen_state, width, self.palette, self.glyphs)
         if self.detail is not None:
-            processes = moment.sample.processes
+            processes = screen_state.sample.processes
             found = next((one for one in processes if (one.pid, one.start_time) == self.detail), None)
             pages.process(page, found, self.detail[0])
         else:

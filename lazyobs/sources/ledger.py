@@ -25,7 +25,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Barrier:
+class LedgerReading:
     """``active`` objects by slabinfo; the account before the caches were shrunk and after slabinfo was read."""
 
     active: int
@@ -53,7 +53,7 @@ class Ledger:
         self._known: tuple[int, int] | None = None
         self._suspect: tuple[int, int] | None = None
 
-    def judge(self, barrier: Barrier) -> int | None:
+    def judge(self, barrier: LedgerReading) -> int | None:
         """Takes a reading; of a violation the least number of objects it is about (too many: positive)."""
         now = barrier.bounds()
         if self._known is None:

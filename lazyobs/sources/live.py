@@ -15,6 +15,7 @@ from lazyobs.bpf.maps import ProcessCounts, ProcessMap, Seats
 from lazyobs.bpf.plan import PROCESS_ENTRIES
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slots import MAP_FULL_SLOTS
+from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Process, Sample, Slab, rate, total_rates
@@ -23,6 +24,7 @@ from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.ledger import Account, Ledger
 from lazyobs.sources.savings import ObjectBytes
+from lazyobs.unix.users import user_name
 
 _CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
 _ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
@@ -56,7 +58,7 @@ class LiveSource:
         self._seats = self._mapped_seats(session)
         self._table = CounterTable(session, facts.profile)
         self._cgroups = CgroupPaths()
-        self._boot_offset = self_usage.boot_offset()
+        self._boot_offset = boot_offset()
         self._attached = time.monotonic()
         self._last = self._attached
         self._slab_baseline = slabinfo.read()
@@ -267,7 +269,7 @@ class LiveSource:
         return Process(
             pid=identity[0],
             start_time=round(self._boot_offset + identity[1] / 1e9, 2),
-            user=self_usage.user_name(uid),
+            user=user_name(uid),
             comm=comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
             cgroup=cgroup,
             census=columns,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 
+from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
@@ -15,6 +16,7 @@ from lazyobs.sources import self_usage
 from lazyobs.sources.cgroups import CgroupPaths
 from lazyobs.sources.live import slab_rows
 from lazyobs.text import plural
+from lazyobs.unix.users import user_name
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -26,7 +28,7 @@ class ProcfsSource:
         self._release, self.profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
         self._cgroups = CgroupPaths(proc_root)
-        self._boot = self_usage.boot_offset()
+        self._boot = boot_offset()
         self._last = time.monotonic()
 
     def read(self) -> Sample:
@@ -80,7 +82,7 @@ class ProcfsSource:
         return Process(
             pid=pid,
             start_time=round(self._boot + started, 2),
-            user=self_usage.user_name(uid),
+            user=user_name(uid),
             comm=head.partition(b"(")[2].decode("utf-8", "replace"),
             cgroup=self._cgroups.of_process(pid),
             census=census,

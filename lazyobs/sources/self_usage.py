@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the tool itself costs, and names that the kernel knows by number."""
+"""What this process itself costs."""
 
 from __future__ import annotations
 
-import functools
 import os
-import pwd
 import time
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -23,17 +21,3 @@ def rss_bytes() -> int | None:
             return int(file.read().split()[1]) * _PAGE
     except OSError:
         return None
-
-
-@functools.lru_cache(maxsize=1024)
-def user_name(uid: int) -> str:
-    """Login name, or the number where there is none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def boot_offset() -> float:
-    """Unix time of boot: what to add to CLOCK_BOOTTIME seconds. Taken once, so that identities hold."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -23,7 +23,7 @@ def absent(pids: tuple[int, ...], live: bool) -> UsageError:
     return UsageError(f"-p {listed}", "no such process", "name one that runs and is no kernel thread")
 
 
-class Watched:
+class ProcessWaiter:
     """Held by descriptors: a number that the kernel gives again is another process."""
 
     def __init__(self, pids: tuple[int, ...]) -> None:

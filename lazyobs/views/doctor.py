@@ -19,7 +19,7 @@ from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo
-from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
 from lazyobs.unix import privileges
@@ -139,7 +139,7 @@ def _point(point: Any, session: Session | None, why_not: str) -> dict[str, Any]:
 def _invariants(facts: Facts, session: Session | None, why_not: str) -> list[dict[str, Any]]:
     """The ledger is watched where there are barrier readings as well: in a recording."""
     missing = unwatched(session, facts.profile) if session else {row.name: why_not for row in ROWS}
-    barrier = Barrier()
+    barrier = SlabBarrier()
     barrier.close()
     if barrier.why_not:
         missing.setdefault("ledger", barrier.why_not)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs trace``: happenings one a line, as a table, JSON or CSV."""
+"""``lazyobs trace``: trace_events one a line, as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 
 from lazyobs import text
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class Writer:
-    """Happenings to standard output, in one of the forms."""
+    """Trace events to standard output, in one of the forms."""
 
     def __init__(self, output: str) -> None:
         self._output = output
@@ -31,26 +31,26 @@ class Writer:
                 f"{'TIME':15} {'KIND':16} {'DETAIL':16} {'PID':>7} {'TID':>7} {'TIME TAKEN':>10} {'OBJECTS':>7}  COMMAND"
             )
 
-    def write(self, happening: Happening) -> None:
+    def write(self, trace_event: TraceEvent) -> None:
         if self._output == "json":
-            print(json.dumps(vars(happening), separators=(",", ":"), allow_nan=False))
+            print(json.dumps(vars(trace_event), separators=(",", ":"), allow_nan=False))
         elif self._output == "csv":
-            self._csv.writerow([csv_safe(getattr(happening, name)) for name in COLUMNS])
+            self._csv.writerow([csv_safe(getattr(trace_event, name)) for name in COLUMNS])
         else:
-            print(_line(happening))
+            print(_line(trace_event))
 
     def flush(self) -> None:
         sys.stdout.flush()
 
 
-def _line(happening: Happening) -> str:
-    moment = time.strftime("%H:%M:%S", time.localtime(happening.time)) + f"{happening.time % 1:.6f}"[1:]
-    if happening.pid is None:
-        what = text.printable(happening.text or "")
-        return f"{moment:15} {happening.kind:16} {happening.detail or '':16} {what}".rstrip()
-    where = f"  {happening.address:#x}+{text.size(happening.bytes)}" if happening.address else ""
+def _line(trace_event: TraceEvent) -> str:
+    moment = time.strftime("%H:%M:%S", time.localtime(trace_event.time)) + f"{trace_event.time % 1:.6f}"[1:]
+    if trace_event.pid is None:
+        what = text.printable(trace_event.text or "")
+        return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {what}".rstrip()
+    where = f"  {trace_event.address:#x}+{text.size(trace_event.bytes)}" if trace_event.address else ""
     return (
-        f"{moment:15} {happening.kind:16} {happening.detail or '':16} {happening.pid:>7} {happening.tid:>7} "
-        f"{text.seconds(happening.duration_seconds):>10} {text.number(happening.objects):>7}  "
-        f"{text.printable(happening.comm or '')}{where}"
+        f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.pid:>7} {trace_event.tid:>7} "
+        f"{text.seconds(trace_event.duration_seconds):>10} {text.number(trace_event.objects):>7}  "
+        f"{text.printable(trace_event.comm or '')}{where}"
     )

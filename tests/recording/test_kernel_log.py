@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lazyobs.kernel.log import KernelLog
-from lazyobs.recording.kernel_log import Splats
+from lazyobs.kernel.log import KernelLog, Splats
 
 
 class Kmsg:

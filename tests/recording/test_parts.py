@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.kernel.slab_barrier import Barrier
+from lazyobs.kernel.log import LogLine
+from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.recorder.gaps import Clocks, GapFinder
 from lazyobs.recorder.identity import build_id, config_hash, identity
 from lazyobs.recorder.recorder import Recorder, Surroundings
 from lazyobs.recorder.system import System
 from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch, parse
-from lazyobs.recording.kernel_log import LogLine
 from lazyobs.recording.reader import Recording
 from tests.recording import made
 from tests.recording.samples import sample
@@ -181,7 +181,7 @@ def test_identity_of_nothing(tmp_path: Path) -> None:
 
 
 def test_no_shrinking_here(tmp_path: Path) -> None:
-    barrier = Barrier(str(tmp_path))
+    barrier = SlabBarrier(str(tmp_path))
     assert "shrink: No such file or directory" in barrier.why_not
     assert not barrier.settle()
 

@@ -107,12 +107,12 @@ def test_the_examples_can_be_shown(name: str) -> None:
     assert last["totals"]["forks"] - first["totals"]["forks"] == 66
     assert last["health"]["ring_lost"] == 0
     traced = lazyobs("trace", "--replay", str(path), "--min-us", "0", "-o", "json")
-    happenings = [json.loads(line) for line in traced.stdout.splitlines()]
-    assert sum(1 for one in happenings if one["kind"] == "fork") == 66
+    trace_events = [json.loads(line) for line in traced.stdout.splitlines()]
+    assert sum(1 for one in trace_events if one["kind"] == "fork") == 66
     if name == "debian-6.12":
         assert last["totals"]["promotions"] is None
         return
-    reasons = Counter(one["detail"] for one in happenings if one["kind"] == "promotion")
+    reasons = Counter(one["detail"] for one in trace_events if one["kind"] == "promotion")
     before, after = first["totals"]["promotions_by_reason"], last["totals"]["promotions_by_reason"]
     assert dict(reasons) == {reason: after[reason] - before[reason] for reason in after if after[reason]}
     assert reasons["mremap"] == 11 * 5

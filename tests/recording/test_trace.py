@@ -15,7 +15,7 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.events import event_rows
 from tests.recording import made
@@ -106,9 +106,9 @@ def test_an_event_of_no_known_kind(tmp_path: Path) -> None:
 
 def test_unknown_numbers_are_null() -> None:
     record = event.Event(5, 3, 0, event.UNKNOWN, 0, event.UNKNOWN, 1, 2, 3, 0, 0, b"name\0garbage")
-    happening = Happening.of_event(record, 0, 4096)
-    assert (happening.duration_seconds, happening.objects, happening.address, happening.bytes) == (None,) * 4
-    assert (happening.comm, happening.kind, happening.detail) == ("name", "fork", None)
+    trace_event = TraceEvent.of_event(record, 0, 4096)
+    assert (trace_event.duration_seconds, trace_event.objects, trace_event.address, trace_event.bytes) == (None,) * 4
+    assert (trace_event.comm, trace_event.kind, trace_event.detail) == ("name", "fork", None)
 
 
 def test_the_filter_is_the_same_in_kernel_and_replay() -> None:

@@ -196,10 +196,10 @@ def test_the_reader_is_woken_before_the_ring_is_full(made: tuple[Producer, Ring]
 def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
     """What trace shows: 910 events found room, the rest of 2,003 is one line behind them."""
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.sources.live_trace import LiveHappenings
+    from lazyobs.sources.live_trace import LiveTrace
 
     producer, _ = made
-    source = LiveHappenings(producer.session, EventFilter(("fork", "promotion")), None)
+    source = LiveTrace(producer.session, EventFilter(("fork", "promotion")), None)
     producer.emit(2003)
     found = []
     while len(found) < 911:

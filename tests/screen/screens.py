@@ -17,7 +17,7 @@ from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.palette import PALETTES, UNICODE
-from lazyobs.screen.state import TRENDS, Extras, Moment, Reading, Wanted
+from lazyobs.screen.state import TRENDS, Extras, Reading, ScreenState, Wanted
 from lazyobs.screen.terminal import MONO
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.screen.view import View
@@ -52,14 +52,14 @@ class Still(Clock):
         self.told.append(("delay", seconds))
 
 
-def moment(shown: Sample, **extras) -> Moment:
-    return Moment(shown, [], {name: [0.0, 23.0] for name in TRENDS}, Extras(**extras))
+def screen_state(shown: Sample, **extras) -> ScreenState:
+    return ScreenState(shown, [], {name: [0.0, 23.0] for name in TRENDS}, Extras(**extras))
 
 
 def view(shown: Sample | None = None, clock: Clock | None = None, **options) -> View:
     made = View(clock or Still(), PALETTES[MONO], UNICODE, **options)
     if shown is not None:
-        made.moment = moment(shown)
+        made.screen_state = screen_state(shown)
     return made
 
 
@@ -104,7 +104,7 @@ def run(app: Top, size: tuple[int, int], drive) -> None:
 
     async def all_of_it() -> None:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: app.view.moment is not None)
+            await until(pilot, lambda: app.view.screen_state is not None)
             await drive(pilot)
         if app.failure is not None:
             raise app.failure

@@ -52,7 +52,9 @@ def test_the_last_moment_of_the_lab_recording(size, view):
         times = app._feed_clock.feed.times
         await until(
             pilot,
-            lambda: f"PAUSED {SAMPLES}/{SAMPLES}" in app.canvas.text() and app.view.moment.sample.time == times[-1],
+            lambda: (
+                f"PAUSED {SAMPLES}/{SAMPLES}" in app.canvas.text() and app.view.screen_state.sample.time == times[-1]
+            ),
         )
         compare(f"{view}-{size[0]}x{size[1]}", app.canvas.text())
 
@@ -81,8 +83,8 @@ def test_any_moment_is_what_the_recording_says():
     app = lab_app()
 
     async def is_at(pilot, index):
-        await until(pilot, lambda: app.view.moment.sample.time == recorded[index].time)
-        assert app.view.moment.sample.as_json() == recorded[index].as_json()
+        await until(pilot, lambda: app.view.screen_state.sample.time == recorded[index].time)
+        assert app.view.screen_state.sample.as_json() == recorded[index].as_json()
 
     async def drive(pilot):
         for key, index in (("]", 1), ("]", 2), ("}", 12), ("[", 11), ("{", 1), ("[", 0), ("[", 0)):
@@ -126,15 +128,15 @@ def test_live_samples_follow_each_other_and_can_be_frozen():
     async def drive(pilot):
         await until(pilot, lambda: feed.count > 7)
         await pilot.press("space")
-        frozen = app.view.moment.sample
+        frozen = app.view.screen_state.sample
         await until(pilot, lambda: feed.count > 13)
-        assert app.view.moment.sample is frozen
+        assert app.view.screen_state.sample is frozen
         assert "FROZEN" in app.canvas.text()
         name = frozen.processes[0].comm
         await pilot.press("left_square_bracket")
-        assert app.view.moment.sample.processes[0].comm == f"prog{int(name[4:]) - 1}"
+        assert app.view.screen_state.sample.processes[0].comm == f"prog{int(name[4:]) - 1}"
         await pilot.press("space")
-        await until(pilot, lambda: app.view.moment.sample.processes[0].comm == f"prog{feed.count - 1}")
+        await until(pilot, lambda: app.view.screen_state.sample.processes[0].comm == f"prog{feed.count - 1}")
 
     run(app, (80, 24), drive)
 

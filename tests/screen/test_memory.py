@@ -13,7 +13,7 @@ CODE = """
 import sys
 sys.path[:0] = ["tests", "tests/screen", "tests/views"]
 from screens import Handmade, LiveClock, View, process, sample, text_of
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.screen.palette import PALETTES, UNICODE
 from lazyobs.sources.self_usage import rss_bytes
 changing, seconds = map(int, sys.argv[1:])
@@ -33,7 +33,7 @@ def second(number):
     made.time = 1e9 + number
     clock._history.add(made)
     clock._trends.add(made)
-    clock._happenings.extend(Happening(made.time, "fork", pid=base) for _ in range(101))
+    clock._happenings.extend(TraceEvent(made.time, "fork", pid=base) for _ in range(101))
     clock._show()
     view.lines(200, 60)
 for number in range(601):

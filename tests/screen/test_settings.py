@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.screen import settings
-from lazyobs.screen.settings import Keeper, Person, Settings, person
+from lazyobs.screen.settings import Person, Settings, SettingsWriter, person
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -68,12 +68,12 @@ def home(tmp_path):
     return found
 
 
-def keeper(home: Path) -> Keeper:
-    return Keeper(Person(NOBODY.pw_uid, NOBODY.pw_gid, str(home), "nobody", None))
+def settings_writer(home: Path) -> SettingsWriter:
+    return SettingsWriter(Person(NOBODY.pw_uid, NOBODY.pw_gid, str(home), "nobody", None))
 
 
 def test_the_keeper_is_that_user_and_writes_as_that_user(home):
-    first = keeper(home)
+    first = settings_writer(home)
     status = Path(f"/proc/{first._pid}/status").read_text()
     assert [line.split()[1:] for line in status.splitlines() if line.startswith(("Uid", "CapEff", "NoNewPrivs"))] == [
         [str(NOBODY.pw_uid)] * 4, ["0000000000000000"], ["1"],
@@ -84,7 +84,7 @@ def test_the_keeper_is_that_user_and_writes_as_that_user(home):
     path = home / ".config/lazyobs/top.toml"
     assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (NOBODY.pw_uid, 0o600)
     assert [one.name for one in path.parent.iterdir()] == ["top.toml"]
-    second = keeper(home)
+    second = settings_writer(home)
     second.close()
     assert Settings.from_toml(second.text).delay == 7.0
 
@@ -98,7 +98,7 @@ def test_a_link_to_a_file_of_root_is_not_followed_with_roots_rights(home, tmp_pa
     (place / "top.toml").symlink_to(victim)
     for one in (home / ".config", place):
         os.chown(one, NOBODY.pw_uid, NOBODY.pw_gid)
-    kept = keeper(home)
+    kept = settings_writer(home)
     assert kept.text is None
     assert kept.write("reverse = true\n")
     kept.close()
@@ -109,21 +109,21 @@ def test_a_link_to_a_file_of_root_is_not_followed_with_roots_rights(home, tmp_pa
 def test_a_directory_of_root_in_the_users_home_is_left_alone(home):
     place = home / ".config"
     place.mkdir(mode=0o755)
-    kept = keeper(home)
+    kept = settings_writer(home)
     assert not kept.write("reverse = true\n")
     kept.close()
     assert list(place.iterdir()) == []
 
 
 def test_root_does_not_write_into_a_users_home_that_its_environment_names(home):
-    kept = Keeper(Person(0, 0, "/root", "root", str(home)))
+    kept = SettingsWriter(Person(0, 0, "/root", "root", str(home)))
     assert not kept.write("reverse = true\n")
     kept.close()
     assert list(home.iterdir()) == []
 
 
 def test_a_home_that_is_not_there_is_not_made(home):
-    kept = keeper(home / "gone")
+    kept = settings_writer(home / "gone")
     assert not (home / "gone").exists()
     kept.close()
 
@@ -132,6 +132,6 @@ def test_a_huge_file_is_read_to_its_limit(home):
     place = home / ".config/lazyobs"
     place.mkdir(parents=True)
     (place / "top.toml").write_text("#" * (3 * settings.MOST_BYTES))
-    kept = keeper(home)
+    kept = settings_writer(home)
     kept.close()
     assert kept.text is None or len(kept.text) == settings.MOST_BYTES

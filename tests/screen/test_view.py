@@ -7,10 +7,10 @@ import unicodedata
 
 import pytest
 from rich.cells import cell_len
-from screens import HOSTILE, Still, moment, process, sample, text_of, view
+from screens import HOSTILE, Still, process, sample, screen_state, text_of, view
 
 from lazyobs.bpf.census import VmaRow
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
@@ -78,7 +78,7 @@ def test_a_broken_invariant_comes_before_all_else():
     shown = sample(process(3), ring_lost=23)
     shown.totals["violations_by_invariant"]["walk_complete"] = 7
     seen = view(shown, name="probes")
-    seen.moment.happenings = [Happening(1e9, "violation", "walk_complete", 3, 3, comm="kswapd0")]
+    seen.screen_state.trace_events = [TraceEvent(1e9, "violation", "walk_complete", 3, 3, comm="kswapd0")]
     lines = text_of(seen, 200, 60)
     assert lines[3].startswith("! invariant walk_complete broken 7 times; 23 events lost")
     assert any(line.split() == ["walk_complete", "7"] for line in lines)
@@ -123,7 +123,7 @@ def test_sorting_by_keys():
 def test_a_lazy_kernel_is_sorted_by_what_is_saved_until_someone_chooses():
     shown = view(sample(process(3)))
     assert shown.listing.sort == "savable_bytes"
-    shown.moment.sample.kernel.lazy_enabled = True
+    shown.screen_state.sample.kernel.lazy_enabled = True
     names(shown)  # drawn
     assert shown.listing.sort == "saved_bytes"
     shown.settings.sort = "vmas"
@@ -258,10 +258,10 @@ def test_the_cursor_stays_with_its_process():
     shown.press("down")
     text_of(shown)
     assert shown.listing.chosen.process.comm == "a"
-    shown.moment = moment(sample(process(3, "a", savable_bytes=1), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3)))  # fmt: skip
+    shown.screen_state = screen_state(sample(process(3, "a", savable_bytes=1), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3)))  # fmt: skip
     text_of(shown)
     assert shown.listing.chosen.process.comm == "a"
-    shown.moment = moment(sample(process(5, "b"), process(7, "c")))
+    shown.screen_state = screen_state(sample(process(5, "b"), process(7, "c")))
     text_of(shown)
     assert shown.listing.chosen.process.comm == "c"
 
@@ -270,7 +270,7 @@ def test_the_first_row_is_the_first_row_until_the_cursor_has_moved():
     shown = view(sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7)))
     text_of(shown)
     assert shown.listing.chosen.process.comm == "b"
-    shown.moment = moment(sample(process(3, "a", savable_bytes=11), process(5, "b", savable_bytes=7)))
+    shown.screen_state = screen_state(sample(process(3, "a", savable_bytes=11), process(5, "b", savable_bytes=7)))
     text_of(shown)
     assert shown.listing.chosen.process.comm == "a"
 
@@ -281,7 +281,7 @@ def test_a_list_that_changes_wholly_is_survived():
     shown.press("end")
     text_of(shown)
     for processes in ((), (process(9001, "z"),), tuple(process(pid) for pid in range(5000, 5101))):
-        shown.moment = moment(sample(*processes))
+        shown.screen_state = screen_state(sample(*processes))
         text_of(shown)
         shown.press("enter")
         shown.press("escape")
@@ -298,12 +298,12 @@ def test_one_process_with_its_vmas_and_events():
     text_of(shown)
     shown.press("enter")
     assert shown.wanted().vmas_of == 3
-    shown.moment = moment(
-        shown.moment.sample, vmas_of=3, vmas=[VmaRow(0x1000, 0x3000, 3, 1, 3, "private"), VmaRow(0x5000, 0x6000, 13, 0, 3, "plain")],
+    shown.screen_state = screen_state(
+        shown.screen_state.sample, vmas_of=3, vmas=[VmaRow(0x1000, 0x3000, 3, 1, 3, "private"), VmaRow(0x5000, 0x6000, 13, 0, 3, "plain")],
     )  # fmt: skip
-    shown.moment.happenings = [
-        Happening(1e9, "fork", None, 3, 3, comm="prog", objects=101),
-        Happening(1e9, "fork", None, 5, 5),
+    shown.screen_state.trace_events = [
+        TraceEvent(1e9, "fork", None, 3, 3, comm="prog", objects=101),
+        TraceEvent(1e9, "fork", None, 5, 5),
     ]
     lines = text_of(shown, 100, 70)
     assert any(line.split() == ["1000", "3000", "8.0K", "rw-p", "private"] for line in lines)
@@ -317,7 +317,7 @@ def test_a_process_that_has_ended_is_told():
     shown = view(sample(process(3)))
     text_of(shown)
     shown.press("enter")
-    shown.moment = moment(sample(process(5)))
+    shown.screen_state = screen_state(sample(process(5)))
     assert any("Process 3 is not in this sample" in line for line in text_of(shown))
 
 
@@ -325,7 +325,7 @@ def test_the_tree_says_where_there_are_no_parents():
     shown = view(sample(process(3, "a", ppid=0), process(5, "b", ppid=3)))
     shown.press("t", "t")
     assert [line.split()[-2:] for line in text_of(shown) if "└─" in line] == [["└─", "b"]]
-    shown.moment = moment(sample(process(3, "a"), process(5, "b")))
+    shown.screen_state = screen_state(sample(process(3, "a"), process(5, "b")))
     assert "an earlier lazyobs recorded this, without parents" in text_of(shown, 120)[6]
     assert sorted(names(shown, 120)) == ["a", "b"]
 

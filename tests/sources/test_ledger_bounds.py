@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import random
 
-from lazyobs.sources.ledger import Account, Barrier, Ledger
+from lazyobs.sources.ledger import Account, Ledger, LedgerReading
 
 LIVE_AT_ATTACH, A_SLAB = 211, 39
 
 
-def barrier(live: int, allocs: int, frees: int, **later: int) -> Barrier:
+def barrier(live: int, allocs: int, frees: int, **later: int) -> LedgerReading:
     """A reading at which nothing happened, or ``later`` of what is counted meanwhile."""
     after = Account(
         allocs + later.get("made", 0), frees + later.get("gone", 0), later.get("alloc_misses", 0), later.get("free_misses", 0)
     )  # fmt: skip
-    return Barrier(live + later.get("free_objects", 0), A_SLAB, Account(allocs, frees), after)
+    return LedgerReading(live + later.get("free_objects", 0), A_SLAB, Account(allocs, frees), after)
 
 
-def judged(*barriers: Barrier) -> tuple[list[int | None], int | None]:
+def judged(*barriers: LedgerReading) -> tuple[list[int | None], int | None]:
     ledger = Ledger()
     return [ledger.judge(one) for one in barriers], ledger.violations
 
@@ -80,7 +80,7 @@ def test_any_honest_history_balances() -> None:
         active = live + early_made - early_gone
         active += chance.randrange(early_made * A_SLAB + early_gone + 1)
         allocs, frees, live = allocs + made, frees + gone, live + made - gone
-        assert ledger.judge(Barrier(active, A_SLAB, before, Account(allocs, frees))) is None
+        assert ledger.judge(LedgerReading(active, A_SLAB, before, Account(allocs, frees))) is None
         between = chance.randrange(101)
         allocs, live = allocs + between, live + between
     assert ledger.violations == 0

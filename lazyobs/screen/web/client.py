@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from lazyobs.screen.state import Moment, Reading, Wanted
+from lazyobs.screen.state import Reading, ScreenState, Wanted
 from lazyobs.screen.web import protocol
 from lazyobs.unix.sockets import exactly
 
@@ -52,7 +52,7 @@ class RemoteRecorded(_Remote):
         super().__init__(sock)
         self.interval, self.times = interval, times
 
-    def at(self, position: int, wanted: Wanted) -> Moment:
+    def at(self, position: int, wanted: Wanted) -> ScreenState:
         return protocol.read_moment(self._ask({"at": position, "wanted": asdict(wanted)}))
 
 

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from lazyobs.bpf.census import VmaRow
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.state import Extras, Moment, ProgramRuns, Reading, Wanted
+from lazyobs.screen.state import Extras, ProgramRuns, Reading, ScreenState, Wanted
 
 LENGTH = struct.Struct("=I")
 MOST_REQUEST = 1 << 12  # a session asks for little
@@ -34,10 +34,10 @@ def wanted_of(document: Any) -> Wanted:
     return Wanted(pid if is_pid else None, asked.get("programs") is True)
 
 
-def sample_document(sample: Sample, happenings: list[Happening]) -> bytes:
+def sample_document(sample: Sample, trace_events: list[TraceEvent]) -> bytes:
     """The part of a reading that is the same for all sessions: made once."""
     return pack(
-        {"sample": sample.as_json(), "failed": sample.failed, "happenings": [asdict(one) for one in happenings]}
+        {"sample": sample.as_json(), "failed": sample.failed, "trace_events": [asdict(one) for one in trace_events]}
     )
 
 
@@ -46,10 +46,10 @@ def reading_document(sample: bytes, extras: Extras) -> bytes:
     return sample[:-1] + b',"extras":' + pack(_extras(extras)) + b"}"
 
 
-def moment_document(moment: Moment) -> bytes:
+def moment_document(screen_state: ScreenState) -> bytes:
     document = {
-        "sample": moment.sample.as_json(), "failed": {}, "happenings": [asdict(one) for one in moment.happenings],
-        "trends": {name: list(values) for name, values in moment.trends.items()}, "extras": _extras(moment.extras),
+        "sample": screen_state.sample.as_json(), "failed": {}, "trace_events": [asdict(one) for one in screen_state.trace_events],
+        "trends": {name: list(values) for name, values in screen_state.trends.items()}, "extras": _extras(screen_state.extras),
     }  # fmt: skip
     return pack(document)
 
@@ -68,9 +68,9 @@ def read_reading(piece: bytes) -> Reading:
     return Reading(_sample(document), _happenings(document), _read_extras(document["extras"]))
 
 
-def read_moment(piece: bytes) -> Moment:
+def read_moment(piece: bytes) -> ScreenState:
     document = json.loads(piece)
-    return Moment(_sample(document), _happenings(document), document["trends"], _read_extras(document["extras"]))
+    return ScreenState(_sample(document), _happenings(document), document["trends"], _read_extras(document["extras"]))
 
 
 def _sample(document: dict[str, Any]) -> Sample:
@@ -79,8 +79,8 @@ def _sample(document: dict[str, Any]) -> Sample:
     return sample
 
 
-def _happenings(document: dict[str, Any]) -> list[Happening]:
-    return [Happening(**one) for one in document["happenings"]]
+def _happenings(document: dict[str, Any]) -> list[TraceEvent]:
+    return [TraceEvent(**one) for one in document["trace_events"]]
 
 
 def _read_extras(document: dict[str, Any]) -> Extras:

@@ -14,7 +14,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lazyobs.bpf.trace_event import Happening
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import NotSupported
 from lazyobs.model import Sample
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
@@ -91,18 +91,18 @@ class _Feeder:
                 await asyncio.sleep(0.1)
                 continue
             begun = loop.time()
-            sample, happenings = await loop.run_in_executor(self._reader, self._read)
-            document = protocol.sample_document(sample, happenings)
+            sample, trace_events = await loop.run_in_executor(self._reader, self._read)
+            document = protocol.sample_document(sample, trace_events)
             async with self._new:
                 self._sample, self._document = sample, document
                 self._number += 1
                 self._new.notify_all()
             await asyncio.sleep(max(0.0, begun + self._feed.interval - loop.time()))
 
-    def _read(self) -> tuple[Sample, list[Happening]]:
+    def _read(self) -> tuple[Sample, list[TraceEvent]]:
         assert isinstance(self._feed, KernelFeed)
         reading = self._feed.read(Wanted())
-        return reading.sample, reading.happenings
+        return reading.sample, reading.trace_events
 
     async def _serve(self, sock: socket.socket) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=sock)
@@ -134,8 +134,8 @@ class _Feeder:
         if isinstance(feed, ReplayFeed):
             at = request.get("at") if isinstance(request, dict) else 0
             position = min(max(at, 0), len(feed.times) - 1) if isinstance(at, int) else 0
-            moment = await loop.run_in_executor(self._reader, feed.at, position, wanted)
-            return protocol.moment_document(moment), seen
+            screen_state = await loop.run_in_executor(self._reader, feed.at, position, wanted)
+            return protocol.moment_document(screen_state), seen
         async with self._new:
             await self._new.wait_for(lambda: self._number > seen)
         sample, document, number = self._sample, self._document, self._number

@@ -90,12 +90,12 @@ def everything() -> None:
 def live(tier: str) -> dict[str, Any]:
     from lazyobs.bpf.event_filter import EventFilter
     from lazyobs.sources.live import LiveSource
-    from lazyobs.sources.live_trace import LiveHappenings
+    from lazyobs.sources.live_trace import LiveTrace
     from lazyobs.sources.open import open_live
 
     source = open_live(cap=tier, keep_root=True, events=True).source
     assert isinstance(source, LiveSource), source
-    happenings = LiveHappenings(source.session, EventFilter(("violation",)), None)
+    trace_events = LiveTrace(source.session, EventFilter(("violation",)), None)
     found: dict[str, Any] = {"tiers": source.read().tiers}
     everything()
     totals = source.read().totals
@@ -103,7 +103,7 @@ def live(tier: str) -> dict[str, Any]:
         "violations": totals["violations_by_invariant"],
         "promotions": totals["promotions_by_reason"],
         "walks": totals["rmap_walks_by_walker"],
-        "events": len(happenings.read(0)),
+        "events": len(trace_events.read(0)),
     }
     if FAULT.exists():
         for number, (name, workload) in FAULTS.items():
@@ -124,13 +124,13 @@ def live(tier: str) -> dict[str, Any]:
                         for key, value in vars(one).items()
                         if key in ("kind", "detail", "pid", "objects", "bytes")
                     }
-                    for one in happenings.read(0)
+                    for one in trace_events.read(0)
                 ],
             }
     sample = source.read()
     found["violations"], found["exited"] = sample.totals["violations"], sample.exited["violations"]
     found["health"] = sample.health
-    happenings.close()
+    trace_events.close()
     source.close()
     return found
 

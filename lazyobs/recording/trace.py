@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The trace of a recording: its events, splats, and losses where they were."""
+
+from __future__ import annotations
+
+import heapq
+import mmap
+from collections.abc import Iterator
+
+from lazyobs.bpf import event
+from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.recording.events import read_events
+from lazyobs.recording.reader import Recording
+
+
+def recorded(recording: Recording, wanted: EventFilter, splats: bool) -> Iterator[TraceEvent]:
+    """From a recording, in order of time. RecordingError where it is damaged."""
+    for segment in recording.segments:
+        yield from recorded_in(recording, segment, wanted, splats)
+
+
+def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats: bool) -> Iterator[TraceEvent]:
+    """The same from one segment."""
+    streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
+    if splats:
+        streams.append(_recorded_splats(recording, segment))
+    yield from heapq.merge(*streams, key=lambda trace_event: trace_event.time)
+
+
+def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:
+    for batch in recording.batches("events", segment):
+        for record, offset in read_events(batch):
+            if record.kind >= len(event.KINDS):
+                raise recording.damaged(f"an event of segment {segment}", f"there is no kind {record.kind}")
+            if wanted.passes(record):
+                yield TraceEvent.of_event(record, offset, mmap.PAGESIZE)
+
+
+def _recorded_marks(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:
+    """Losses, and what the recorder saw broken: the ledger, which is of no process."""
+    for batch in recording.batches("marks", segment):
+        for row in batch.to_pylist():
+            if row["time"] is None:
+                continue
+            if row["kind"] == "lost":
+                yield TraceEvent.lost(row["time"], int(row["value"] or 0))
+            elif row["kind"] == "violation" and "violation" in wanted.kinds and not wanted.pids and wanted.comm is None:
+                objects = abs(int(row["value"] or 0))
+                yield TraceEvent(row["time"], "violation", "ledger", objects=objects, text=row["text"] or "")
+
+
+def _recorded_splats(recording: Recording, segment: int) -> Iterator[TraceEvent]:
+    for batch in recording.batches("kernel_log", segment):
+        for row in batch.to_pylist():
+            if row["kind"] and row["time"] is not None:
+                yield TraceEvent.splat(row["time"], row["kind"], row["text"] or "")

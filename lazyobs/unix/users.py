@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Names of users."""
+
+from __future__ import annotations
+
+import functools
+import pwd
+
+
+@functools.lru_cache(maxsize=1024)
+def user_name(uid: int) -> str:
+    """Login name, or the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
