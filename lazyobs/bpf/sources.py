@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PLACES = (Path(__file__).parent / "probes", Path(__file__).parent.parent / "probes")
+_PACKAGE = Path(__file__).parent.parent
+_PLACES = (_PACKAGE / "probes", _PACKAGE.parent / "probes")
 
 
 def folder() -> Path:
