@@ -23,7 +23,7 @@ from lazyobs.recording.directory import Directory
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.writer import Store
 from lazyobs.sources.open import open_live
-from tests.ring import producer
+from tests.bpf import ring_producer as producer
 
 EVENTS = 1_000_003
 BATCH = 4096

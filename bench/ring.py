@@ -19,7 +19,7 @@ from typing import Any
 from lazyobs.bpf import abi, event, loader_protocol
 from lazyobs.bpf.ring import Ring
 from lazyobs.bpf.session import interpreters
-from tests.ring import producer
+from tests.bpf import ring_producer as producer
 
 ROUNDS = 23
 PAGES = 2048  # 8 MiB: 116,508 records

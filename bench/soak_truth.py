@@ -10,17 +10,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from lazyobs.soak.compare import compare
 from lazyobs.soak.report import report
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.views.tables import table
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/soak"))
-
-from simulate import NOISES, series
+from tests.soak.simulate import NOISES, series
 
 _STEADY, _LEAKING, _COMPARED = 143, 47, 101  # runs of a row
 _BOOTS = 5

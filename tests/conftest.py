@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Islands, skip
 
 from lazyobs.unix import privileges
+from tests.harness import ROOT, Islands, skip
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

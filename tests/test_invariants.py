@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from exporter.host import Host
-from exporter.metrics import of_families
 
 from lazyobs import model
 from lazyobs.bpf import causes, event, slots
@@ -22,8 +20,10 @@ from lazyobs.invariants import IN_KERNEL, ROWS, reference
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch
 from lazyobs.views import tables
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_families
+from tests.recorder.test_record import lazyobs
 from tests.recording import made
-from tests.recording.test_record import lazyobs
 from tests.views import handmade
 
 ROOT = Path(__file__).parent.parent

@@ -10,12 +10,12 @@ import subprocess
 import sys
 
 import pytest
-from harness import ROOT
 
 from lazyobs.bpf import cache, plan
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.image import Image, ImageError, MapShape
 from lazyobs.bpf.plan import Plan
+from tests.harness import ROOT
 
 
 def test_content_comes_back_as_it_was(tmp_path):

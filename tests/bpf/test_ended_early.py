@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from harness import ROOT
+
+from tests.harness import ROOT
 
 # Nothing is kept from an earlier start there, so each compiles.
 _SCRIPT = """

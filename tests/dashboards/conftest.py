@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from exporter.host import Host
-from fleet import exporting
-from prometheus_server import Programs, programs_or_why
+
+from tests.dashboards.fleet import exporting
+from tests.dashboards.prometheus_server import Programs, programs_or_why
+from tests.exporter.host import Host
 
 
 @pytest.fixture(scope="session")

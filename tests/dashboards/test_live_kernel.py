@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from exporter.starting import REPOSITORY, exporters
-from prometheus_server import Programs, running
-from test_boards import BOARDS, PROMETHEUS
+
+from tests.dashboards.prometheus_server import Programs, running
+from tests.dashboards.test_boards import BOARDS, PROMETHEUS
+from tests.exporter.starting import REPOSITORY, exporters
 
 ISLANDS = 211
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from exporter.host import Host
-from fleet import exporting
-from prometheus_server import Programs, Prometheus, running
-from test_boards import PROMETHEUS, expressions
+
+from tests.dashboards.fleet import exporting
+from tests.dashboards.prometheus_server import Programs, Prometheus, running
+from tests.dashboards.test_boards import PROMETHEUS, expressions
+from tests.exporter.host import Host
 
 # What a board's variables stand for in the tests. The first host is "a", the second "b".
 _RELEASES = {"release_a": "6.12.1-lab", "lazy_a": "on", "release_b": "6.12.1-lab", "lazy_b": "off", "release": ".+"}

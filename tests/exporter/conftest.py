@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.starting import Exporter, exporters
 from lazyobs.exporter.application import make_application
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page
 from lazyobs.exporter.server import Server, listen
+from tests.exporter.starting import Exporter, exporters
 
 
 @pytest.fixture

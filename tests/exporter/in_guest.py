@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent.parent))
 
-from exporter.starting import exporters  # noqa: E402
+from tests.exporter.starting import exporters  # noqa: E402
 
 program, count = sys.argv[1], sys.argv[2]
 subprocess.run(["ip", "link", "set", "lo", "up"], check=False)

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.host import Host
-from exporter.metrics import of_families, series
 from lazyobs.exporter import buckets
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.model import HISTOGRAM_SLOTS, WALKERS
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_families, series
 
 # Written down a second time on purpose: these may never change.
 SECONDS = ("2.56e-07", "1.024e-06", "4.096e-06", "1.6384e-05", "6.5536e-05", "0.000262144", "0.001048576",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from exporter.host import Host
 from lazyobs.exporter.cgroups import OTHER, CgroupFold
 from lazyobs.model import CENSUS_NAMES, Process
+from tests.exporter.host import Host
 
 
 def _process(cgroup: str | None, savable: int | None, pid: int = 1) -> Process:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.host import Host
-from exporter.metrics import of_families, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.families import FAMILIES, PARTS
 from lazyobs.model import Sample
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_families, series
 
 
 def _success(metrics: dict) -> dict[str, float]:

@@ -5,12 +5,12 @@ import re
 
 from prometheus_client.registry import CollectorRegistry
 
-from exporter.host import Host, counter_step
-from exporter.metrics import of_families, series
 from lazyobs import model
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector, nothing
 from lazyobs.exporter.families import EXPORTER, FAMILIES, HISTOGRAM
+from tests.exporter.host import Host, counter_step
+from tests.exporter.metrics import of_families, series
 
 _FORBIDDEN = {"pid", "tgid", "comm", "command", "user", "cgroup_id", "process"}
 

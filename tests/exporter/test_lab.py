@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
-from exporter.metrics import of_page, series
-from exporter.starting import REPOSITORY
-from exporter.test_privileges import holds_nothing
 from lazyobs.model import REASONS, WALKERS
+from tests.exporter.metrics import of_page, series
+from tests.exporter.starting import REPOSITORY
+from tests.exporter.test_privileges import holds_nothing
 
 pytestmark = pytest.mark.lab
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics import Series, of_families, of_page, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.model import Sample
 from lazyobs.sources.open import open_live
+from tests.exporter.metrics import Series, of_families, of_page, series
 
 pytestmark = pytest.mark.bpf
 

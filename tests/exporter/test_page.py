@@ -11,11 +11,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.host import Host
-from exporter.metrics import of_page, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page, PageError, content_type, wants_openmetrics
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_page, series
 
 
 class _Counting(Collector):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.host import Host
-from exporter.metrics import of_page, series
 from lazyobs.exporter.playback import Playback
 from lazyobs.model import Sample
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_page, series
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics import of_page, series
+from tests.exporter.metrics import of_page, series
 
 INSIDE = str(Path(__file__).parent / "inside.py")
 _NONE = ["0000000000000000"]

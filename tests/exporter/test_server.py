@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exporter.host import Host
-from exporter.metrics import of_page, series
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.exporter.server import Answer, Server, listen, parse_listen
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_page, series
 
 Serving = Callable[..., tuple[str, int]]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.host import Host
-from exporter.starting import REPOSITORY
 from lazyobs.errors import UsageError
 from lazyobs.exporter import webconfig
+from tests.exporter.host import Host
+from tests.exporter.starting import REPOSITORY
 
 Serving = Callable[..., tuple[str, int]]
 _GET = b"GET /metrics HTTP/1.1\r\n%s\r\n"

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import skip
 
 from lazyobs.bpf import lazy_design, plan
 from lazyobs.errors import UsageError
 from lazyobs.kernel import facts, profile
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.kallsyms import Kallsyms
+from tests.harness import skip
 
 V1 = next(one for one in profile.built_in() if one.name == "lazy-v1")
 FUNCTIONS = "0000000000001000 T vma_prepare_anon_vma_lazy\n0000000000002000 T vma_upgrade_anon_vma_lazy\n"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guests import GUEST, Run, arguments, need
+
+from tests.lab.guests import GUEST, Run, arguments, need
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guests import GUEST, ROOT, arguments, need
 
 from lazyobs.model import INVARIANTS
-from tests.recording.test_record import lazyobs
+from tests.lab.guests import GUEST, ROOT, arguments, need
+from tests.recorder.test_record import lazyobs
 
 pytestmark = pytest.mark.lab
 

@@ -8,9 +8,9 @@ import re
 import shutil
 
 import pytest
-from guests import Run
 
 from lab import kernels
+from tests.lab.guests import Run
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guests import GUEST, ROOT, arguments, need
+
+from tests.lab.guests import GUEST, ROOT, arguments, need
 
 pytestmark = pytest.mark.lab
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from guests import ROOT, Run, arguments, need
+
+from tests.lab.guests import ROOT, Run, arguments, need
 
 pytestmark = pytest.mark.lab
 

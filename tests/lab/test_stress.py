@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from guests import ROOT, need
+
+from tests.lab.guests import ROOT, need
 
 pytestmark = pytest.mark.lab
 

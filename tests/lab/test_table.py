@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from guests import ROOT
 
 from lab import build, docs, kernels, packages, qemu
 from lab.errors import LabError
+from tests.lab.guests import ROOT
 
 pytestmark = pytest.mark.lab
 

@@ -17,9 +17,9 @@ from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.replay import open_replay
 from lazyobs.recording.writer import Limits
+from tests.recorder.test_record import lazyobs
 from tests.recording import made
 from tests.recording.samples import sample
-from tests.recording.test_record import lazyobs
 
 
 @pytest.fixture

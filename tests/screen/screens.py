@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from handmade import process, sample
 from pyarrow import parquet
 
 from lazyobs.model import Sample
@@ -21,6 +20,7 @@ from lazyobs.screen.state import TRENDS, Extras, Reading, ScreenState, Wanted
 from lazyobs.screen.terminal import MONO
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.screen.view import View
+from tests.views.handmade import process, sample
 
 ROOT = Path(__file__).parent.parent.parent
 LAB = ROOT / "examples/lab"

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from screens import process, sample
-
 from lazyobs.screen.history import History
+from tests.screen.screens import process, sample
 
 
 def at(time: float, *processes):

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from screens import ROOT
+
+from tests.screen.screens import ROOT
 
 CODE = """
 import sys

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from screens import process
 
 from lazyobs.screen import rows
 from lazyobs.screen.rows import Filter
+from tests.screen.screens import process
 
 GLYPHS = ("├─ ", "└─ ", "│  ")
 

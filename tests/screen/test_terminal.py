@@ -11,11 +11,11 @@ import sys
 import time
 
 import pytest
-from screens import LAB, SAMPLES
-from terminals import LAZYOBS, Terminal, Tmux
-from test_app import SNAPSHOTS
 
 from lazyobs.screen.driver import RESTORE
+from tests.screen.screens import LAB, SAMPLES
+from tests.screen.terminals import LAZYOBS, Terminal, Tmux
+from tests.screen.test_app import SNAPSHOTS
 
 REPLAY = ("--replay", str(LAB), "-d", "3600")
 FULL = b"\x1b[?1049h"

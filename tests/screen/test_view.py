@@ -7,13 +7,13 @@ import unicodedata
 
 import pytest
 from rich.cells import cell_len
-from screens import HOSTILE, Still, process, sample, screen_state, text_of, view
 
 from lazyobs.bpf.census import VmaRow
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
+from tests.screen.screens import HOSTILE, Still, process, sample, screen_state, text_of, view
 
 SIZES = [(80, 24), (120, 40), (200, 60), (20, 5), (40, 9), (1, 1), (7, 3), (30, 14)]
 

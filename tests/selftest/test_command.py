@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ktap import parse_ktap
 
 from lazyobs.selftest import scenario
 from lazyobs.selftest.observe import WIDTH
+from tests.selftest.ktap import parse_ktap
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import ROOT, skip
 
 from lab import build, kernels
 from lab.errors import LabError
 from lazyobs.model import REASONS
 from lazyobs.selftest import scenario
+from tests.harness import ROOT, skip
 
 pytestmark = pytest.mark.lab
 # What races or waits takes long in an emulated machine; it is for a real one.

@@ -7,11 +7,11 @@ import io
 import json
 
 import pytest
-from ktap import parse_ktap
 
 from lazyobs.selftest.judge import Check
 from lazyobs.selftest.pattern import WrongPage
 from lazyobs.selftest.results import JsonLines, Ktap, Result, exit_code
+from tests.selftest.ktap import parse_ktap
 
 
 def _results() -> list[Result]:

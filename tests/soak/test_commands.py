@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from harness import ROOT
 from pyarrow import parquet
 
 from lazyobs.commands import verdict_options
@@ -21,6 +20,7 @@ from lazyobs.commands.compare import compare
 from lazyobs.commands.report import report
 from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, NotSupported
 from lazyobs.soak.schema import verdict_schema
+from tests.harness import ROOT
 
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
 

@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from simulate import series
 
 from lazyobs.errors import UsageError
 from lazyobs.soak.compare import compare
@@ -18,6 +17,7 @@ from lazyobs.soak.schema import verdict_schema
 from lazyobs.soak.series import Mark, Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Verdict
+from tests.soak.simulate import series
 
 RULES = load()
 

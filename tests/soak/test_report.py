@@ -11,7 +11,6 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from simulate import NOISES, series
 
 from lazyobs.errors import UsageError
 from lazyobs.soak import leak, schema
@@ -19,6 +18,7 @@ from lazyobs.soak.report import report
 from lazyobs.soak.series import Mark, Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
+from tests.soak.simulate import NOISES, series
 
 RULES = load()
 

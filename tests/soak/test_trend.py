@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from simulate import autoregression
 
 from lazyobs.soak.trend import BLOCKS, LEAST, autocorrelation, blocks, trend
+from tests.soak.simulate import autoregression
 
 
 def test_a_line_is_its_slope() -> None:

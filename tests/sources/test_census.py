@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import process_of
 
 from lazyobs.kernel import smaps
+from tests.harness import process_of
 
 
 def assert_agrees(source, pid: int) -> dict[int, str]:

@@ -7,7 +7,8 @@ import itertools
 import subprocess
 
 import pytest
-from harness import process_of
+
+from tests.harness import process_of
 
 COUNTED = ("prepares", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "forks", "fork_chains")
 

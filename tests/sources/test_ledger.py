@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import skip
+
+from tests.harness import skip
 
 
 def settle() -> None:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from harness import process_of
-
 from lazyobs.kernel import smaps
 from lazyobs.kernel.profile import built_in
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES
 from lazyobs.sources.procfs import ProcfsSource
+from tests.harness import process_of
 
 
 def source() -> ProcfsSource:

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Islands, process_of, skip
 
 from lazyobs.bpf import maps
 from lazyobs.bpf.maps import ProcessCounts
 from lazyobs.bpf.slots import PROCESS_SLOTS
+from tests.harness import ROOT, Islands, process_of, skip
 
 SEATS = 4096  # in probes/lazyobs.h
 PID_MAX = int(Path("/proc/sys/kernel/pid_max").read_text())

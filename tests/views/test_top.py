@@ -9,12 +9,12 @@ import json
 import os
 
 import pytest
-from handmade import process, sample
 
 from lazyobs.errors import UsageError
 from lazyobs.model import PROCESS_COLUMNS
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.top import TopOptions, run, select
+from tests.views.handmade import process, sample
 
 
 def options(**changed) -> TopOptions:

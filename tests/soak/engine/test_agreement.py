@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import ROOT, skip
 
 from lazyobs.recording.errors import RecordingError
 from lazyobs.soak.engine import open_engine, series_builder
+from tests.harness import ROOT, skip
 from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.test_exactness import made_rows

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from harness import ROOT
+from tests.harness import ROOT
 
 # A process of some size takes a while to be copied; a timer strikes at, before and after that.
 _PROGRAM = """

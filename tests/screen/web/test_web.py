@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from harness import skip
-from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.web import run
+from tests.harness import skip
+from tests.screen.browser import Browser
+from tests.screen.screens import LAB, ROOT, SAMPLES
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs textual-serve: pip install 'lazyobs[web]'")
 web = pytest.importorskip("lazyobs.screen.web.server")

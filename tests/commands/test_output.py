@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from harness import ROOT
+
+from tests.harness import ROOT
 
 LAZYOBS = [sys.executable, "-m", "lazyobs"]
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")

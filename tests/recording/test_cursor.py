@@ -7,7 +7,6 @@ import random
 import shutil
 
 import pytest
-from screens import LAB, ROOT, SAMPLES
 
 from lazyobs.model import COUNTER_NAMES
 from lazyobs.recording.cursor import Cursor
@@ -16,6 +15,7 @@ from lazyobs.recording.reader import Recording
 from lazyobs.recording.replay import open_replay
 from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.state import TRENDS, Wanted
+from tests.screen.screens import LAB, ROOT, SAMPLES
 
 
 @pytest.mark.parametrize("name", ["lab", "debian-6.12"])

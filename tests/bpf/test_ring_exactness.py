@@ -13,7 +13,7 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import Ring
-from tests.ring.producer import MASK32, Producer, is_whole, load
+from tests.bpf.ring_producer import MASK32, Producer, is_whole, load
 
 pytestmark = pytest.mark.bpf
 

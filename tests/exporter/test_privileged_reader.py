@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from exporter.host import Host
-from exporter.metrics import of_page, series
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page, PageError
 from lazyobs.exporter.privileged_reader import RemotePages
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_page, series
 
 _FORBID = """
 import ctypes, os, socket

@@ -31,7 +31,7 @@ def source(pages: int) -> str:
             event.c_layout(pages * mmap.PAGESIZE, maps.possible_cpus()),
             sources.read("lazyobs.h"),
             sources.read("events.h"),
-            (_HERE / "producer.c").read_text(encoding="ascii"),
+            (_HERE / "ring_producer.c").read_text(encoding="ascii"),
         ]
     )
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import skip
 
 from lazyobs.errors import NotSupported
 from lazyobs.soak import html_report, html_report_data
+from tests.harness import skip
 from tests.soak import verdicts
 
 

@@ -14,10 +14,10 @@ from lazyobs.bpf.ring import Ring
 from lazyobs.recorder.recorder import EventReader, Recorder, Surroundings
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import Limits
+from tests.bpf.ring_producer import Producer, load
+from tests.bpf.test_ring_exactness import EVENTS, SYSCALLS, Seen, ended, in_child, make_system_calls
+from tests.recorder.test_parts import FakeSource
 from tests.recording import made
-from tests.recording.test_parts import FakeSource
-from tests.ring.producer import Producer, load
-from tests.ring.test_exactness import EVENTS, SYSCALLS, Seen, ended, in_child, make_system_calls
 
 pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("bpf")]
 
