@@ -41,7 +41,7 @@ program = module.load_func("produce", bcc.BPF.RAW_TRACEPOINT)
 events = module["events"]
 sizes = {"u64": ctypes.c_uint64, "u32": ctypes.c_uint32, "u16": ctypes.c_uint16, "u8": ctypes.c_uint8}
 class Event(ctypes.Structure):
-    _fields_ = [(f.name, sizes.get(f.c_type, ctypes.c_char * 16)) for f in event.FIELDS]
+    _fields_ = [(f.name, sizes.get(f.c_type, ctypes.c_char * 16)) for f in event.RECORD.fields]
 # What event() does where BCC has seen the type pass; it has not for ringbuf_reserve().
 events._event_class = Event
 seen = 0

@@ -9,6 +9,7 @@ says why.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,20 +79,44 @@ HISTOGRAMS = (
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
 )
-# One bucket layout for ever: slot i counts values <= 2**i (nanoseconds or VMAs), the last slot the rest.
-HISTOGRAM_SLOTS = 40
+# One bucket layout for ever: bucket i counts values <= 2**i (nanoseconds or VMAs), the last one the rest.
+HISTOGRAM_BUCKETS = 40
 
-# Per process, from the census. (name, help)
+
+@dataclass(frozen=True)
+class VmaState:
+    """What a VMA keeps for anonymous reverse mapping. ``help`` speaks of VMAs in the plural."""
+
+    name: str
+    help: str
+
+
+# The kernel side numbers them in this order; recordings and sockets hold their names.
+VMA_STATES = (
+    VmaState("plain", "VMAs without anonymous pages yet: no anon_vma"),
+    VmaState("lazy", "VMAs that are lazy now"),
+    VmaState("private", "regular VMAs whose anon_vma serves no other VMA: they would stay lazy"),
+    VmaState("shared", "regular VMAs whose anon_vma is shared, by fork or with a neighbour"),
+)
+VMA_STATE_NAMES = tuple(state.name for state in VMA_STATES)
+
+# Per process, from the census. (name, help). Of the states all but plain, which is vmas - vmas_anon.
 CENSUS_COLUMNS = (
     ("vmas", "VMAs of the process"),
     ("vmas_anon", "VMAs with an anon_vma, or lazy"),
-    ("vmas_lazy", "VMAs that are lazy now"),
-    ("vmas_private", "regular VMAs whose anon_vma serves no other VMA: they would stay lazy"),
-    ("vmas_shared", "regular VMAs whose anon_vma is shared, by fork or with a neighbour"),
+    *((f"vmas_{state.name}", state.help) for state in VMA_STATES[1:]),
     ("saved_bytes", "anon_vma and chain memory that laziness saves now"),
     ("savable_bytes", "anon_vma and chain memory of vmas_private: what laziness would save"),
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
+
+
+def vmas_by_state(census: Mapping[str, int | None]) -> dict[str, int | None]:
+    """{state: VMAs} from the columns of a census; None where not known."""
+    vmas, anon = census.get("vmas"), census.get("vmas_anon")
+    found = {state.name: census.get(f"vmas_{state.name}") for state in VMA_STATES}
+    return found | {"plain": None if vmas is None or anon is None else vmas - anon}
+
 
 HEALTH_COLUMNS = (
     ("ring_lost", "events the ring buffer had no room for"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* anon_vma_fork(): one VMA's share of a fork; summed up in the fork's window (slab.c). */
+/* anon_vma_fork(): the time for one VMA of a fork, summed up in the window of the fork (slab.c). */
 
 static __always_inline int anon_vma_fork_enter(void)
 {

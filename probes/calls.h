@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entry and exit of a kernel function, paired by task: the functions sleep and change CPUs.
+ * Entry and exit of a kernel function, paired by task: the functions sleep and migrate between CPUs.
  *
- * A task can be in several functions at once (reclaim walks the reverse map below a prepare), so the
- * key also says which. Bodies are written once; the fentry, fexit, kprobe and kretprobe programs around
- * them are generated with as many arguments as the function has on this kernel.
+ * A task can be in several functions at once (reclaim walks the reverse map below a prepare), so the key also names the
+ * function. Bodies are written once; the fentry, fexit, kprobe and kretprobe programs that call them are generated,
+ * with the arguments that the function has on this kernel.
  */
 
 enum called {
@@ -21,7 +21,7 @@ struct call {
 	u64 object; /* a pointer from the entry, for the exit */
 	u64 vmas;
 	u32 detail;  /* reason or walker */
-	u32 in_vain; /* another task was first, nothing was done */
+	u32 lost_race; /* another task was first: nothing was done */
 	u32 flags;   /* CALL_*, what invariants.h judges by */
 	u32 chains;  /* made by a promotion */
 	u32 offered; /* VMAs a migrating walk came to, and callbacks that ended */
@@ -29,38 +29,36 @@ struct call {
 	s64 mappings; /* of the folio, when the walk came to its first VMA */
 };
 
-/* As a process has (lazyobs.h), a task has a seat in each function. Only the task itself takes, uses and leaves it. */
-#define CALL_SEATS 256
-
-struct call_seat {
+/* A direct-mapped cache as for processes (lazyobs.h), by function and tid. Only the task itself uses its slot. */
+struct call_slot {
 	u64 owner;
 	struct call call;
 };
 
 BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
-BPF_TABLE("array", u32, struct call_seat, call_seats, CALLED_COUNT *CALL_SEATS);
+BPF_TABLE("array", u32, struct call_slot, call_slots, CALLED_COUNT *CALL_SLOTS);
 
 static __always_inline u64 call_key(enum called called, u32 tid)
 {
 	return (u64)called << 32 | tid;
 }
 
-static __always_inline struct call_seat *call_seat_of(enum called called, u32 tid)
+static __always_inline struct call_slot *call_slot_of(enum called called, u32 tid)
 {
-	u32 index = called * CALL_SEATS + (tid & (CALL_SEATS - 1));
+	u32 index = called * CALL_SLOTS + (tid & (CALL_SLOTS - 1));
 
-	return call_seats.lookup(&index);
+	return call_slots.lookup(&index);
 }
 
 /* The call that the current task is in, or NULL. */
 static __always_inline struct call *find_call(enum called called)
 {
 	u32 tid = bpf_get_current_pid_tgid();
-	struct call_seat *seat = call_seat_of(called, tid);
+	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 
-	if (seat && seat->owner == SEAT_OPEN(tid))
-		return &seat->call;
+	if (slot && slot->owner == SLOT_OPEN(tid))
+		return &slot->call;
 	return calls.lookup(&key);
 }
 
@@ -68,12 +66,12 @@ static __always_inline void call_begins_with(enum called called, u64 object, u32
 {
 	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags};
 	u32 tid = bpf_get_current_pid_tgid();
-	struct call_seat *seat = call_seat_of(called, tid);
+	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 
-	/* Its own still: the probe at the last exit was skipped. */
-	if (seat && (seat->owner == SEAT_OPEN(tid) || seat_changes(&seat->owner, SEAT_FREE, SEAT_OPEN(tid))))
-		seat->call = call;
+	/* The slot can still be its own: the probe at the last exit was skipped. */
+	if (slot && (slot->owner == SLOT_OPEN(tid) || slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
+		slot->call = call;
 	else if (calls.update(&key, &call))
 		count_total(TOTAL_TASK_MAP_FULL, 1);
 }
@@ -83,25 +81,25 @@ static __always_inline void call_begins(enum called called, u64 object, u32 deta
 	call_begins_with(called, object, detail, 0);
 }
 
-static __always_inline void call_is_in_vain(enum called called)
+static __always_inline void call_lost_race(enum called called)
 {
 	struct call *call = find_call(called);
 
 	if (call)
-		call->in_vain = 1;
+		call->lost_race = 1;
 }
 
-/* False when the entry was not seen: the probe came in between, or the map was full. */
+/* False when the entry was not seen: the probe was attached during the call, or the map was full. */
 static __always_inline bool call_ends(enum called called, struct call *call, u64 *nanoseconds)
 {
 	u32 tid = bpf_get_current_pid_tgid();
-	struct call_seat *seat = call_seat_of(called, tid);
+	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 	struct call *found;
 
-	if (seat && seat->owner == SEAT_OPEN(tid)) {
-		*call = seat->call;
-		seat_changes(&seat->owner, SEAT_OPEN(tid), SEAT_FREE);
+	if (slot && slot->owner == SLOT_OPEN(tid)) {
+		*call = slot->call;
+		slot_changes(&slot->owner, SLOT_OPEN(tid), SLOT_FREE);
 	} else {
 		found = calls.lookup(&key);
 		if (!found)

@@ -2,33 +2,16 @@
 /*
  * The census: every process's VMAs by what they keep for anonymous reverse mapping (iter/task_vma).
  *
- * The iterator visits every thread and, of each, every VMA. Rows are summed up here, one a process:
- * a row is written when the next task begins. seq_write() is the last thing that can fail in a call
- * and nothing is changed before it succeeds, because a call whose output did not fit is made again.
+ * The iterator visits every VMA of every thread. Rows are summed up here, one per process, and a row is written when
+ * the next task begins. If its output does not fit, the call is repeated: bpf_seq_write() comes before any change of
+ * state.
  */
-
-struct census_row {
-	u32 tgid;
-	u32 uid;
-	u64 start_boottime;
-	u64 mm;
-	u64 cgroup;
-	u32 vmas;
-	u32 vmas_anon;
-	u32 vmas_lazy;
-	u32 vmas_private;
-	u32 vmas_shared;
-	u32 classic_anon_vmas; /* that mainline would have made for the VMAs a lazy design gave none */
-	u32 ppid;
-	u32 unused;
-	char comm[16];
-};
 
 struct census_state {
 	u64 task;
-	u64 counted; /* 0: a thread whose leader is counted */
+	u64 counted; /* 0: a thread; its leader is counted */
 	u64 pool;    /* the mm's shared anon_vma, where the design has one */
-	/* The VMA before, if it has no anon_vma of its own by the design; where it ends, and what it is. */
+	/* The previous VMA, if the design gives it no anon_vma of its own. */
 	u64 end;
 	u64 end_pgoff;
 	u64 file;
@@ -38,11 +21,9 @@ struct census_state {
 
 BPF_TABLE("array", u32, struct census_state, census_states, 1);
 
-enum vma_state { VMA_PLAIN, VMA_LAZY, VMA_PRIVATE, VMA_SHARED };
-
 /*
- * The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no children.
- * Newer kernels count an own root among its children; older ones keep one count of both (degree).
+ * The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no children. Newer kernels
+ * count a root among its own children; older ones have one count for both (degree).
  */
 static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
 {
@@ -57,7 +38,7 @@ static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
 #endif
 }
 
-static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree)
+static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree)
 {
 	if (bpf_probe_read_kernel(tree, sizeof(*tree), &vma->anon_vma) || !*tree)
 		return VMA_PLAIN;
@@ -74,13 +55,13 @@ static __always_inline enum vma_state vma_state(struct vm_area_struct *vma, u64 
 	return VMA_SHARED;
 }
 
-/* A thread's VMAs are its leader's, unless the leader has gone and left its threads behind. */
+/* Threads share their leader's VMAs; a leader that has exited leaves them to its threads. */
 static __always_inline bool is_counted(struct task_struct *task, struct task_struct *leader)
 {
 	return task == leader || !READ(leader->mm);
 }
 
-/* The one anon_vma that a lazy design keeps per mm; 0 where there is none. */
+/* The anon_vma that a lazy design keeps for each mm; 0 where there is none. */
 static __always_inline u64 pool_of(struct task_struct *task)
 {
 #if HAVE_mm_struct_pool
@@ -123,9 +104,9 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 
 #if LAZY_DESIGN
 /*
- * Mainline lets a VMA reuse the anon_vma of a neighbour it could merge with but for its access rights
- * (anon_vma_compatible() in mm/vma.c; memory policies are not looked at here): a library's segments, or
- * the parts of a mapping that mprotect() split, have one between them.
+ * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only (anon_vma_compatible() in
+ * mm/vma.c; memory policies are not compared here): the segments of a library, or the parts of a mapping that mprotect()
+ * split, share one.
  */
 #define ACCESS_FLAGS 0x08000007ULL /* VM_READ | VM_WRITE | VM_EXEC | VM_SOFTDIRTY */
 
@@ -159,7 +140,7 @@ int census(struct bpf_iter__task_vma *ctx)
 	state = census_states.lookup(&zero);
 	if (!state)
 		return 0;
-	/* A pass that was given up half-way leaves a row behind. */
+	/* An abandoned pass leaves a row behind. */
 	if (task && meta->seq_num == 0)
 		state->task = 0;
 	if ((u64)task != state->task) {

@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every VMA of one process, one by one, for a person who wants to see them; states as in census.c. */
-
-struct vma_row {
-	u64 start;
-	u64 end;
-	u64 flags;
-	u64 anon_vma;
-	u32 tgid;
-	u32 state;
-};
+/* The VMAs of one process, one by one; states as in census.c. */
 
 BPF_TABLE("array", u32, u32, census_target, 1);
 

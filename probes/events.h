@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The stream: one struct event a rare happening, through a ring buffer that is written in program order.
+ * The event stream: one struct event for each rare event, through a ring buffer written in program order.
  *
- * Before this file comes struct event, generated from the table in lazyobs/bpf/event.py, and
- * EVENT_RING_PAGES and EVENT_WAKE_EVERY. What nobody asked for costs one lookup; what does not fit is counted, never waited for.
+ * struct event, struct event_filter, struct event_counts, EVENT_RING_PAGES and EVENT_WAKE_EVERY are generated from
+ * lazyobs/bpf/event.py. An event that was not asked for costs one lookup; one that does not fit is counted as lost, and
+ * nothing waits.
  */
 
-/* What the reader wants; all zero, as at the start, means nothing. */
-struct event_filter {
-	u64 min_nanoseconds[EVENT_KINDS];
-	u64 comm[2];
-	u32 kinds; /* one bit each */
-	u32 by_comm;
-	u32 by_process;
-	u32 knows; /* which numbers the attached probes can give, EVENT_KNOWS_* */
-};
-
-struct event_counts {
-	u64 sent;
-	u64 lost;
-};
-
-/* A duration that is not known passes the filter: nobody can say that it was short. */
+/* An unknown duration passes the filter: it may have been long. */
 #define EVENT_NO_DURATION (~0ULL)
 
 static __always_inline void event_range(struct event *event, u64 start, u64 end)
@@ -31,8 +17,6 @@ static __always_inline void event_range(struct event *event, u64 start, u64 end)
 	event->address = start;
 	event->pages = pages < EVENT_UNKNOWN ? pages : EVENT_UNKNOWN;
 }
-
-enum { EVENT_KNOWS_VMAS = 1, EVENT_KNOWS_CHAINS = 2 };
 
 #if EVENTS
 BPF_RINGBUF_OUTPUT(events, EVENT_RING_PAGES);
@@ -64,8 +48,8 @@ static __always_inline bool event_wanted(u32 kind, u64 nanoseconds)
 }
 
 /*
- * A record to be filled in and given to event_end(), or nothing: not wanted, or no room, which is
- * counted. Added atomically: an interrupt, or on a preemptible kernel another task, can come in between.
+ * A record to be filled in and passed to event_end(); NULL where the event is not wanted, or there is no room, which is
+ * counted. Atomically: an interrupt, or another task on a preemptible kernel, can come in between.
  */
 static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanoseconds)
 {
@@ -116,9 +100,9 @@ static __always_inline u32 event_number(u32 knows, u64 number)
 }
 
 /*
- * Wakes the reader at every so many records of a CPU, chosen so that the ring cannot fill between two
- * wake-ups; for less than that the reader looks in by itself. (BCC cannot name a ring to
- * bpf_ringbuf_query(), which would tell how full it is.)
+ * Wakes the reader after every EVENT_WAKE_EVERY records of a CPU, few enough that the ring cannot fill between two
+ * wake-ups; below that rate the reader polls. (BCC cannot pass a ring to bpf_ringbuf_query(), which returns how full it
+ * is.)
  */
 static __always_inline void event_end(struct event *event)
 {
@@ -131,7 +115,7 @@ static __always_inline void event_end(struct event *event)
 		events.ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 #else
-/* Nobody reads events in this image: what would make one compiles to nothing. */
+/* This image has no event stream: the calls compile to nothing. */
 static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanoseconds)
 {
 	return 0;

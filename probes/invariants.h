@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What must hold, looked at where a walk or a promotion ends. docs/invariants.md has the reasons.
+ * The invariants that are checked where a walk or a promotion ends. docs/invariants.md explains each.
  *
- * A false alarm is worse than none: what was seen in part, or can be told in two ways, is not judged.
+ * A false alarm is worse than a miss: what was seen in part only, or is ambiguous, is not judged.
  */
 
 enum {
 	CALL_NOT_LAZY = 1 << 0,	 /* the VMA to be promoted was not lazy */
 	CALL_HAD_CHAIN = 1 << 1, /* or was, but had a chain */
-	CALL_NO_CAUSE = 1 << 2,	 /* nothing is under way that the reason names */
-	CALL_REFUSED = 1 << 3,	 /* a callback said that it could not unmap */
+	CALL_NO_CAUSE = 1 << 2,	 /* no operation that the reason names is in progress */
+	CALL_REFUSED = 1 << 3,	 /* a callback could not unmap */
 	CALL_SYNC = 1 << 4,	 /* the walk takes every page-table lock */
-	CALL_UNCLEAR = 1 << 5,	 /* VMAs may be passed over unseen */
+	CALL_UNCLEAR = 1 << 5,	 /* VMAs may be skipped unseen */
 };
 
 static __always_inline void violation(u32 invariant, u64 start, u64 end, u64 objects)
 {
 	struct event *event;
 
-	count(SLOT_VIOLATIONS, 1);
+	count(COUNT_VIOLATIONS, 1);
 	count_total(TOTAL_VIOLATIONS_PROMOTION_ONCE + invariant, 1);
 	event = event_begin(EVENT_VIOLATION, invariant, EVENT_NO_DURATION);
 	if (!event)
@@ -36,14 +36,14 @@ struct stack_frames {
 
 BPF_TABLE("percpu_array", u32, struct stack_frames, stack_frames, 1);
 
-static __always_inline bool fork_is_under_way(void)
+static __always_inline bool fork_in_progress(void)
 {
 	return find_call(CALLED_ANON_VMA_FORK) != NULL;
 }
 
 /*
- * Looked for on the stack: nothing can be missed there, be it older than the probes. Forks promote by
- * the thousand, and are seen without it (a stack takes 2 us).
+ * The cause is looked for on the stack, which also shows operations that began before the probes were attached. Forks
+ * promote thousands of VMAs and are recognised without it (a stack costs 2 us).
  */
 static __always_inline bool has_no_cause(void *ctx, u32 reason)
 {
@@ -52,7 +52,7 @@ static __always_inline bool has_no_cause(void *ctx, u32 reason)
 	u32 zero = 0;
 	long bytes;
 
-	if (!CAUSE_IS_JUDGED(reason) || (reason == REASON_FORK && fork_is_under_way()))
+	if (!CAUSE_IS_JUDGED(reason) || (reason == REASON_FORK && fork_in_progress()))
 		return false;
 	stack = stack_frames.lookup(&zero);
 	if (!stack)
@@ -79,7 +79,7 @@ static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 rea
 
 	if (!lazy)
 		return CALL_NOT_LAZY;
-	/* An empty list's head points to itself. */
+	/* The head of an empty list points to itself. */
 	if (READ(vma->first_chain) != (u64)&vma->first_chain)
 		flags |= CALL_HAD_CHAIN;
 	if (has_no_cause(ctx, reason))
@@ -88,8 +88,8 @@ static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 rea
 }
 
 /*
- * Called for promotions that were not in vain: a chain that was made and given back is in vain. One that
- * breaks both is told as the worse.
+ * Called for promotions that did not lose the race (and freed the chain they had allocated). One that breaks both
+ * invariants is reported as the more serious.
  */
 static __always_inline void judge_promotion(struct call *call, bool done)
 {
@@ -109,7 +109,7 @@ static __always_inline void promotion_makes_chain(void)
 		call->chains++;
 }
 
-/* How many page-table entries map the folio; 0 also where this kernel does not say it in one number. */
+/* Page-table entries that map the folio; 0 also where this kernel does not keep that number. */
 static __always_inline s64 folio_mappings(u64 at)
 {
 #if WALKS_ARE_JUDGED
@@ -131,27 +131,27 @@ static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *cont
 
 	if (walker == WALKER_MIGRATE && control->arg & TTU_SYNC)
 		flags |= CALL_SYNC;
-	/* Only a migration's passing over of VMAs is seen. */
+	/* Skipped VMAs are seen in migration walks only. */
 	if (walker != WALKER_MIGRATE && control->invalid_vma)
 		flags |= CALL_UNCLEAR;
 	return flags;
 }
 
 /*
- * Nothing is mapped anew while the folio is locked, except by fork from a mapping that is there; and
- * while the walk holds the anon_vma's lock no VMA comes or goes. But page tables change beside a walk
- * that does not take their locks: an entry can be empty for the moment in which mprotect, NUMA hinting,
- * mremap, a copy on write or munmap has it in its hands. So that a page stays mapped is not enough.
+ * While the folio is locked nothing maps it anew, except fork from an existing mapping, and while the walk holds the
+ * anon_vma's lock no VMA comes or goes. But page tables change beside a walk that does not take their locks: mprotect,
+ * NUMA hinting, mremap, a copy on write or munmap clear an entry for a moment. That a page stays mapped is therefore not
+ * enough.
  */
 static __always_inline void judge_walk(struct call *call, u32 walker)
 {
-	bool migrates = walker == WALKER_MIGRATE, visits, all_are_gone_through;
+	bool migrates = walker == WALKER_MIGRATE, visits, visited_all;
 	struct folio *folio = (struct folio *)call->object;
 	u64 flags;
 
 	if (!migrates && (walker != WALKER_UNMAP || call->vmas))
 		return;
-	/* Three probes saw the VMAs, each on its own: where they differ a run of one was skipped. */
+	/* Three probes count the VMAs independently: where they differ, a run of one was skipped. */
 	if (call->flags & (CALL_REFUSED | CALL_UNCLEAR) || call->ended != call->vmas ||
 	    (migrates && call->offered < call->vmas))
 		return;
@@ -159,9 +159,9 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 	if (!(flags >> PG_LOCKED & 1) || folio_mappings(call->object) <= 0)
 		return;
 	visits = call->vmas || call->offered;
-	all_are_gone_through = call->flags & CALL_SYNC && call->offered == call->vmas;
-	/* A VMA maps a small page once at most. */
-	if (!visits || all_are_gone_through || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
+	visited_all = call->flags & CALL_SYNC && call->offered == call->vmas;
+	/* A VMA maps a small page at most once. */
+	if (!visits || visited_all || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
 		violation(visits ? INVARIANT_WALK_COMPLETE : INVARIANT_WALK_VISITS, 0, 0, call->vmas);
 }
 #else

@@ -16,9 +16,9 @@ static __always_inline int prepare_exit(u64 result)
 	if (!call_ends(CALLED_PREPARE, &call, &nanoseconds))
 		return 0;
 	observe(HISTOGRAM_PREPARE_SECONDS, nanoseconds);
-	if (call.in_vain || (int)result)
+	if (call.lost_race || (int)result)
 		return 0;
-	count(SLOT_PREPARES, 1);
+	count(COUNT_PREPARES, 1);
 	event = event_begin(EVENT_PREPARE, 0, nanoseconds);
 	if (event)
 		event_end(event);

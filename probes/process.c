@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Births, new names and deaths of processes. */
+/* Processes: fork, exec and exit. */
 
-/* A tgid that is used again: the child has not run yet. */
+/* The tgid is reused, and the child has not run yet. */
 static __always_inline void forget_ended(u32 tgid)
 {
-	struct seat *seat = seat_of(tgid);
+	struct process_slot *slot = process_slot_of(tgid);
 
-	if (seat && seat->owner == SEAT_ENDED(tgid))
-		seat_changes(&seat->owner, SEAT_ENDED(tgid), SEAT_FREE);
+	if (slot && slot->owner == SLOT_ENDED(tgid))
+		slot_changes(&slot->owner, SLOT_ENDED(tgid), SLOT_FREE);
 }
 
 int process_fork(u64 *ctx)
@@ -23,9 +23,9 @@ int process_fork(u64 *ctx)
 	if (READ(child->pid) == tgid) {
 		forget_ended(tgid);
 		find_tally(&tally);
-		add(&tally, SLOT_FORKS, 1);
+		add(&tally, COUNT_FORKS, 1);
 		if (window) {
-			add(&tally, SLOT_FORK_CHAINS, window->chains);
+			add(&tally, COUNT_FORK_CHAINS, window->chains);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
 		}
@@ -52,38 +52,38 @@ int process_exec(u64 *ctx)
 }
 
 /*
- * Two last threads can both find the group dead: whoever gets the seat, or deletes the entry, folds it.
- * What another thread adds meanwhile stays in the seat, for its next owner, rather than being lost.
+ * Two exiting threads can both see a dead group: the one that gets the slot, or deletes the entry, folds it. What
+ * another thread adds meanwhile stays in the slot and is counted for its next owner, rather than lost.
  */
-static __always_inline void give_up_seat(u32 tgid, struct exited *gone)
+static __always_inline void release_slot(u32 tgid, struct exited *gone)
 {
-	struct seat *seat = seat_of(tgid);
+	struct process_slot *slot = process_slot_of(tgid);
 	u64 owner;
 
-	if (!seat)
+	if (!slot)
 		return;
-	owner = seat->owner;
-	if (seat_is_to_be_had(owner))
-		seat_changes(&seat->owner, owner, SEAT_ENDED(tgid));
-	if (!seat_changes(&seat->owner, SEAT_OPEN(tgid), SEAT_CHANGING(tgid)))
+	owner = slot->owner;
+	if (slot_is_available(owner))
+		slot_changes(&slot->owner, owner, SLOT_ENDED(tgid));
+	if (!slot_changes(&slot->owner, SLOT_OPEN(tgid), SLOT_CHANGING(tgid)))
 		return;
 #pragma clang loop unroll(disable)
-	for (int slot = 0; slot < PROCESS_SLOTS; slot++) {
-		u64 count = seat->process.counts[slot];
+	for (int index = 0; index < PROCESS_COUNTS; index++) {
+		u64 count = slot->process.counts[index];
 
 		if (!count)
 			continue;
-		__sync_fetch_and_add(&gone->counts[slot], count);
-		__sync_fetch_and_add(&seat->process.counts[slot], -count);
+		__sync_fetch_and_add(&gone->counts[index], count);
+		__sync_fetch_and_add(&slot->process.counts[index], -count);
 	}
-	seat_changes(&seat->owner, SEAT_CHANGING(tgid), SEAT_ENDED(tgid));
+	slot_changes(&slot->owner, SLOT_CHANGING(tgid), SLOT_ENDED(tgid));
 }
 
 /* From a copy: a deleted entry may be given to another process at once. */
-static __always_inline void give_up_entry(u32 tgid, struct exited *gone)
+static __always_inline void release_entry(u32 tgid, struct exited *gone)
 {
 	struct process *process = processes.lookup(&tgid);
-	u64 counts[PROCESS_SLOTS];
+	u64 counts[PROCESS_COUNTS];
 
 	if (!process)
 		return;
@@ -91,8 +91,8 @@ static __always_inline void give_up_entry(u32 tgid, struct exited *gone)
 	if (processes.delete(&tgid))
 		return;
 #pragma clang loop unroll(disable)
-	for (int slot = 0; slot < PROCESS_SLOTS; slot++)
-		__sync_fetch_and_add(&gone->counts[slot], counts[slot]);
+	for (int index = 0; index < PROCESS_COUNTS; index++)
+		__sync_fetch_and_add(&gone->counts[index], counts[index]);
 }
 
 int process_exit(u64 *ctx)
@@ -103,7 +103,7 @@ int process_exit(u64 *ctx)
 
 	if (!gone || !group_is_dead(task))
 		return 0;
-	give_up_seat(tgid, gone);
-	give_up_entry(tgid, gone);
+	release_slot(tgid, gone);
+	release_entry(tgid, gone);
 	return 0;
 }

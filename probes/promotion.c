@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lazy designs: VMAs marked lazy instead of prepared, and lazy VMAs made regular.
+ * Lazy designs: VMAs marked lazy instead of prepared, and lazy VMAs promoted to regular ones.
  *
- * Both functions may also be called in vain, so the VMA is looked at before and after: what counts is
- * that its state has changed. Where the function says by its return value who changed it, that decides.
+ * Both functions may be called without effect, so the state of the VMA is compared before and after. Where the return
+ * value says who changed it, that decides.
  */
 
 static __always_inline bool is_lazy(u64 vma)
@@ -31,7 +31,7 @@ static __always_inline int lazy_prepare_exit(u64 result)
 #else
 	if (!call.detail && is_lazy(call.object))
 #endif
-		count(SLOT_LAZY_PREPARES, 1);
+		count(COUNT_LAZY_PREPARES, 1);
 	return 0;
 }
 
@@ -62,19 +62,19 @@ static __always_inline int promotion_exit(u64 result)
 
 	if (!call_ends(CALLED_PROMOTION, &call, &nanoseconds))
 		return 0;
-	if (call.in_vain)
+	if (call.lost_race)
 		return 0;
 	still_lazy = is_lazy(call.object);
 	judge_promotion(&call, !still_lazy);
 	if (call.flags & CALL_NOT_LAZY)
 		return 0;
 	if (still_lazy) {
-		count(SLOT_PROMOTIONS_FAILED, 1);
+		count(COUNT_PROMOTIONS_FAILED, 1);
 		promotion_event(EVENT_PROMOTION_FAILED, &call, nanoseconds);
 		return 0;
 	}
 	reason = call.detail & (REASON_COUNT - 1);
-	count(SLOT_PROMOTIONS, 1);
+	count(COUNT_PROMOTIONS, 1);
 	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);
 	observe(HISTOGRAM_PROMOTION_SECONDS, nanoseconds);
 	promotion_event(EVENT_PROMOTION, &call, nanoseconds);

@@ -2,8 +2,8 @@
 /*
  * rmap_walk_anon() and rmap_walk_ksm(): from an anonymous folio to every VMA that may map it.
  *
- * What the walk is for is told by its callback (rwc->rmap_one); each run of the callback is a VMA
- * visited. The walker is the task at work (kswapd, ksmd, khugepaged, ...), not the owner of the pages.
+ * The callback (rwc->rmap_one) identifies the purpose of a walk; each of its runs is a VMA visited. Walks are counted for
+ * the task that walks (kswapd, ksmd, khugepaged, ...), not for the owner of the pages.
  */
 
 /* Low bits of folio->mapping: anonymous, and both for KSM (include/linux/page-flags.h). */
@@ -31,7 +31,7 @@ static __always_inline int rmap_one_enter(void)
 	return 0;
 }
 
-/* The walk asks whether a VMA may be passed over: called for each one it comes to. */
+/* Called for each VMA that the walk reaches: may it be skipped? */
 static __always_inline int vma_offered_enter(void)
 {
 	struct call *call = find_call(CALLED_RMAP_WALK);
@@ -65,10 +65,10 @@ static __always_inline int rmap_walk_exit(u64 result)
 	walker = call.detail & (WALKER_COUNT - 1);
 	judge_walk(&call, walker);
 	find_tally(&tally);
-	add(&tally, SLOT_RMAP_WALKS, 1);
+	add(&tally, COUNT_RMAP_WALKS, 1);
 	count_total(TOTAL_RMAP_WALKS_UNMAP + walker, 1);
 	observe(HISTOGRAM_RMAP_WALK_SECONDS_UNMAP + walker, nanoseconds);
-	add(&tally, SLOT_RMAP_WALK_VMAS, call.vmas);
+	add(&tally, COUNT_RMAP_WALK_VMAS, call.vmas);
 	count_total(TOTAL_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	observe(HISTOGRAM_RMAP_WALK_VMAS_UNMAP + walker, call.vmas);
 	event = event_begin(EVENT_RMAP_WALK, walker, nanoseconds);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * anon_vma and anon_vma_chain objects, counted where the slab allocator hands them out.
+ * anon_vma and anon_vma_chain objects, counted as the slab allocator hands them out.
  *
- * The caller's address (call_site) tells the path: nothing else of an allocation is looked at unless
- * it comes from one of the few functions of interest, so unrelated allocations cost two comparisons.
- * Cache names cannot tell the objects apart: anon_vma_chain is merged with whatever has its size.
+ * The address of the caller (call_site) identifies the path. Nothing else of an allocation is read unless it comes from
+ * one of the few functions of interest, so that unrelated allocations cost two comparisons. Cache names cannot identify
+ * the objects: anon_vma_chain is merged with other caches of its object size.
  */
 
-/* anon_vma has a constructor and is never merged, so the size of its cache's objects is exact. */
+/* anon_vma has a constructor and is never merged, so its object size identifies the cache. */
 static __always_inline bool is_anon_vma_cache(u64 cache)
 {
 	struct known_caches *known;
@@ -37,12 +37,12 @@ static __always_inline bool frees_anon_vma(u64 *ctx, u64 site)
 {
 #if SLAB_FREE_TELLS == CACHE
 	return is_anon_vma_cache(ctx[SLAB_FREE_ARGUMENT]);
-#else /* only the cache's name, which merging makes useless */
+#else /* the tracepoint has the name of the cache only, which merging makes useless */
 	return IN_PUT_ANON_VMA(site);
 #endif
 }
 
-/* Copied to and from user space in part (usercopy region), hence never merged: its name holds. */
+/* mm_struct has a usercopy region and is never merged, so the name identifies the cache. */
 static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 {
 	char name[sizeof("mm_struct")];
@@ -65,7 +65,7 @@ static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 	return true;
 }
 
-/* The mm_struct of a fork is the one object copy_process() (or dup_mm()) takes of its size. */
+/* In copy_process() (or dup_mm()) only the mm_struct has its size. */
 static __always_inline bool is_mm(u64 *ctx)
 {
 #if SLAB_ALLOC_TELLS == CACHE
@@ -79,7 +79,7 @@ static __always_inline void chain_cloned(u32 tid)
 {
 	struct fork_window *window = find_fork_window(tid);
 
-	/* Without a window the clone serves a split, merge or mremap. */
+	/* Without a window the clone is part of a split, merge or mremap. */
 	if (window)
 		window->chains++;
 }
@@ -99,12 +99,12 @@ int slab_alloc(u64 *ctx)
 		return 0;
 	find_tally(&tally);
 	if (!IN_ANON_VMA_CLONE(site) && allocates_anon_vma(ctx)) {
-		add(&tally, SLOT_ANON_VMA_ALLOCS, 1);
+		add(&tally, COUNT_ANON_VMA_ALLOCS, 1);
 		return 0;
 	}
-	add(&tally, SLOT_CHAIN_ALLOCS, 1);
+	add(&tally, COUNT_CHAIN_ALLOCS, 1);
 	if (IN_ANON_VMA_PREPARE(site)) {
-		add(&tally, SLOT_PREPARES_BY_SITE, 1);
+		add(&tally, COUNT_PREPARES_BY_SITE, 1);
 		event = event_begin(EVENT_PREPARE_BY_SITE, 0, EVENT_NO_DURATION);
 		if (event) {
 			event->kind = EVENT_PREPARE;
@@ -123,7 +123,7 @@ static __always_inline void close_failed_fork(u64 *ctx)
 	u32 tid = bpf_get_current_pid_tgid();
 	struct fork_window *window = find_fork_window(tid);
 
-	/* A fork that fails gives its mm_struct back before it returns. */
+	/* A failing fork frees its mm_struct before it returns. */
 	if (window && window->mm == ctx[1])
 		close_fork_window(tid);
 }
@@ -140,16 +140,16 @@ int slab_free(u64 *ctx)
 	}
 	find_tally(&tally);
 	if (frees_anon_vma(ctx, site)) {
-		add(&tally, SLOT_ANON_VMA_FREES, 1);
+		add(&tally, COUNT_ANON_VMA_FREES, 1);
 		return 0;
 	}
-	add(&tally, SLOT_CHAIN_FREES, 1);
-	/* Lost the race for the VMA, or no memory for the anon_vma: what was begun was not done. */
+	add(&tally, COUNT_CHAIN_FREES, 1);
+	/* The race for the VMA was lost, or there was no memory for the anon_vma: undo the count. */
 	if (IN_ANON_VMA_PREPARE(site)) {
-		add(&tally, SLOT_PREPARES_BY_SITE, -1);
-		call_is_in_vain(CALLED_PREPARE);
+		add(&tally, COUNT_PREPARES_BY_SITE, -1);
+		call_lost_race(CALLED_PREPARE);
 	} else if (IN_LAZY(site)) {
-		call_is_in_vain(CALLED_PROMOTION);
+		call_lost_race(CALLED_PROMOTION);
 	}
 	return 0;
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs import model
-from lazyobs.bpf import causes, event, slots
+from lazyobs.bpf import causes, counts, event
 from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.points import POINTS
 from lazyobs.exporter.cgroups import CgroupFold
@@ -36,10 +36,10 @@ def test_the_document_is_what_the_table_says() -> None:
 def test_every_row_is_counted_and_its_points_exist() -> None:
     points = {point.name for point in POINTS}
     for row in ROWS:
-        assert f"violations_{row.name}" in slots.TOTAL_SLOTS
+        assert f"violations_{row.name}" in counts.TOTAL_COUNTS
         assert set(row.points) <= points
     assert event.KINDS[-1].name == "violation" and event.KINDS[-1].details == model.INVARIANTS
-    numbers = [slots.c_layout().index(f"#define INVARIANT_{name.upper()} {at}\n") for at, name in enumerate(IN_KERNEL)]
+    numbers = [counts.c_counts().index(f"#define INVARIANT_{name.upper()} {at}\n") for at, name in enumerate(IN_KERNEL)]
     assert numbers == sorted(numbers)
 
 

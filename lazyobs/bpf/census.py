@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Decoding what the census iterators write (struct census_row and vma_row in probes/census.c)."""
+"""Decoding what the census iterators write (probes/census.c)."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_ROW = struct.Struct("=IIQQQIIIIIII4x16s")
-_VMA = struct.Struct("=QQQQII")
+from lazyobs.bpf.layouts import CENSUS_ROW, VMA_ROW
+from lazyobs.model import VMA_STATE_NAMES
 
-VMA_STATES = ("plain", "lazy", "private", "shared")
+_ROW, _VMA = CENSUS_ROW.struct(), VMA_ROW.struct()
 
 
 class CensusRow(NamedTuple):
@@ -31,11 +30,15 @@ class CensusRow(NamedTuple):
     vmas_shared: int
     classic_anon_vmas: int
     ppid: int
+    unused: int
     comm: bytes
 
 
+assert CensusRow._fields == tuple(field.name for field in CENSUS_ROW.fields)
+
+
 class VmaRow(NamedTuple):
-    """One VMA; ``state`` is one of VMA_STATES, ``anon_vma`` the kernel's word, tag bits included."""
+    """One VMA; ``state`` is one of VMA_STATE_NAMES, ``anon_vma`` the kernel's word, tag bits included."""
 
     start: int
     end: int
@@ -43,6 +46,9 @@ class VmaRow(NamedTuple):
     anon_vma: int
     tgid: int
     state: str
+
+
+assert VmaRow._fields == tuple(field.name for field in VMA_ROW.fields)
 
 
 def rows(raw: bytes) -> Iterator[CensusRow]:
@@ -58,7 +64,7 @@ def rows(raw: bytes) -> Iterator[CensusRow]:
 def vmas(raw: bytes) -> list[VmaRow]:
     """Rows of the iterator ``census_vmas``, in address order."""
     found = {
-        start: VmaRow(start, end, flags, anon_vma, tgid, VMA_STATES[state])
+        start: VmaRow(start, end, flags, anon_vma, tgid, VMA_STATE_NAMES[state])
         for start, end, flags, anon_vma, tgid, state in _VMA.iter_unpack(raw)
     }
     return [found[start] for start in sorted(found)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The event record: 64 bytes, one table, from which the C struct and both decoders are made.
+"""The event stream: its 64-byte record, what a reader can filter by, and the kinds of events.
 
 A record answers who (tgid, start), where (cpu, address range), when (boot-time stamp), how long, and how
 much (VMAs or chains). 0xffffffff in ``duration`` and ``objects`` means that the tier cannot know it.
@@ -8,10 +8,11 @@ much (VMAs or chains). 0xffffffff in ``duration`` and ``objects`` means that the
 from __future__ import annotations
 
 import mmap
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lazyobs.bpf.layouts import Field, Layout
+from lazyobs.bpf.points import POINTS
 from lazyobs.model import INVARIANTS, REASONS, WALKERS
 
 if TYPE_CHECKING:
@@ -26,30 +27,22 @@ WRITTEN = ("event_filter", "event_processes")  # by the reader, too
 MOST_NANOSECONDS = UNKNOWN - 1  # a duration of 4.29 s or more
 
 
-@dataclass(frozen=True)
-class Field:
-    """``code`` is the letter of struct and, behind "<" and its size, of numpy; C has ``c_type``."""
-
-    name: str
-    c_type: str
-    code: str
-    numpy: str
-    help: str
-
-
-FIELDS = (
-    Field("stamp", "u64", "Q", "u8", "CLOCK_BOOTTIME when it ended, ns"),
-    Field("start", "u64", "Q", "u8", "start of the process since boot, ns; with tgid it is its identity"),
-    Field("address", "u64", "Q", "u8", "first byte of the VMA, 0 where it does not apply"),
-    Field("duration", "u32", "I", "u4", "ns"),
-    Field("pages", "u32", "I", "u4", "length of the VMA in pages, 0 where it does not apply"),
-    Field("objects", "u32", "I", "u4", "VMAs visited by a walk, chains cloned by a fork"),
-    Field("tgid", "u32", "I", "u4", "process"),
-    Field("tid", "u32", "I", "u4", "thread"),
-    Field("cpu", "u16", "H", "u2", "CPU it ended on"),
-    Field("kind", "u8", "B", "u1", "position in KINDS"),
-    Field("detail", "u8", "B", "u1", "position in the kind's details"),
-    Field("comm", "char[16]", "16s", "S16", "name of the thread, ended by a zero"),
+RECORD = Layout(
+    "event",
+    (
+        Field("stamp", "u64", "CLOCK_BOOTTIME when it ended, ns"),
+        Field("start", "u64", "start of the process since boot, ns; with tgid it is its identity"),
+        Field("address", "u64", "first byte of the VMA, 0 where it does not apply"),
+        Field("duration", "u32", "ns"),
+        Field("pages", "u32", "length of the VMA in pages, 0 where it does not apply"),
+        Field("objects", "u32", "VMAs visited by a walk, chains cloned by a fork"),
+        Field("tgid", "u32", "process"),
+        Field("tid", "u32", "thread"),
+        Field("cpu", "u16", "CPU it ended on"),
+        Field("kind", "u8", "position in KINDS"),
+        Field("detail", "u8", "position in the kind's details"),
+        Field("comm", "char", "name of the thread, ended by a zero", 16),
+    ),
 )
 
 
@@ -74,15 +67,30 @@ KINDS = (
     Kind("violation", "an invariant was broken; objects is the VMAs visited, or the chains made", INVARIANTS),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
-# A prepare told by its allocation, where nothing better sees it: a filter's name only, its kind is "prepare".
-FILTER_NAMES = (*KIND_NAMES, "prepare_by_site")
+# Besides the kinds, names that only a filter knows: a prepare recognised by its allocation has the kind "prepare".
+FILTER_NAMES = (*KIND_NAMES, *(name for point in POINTS for number, name in point.stands_in.items() if "." in number))
 
-LAYOUT = struct.Struct("=" + "".join(field.code for field in FIELDS))
+LAYOUT = RECORD.struct()
 assert LAYOUT.size == BYTES
+
+# What the reader wants; all zero, as at the start, is nothing.
+FILTER = Layout(
+    "event_filter",
+    (
+        Field("min_nanoseconds", "u64", "by kind", len(FILTER_NAMES)),
+        Field("comm", "u64", "the 16 bytes of a thread's name", 2),
+        Field("kinds", "u32", "a bit each"),
+        Field("by_comm", "u32"),
+        Field("by_process", "u32"),
+        Field("knows", "u32", "numbers that the attached probes can give, EVENT_KNOWS_*"),
+    ),
+)
+KNOWS_VMAS, KNOWS_CHAINS = 1, 2
+COUNTS = Layout("event_counts", (Field("sent", "u64"), Field("lost", "u64", "there was no room in the ring")))
 
 
 class Event(NamedTuple):
-    """One record, decoded; the fields are those of FIELDS."""
+    """One record, decoded; the fields are those of RECORD."""
 
     stamp: int
     start: int
@@ -98,14 +106,14 @@ class Event(NamedTuple):
     comm: bytes
 
 
-assert Event._fields == tuple(field.name for field in FIELDS)
+assert Event._fields == tuple(field.name for field in RECORD.fields)
 
 
 def dtype() -> numpy.dtype[Any]:
     """The record as a numpy type."""
     import numpy
 
-    return numpy.dtype([(field.name, "<" + field.numpy if field.numpy[0] == "u" else field.numpy) for field in FIELDS])
+    return numpy.dtype([(field.name, field.numpy) for field in RECORD.fields])
 
 
 def wake_every(ring_bytes: int, cpus: int) -> int:
@@ -114,19 +122,16 @@ def wake_every(ring_bytes: int, cpus: int) -> int:
 
 
 def c_layout(ring_bytes: int, cpus: int) -> str:
-    """The record, its kinds and special values, and the ring's dimensions, as C. No ring: 0 bytes."""
-    lines = [f"#define EVENTS {int(ring_bytes > 0)}", "struct event {"]
-    asserts = [f'_Static_assert(sizeof(struct event) == {BYTES}, "struct event");']
-    offset = 0
-    for field in FIELDS:
-        base, _, count = field.c_type.partition("[")
-        lines.append(f"\t{base} {field.name}{'[' + count if count else ''};")
-        asserts.append(f'_Static_assert(__builtin_offsetof(struct event, {field.name}) == {offset}, "{field.name}");')
-        offset += struct.calcsize("=" + field.code)
-    lines += ["};", *asserts]
-    wake = wake_every(ring_bytes, cpus)
-    lines += [f"#define EVENT_RING_PAGES {ring_bytes // mmap.PAGESIZE}", f"#define EVENT_WAKE_EVERY {wake}"]
-    lines += [f"#define EVENT_PROCESSES {PROCESSES}"]
-    lines += [f"#define EVENT_KINDS {len(FILTER_NAMES)}", f"#define EVENT_UNKNOWN {UNKNOWN:#x}U"]
-    lines += [f"#define EVENT_{name.upper()} {number}" for number, name in enumerate(FILTER_NAMES)]
-    return "\n".join(lines) + "\n"
+    """The record, the filter, the kinds and special values, and the ring's dimensions, as C. No ring: 0 bytes."""
+    lines = [
+        f"#define EVENTS {int(ring_bytes > 0)}",
+        f"#define EVENT_KNOWS_VMAS {KNOWS_VMAS}",
+        f"#define EVENT_KNOWS_CHAINS {KNOWS_CHAINS}",
+        f"#define EVENT_RING_PAGES {ring_bytes // mmap.PAGESIZE}",
+        f"#define EVENT_WAKE_EVERY {wake_every(ring_bytes, cpus)}",
+        f"#define EVENT_PROCESSES {PROCESSES}",
+        f"#define EVENT_KINDS {len(FILTER_NAMES)}",
+        f"#define EVENT_UNKNOWN {UNKNOWN:#x}U",
+        *(f"#define EVENT_{name.upper()} {number}" for number, name in enumerate(FILTER_NAMES)),
+    ]
+    return "\n".join([*lines, *(layout.c_struct() for layout in (RECORD, FILTER, COUNTS))]) + "\n"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from array import array
 
 from lazyobs.bpf import abi
+from lazyobs.bpf.event import COUNTS
 
 
 class EventCounts:
@@ -16,7 +17,7 @@ class EventCounts:
 
     def read(self) -> list[tuple[int, int]]:
         """[(sent, lost)] by CPU."""
-        counts = array("Q", abi.map_lookup(self._fd, bytes(4), 16 * self._cpus))
+        counts = array("Q", abi.map_lookup(self._fd, bytes(4), COUNTS.size * self._cpus))
         return list(zip(counts[::2], counts[1::2]))
 
     def lost(self) -> int:

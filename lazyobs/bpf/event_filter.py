@@ -6,10 +6,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from lazyobs.bpf import abi, event
+from lazyobs.bpf import abi, event, points
 from lazyobs.bpf.session import Session
 
-_KNOWS_VMAS, _KNOWS_CHAINS = 1, 2
+_PACKED = event.FILTER.struct()
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,22 @@ class EventFilter:
 
     def _packed(self, tiers: dict[str, str | None]) -> bytes:
         """struct event_filter; ``tiers`` are those of the probe points."""
-        by_site = tiers.get("prepare") is None  # prepares are told by their allocation alone
-        knows = _KNOWS_VMAS * (tiers.get("rmap_one") is not None) | _KNOWS_CHAINS * (tiers.get("slab") is not None)
-        least = [self.least_nanoseconds(kind) for kind in event.KINDS] + [0]
-        kinds = sum(1 << event.KIND_NAMES.index(name) for name in self.kinds)
-        prepare = 1 << event.KIND_NAMES.index("prepare")
-        if by_site and kinds & prepare:
-            kinds = kinds & ~prepare | 1 << event.FILTER_NAMES.index("prepare_by_site")
+        knows = event.KNOWS_VMAS * (tiers.get("rmap_one") is not None)
+        knows |= event.KNOWS_CHAINS * (tiers.get("slab") is not None)
+        least = [self.least_nanoseconds(kind) for kind in event.KINDS]
+        least += [0] * (len(event.FILTER_NAMES) - len(least))
+        kinds = sum(1 << event.FILTER_NAMES.index(_seen_as(name, tiers)) for name in self.kinds)
         low, high = struct.unpack("=QQ", (_comm(self.comm) if self.comm is not None else b"").ljust(16, b"\0"))
-        return struct.pack(
-            f"={len(least)}Q QQ IIII", *least, low, high, kinds, self.comm is not None, bool(self.pids), knows
-        )
+        return _PACKED.pack(*least, low, high, kinds, self.comm is not None, bool(self.pids), knows)
+
+
+def _seen_as(kind: str, tiers: dict[str, str | None]) -> str:
+    """The kind itself, or the filter's name of what stands in for it where its points are not attached."""
+    number = f"event.{kind}"
+    instead = points.stand_in(number)
+    if instead is None or all(tiers.get(point) for point in points.points_feeding(number)):
+        return kind
+    return instead[1]
 
 
 def _comm(name: str) -> bytes:

@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from lazyobs.bpf import abi
-from lazyobs.bpf.slots import HISTOGRAM_IDS, KERNEL_SLOTS, PROCESS_SLOTS, TOTAL_SLOTS
-from lazyobs.model import HISTOGRAM_SLOTS
+from lazyobs.bpf.counts import HISTOGRAM_IDS, KERNEL_BUCKETS, PROCESS_COUNTS, TOTAL_COUNTS
+from lazyobs.bpf.layouts import PROCESS, PROCESS_SLOT
+from lazyobs.model import HISTOGRAM_BUCKETS
 
-_PROCESS_HEAD = struct.Struct("=QII16s")
-_PROCESS = struct.Struct(f"{_PROCESS_HEAD.format}{len(PROCESS_SLOTS)}Q")
+_PROCESS = PROCESS.struct()
+_PROCESS_HEAD = struct.Struct("=" + "".join(field.code for field in PROCESS.fields[:-1]))  # what precedes the counts
 _KEY_ZERO = bytes(4)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,7 +36,7 @@ class ProcessCounts:
     start_boottime: int
     uid: int
     comm: bytes
-    counts: tuple[int, ...]  # by PROCESS_SLOTS
+    counts: tuple[int, ...]  # by PROCESS_COUNTS
 
 
 def possible_cpus(sys_root: str = "/sys") -> int:
@@ -53,27 +54,27 @@ def per_cpu_sums(fd: int, key: int, words: int, cpus: int) -> list[int]:
 
 
 def totals(fd: int, cpus: int) -> dict[str, int]:
-    """{slot name: count} of everything since attach."""
-    return dict(zip(TOTAL_SLOTS, per_cpu_sums(fd, 0, len(TOTAL_SLOTS), cpus)))
+    """{name of the count: count} of everything since attach."""
+    return dict(zip(TOTAL_COUNTS, per_cpu_sums(fd, 0, len(TOTAL_COUNTS), cpus)))
 
 
 def exited(fd: int, cpus: int) -> dict[str, int]:
-    """{slot name: count} of ended processes."""
-    return dict(zip(PROCESS_SLOTS, per_cpu_sums(fd, 0, len(PROCESS_SLOTS), cpus)))
+    """{name of the count: count} of ended processes."""
+    return dict(zip(PROCESS_COUNTS, per_cpu_sums(fd, 0, len(PROCESS_COUNTS), cpus)))
 
 
 def histograms(fd: int, cpus: int) -> dict[str, tuple[int, list[int]]]:
-    """{series: (sum, counts by slot of the schema)}; the kernel's higher slots go to the last one."""
+    """{series: (sum, counts by bucket of the schema)}; the kernel's higher buckets go to the last one."""
     found = {}
     for number, name in enumerate(HISTOGRAM_IDS):
-        total, *slots = per_cpu_sums(fd, number, 1 + KERNEL_SLOTS, cpus)
-        last = HISTOGRAM_SLOTS - 1
-        found[name] = (total, [*slots[:last], sum(slots[last:])])
+        total, *buckets = per_cpu_sums(fd, number, 1 + KERNEL_BUCKETS, cpus)
+        last = HISTOGRAM_BUCKETS - 1
+        found[name] = (total, [*buckets[:last], sum(buckets[last:])])
     return found
 
 
 def merged(entries: Iterable[ProcessCounts]) -> list[ProcessCounts]:
-    """Each process once: one that is in a seat and in the hash has the sum of both."""
+    """Each process once: one that is in a slot and in the hash has the sum of both."""
     found: dict[tuple[int, int], ProcessCounts] = {}
     for entry in entries:
         identity = entry.tgid, entry.start_boottime
@@ -85,17 +86,17 @@ def merged(entries: Iterable[ProcessCounts]) -> list[ProcessCounts]:
     return list(found.values())
 
 
-class Seats:
-    """Reader of ``seats`` (struct seat in probes/lazyobs.h): the processes that have one. No call to the kernel.
+class ProcessSlots:
+    """Reader of ``process_slots`` (probes/lazyobs.h): the processes that have a slot. No call to the kernel.
 
-    The array is mapped, which takes a descriptor that may write (a read-only one has no shared mappings).
-    The kernel lets a mapping made to read never become one to write, and ``fd`` may be closed afterwards.
+    The array is mapped, which takes a descriptor that may write (a read-only one cannot be mapped shared). The
+    kernel never lets a mapping made for reading become writable, and ``fd`` may be closed afterwards.
     OSError where it cannot be mapped.
     """
 
-    _OPEN = 1 << 32  # SEAT_OPEN()
-    _WORDS = 1 + _PROCESS.size // 8  # the owner, then the process
-    _HEAD = _WORDS - len(PROCESS_SLOTS)
+    _OPEN = 1 << 32  # SLOT_OPEN()
+    _WORDS = PROCESS_SLOT.size // 8
+    _HEAD = _WORDS - len(PROCESS_COUNTS)  # words before the counts
 
     def __init__(self, fd: int) -> None:
         entries = struct.unpack_from("=6I", abi.object_info(fd))[4]
@@ -109,10 +110,10 @@ class Seats:
         self._words = memoryview(content).cast("B").cast("Q").toreadonly()
 
     def read(self) -> list[ProcessCounts]:
-        """A seat that changes its owner while it is read is left out: a process has ended."""
+        """A slot that changes its owner while it is read is left out: its process has ended."""
         owners = self._words[:: self._WORDS].tolist()
-        open_seats = [index for index, owner in enumerate(owners) if owner & self._OPEN]
-        found = [self._process(index * self._WORDS, owners[index]) for index in open_seats]
+        taken = [index for index, owner in enumerate(owners) if owner & self._OPEN]
+        found = [self._process(index * self._WORDS, owners[index]) for index in taken]
         return [entry for entry in found if entry is not None]
 
     def _process(self, at: int, owner: int) -> ProcessCounts | None:
@@ -129,7 +130,7 @@ class Seats:
 
 
 class ProcessMap:
-    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6): those that found their seat taken.
+    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6): those that found their slot taken.
 
     Buffers are kept between readings.
     """

@@ -14,12 +14,13 @@ from typing import Any
 from lazyobs.bpf import (
     addresses,
     causes,
+    counts,
     event,
+    layouts,
     lazy_design,
     maps,
     points,
     sites,
-    slots,
     sources,
     structs,
     walk_facts,
@@ -35,26 +36,23 @@ from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile, built_in
 from lazyobs.model import TIERS
 
-PROCESS_ENTRIES = 16384
-TASK_ENTRIES = 4096
-
 MAPS = (
     "processes",
-    "seats",
+    "process_slots",
     "fork_windows",
-    "fork_seats",
+    "fork_slots",
     "known_caches",
     "totals",
     "exited",
     "histograms",
     "calls",
-    "call_seats",
+    "call_slots",
     "stack_frames",
     "census_states",
     "census_target",
 )
 # Maps that the consumer writes as well, or maps into memory; its descriptors of the others only read.
-WRITTEN = ("census_target", "seats")
+WRITTEN = ("census_target", "process_slots")
 # What every probe shares; the rest is in the points' own files.
 SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
@@ -321,8 +319,8 @@ class _Maker:
             self.function_of("vma_upgrade_anon_vma_lazy"),
         )
         parts = [
-            slots.c_layout(),
-            f"#define PROCESS_ENTRIES {PROCESS_ENTRIES}\n#define TASK_ENTRIES {TASK_ENTRIES}\n",
+            counts.c_counts(),
+            layouts.c_layouts(),
             f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
             structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
             addresses.C_ADDRESS,

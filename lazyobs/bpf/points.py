@@ -8,7 +8,10 @@ plan.py decides from what the kernel has which tiers are tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lazyobs.model import CENSUS_NAMES
 
 RAW_TRACEPOINT, ITERATOR = "raw_tracepoint", "iterator"
 FENTRY, FEXIT, KPROBE, KRETPROBE = "fentry", "fexit", "kprobe", "kretprobe"
@@ -45,8 +48,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Point:
-    """``feeds`` are the counters and columns that are null without the point; ``sources`` its files in probes/;
-    ``asks_lazy``: its programs have to tell a lazy VMA."""
+    """``sources``: its files in probes/. ``asks_lazy``: its programs have to tell a lazy VMA. ``lazy_only``: its
+    functions are those of a lazy design.
+
+    ``feeds``: the counters, histograms and census columns of the schema and the kinds of events ("event.fork") that
+    its programs have a part in. A number is known where every point that feeds it is attached. ``stands_in``: the
+    same numbers, seen less well, for where that is not so: {number: the count, or the event's name in a filter}.
+    """
 
     name: str
     about: str
@@ -54,6 +62,8 @@ class Point:
     feeds: tuple[str, ...]
     required: bool = False
     asks_lazy: bool = False
+    lazy_only: bool = False
+    stands_in: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[Fixed, ...] = ()
     calls: tuple[Call, ...] = ()
 
@@ -95,7 +105,7 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        ("forks", "fork_chains"),
+        ("forks", "fork_chains", "fork_seconds", "event.fork"),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -107,8 +117,9 @@ POINTS = (
         "slab",
         "anon_vma and chain objects by the call site of kmem_cache_alloc and kmem_cache_free",
         ("slab.c",),
-        ("prepares", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains"),
+        ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains", "fork_seconds"),
         required=True,
+        stands_in={"prepares": "prepares_by_site", "event.prepare": "prepare_by_site"},
         fixed=(
             Fixed("slab_alloc", RAW_TRACEPOINT, "kmem_cache_alloc"),
             Fixed("slab_free", RAW_TRACEPOINT, "kmem_cache_free"),
@@ -118,7 +129,7 @@ POINTS = (
         "census",
         "every process's VMAs by state",
         ("census.c",),
-        ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes", "savable_bytes"),
+        CENSUS_NAMES,
         required=True,
         asks_lazy=True,
         fixed=(Fixed("census", ITERATOR, "task_vma"),),
@@ -135,7 +146,7 @@ POINTS = (
         "prepare",
         "__anon_vma_prepare: count and latency",
         ("prepare.c",),
-        ("prepares", "prepare_seconds"),
+        ("prepares", "prepare_seconds", "event.prepare"),
         calls=(Call("prepare", ("__anon_vma_prepare",)),),
     ),
     Point(
@@ -151,14 +162,16 @@ POINTS = (
         ("promotion.c",),
         ("lazy_prepares",),
         asks_lazy=True,
+        lazy_only=True,
         calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
     ),
     Point(
         "promotion",
         "lazy VMAs made regular: reason, latency, failures",
         ("promotion.c",),
-        ("promotions", "promotions_failed", "promotion_seconds"),
+        ("promotions", "promotions_failed", "promotion_seconds", "event.promotion", "event.promotion_failed"),
         asks_lazy=True,
+        lazy_only=True,
         calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",)), context=True),),
     ),
     # What a walk is judged by is attached before the walk itself: of one that is seen, everything is.
@@ -184,7 +197,7 @@ POINTS = (
         "rmap_walk",
         "reverse-map walks of anonymous folios: walker and latency",
         ("rmap.c",),
-        ("rmap_walks", "rmap_walk_seconds"),
+        ("rmap_walks", "rmap_walk_seconds", "rmap_walk_vmas", "event.rmap_walk"),
         calls=(
             # Not rmap_walk() and rmap_walk_locked(): most of their callers, in the same file, have them inlined.
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
@@ -194,3 +207,13 @@ POINTS = (
 )
 
 FUNCTIONS = tuple(name for point in POINTS for call in point.calls for name in call.functions)
+
+
+def points_feeding(number: str) -> tuple[str, ...]:
+    """Names of the points that must all be attached for that number to be known; () where none feeds it."""
+    return tuple(point.name for point in POINTS if number in point.feeds)
+
+
+def stand_in(number: str) -> tuple[str, str] | None:
+    """(point, count or event name) of the point that gives the number where those that feed it are not attached."""
+    return next(((point.name, point.stands_in[number]) for point in POINTS if number in point.stands_in), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazyobs.model import HISTOGRAM_SLOTS
+from lazyobs.model import HISTOGRAM_BUCKETS
 
 # Powers of two nanoseconds: 256 ns, then a factor of 4 up to 67 ms, and 1.07 s.
 SECONDS_SLOTS = (8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 30)
@@ -28,9 +28,9 @@ def bounds(unit: str) -> tuple[str, ...]:
 def chosen(histogram: dict[str, Any], unit: str) -> list[tuple[str, float]]:
     """[(le, cumulative count)] of one histogram of a Sample. ValueError where its slots are not the schema's."""
     slots = histogram["buckets"]
-    if len(slots) != HISTOGRAM_SLOTS:
-        raise ValueError(f"a histogram of {len(slots)} slots, not {HISTOGRAM_SLOTS}")
-    counts = [slots[slot][1] for slot in (*_SLOTS[unit], HISTOGRAM_SLOTS - 1)]
+    if len(slots) != HISTOGRAM_BUCKETS:
+        raise ValueError(f"a histogram of {len(slots)} slots, not {HISTOGRAM_BUCKETS}")
+    counts = [slots[slot][1] for slot in (*_SLOTS[unit], HISTOGRAM_BUCKETS - 1)]
     return list(zip(bounds(unit), counts))
 
 

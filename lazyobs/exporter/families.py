@@ -116,20 +116,16 @@ def _histogram(histogram: model.Histogram) -> Family:
 
 # --- census ---------------------------------------------------------------------------------------
 
-VMA_STATES = ("plain", "lazy", "private", "shared")
 _STATE_HELP = (
     "by state: plain has no anon_vma; lazy, private, shared are those of anonymous memory (anonymous: not told apart)"
 )
 
 
 def _states(census: dict[str, int | None]) -> Points:
-    vmas, anon = census.get("vmas"), census.get("vmas_anon")
-    known = dict(census)
-    known["vmas_plain"] = None if vmas is None or anon is None else vmas - anon
-    for state in VMA_STATES:
-        yield (state,), known[f"vmas_{state}"]
-    if all(known[f"vmas_{state}"] is None for state in VMA_STATES if state != "plain"):
-        yield ("anonymous",), anon
+    counts = model.vmas_by_state(census)
+    yield from (((state,), count) for state, count in counts.items())
+    if all(count is None for state, count in counts.items() if state != "plain"):
+        yield ("anonymous",), census.get("vmas_anon")
 
 
 def _vmas(reading: Reading) -> Points:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lazyobs.exporter import buckets
 from lazyobs.exporter.families import FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family
-from lazyobs.model import REASONS, WALKERS
+from lazyobs.model import REASONS, VMA_STATE_NAMES, WALKERS
 
 _HEAD = """\
 # Metrics
@@ -34,7 +34,7 @@ def reference() -> str:
         [
             parts[0], "\n", *parts[1:], "\n## Values of labels\n\n",
             _values("reason", REASONS), _values("walker", WALKERS),
-            _values("state", ("plain", "lazy", "private", "shared", "anonymous")), _values("collector", PARTS),
+            _values("state", (*VMA_STATE_NAMES, "anonymous")), _values("collector", PARTS),
             "\n## Histogram bounds (`le`)\n\n",
             f"- seconds: {', '.join(buckets.bounds('seconds'))}: 2^8 ns, then a factor of 4 to 2^26 ns, and 2^30 ns\n",
             f"- VMAs: {', '.join(buckets.bounds('vmas'))}\n",

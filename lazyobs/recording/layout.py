@@ -27,7 +27,7 @@ TABLES = ("events", "kernel_log", "system", "slabs", "marks", "processes", "samp
 _FILE = re.compile(rf"({'|'.join(TABLES)})-([0-9]{{6,9}})\.({STREAM}|{PARQUET})")
 
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
-_EVENT_TYPES = {"u64": pa.uint64(), "u32": pa.uint32(), "u16": pa.uint16(), "u8": pa.uint8(), "char[16]": pa.binary(16)}
+_EVENT_TYPES = {"u64": pa.uint64(), "u32": pa.uint32(), "u16": pa.uint16(), "u8": pa.uint8(), "char": pa.binary(16)}
 
 
 class SegmentFile(NamedTuple):
@@ -83,7 +83,7 @@ _SLABS = _fields(
     ("barrier", pa.bool_()),  # read after a grace period and a shrink: active is live
 )
 _EVENTS = _fields(
-    *((field.name, _EVENT_TYPES[field.c_type]) for field in event.FIELDS),
+    *((field.name, _EVENT_TYPES[str(field.c_type)]) for field in event.RECORD.fields),
     ("offset", _INT),  # what makes a stamp unix time, ns
 )
 _KERNEL_LOG = _fields(

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from lazyobs.bpf import census, maps
+from lazyobs.bpf.counts import MAP_FULL_COUNTS
 from lazyobs.bpf.event_counts import EventCounts
-from lazyobs.bpf.maps import ProcessCounts, ProcessMap, Seats
-from lazyobs.bpf.plan import PROCESS_ENTRIES
+from lazyobs.bpf.layouts import PROCESS_CAPACITY
+from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.session import Session
-from lazyobs.bpf.slots import MAP_FULL_SLOTS
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
@@ -55,7 +55,7 @@ class LiveSource:
         self.facts, self.session, self._slabinfo, self._rates = facts, session, slabinfo, rates
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
-        self._seats = self._mapped_seats(session)
+        self._process_slots = self._mapped_slots(session)
         self._table = CounterTable(session, facts.profile)
         self._cgroups = CgroupPaths()
         self._boot_offset = boot_offset()
@@ -71,13 +71,13 @@ class LiveSource:
         self.ledger = Ledger()
 
     @staticmethod
-    def _mapped_seats(session: Session) -> Seats | None:
+    def _mapped_slots(session: Session) -> ProcessSlots | None:
         """The map is read from its mapping alone: its descriptor, which could write, does not stay."""
-        fd = session.maps.pop("seats", None)
+        fd = session.maps.pop("process_slots", None)
         if fd is None:
             return None
         try:
-            return Seats(fd)
+            return ProcessSlots(fd)
         finally:
             os.close(fd)
 
@@ -112,7 +112,7 @@ class LiveSource:
             tiers=dict(self.session.tiers),
             totals=totals,
             rates=total_rates(totals, self._before, elapsed),
-            exited=self._table.of_slots(ended) if ended else {},
+            exited=self._table.of_counts(ended) if ended else {},
             census=self._census_totals(rows),
             slabs=slab_rows(self._slabinfo, slabs),
             processes=self._process_rows(live, rows, elapsed),
@@ -138,8 +138,8 @@ class LiveSource:
     def _read_processes(self) -> list[ProcessCounts] | None:
         if self._processes is None:
             return None
-        # The hash last: who has both goes to the seat from then on.
-        return maps.merged([*(self._seats.read() if self._seats else ()), *self._processes.read()])
+        # The hash last: a process that has both uses its slot from then on.
+        return maps.merged([*(self._process_slots.read() if self._process_slots else ()), *self._processes.read()])
 
     def _read_totals(self) -> dict[str, int] | None:
         return maps.totals(self.session.maps["totals"], self._cpus) if "totals" in self.session.maps else None
@@ -171,7 +171,7 @@ class LiveSource:
     def _totals(self, slots: dict[str, int] | None) -> dict[str, Any]:
         if slots is None:
             return {}
-        totals: dict[str, Any] = dict(self._table.of_slots(slots))
+        totals: dict[str, Any] = dict(self._table.of_counts(slots))
         # A prepare is taken back when another thread was first: between two samples that must not show.
         before = self._before.get("prepares")
         if before is not None and totals["prepares"] is not None:
@@ -305,9 +305,9 @@ class LiveSource:
     ) -> dict[str, float | None]:
         return {
             "ring_lost": self._events.lost() if self._events else None,
-            "map_full": sum(slots[name] for name in MAP_FULL_SLOTS) if slots else None,
+            "map_full": sum(slots[name] for name in MAP_FULL_COUNTS) if slots else None,
             "process_map_entries": None if live is None else len(live),
-            "process_map_capacity": PROCESS_ENTRIES if self._processes else None,
+            "process_map_capacity": PROCESS_CAPACITY if self._processes else None,
             "recursion_misses": programs.get("recursion_misses"),
             "probes_missing": required_missing(self.session),
             "bpf_runs": programs.get("bpf_runs"),
@@ -342,8 +342,8 @@ class LiveSource:
         return reasons | self._failed
 
     def close(self) -> None:
-        if self._seats:
-            self._seats.close()
+        if self._process_slots:
+            self._process_slots.close()
         self.session.close()
         self._slabinfo.close()
 

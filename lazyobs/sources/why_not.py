@@ -3,29 +3,39 @@
 
 from __future__ import annotations
 
+from lazyobs.bpf.event import KIND_NAMES
+from lazyobs.bpf.points import POINTS, points_feeding, stand_in
 from lazyobs.bpf.session import Session
 from lazyobs.invariants import IN_KERNEL, ROWS
 from lazyobs.kernel.profile import Profile
 
-_OF_LAZY_KERNELS = ("lazy_prepare", "promotion")
-# kind of event: probe points of which one must be attached
-_POINTS_OF_EVENTS = {
-    "fork": ("process",),
-    "promotion": ("promotion",),
-    "promotion_failed": ("promotion",),
-    "rmap_walk": ("rmap_walk",),
-    "prepare": ("prepare", "slab"),
-}
+_VIOLATION = "violation"  # the kind of events that the invariants make, not a probe point
+_LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
 
 
 def why_not_attached(point: str, session: Session, profile: Profile) -> str:
     """For a point that has no tier."""
-    if point in _OF_LAZY_KERNELS and not profile.has_lazy:
+    if point in _LAZY_ONLY and not profile.has_lazy:
         return f"profile {profile.name}: this kernel has no lazy anon_vmas"
     refused = session.refused.get(point)
     if refused:
         return "; ".join(f"{tier}: {why}" for tier, why in refused.items())
     return f"no probe point {point} in this command"
+
+
+def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, str]:
+    """(name under which the probes count that number, ""), or ("", why it is not known).
+
+    ``number``: a counter, histogram or census column of the schema, or "event." and the kind of an event.
+    """
+    feeding = points_feeding(number)
+    missing = [point for point in feeding if not session.tiers.get(point)]
+    if feeding and not missing:
+        return number, ""
+    instead = stand_in(number)
+    if instead is not None and session.tiers.get(instead[0]):
+        return instead[1], ""
+    return "", why_not_attached(missing[0], session, profile) if missing else f"no probe point feeds {number}"
 
 
 def unwatched(session: Session, profile: Profile) -> dict[str, str]:
@@ -44,12 +54,12 @@ def unwatched(session: Session, profile: Profile) -> dict[str, str]:
 
 def events_missing(session: Session, profile: Profile) -> dict[str, str]:
     """{kind of event: why there are none}; empty where all kinds can come."""
-    found = {
-        kind: why_not_attached(points[0], session, profile)
-        for kind, points in _POINTS_OF_EVENTS.items()
-        if not any(session.tiers.get(point) for point in points)
-    }
+    found = {}
+    for kind in KIND_NAMES:
+        _, why = counted_as(f"event.{kind}", session, profile)
+        if why and kind != _VIOLATION:
+            found[kind] = why
     not_watched = unwatched(session, profile)
     if all(name in not_watched for name in IN_KERNEL):
-        found["violation"] = "; ".join(dict.fromkeys(not_watched[name] for name in IN_KERNEL))
+        found[_VIOLATION] = "; ".join(dict.fromkeys(not_watched[name] for name in IN_KERNEL))
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A ring filled with known events: producer.c, loaded by the tool's own loader."""
+"""A ring filled with known events: ring_producer.c, loaded by the tool's own loader."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from lazyobs.bpf import abi, event, maps, plan, slots, sources, structs
+from lazyobs.bpf import abi, counts, event, layouts, maps, plan, sources, structs
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 
@@ -25,8 +25,8 @@ def source(pages: int) -> str:
     assert facts.btf is not None, facts.no_btf
     return "\n".join(
         [
-            slots.c_layout(),
-            "#define PROCESS_ENTRIES 64\n#define TASK_ENTRIES 64",
+            counts.c_counts(),
+            layouts.c_layouts(),
             structs.c_structs(facts.btf, {}),
             event.c_layout(pages * mmap.PAGESIZE, maps.possible_cpus()),
             sources.read("lazyobs.h"),
@@ -55,7 +55,7 @@ def load(pages: int) -> Session:
 
 
 class Producer:
-    """Makes events in the ring of ``session``; every field follows from the number (see producer.c)."""
+    """Makes events in the ring of ``session``; every field follows from the number (see ring_producer.c)."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

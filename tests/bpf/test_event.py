@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from lazyobs.bpf import event
+from lazyobs.bpf import event, layouts
 
 _C = """
 #include <stddef.h>
@@ -30,14 +30,14 @@ int main(void)
 _COMM = b"fifteen letters"
 
 
-def _value(index: int, field: event.Field) -> int:
+def _value(index: int, field: layouts.Field) -> int:
     """Another number in every byte, so that no two fields or byte orders look alike."""
     size = {"u64": 8, "u32": 4, "u16": 2, "u8": 1}[field.c_type]
     return int.from_bytes(bytes((index * 16 + byte + 1) & 0xFF for byte in range(size)), "little")
 
 
 def _expected() -> event.Event:
-    numbers = [_value(index, field) for index, field in enumerate(event.FIELDS[:-1])]
+    numbers = [_value(index, field) for index, field in enumerate(event.RECORD.fields[:-1])]
     return event.Event._make([*numbers, _COMM + b"\0"])
 
 
@@ -45,7 +45,7 @@ def _expected() -> event.Event:
 def written_by_c(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """One record that a compiled C program filled in, field by field."""
     directory: Path = tmp_path_factory.mktemp("event")
-    fill = [f"\tevent.{f.name} = {_value(i, f)}U{'LL' if f.c_type == 'u64' else ''};" for i, f in enumerate(event.FIELDS[:-1])]  # fmt: skip
+    fill = [f"\tevent.{f.name} = {_value(i, f)}U{'LL' if f.c_type == 'u64' else ''};" for i, f in enumerate(event.RECORD.fields[:-1])]  # fmt: skip
     fill.append(f'\tmemcpy(event.comm, "{_COMM.decode()}", {len(_COMM)});')
     (directory / "record.c").write_text(_C % (event.c_layout(16 * 4096, 2), "\n".join(fill)))
     subprocess.run(

@@ -8,7 +8,7 @@ import time
 from lazyobs.model import (
     COUNTERS,
     HEALTH_NAMES,
-    HISTOGRAM_SLOTS,
+    HISTOGRAM_BUCKETS,
     HISTOGRAMS,
     Kernel,
     Process,
@@ -93,10 +93,10 @@ class Host:
     def _histogram(self) -> dict[str, object]:
         """One observation a step in every slot: cumulative count of slot i is (i + 1) x steps."""
         buckets = [
-            [None if slot == HISTOGRAM_SLOTS - 1 else float(1 << slot), (slot + 1) * self.steps]
-            for slot in range(HISTOGRAM_SLOTS)
+            [None if slot == HISTOGRAM_BUCKETS - 1 else float(1 << slot), (slot + 1) * self.steps]
+            for slot in range(HISTOGRAM_BUCKETS)
         ]
-        return {"buckets": buckets, "sum": 0.5 * self.steps, "count": HISTOGRAM_SLOTS * self.steps}
+        return {"buckets": buckets, "sum": 0.5 * self.steps, "count": HISTOGRAM_BUCKETS * self.steps}
 
     def close(self) -> None:
         self.closed = True

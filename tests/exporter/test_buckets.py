@@ -6,7 +6,7 @@ import pytest
 from lazyobs.exporter import buckets
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
-from lazyobs.model import HISTOGRAM_SLOTS, WALKERS
+from lazyobs.model import HISTOGRAM_BUCKETS, WALKERS
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_families, series
 
@@ -23,9 +23,9 @@ def test_bounds_are_fixed() -> None:
 
 def _slots(counts: dict[int, int]) -> dict:
     cumulative, slots = 0, []
-    for slot in range(HISTOGRAM_SLOTS):
+    for slot in range(HISTOGRAM_BUCKETS):
         cumulative += counts.get(slot, 0)
-        slots.append([None if slot == HISTOGRAM_SLOTS - 1 else float(1 << slot), cumulative])
+        slots.append([None if slot == HISTOGRAM_BUCKETS - 1 else float(1 << slot), cumulative])
     return {"buckets": slots, "sum": 1.5, "count": cumulative}
 
 
@@ -58,7 +58,7 @@ def test_histogram_series() -> None:
     for walker in WALKERS:
         name = "lazyobs_rmap_walk_seconds"
         assert metrics[series(f"{name}_bucket", walker=walker, le="1.024e-06")] == 6 * 11
-        assert metrics[series(f"{name}_count", walker=walker)] == 6 * HISTOGRAM_SLOTS
+        assert metrics[series(f"{name}_count", walker=walker)] == 6 * HISTOGRAM_BUCKETS
         assert metrics[series(f"{name}_sum", walker=walker)] == 3.0
     assert metrics[series("lazyobs_rmap_walk_length_vmas_bucket", le="1.0")] == 6 * len(WALKERS)
-    assert metrics[series("lazyobs_rmap_walk_length_vmas_count")] == 6 * HISTOGRAM_SLOTS * len(WALKERS)
+    assert metrics[series("lazyobs_rmap_walk_length_vmas_count")] == 6 * HISTOGRAM_BUCKETS * len(WALKERS)

@@ -105,7 +105,7 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
 
 @pytest.mark.parametrize("step", ["crowd:fentry", "crowd:kprobe", "hashed:fentry"])
 def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
-    """By the seats of its tasks, and by the hash alone."""
+    """With the slots of its tasks, and with the hash alone."""
     found = lab[step]
     assert found["probes"] == found["kernel"] >= THREADS * EACH
     assert found["map_full"] == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Counts stay exact where processes share CPUs, seats and their last moments."""
+"""Counts stay exact where processes share CPUs, slots and their last moments."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from lazyobs.bpf import maps
+from lazyobs.bpf.counts import PROCESS_COUNTS
+from lazyobs.bpf.layouts import ENTRIES
 from lazyobs.bpf.maps import ProcessCounts
-from lazyobs.bpf.slots import PROCESS_SLOTS
 from tests.harness import ROOT, Islands, process_of, skip
 
-SEATS = 4096  # in probes/lazyobs.h
+SLOTS = ENTRIES["PROCESS_SLOTS"]
 PID_MAX = int(Path("/proc/sys/kernel/pid_max").read_text())
 SUMMED = ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "forks", "fork_chains", "prepares")
 
@@ -110,10 +111,10 @@ def test_who_ends_while_the_probes_attach_is_forgotten(live):
 
 
 class Chosen(Islands):
-    """Islands in a process whose pid is chosen: ``pid`` or the next free one that points to the same seat."""
+    """Islands in a process whose pid is chosen: ``pid`` or the next free one that points to the same slot."""
 
     def __init__(self, crowd: Path, islands: Path, count: int, pid: int) -> None:
-        for number in range(pid, PID_MAX, SEATS):
+        for number in range(pid, PID_MAX, SLOTS):
             self.count = count
             self.pid = number
             command = list(map(str, (crowd, "run", number, islands, count)))
@@ -121,7 +122,7 @@ class Chosen(Islands):
             if self._process.stdout.readline() == b"ok\n":
                 return
             self.end()
-        skip("bpf", f"no free pid from {pid} in steps of {SEATS}")
+        skip("bpf", f"no free pid from {pid} in steps of {SLOTS}")
 
 
 @pytest.fixture
@@ -137,11 +138,11 @@ def chosen(islands_program, crowd_program):
         one.end()
 
 
-def test_two_processes_that_point_to_one_seat_are_told_apart(live, islands, chosen):
+def test_two_processes_that_point_to_one_slot_are_told_apart(live, islands, chosen):
     source = live()
     first = islands(101)
     first.tell("touch")
-    second = chosen(307, (first.pid + SEATS) % PID_MAX)
+    second = chosen(307, (first.pid + SLOTS) % PID_MAX)
     before = source.read()
     second.tell("touch")
     first.tell("fork")
@@ -152,7 +153,7 @@ def test_two_processes_that_point_to_one_seat_are_told_apart(live, islands, chos
     assert change[first.pid]["prepares"] == 0 and change[first.pid]["forks"] == 1
     second.tell("unmap")
     assert counts_of(source.read(), second.pid, after)["anon_vma_frees"] == 307
-    # An entry in the hash is folded as a seat is.
+    # An entry in the hash is folded as a slot is.
     ended = source.read().exited["prepares"]
     second.end()
     first.end()
@@ -161,7 +162,7 @@ def test_two_processes_that_point_to_one_seat_are_told_apart(live, islands, chos
 
 
 def test_a_pid_that_is_used_again_is_another_process(live, islands, chosen):
-    """The first one's mark is still on the seat: what the second does must not go to the ended."""
+    """The first one's mark is still on the slot: what the second does must not go to the ended."""
     source = live()
     first = islands(101)
     first.tell("touch")
@@ -181,9 +182,9 @@ def counts_of(sample, pid: int, before) -> dict[str, int]:
     return {name: count - old[name] for name, count in process_of(sample, pid).counts.items() if count is not None}
 
 
-def test_who_is_in_a_seat_and_in_the_hash_has_the_sum():
+def test_who_is_in_a_slot_and_in_the_hash_has_the_sum():
     def entry(tgid: int, start: int, count: int) -> ProcessCounts:
-        return ProcessCounts(tgid, start, 0, b"", (count,) * len(PROCESS_SLOTS))
+        return ProcessCounts(tgid, start, 0, b"", (count,) * len(PROCESS_COUNTS))
 
     found = maps.merged([entry(7, 1, 23), entry(8, 1, 101), entry(7, 1, 2**64 - 3), entry(7, 2, 5)])
     assert sorted((one.tgid, one.start_boottime, one.counts[0]) for one in found) == [

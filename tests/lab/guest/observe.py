@@ -148,9 +148,9 @@ def crowd(tier: str) -> dict[str, Any]:
 
 
 def hashed(tier: str) -> dict[str, Any]:
-    """The same as on kernels before 5.12, where BPF has no compare-and-swap: nobody gets a seat."""
+    """The same as on kernels before 5.12, where BPF has no compare-and-swap: no process gets a slot."""
     plan.has_compare_and_swap = lambda *_: False
-    shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept has seats
+    shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept has slots
     return crowd(tier)
 
 

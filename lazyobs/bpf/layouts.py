@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The records that C writes and Python reads, each laid out once: as a C struct and as a ``struct.Struct``.
+
+A C struct is generated with a static assertion on every offset and on the size; a field that C would have to
+align by padding is refused, so both sides see the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from lazyobs.bpf.counts import PROCESS_COUNTS
+
+# C type: (letter of the struct module, numpy type). Arrays of char are bytes.
+_TYPES = {"u64": ("Q", "<u8"), "u32": ("I", "<u4"), "u16": ("H", "<u2"), "u8": ("B", "u1"), "char": ("s", "S")}
+
+
+@dataclass(frozen=True)
+class Field:
+    """``c_type`` is one of ``_TYPES``, ``count`` of them in a row (0: no array); or it is another layout."""
+
+    name: str
+    c_type: str | Layout
+    help: str = ""
+    count: int = 0
+
+    @property
+    def code(self) -> str:
+        """Format of the struct module, without a byte order."""
+        if isinstance(self.c_type, Layout):
+            return self.c_type.code
+        return f"{self.count or ''}{_TYPES[self.c_type][0]}"
+
+    @property
+    def numpy(self) -> str:
+        """The numpy type of a number or of bytes; TypeError of another layout."""
+        if isinstance(self.c_type, Layout):
+            raise TypeError(f"{self.name} is a struct")
+        return f"{_TYPES[self.c_type][1]}{self.count or ''}"
+
+    @property
+    def alignment(self) -> int:
+        if isinstance(self.c_type, Layout):
+            return max(field.alignment for field in self.c_type.fields)
+        return struct.calcsize("=" + _TYPES[self.c_type][0])
+
+    def c_declaration(self) -> str:
+        kind = f"struct {self.c_type.name}" if isinstance(self.c_type, Layout) else self.c_type
+        array = f"[{self.count}]" if self.count else ""
+        return f"{kind} {self.name}{array};" + (f" /* {self.help} */" if self.help else "")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A C struct without padding. ValueError where C would pad."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    def __post_init__(self) -> None:
+        for field, offset in zip(self.fields, self.offsets()):
+            if offset % field.alignment:
+                raise ValueError(f"struct {self.name}: C would pad before {field.name} (offset {offset})")
+        if self.size % max(field.alignment for field in self.fields):
+            raise ValueError(f"struct {self.name}: C would pad after {self.fields[-1].name}")
+
+    @property
+    def code(self) -> str:
+        return "".join(field.code for field in self.fields)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return struct.calcsize("=" + self.code)
+
+    def offsets(self) -> list[int]:
+        """Of the fields, in bytes."""
+        found, at = [], 0
+        for field in self.fields:
+            found.append(at)
+            at += struct.calcsize("=" + field.code)
+        return found
+
+    def struct(self) -> struct.Struct:
+        """Packs and unpacks the record; an array of numbers is that many values, ``char`` arrays are bytes."""
+        return struct.Struct("=" + self.code)
+
+    def c_struct(self) -> str:
+        """The struct with its assertions, as C."""
+        lines = [f"struct {self.name} {{", *("\t" + field.c_declaration() for field in self.fields), "};"]
+        lines.append(f'_Static_assert(sizeof(struct {self.name}) == {self.size}, "struct {self.name}");')
+        for field, offset in zip(self.fields, self.offsets()):
+            place = f"__builtin_offsetof(struct {self.name}, {field.name})"
+            lines.append(f'_Static_assert({place} == {offset}, "{self.name}.{field.name}");')
+        return "\n".join(lines) + "\n"
+
+
+PROCESS = Layout(
+    "process",
+    (
+        Field("start_boottime", "u64", "ns; with the tgid the identity of the process"),
+        Field("uid", "u32"),
+        Field("unused", "u32"),
+        Field("comm", "char", "name of the process, ended by a zero", 16),
+        Field("counts", "u64", "by COUNT_*", len(PROCESS_COUNTS)),
+    ),
+)
+PROCESS_SLOT = Layout(
+    "process_slot",
+    (Field("owner", "u64", "SLOT_*"), Field("process", PROCESS, "of a free slot: its counts are zero")),
+)
+CENSUS_ROW = Layout(
+    "census_row",
+    (
+        Field("tgid", "u32"),
+        Field("uid", "u32"),
+        Field("start_boottime", "u64", "ns"),
+        Field("mm", "u64", "address of the mm_struct: vfork and CLONE_VM processes share one"),
+        Field("cgroup", "u64", "id of its kernfs node, 0 where not known"),
+        Field("vmas", "u32"),
+        Field("vmas_anon", "u32"),
+        Field("vmas_lazy", "u32"),
+        Field("vmas_private", "u32"),
+        Field("vmas_shared", "u32"),
+        Field("classic_anon_vmas", "u32", "that mainline would have made for the VMAs a lazy design gave none"),
+        Field("ppid", "u32"),
+        Field("unused", "u32"),
+        Field("comm", "char", "name of the process, ended by a zero", 16),
+    ),
+)
+VMA_ROW = Layout(
+    "vma_row",
+    (
+        Field("start", "u64", "first byte"),
+        Field("end", "u64", "byte behind the last"),
+        Field("flags", "u64", "vm_flags"),
+        Field("anon_vma", "u64", "the kernel's word, tag bits included"),
+        Field("tgid", "u32"),
+        Field("state", "u32", "enum vma_state"),
+    ),
+)
+SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW)
+
+
+# Entries of the maps. The slots are direct-mapped caches in front of the hashes (probes/lazyobs.h, probes/calls.h), and
+# their numbers powers of two.
+ENTRIES = {
+    "PROCESS_ENTRIES": 16384,
+    "PROCESS_SLOTS": 4096,
+    "TASK_ENTRIES": 4096,
+    "FORK_SLOTS": 256,
+    "CALL_SLOTS": 256,
+}
+PROCESS_CAPACITY = ENTRIES["PROCESS_ENTRIES"] + ENTRIES["PROCESS_SLOTS"]
+
+
+def c_layouts() -> str:
+    """The sizes of the maps, and every shared struct but those of the event stream (event.py), as C."""
+    sizes = "".join(f"#define {name} {entries}\n" for name, entries in ENTRIES.items())
+    return sizes + "\n".join(layout.c_struct() for layout in SHARED)
