@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lazyobs import invariants
+
 LEAST_INTERVAL, MOST_INTERVAL = 0.05, 86400.0  # seconds between samples
 TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census calls its own tier "iter"
 
 REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
-# What must hold on any kernel, lazy or not; lazyobs/invariants.py says how each is watched.
-INVARIANTS = ("promotion_once", "promotion_cause", "walk_complete", "walk_visits", "ledger")
+INVARIANTS = tuple(row.name for row in invariants.ROWS)
 
 
 @dataclass(frozen=True)

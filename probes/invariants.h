@@ -19,7 +19,7 @@ static __always_inline void violation(u32 invariant, u64 start, u64 end, u64 obj
 	struct event *event;
 
 	count(COUNT_VIOLATIONS, 1);
-	count_total(TOTAL_VIOLATIONS_PROMOTION_ONCE + invariant, 1);
+	count_total(TOTAL_VIOLATIONS_BY_INVARIANT + invariant, 1);
 	event = event_begin(EVENT_VIOLATION, invariant, EVENT_NO_DURATION);
 	if (!event)
 		return;

@@ -75,7 +75,7 @@ static __always_inline int promotion_exit(u64 result)
 	}
 	reason = call.detail & (REASON_COUNT - 1);
 	count(COUNT_PROMOTIONS, 1);
-	count_total(TOTAL_PROMOTIONS_FORK + reason, 1);
+	count_total(TOTAL_PROMOTIONS_BY_REASON + reason, 1);
 	observe(HISTOGRAM_PROMOTION_SECONDS, nanoseconds);
 	promotion_event(EVENT_PROMOTION, &call, nanoseconds);
 	return 0;

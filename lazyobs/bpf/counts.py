@@ -35,6 +35,20 @@ def _numbered(prefix: str, names: tuple[str, ...], first: int = 0) -> list[str]:
     return [f"#define {prefix}{c_name(name)} {number}" for number, name in enumerate(names, first)]
 
 
+def _first_of_split() -> list[str]:
+    """The index for the first label value of each counter and histogram that is split: the others follow."""
+    found = [
+        f"#define TOTAL_{c_name(counter.split_key)} {TOTAL_COUNTS.index(f'{counter.name}_{counter.values[0]}')}"
+        for counter in COUNTERS
+        if counter.split
+    ]
+    return found + [
+        f"#define HISTOGRAM_{c_name(f'{histogram.name}_by_{histogram.split}')} {HISTOGRAM_IDS.index(histogram.series()[0])}"
+        for histogram in HISTOGRAMS
+        if histogram.split
+    ]
+
+
 def c_counts() -> str:
     """The indices, label values and sizes, as C."""
     lines = [
@@ -48,6 +62,7 @@ def c_counts() -> str:
         *_numbered("COUNT_", PROCESS_COUNTS),
         *_numbered("TOTAL_", TOTAL_COUNTS[len(PROCESS_COUNTS) :], len(PROCESS_COUNTS)),
         *_numbered("HISTOGRAM_", HISTOGRAM_IDS),
+        *_first_of_split(),
         *_numbered("REASON_", REASONS),
         *_numbered("WALKER_", WALKERS),
         *_numbered("INVARIANT_", INVARIANTS),

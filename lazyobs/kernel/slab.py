@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-WATCHED = ("anon_vma", "anon_vma_chain", "vm_area_struct")
+CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Slabinfo:
     """
 
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys") -> None:
-        self.merged = {name: merged_with(name, sys_root) for name in WATCHED}
+        self.merged = {name: merged_with(name, sys_root) for name in CACHES}
         self.why_not = ""
         try:
             self._fd = os.open(os.path.join(proc_root, "slabinfo"), os.O_RDONLY | os.O_CLOEXEC)
@@ -43,7 +43,7 @@ class Slabinfo:
         """Rows of the watched caches; empty where slabinfo cannot be read."""
         if self._fd < 0:
             return {}
-        wanted = {alias.encode(): name for name in WATCHED for alias in (*self.merged[name], name)}
+        wanted = {alias.encode(): name for name in CACHES for alias in (*self.merged[name], name)}
         rows = {}
         for line in self._text().splitlines():
             fields = line.split()

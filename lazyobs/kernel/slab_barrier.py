@@ -12,7 +12,7 @@ import ctypes
 import os
 import platform
 
-from lazyobs.kernel.slab import WATCHED
+from lazyobs.kernel.slab import CACHES
 
 _MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}
 _GLOBAL = 1  # MEMBARRIER_CMD_GLOBAL is synchronize_rcu(), open to everyone (4.3)
@@ -25,7 +25,7 @@ class SlabBarrier:
     def __init__(self, sys_root: str = "/sys") -> None:
         self.why_not = ""
         self._fds: list[int] = []
-        for cache in WATCHED:
+        for cache in CACHES:
             path = os.path.join(sys_root, "kernel/slab", cache, "shrink")
             try:
                 self._fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))

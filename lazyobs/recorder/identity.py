@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs import __version__
-from lazyobs.kernel.slab import WATCHED, merged_with
+from lazyobs.kernel.slab import CACHES, merged_with
 
 _NT_GNU_BUILD_ID = 3
 _SETTINGS = {
@@ -60,7 +60,7 @@ def identity(
         "profile": profile,
         "lazy_enabled": lazy_enabled,
         "tiers": tiers,
-        "slab_merging": {cache: merged_with(cache, sys_root) for cache in WATCHED},
+        "slab_merging": {cache: merged_with(cache, sys_root) for cache in CACHES},
         "thp": {name: _line(f"{sys_root}/{_SETTINGS['thp']}/{name}") for name in _THP_FILES},
         "ksm": {name: _line(f"{sys_root}/{_SETTINGS['ksm']}/{name}") for name in _KSM_FILES},
         "sysctl": {name: _line(f"{proc_root}/sys/{name.replace('.', '/')}") for name in _SYSCTLS},

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyobs import text
+from lazyobs.kernel.slab import CACHES
 from lazyobs.soak import correctness, gate, hodges_lehmann
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
-from lazyobs.soak.leak import CACHES
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyobs.kernel.slab import WATCHED
+from lazyobs.kernel.slab import CACHES
 from lazyobs.soak.series import Column, Distribution, Series
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Verdict
 from lazyobs.text import printable
@@ -55,7 +55,7 @@ def _rates(*names: str, table: str = "samples", overlaid: tuple[str, ...] = ()) 
 
 
 PANELS = (
-    Panel("live objects, barrier samples", tuple(Line(cache, cache, "barriers", overlaid=cache == "anon_vma") for cache in WATCHED), {}),
+    Panel("live objects, barrier samples", tuple(Line(cache, cache, "barriers", overlaid=cache == "anon_vma") for cache in CACHES), {}),
     Panel(
         "VMAs",
         (

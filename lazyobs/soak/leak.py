@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from lazyobs.kernel.slab import CACHES
 from lazyobs.soak.columns import at, settled
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.trend import Trend, blocks, trend
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 
-CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 LEDGER = {"anon_vma": "anon_vma", "anon_vma_chain": "chain"}  # cache: counters <name>_allocs and <name>_frees
 _ROUNDS = 4
 _SHRUNK = 0.9  # of a measure of the workload: below that fewer objects are no surprise

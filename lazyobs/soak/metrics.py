@@ -9,9 +9,10 @@ from functools import partial
 
 import numpy as np
 
+from lazyobs.kernel.slab import CACHES
 from lazyobs.soak import cost
 from lazyobs.soak.columns import growth, seconds, settled
-from lazyobs.soak.leak import CACHES, live_objects
+from lazyobs.soak.leak import live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 

@@ -17,7 +17,7 @@ from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.session import Session
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import Subject, lazy_switch
-from lazyobs.kernel.slab import WATCHED, Slabinfo, SlabRow
+from lazyobs.kernel.slab import CACHES, Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS, Kernel, Process, Sample, Slab, rate, total_rates
 from lazyobs.sources import self_usage
 from lazyobs.sources.cgroups import CgroupPaths
@@ -351,7 +351,7 @@ class LiveSource:
 def slab_rows(slabinfo: Slabinfo, rows: dict[str, SlabRow]) -> list[Slab]:
     """The watched caches as the schema has them; unknown numbers are None."""
     found = []
-    for name in WATCHED:
+    for name in CACHES:
         row = rows.get(name)
         found.append(
             Slab(

@@ -18,7 +18,7 @@ from lazyobs.invariants import ROWS
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
-from lazyobs.kernel.slab import WATCHED, Slabinfo
+from lazyobs.kernel.slab import CACHES, Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
@@ -89,7 +89,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
                 "merged_with": slabinfo.merged[name],
                 "why_not": slabinfo.why_not,
             }
-            for name in WATCHED
+            for name in CACHES
         ],
     }
 

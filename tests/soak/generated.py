@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lazyobs.bpf import event
-from lazyobs.kernel.slab import WATCHED
+from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, PARQUET, VERSION, SegmentFile, schema
@@ -111,7 +111,7 @@ class _Day:
             else:
                 self.counters[name] = np.cumsum(chance.poisson(23, count))
         self.census = {name: 100_003 + np.cumsum(chance.integers(-5, 6, count)) for name in CENSUS_NAMES}
-        self.active = {cache: 211 + chance.integers(0, 101, count) for cache in WATCHED}
+        self.active = {cache: 211 + chance.integers(0, 101, count) for cache in CACHES}
         self._document, self._tail = _document_parts()
         self._chance = chance
 
@@ -154,15 +154,15 @@ class _Day:
     def _slabs(self, rows: slice) -> pa.Table:
         numbers = self.number[rows]
         barriers = numbers[numbers % BARRIER_SAMPLES == 0]
-        every = np.concatenate([np.repeat(numbers, len(WATCHED)), np.repeat(barriers, len(WATCHED))])
-        caches = np.tile(np.arange(len(WATCHED)), len(numbers) + len(barriers))
-        barrier = np.arange(len(every)) >= len(numbers) * len(WATCHED)
-        active = np.stack([self.active[cache] for cache in WATCHED])[caches, every - 1] + np.where(barrier, 0, 101)
+        every = np.concatenate([np.repeat(numbers, len(CACHES)), np.repeat(barriers, len(CACHES))])
+        caches = np.tile(np.arange(len(CACHES)), len(numbers) + len(barriers))
+        barrier = np.arange(len(every)) >= len(numbers) * len(CACHES)
+        active = np.stack([self.active[cache] for cache in CACHES])[caches, every - 1] + np.where(barrier, 0, 101)
         order = np.argsort(every, kind="stable")
         columns = {
             "number": every[order],
             "time": self.time[every[order] - 1] + np.where(barrier[order], 0.01, 0.0),
-            "cache": np.array(WATCHED)[caches[order]],
+            "cache": np.array(CACHES)[caches[order]],
             "objects_active": active[order],
             "objects": active[order] + 23,
             "object_bytes": np.array([104, 64, 176])[caches[order]],

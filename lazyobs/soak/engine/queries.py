@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lazyobs.bpf import event
-from lazyobs.kernel.slab import WATCHED
+from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def barriers(slabs: ir.Table, samples: ir.Table) -> ir.Table:
     own = rows["merged_with"] == ""
     live = rows.group_by("number").aggregate(
         time=rows["time"].max(),
-        **{cache: rows["objects_active"].max(where=own & (rows["cache"] == cache)) for cache in WATCHED},
+        **{cache: rows["objects_active"].max(where=own & (rows["cache"] == cache)) for cache in CACHES},
     )
     census = samples.select(sample="number", vmas="vmas")
     return live.join(census, live["number"] == census["sample"]).drop("sample").order_by("number")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lazyobs.bpf import event
-from lazyobs.kernel.slab import WATCHED
+from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, Sample
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
@@ -137,7 +137,7 @@ def _barriers(rows: pa.Table, processes: pa.Table) -> Table:
     if len(counted):
         there = counted[places] == numbers
         found["processes"][there] = processes["processes"].to_numpy()[places[there]]
-    return found | {cache: _floats(rows[cache]) for cache in WATCHED}
+    return found | {cache: _floats(rows[cache]) for cache in CACHES}
 
 
 def _documents(recording: Recording, rows: pa.Table) -> dict[int, Sample]:
