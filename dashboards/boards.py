@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards import fleet, host, kernel_ab
 
@@ -11,4 +11,5 @@ from dashboards import fleet, host, kernel_ab
 def all_boards() -> dict[str, str]:
     """{file name: JSON}"""
     boards = {"kernel-ab.json": kernel_ab.board(), "fleet.json": fleet.board(), "host.json": host.board()}
-    return {name: json.dumps(board.as_json(), indent=1) + "\n" for name, board in boards.items()}
+    encoder = JSONEncoder(indent=1, sort_keys=True)
+    return {name: encoder.encode(board) + "\n" for name, board in boards.items()}

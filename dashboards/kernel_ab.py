@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from dashboards.grafana_json import Board, Panel, Query, Row, Variable, lines, number
+from grafana_foundation_sdk.builders.dashboard import Row
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.units import BytesIEC, OpsPerSecond, PercentUnit, Seconds, Short
+
+from dashboards import layout
+from dashboards.panels import Panel, lines, number, query
 
 _SIDES = (("A", "a"), ("B", "b"))
 
@@ -34,7 +39,7 @@ def _pair(title: str, about: str, queries: dict[str, str], unit: str, by: str = 
         lines(
             f"{name}: {title}",
             about,
-            *(Query(_mean(expr, side, by), legend) for legend, expr in queries.items()),
+            *(query(_mean(expr, side, by), legend) for legend, expr in queries.items()),
             unit=unit,
         )
         for name, side in _SIDES
@@ -46,58 +51,62 @@ def _quantiles(title: str, about: str, metric: str) -> list[Panel]:
         lines(
             f"{name}: {title}",
             about,
-            *(Query(_quantile(metric, q, side), f"p{round(q * 100)}") for q in (0.5, 0.9, 0.99)),
-            unit="s",
+            *(query(_quantile(metric, q, side), f"p{round(q * 100)}") for q in (0.5, 0.9, 0.99)),
+            unit=Seconds,
         )
         for name, side in _SIDES
     ]
 
 
 def _ratio(title: str, about: str, expr: str) -> Panel:
-    query = Query(f"{_mean(expr, 'b')} / {_mean(expr, 'a')}", "B / A", True)
-    return number(title, about + " Mean of a host of B over mean of a host of A.", query, "percentunit")
+    about += " Mean of a host of B over mean of a host of A."
+    return number(title, about, f"{_mean(expr, 'b')} / {_mean(expr, 'a')}", "B / A", PercentUnit)
 
 
 _ACTIVE = 'lazyobs_slab_objects_active{{cache="{}"}}'
 _SLAB_BYTES = "sum by (job, instance, cache) (lazyobs_slab_objects_active * lazyobs_slab_object_bytes)"
 
 
-def board() -> Board:
+def _hosts(name: str, side: str) -> Panel:
+    expr = f'count(lazyobs_kernel_info{{release="$release_{side}", lazy="$lazy_{side}"}})'
+    return number(f"hosts of {name}", "Hosts whose kernel is chosen.", expr, name)
+
+
+def board() -> Dashboard:
     items: list[Row | Panel] = [
         Row("B / A"),
         _ratio("anon_vma objects", "Active objects in slabinfo.", _ACTIVE.format("anon_vma")),
         _ratio("chain objects", "Active objects in the row of anon_vma_chain.", _ACTIVE.format("anon_vma_chain")),
-        _ratio("chains per fork", "Cloned chains.", _rate("lazyobs_fork_chains_total") + " / " + _rate("lazyobs_forks_total")),
-        _ratio("anonymous VMAs", "If this is not near 100 %, the loads differ.", 'sum by (job, instance) (lazyobs_vmas{state!="plain"})'),
-        *(
-            number(f"hosts of {name}", "Hosts whose kernel is chosen.", Query(f'count(lazyobs_kernel_info{{release="$release_{side}", lazy="$lazy_{side}"}})', name, True))
-            for name, side in _SIDES
-        ),
+        _ratio("chains per fork", "Cloned chains.",
+               _rate("lazyobs_fork_chains_total") + " / " + _rate("lazyobs_forks_total")),
+        _ratio("anonymous VMAs", "If this is not near 100 %, the loads differ.",
+               'sum by (job, instance) (lazyobs_vmas{state!="plain"})'),
+        *(_hosts(name, side) for name, side in _SIDES),
         Row("Memory, per host"),
-        *_pair("slab bytes", "Active objects times the room of one. A cache's row may count merged caches too.", {"{{cache}}": _SLAB_BYTES}, "bytes", "cache"),
-        *_pair("bytes saved and savable", "What laziness saves now, and what it would.", {"saved": "lazyobs_saved_bytes", "savable": "lazyobs_savable_bytes"}, "bytes"),
-        *_pair("VMAs by state", "From the census.", {"{{state}}": "lazyobs_vmas"}, "short", "state"),
+        *_pair("slab bytes", "Active objects times the room of one. A cache's row may count merged caches too.",
+               {"{{cache}}": _SLAB_BYTES}, BytesIEC, "cache"),
+        *_pair("bytes saved and savable", "What laziness saves now, and what it would.",
+               {"saved": "lazyobs_saved_bytes", "savable": "lazyobs_savable_bytes"}, BytesIEC),
+        *_pair("VMAs by state", "From the census.", {"{{state}}": "lazyobs_vmas"}, Short, "state"),
         Row("Work, per host"),
-        *_pair(
-            "objects and forks per second", "Counted in the kernel.",
-            {"prepares": _rate("lazyobs_prepares_total"), "anon_vma allocs": _rate("lazyobs_anon_vma_allocs_total"),
-             "chain allocs": _rate("lazyobs_chain_allocs_total"), "forks": _rate("lazyobs_forks_total")},
-            "ops",
-        ),
-        *_pair("promotions per second", "Lazy VMAs made regular, by reason.", {"{{reason}}": _rate("lazyobs_promotions_total", "reason")}, "ops", "reason"),
+        *_pair("objects and forks per second", "Counted in the kernel.",
+               {"prepares": _rate("lazyobs_prepares_total"), "anon_vma allocs": _rate("lazyobs_anon_vma_allocs_total"),
+                "chain allocs": _rate("lazyobs_chain_allocs_total"), "forks": _rate("lazyobs_forks_total")},
+               OpsPerSecond),
+        *_pair("promotions per second", "Lazy VMAs made regular, by reason.",
+               {"{{reason}}": _rate("lazyobs_promotions_total", "reason")}, OpsPerSecond, "reason"),
         Row("Latency, all hosts of a side together"),
         *_quantiles("prepare", "Time in __anon_vma_prepare.", "lazyobs_prepare_seconds"),
         *_quantiles("fork", "Time in anon_vma_fork, summed over a fork.", "lazyobs_fork_seconds"),
         *_quantiles("reverse-map walk", "Time of one walk.", "lazyobs_rmap_walk_seconds"),
     ]  # fmt: skip
     variables = [
-        Variable(f"{label}_{side}", label, series, f"{name}: {label}")
+        layout.variable(f"{label}_{side}", label, series, f"{name}: {label}")
         for name, side in _SIDES
         for label, series in (
             ("release", "lazyobs_kernel_info"),
             ("lazy", f'lazyobs_kernel_info{{release="$release_{side}"}}'),
         )
     ]
-    return Board(
-        "lazyobs: kernel A/B", "Two kernels, or two positions of the lazy switch, side by side.", variables, items
-    )
+    about = "Two kernels, or two positions of the lazy switch, side by side."
+    return layout.board("lazyobs: kernel A/B", about, variables, items)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboards.boards import all_boards
 from lazyobs.exporter.families import FAMILIES, HISTOGRAM, SUCCESS
+from tests import harness
 
 ROOT = Path(__file__).parent.parent.parent
 GRAFANA, PROMETHEUS = ROOT / "dashboards/grafana", ROOT / "dashboards/prometheus"
-BOARDS = {name: json.loads(text) for name, text in all_boards().items()}
+BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(GRAFANA.glob("*.json"))}
 
 
 def expressions() -> list[tuple[str, str]]:
@@ -33,8 +34,13 @@ def expressions() -> list[tuple[str, str]]:
 
 
 def test_the_committed_boards_are_what_the_code_builds() -> None:
-    assert {path.name for path in GRAFANA.glob("*.json")} == set(BOARDS)
-    for name, text in all_boards().items():
+    if sys.version_info < (3, 11):
+        harness.skip("boards", "grafana-foundation-sdk runs on Python 3.11 and later")
+    from dashboards.boards import all_boards
+
+    built = all_boards()
+    assert set(built) == set(BOARDS) == {"host.json", "fleet.json", "kernel-ab.json"}
+    for name, text in built.items():
         assert (GRAFANA / name).read_text() == text, "run python -m dashboards"
 
 
