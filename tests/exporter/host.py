@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 
+from lazyobs.commands.options import points_but
 from lazyobs.model import (
     COUNTERS,
     HEALTH_NAMES,
@@ -16,7 +17,8 @@ from lazyobs.model import (
     Slab,
 )
 
-POINTS = ("slab", "process", "census", "prepare", "anon_vma_fork", "lazy_prepare", "promotion", "rmap_walk", "rmap_one")
+# Those the exporter attaches.
+POINTS = points_but("census_vmas")
 
 
 def counter_step(index: int) -> int:

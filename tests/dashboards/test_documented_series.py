@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""How many series a host has: docs/fleet.md and agent.yml give the numbers that the exporter's collector serves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.registry import CollectorRegistry
+
+from lazyobs.bpf.points import POINTS
+from lazyobs.exporter.cgroups import CgroupFold
+from lazyobs.exporter.collector import LazyobsCollector
+from lazyobs.exporter.families import EXPORTER
+from lazyobs.model import COUNTERS, HISTOGRAMS, Sample
+from tests.dashboards.test_boards import PROMETHEUS, ROOT
+from tests.exporter.host import Host
+from tests.exporter.metrics import of_page
+
+FLEET = (ROOT / "docs/fleet.md").read_text()
+AGENT = (PROMETHEUS / "agent.yml").read_text()
+
+
+class _Source:
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def read(self) -> Sample:
+        return self.sample
+
+    def close(self) -> None: ...
+
+
+def _sample() -> Sample:
+    """500 processes in 200 cgroups, every probe attached.
+
+    The exporter has no event stream and takes no barrier readings for the ledger; BPF statistics are off.
+    """
+    sample = Host(processes=500, cgroups=200).read()
+    sample.health |= dict.fromkeys(("ring_lost", "bpf_runs", "bpf_seconds"))
+    sample.totals["violations_by_invariant"]["ledger"] = None
+    return sample
+
+
+def _page(sample: Sample) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(
+        LazyobsCollector(_Source(sample), CgroupFold(), itself=lambda: {name: 1 for name, *_ in EXPORTER})
+    )
+    return generate_latest(registry)
+
+
+def _without_function_probes(sample: Sample) -> Sample:
+    """What is left at the tracepoint tier: the numbers that no probe on a function has a part in."""
+    lost = {name for point in POINTS if not point.fixed for name in point.feeds}
+    lost -= {name for point in POINTS if point.fixed for name in point.stands_in}
+    lost.add("violations")  # every invariant that the kernel part watches needs a probe on a function
+    for counter in COUNTERS:
+        if counter.name in lost:
+            sample.totals[counter.name] = sample.exited[counter.name] = None
+            if counter.split:
+                sample.totals[counter.split_key] = None
+    for histogram in HISTOGRAMS:
+        if histogram.name in lost:
+            for series in histogram.series():
+                del sample.histograms[series]
+    for point in POINTS:
+        if not point.fixed and point.name in sample.tiers:
+            sample.tiers[point.name] = None
+    return sample
+
+
+def _documented(pattern: str, text: str = FLEET) -> int:
+    found = re.findall(pattern, text)
+    assert len(found) == 1, (pattern, found)
+    return int(found[0].replace(",", ""))
+
+
+def test_series_of_a_host_with_every_probe() -> None:
+    series = len(of_page(_page(_sample())))
+    assert _documented(r"\*\*(\d+) series\*\*") == series
+    assert _documented(r"has (\d+) series", AGENT) == series
+    assert series < yaml.safe_load(AGENT)["scrape_configs"][0]["sample_limit"]
+    for hosts in (1, 100):
+        assert _documented(rf"\| {hosts} \| ([\d,]+) \|") == hosts * series
+
+
+def test_series_of_a_host_at_the_tracepoint_tier() -> None:
+    series = len(of_page(_page(_without_function_probes(_sample()))))
+    assert _documented(r"\*\*(\d+)\*\* at the\s+tracepoint tier") == series
+
+
+def test_bpf_statistics_add_two_series() -> None:
+    sample = _sample()
+    without = of_page(_page(sample)).keys()
+    sample.health |= {"bpf_runs": 1e6, "bpf_seconds": 0.5}
+    assert {name for name, _ in of_page(_page(sample)).keys() - without} == {
+        "lazyobs_bpf_runs_total",
+        "lazyobs_bpf_seconds_total",
+    }
+
+
+def test_size_of_a_page() -> None:
+    assert len(_page(_sample())) / 1000 == pytest.approx(_documented(r"it is about (\d+) kB of text"), rel=0.1)
