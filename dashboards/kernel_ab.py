@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel A/B: two kernels, or two positions of the switch, side by side, per host."""
+"""Kernel A/B: two kernels, or two settings of the lazy switch, side by side, per host."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _quantiles(title: str, about: str, metric: str) -> list[Panel]:
 
 
 def _ratio(title: str, about: str, expr: str) -> Panel:
-    about += " Mean of a host of B over mean of a host of A."
+    about += " Mean per host of side B, divided by that of side A."
     return number(title, about, f"{_mean(expr, 'b')} / {_mean(expr, 'a')}", "B / A", PercentUnit)
 
 
@@ -69,36 +69,38 @@ _SLAB_BYTES = "sum by (job, instance, cache) (lazyobs_slab_objects_active * lazy
 
 def _hosts(name: str, side: str) -> Panel:
     expr = f'count(lazyobs_kernel_info{{release="$release_{side}", lazy="$lazy_{side}"}})'
-    return number(f"hosts of {name}", "Hosts whose kernel is chosen.", expr, name)
+    return number(f"hosts of {name}", "Hosts with the kernel and switch chosen for this side.", expr, name)
 
 
 def board() -> Dashboard:
     items: list[Row | Panel] = [
         Row("B / A"),
         _ratio("anon_vma objects", "Active objects in slabinfo.", _ACTIVE.format("anon_vma")),
-        _ratio("chain objects", "Active objects in the row of anon_vma_chain.", _ACTIVE.format("anon_vma_chain")),
-        _ratio("chains per fork", "Cloned chains.",
+        _ratio("chain objects", "Active objects in the anon_vma_chain row of slabinfo.",
+               _ACTIVE.format("anon_vma_chain")),
+        _ratio("chains per fork", "anon_vma_chain objects cloned from the parent.",
                _rate("lazyobs_fork_chains_total") + " / " + _rate("lazyobs_forks_total")),
-        _ratio("anonymous VMAs", "If this is not near 100 %, the loads differ.",
+        _ratio("anonymous VMAs", "If this is not close to 100 %, the workloads differ.",
                'sum by (job, instance) (lazyobs_vmas{state!="plain"})'),
         *(_hosts(name, side) for name, side in _SIDES),
         Row("Memory, per host"),
-        *_pair("slab bytes", "Active objects times the room of one. A cache's row may count merged caches too.",
+        *_pair("slab bytes", "Active objects times the size of one. A cache includes any caches merged with it.",
                {"{{cache}}": _SLAB_BYTES}, BytesIEC, "cache"),
-        *_pair("bytes saved and savable", "What laziness saves now, and what it would.",
+        *_pair("bytes saved and savable",
+               "What lazy anon_vmas save now, and what making private VMAs lazy would save.",
                {"saved": "lazyobs_saved_bytes", "savable": "lazyobs_savable_bytes"}, BytesIEC),
-        *_pair("VMAs by state", "From the census.", {"{{state}}": "lazyobs_vmas"}, Short, "state"),
+        *_pair("VMAs by state", "From the VMA census.", {"{{state}}": "lazyobs_vmas"}, Short, "state"),
         Row("Work, per host"),
         *_pair("objects and forks per second", "Counted in the kernel.",
                {"prepares": _rate("lazyobs_prepares_total"), "anon_vma allocs": _rate("lazyobs_anon_vma_allocs_total"),
                 "chain allocs": _rate("lazyobs_chain_allocs_total"), "forks": _rate("lazyobs_forks_total")},
                OpsPerSecond),
-        *_pair("promotions per second", "Lazy VMAs made regular, by reason.",
+        *_pair("promotions per second", "Lazy VMAs promoted to regular ones, by reason.",
                {"{{reason}}": _rate("lazyobs_promotions_total", "reason")}, OpsPerSecond, "reason"),
         Row("Latency, all hosts of a side together"),
         *_quantiles("prepare", "Time in __anon_vma_prepare.", "lazyobs_prepare_seconds"),
         *_quantiles("fork", "Time in anon_vma_fork, summed over a fork.", "lazyobs_fork_seconds"),
-        *_quantiles("reverse-map walk", "Time of one walk.", "lazyobs_rmap_walk_seconds"),
+        *_quantiles("reverse-map walk", "Duration of one walk.", "lazyobs_rmap_walk_seconds"),
     ]  # fmt: skip
     variables = [
         layout.variable(f"{label}_{side}", label, series, f"{name}: {label}")
@@ -108,5 +110,5 @@ def board() -> Dashboard:
             ("lazy", f'lazyobs_kernel_info{{release="$release_{side}"}}'),
         )
     ]
-    about = "Two kernels, or two positions of the lazy switch, side by side."
+    about = "Two kernels, or two settings of the lazy switch, side by side."
     return layout.board("lazyobs: kernel A/B", about, variables, items)

@@ -89,7 +89,7 @@ def test_series_of_a_host_with_every_probe() -> None:
 
 def test_series_of_a_host_at_the_tracepoint_tier() -> None:
     series = len(of_page(_page(_without_function_probes(_sample()))))
-    assert _documented(r"\*\*(\d+)\*\* at the\s+tracepoint tier") == series
+    assert _documented(r"\*\*(\d+)\*\* at\s+the\s+tracepoint\s+tier") == series
 
 
 def test_bpf_statistics_add_two_series() -> None:
@@ -103,4 +103,4 @@ def test_bpf_statistics_add_two_series() -> None:
 
 
 def test_size_of_a_page() -> None:
-    assert len(_page(_sample())) / 1000 == pytest.approx(_documented(r"it is about (\d+) kB of text"), rel=0.1)
+    assert len(_page(_sample())) / 1000 == pytest.approx(_documented(r"it is about\s+(\d+) kB of text"), rel=0.1)
