@@ -70,7 +70,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
 def _code() -> str:
     """Identity of the code and data a plan is made from."""
     digest = hashlib.sha256(__version__.encode())
-    folders = (_PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
+    folders = (_PACKAGE, _PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
     for folder in folders:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.name.endswith((".py", ".toml", ".c", ".h")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lazyobs.exporter import buckets
 from lazyobs.exporter.families import FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family
-from lazyobs.model import REASONS, VMA_STATE_NAMES, WALKERS
+from lazyobs.model import COUNTERS, VMA_STATE_NAMES
 
 _HEAD = """\
 # Metrics
@@ -30,10 +30,11 @@ def reference() -> str:
     parts = [_HEAD.format(prefix=PREFIX, success=SUCCESS[0])]
     parts.append("| metric | type | labels | meaning |\n|---|---|---|---|\n" + "".join(map(_row, FAMILIES)))
     parts.append(f"| `{SUCCESS[0]}` | gauge | `{SUCCESS[2]}` | {SUCCESS[1]} |\n")
+    splits = {counter.split: counter.values for counter in COUNTERS if counter.split}
     return "".join(
         [
             parts[0], "\n", *parts[1:], "\n## Values of labels\n\n",
-            _values("reason", REASONS), _values("walker", WALKERS),
+            *(_values(label, values) for label, values in splits.items()),
             _values("state", (*VMA_STATE_NAMES, "anonymous")), _values("collector", PARTS),
             "\n## Histogram bounds (`le`)\n\n",
             f"- seconds: {', '.join(buckets.bounds('seconds'))}: 2^8 ns, then a factor of 4 to 2^26 ns, and 2^30 ns\n",
