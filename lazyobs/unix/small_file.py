@@ -47,6 +47,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         document: dict[str, Any] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Unusable(f"is not TOML ({error})") from None
+    except ValueError:  # int() takes 4,300 digits
+        raise Unusable("holds a number of thousands of digits") from None
     return document
 
 
