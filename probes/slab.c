@@ -112,7 +112,7 @@ int slab_alloc(u64 *ctx)
 		}
 	} else if (IN_ANON_VMA_CLONE(site)) {
 		chain_cloned(tally.tid);
-	} else if (IN_LAZY(site)) {
+	} else if (IN_PROMOTION(site)) {
 		promotion_makes_chain();
 	}
 	return 0;
@@ -148,7 +148,7 @@ int slab_free(u64 *ctx)
 	if (IN_ANON_VMA_PREPARE(site)) {
 		add(&tally, COUNT_PREPARES_BY_SITE, -1);
 		call_lost_race(CALLED_PREPARE);
-	} else if (IN_LAZY(site)) {
+	} else if (IN_PROMOTION(site)) {
 		call_lost_race(CALLED_PROMOTION);
 	}
 	return 0;

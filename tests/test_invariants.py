@@ -17,7 +17,9 @@ from lazyobs.bpf.points import POINTS
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.invariants import IN_KERNEL, ROWS, reference
+from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.profile import Profile
 from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch
 from lazyobs.views import tables
 from tests.exporter.host import Host
@@ -52,14 +54,14 @@ def test_what_judges_a_walk_is_attached_before_the_walk() -> None:
 
 def test_causes_are_those_whose_functions_are_there() -> None:
     symbols = b"ff00 T kthread\nff10 t __split_vma\nff20 T copy_vma.cold\nff30 T anon_vma_fork\nff40 T end\n"
-    kallsyms = Kallsyms(symbols, causes.FUNCTIONS)
-    assert causes.judged(kallsyms) == ["fork", "split", "mremap"]
+    functions = Functions(Kallsyms(symbols, causes.FUNCTIONS), None, Profile("mainline", ""))
+    assert causes.judged(functions) == ["fork", "split", "mremap"]
     addresses = Addresses()
-    text = causes.c_causes(kallsyms, addresses)
+    text = causes.c_causes(functions, addresses)
     assert "1U << REASON_FORK | 1U << REASON_SPLIT | 1U << REASON_MREMAP" in text
     assert f"(site) - {addresses.c(0xFF11)} < 0x10ULL" in text and "REASON_KSM" not in text
     without_end = Kallsyms(symbols.replace(b"kthread", b"unknown"), causes.FUNCTIONS)
-    assert causes.judged(without_end) == []
+    assert causes.judged(Functions(without_end, None, functions.profile)) == []
 
 
 def test_the_header_says_which() -> None:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What must be under way when a VMA is promoted for a reason: functions, one of which the task is in.
+"""The operation that a promotion's reason names: functions, one of which must be on the task's stack.
 
-A row names the function that promotes and those that call it, as a compiler may put the one into the
-other. A reason without a row, or of whose functions this kernel has none, is not judged.
+A row names the function that promotes and its callers, as a compiler may inline the one into the other. A reason
+without a row, or of whose functions this kernel has none, is not judged.
 """
 
 from __future__ import annotations
 
 from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.sites import any_of
-from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.functions import Functions
 
 CAUSES: dict[str, tuple[str, ...]] = {
     "fork": ("anon_vma_fork", "dup_mmap", "dup_mm", "copy_process"),
@@ -26,7 +26,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "mremap": ("copy_vma", "move_vma"),
     "ksm": ("try_to_merge_with_ksm_page", "cmp_and_merge_page", "ksm_do_scan", "ksm_scan_thread"),
 }
-# A stack that has one of these was seen to its end: system call, exception, or kernel thread.
+# A stack with one of these was read to its end: system call, exception, or kernel thread.
 _ENDS = (
     "do_syscall_64",
     "do_int80_emulation",
@@ -40,25 +40,25 @@ _ENDS = (
 FUNCTIONS = (*(name for names in CAUSES.values() for name in names), *_ENDS)
 
 
-def judged(kallsyms: Kallsyms) -> list[str]:
-    """Reasons whose cause can be looked for here: none where no stack could be seen to its end."""
-    if not any(kallsyms.parts(name) for name in _ENDS):
+def judged(functions: Functions) -> list[str]:
+    """Reasons whose cause can be looked for here: none where the end of a stack cannot be recognised."""
+    if not any(functions.parts(name) for name in _ENDS):
         return []
-    return [reason for reason, names in CAUSES.items() if any(kallsyms.parts(name) for name in names)]
+    return [reason for reason, names in CAUSES.items() if any(functions.parts(name) for name in names)]
 
 
-def c_causes(kallsyms: Kallsyms, addresses: Addresses) -> str:
+def c_causes(functions: Functions, addresses: Addresses) -> str:
     """CAUSE_IS_JUDGED(reason), IS_CAUSE(reason, address) and IS_STACK_END(address) as C."""
-    reasons = judged(kallsyms)
+    reasons = judged(functions)
     known = " | ".join(f"1U << REASON_{reason.upper()}" for reason in reasons) or "0"
     lines = [f"#define CAUSE_IS_JUDGED(reason) (({known}) >> (reason) & 1)"]
     causes = [
-        f"((reason) == REASON_{reason.upper()} && ({_in(kallsyms, CAUSES[reason], addresses)}))" for reason in reasons
+        f"((reason) == REASON_{reason.upper()} && ({_in(functions, CAUSES[reason], addresses)}))" for reason in reasons
     ]
     lines.append(f"#define IS_CAUSE(reason, site) ({' || '.join(causes) or '0'})")
-    lines.append(f"#define IS_STACK_END(site) ({_in(kallsyms, _ENDS, addresses)})")
+    lines.append(f"#define IS_STACK_END(site) ({_in(functions, _ENDS, addresses)})")
     return "\n".join(lines) + "\n"
 
 
-def _in(kallsyms: Kallsyms, names: tuple[str, ...], addresses: Addresses) -> str:
-    return any_of([part for name in names for part in kallsyms.parts(name)], addresses)
+def _in(functions: Functions, names: tuple[str, ...], addresses: Addresses) -> str:
+    return any_of([part for name in names for part in functions.parts(name)], addresses)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A profile's lazy design as C: how a lazy VMA is told, what a return value means, why one is promoted."""
+"""A profile's lazy design as C: the test for a lazy VMA, the meaning of return values, the reasons of promotions."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from lazyobs.bpf.addresses import Addresses
 from lazyobs.bpf.points import WALKER_CALLBACKS
 from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf, Function
-from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import REASONS
 
 
-def wanted_members(profile: Profile) -> dict[str, tuple[Wanted, ...]]:
-    """Struct members the profile names, beyond the table of structs.py."""
+def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
+    """Struct members the profile names, beyond the table of structs.py; none that cannot be read as they must be."""
     wanted = {}
-    if profile.lazy_test == "vma_flag":
+    if profile.lazy_test == "vma_flag" and not why_unknown(profile, btf):
         wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
     # Optional so that HAVE_mm_struct_pool is there to be asked.
-    pool = Wanted(profile.pool_member or "no_pool", "u64", optional=True, name="pool")
-    return {**wanted, "mm_struct": (pool,)}
+    pool = "" if why_unknown(profile, btf) else profile.pool_member
+    return {**wanted, "mm_struct": (Wanted(pool or "no_pool", "u64", optional=True, name="pool"),)}
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Low bits of vma->anon_vma; ``shared`` 0: no VMA is told to be shared by its tag."""
+    """Low bits of vma->anon_vma; ``shared`` is 0 where no tag says that a VMA is shared."""
 
     mask: int
     lazy: int
@@ -47,9 +47,21 @@ def tags(profile: Profile, btf: Btf) -> Tags | None:
 
 
 def why_unknown(profile: Profile, btf: Btf) -> str:
-    """Why a lazy VMA cannot be told here; "" where it can."""
+    """Why a lazy VMA cannot be recognised here; "" where it can."""
     if profile.lazy_test == "tag" and tags(profile, btf) is None:
         return f"BTF has no enumerator {profile.tag_prefix}..LAZY; --profile FILE can give tag_mask and tag_lazy"
+    if profile.lazy_test == "vma_flag" and (why := _why_not(btf, "vm_area_struct", profile.lazy_member, 1)):
+        return why
+    return _why_not(btf, "mm_struct", profile.pool_member, 8) if profile.pool_member else ""
+
+
+def _why_not(btf: Btf, struct: str, path: str, size: int) -> str:
+    """Why a member of that size (bytes) cannot be read; "" where it can."""
+    member = btf.member(struct, path)
+    if member is None:
+        return f"BTF has no member {struct}.{path}"
+    if member.bits or member.size != size:
+        return f"{struct}.{path} has {member.bits or member.size * 8} bits, not {size * 8}"
     return ""
 
 
@@ -91,11 +103,11 @@ def _reasons(btf: Btf, promote: Function | None) -> str:
     return text
 
 
-def c_walkers(kallsyms: Kallsyms, addresses: Addresses) -> str:
+def c_walkers(functions: Functions, addresses: Addresses) -> str:
     """WALKER_OF(callback): what a walk is for, by the address of its callback."""
     text = "WALKER_OTHER"
     for walker, names in WALKER_CALLBACKS.items():
         for name in names:
-            for symbol in kallsyms.plain(name):
+            for symbol in functions.plain(name):
                 text = f"(callback) == {addresses.c(symbol.start)} ? WALKER_{walker.upper()} : {text}"
     return f"#define WALKER_OF(callback) ({text})\n"

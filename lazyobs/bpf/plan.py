@@ -26,14 +26,14 @@ from lazyobs.bpf import (
     walk_facts,
     wrappers,
 )
-from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Call, Fixed, Point
+from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Fixed, Point
 from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
-from lazyobs.kernel.btf import Btf, Function
+from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.facts import Facts, Subject
-from lazyobs.kernel.kallsyms import Kallsyms
-from lazyobs.kernel.profile import Profile, built_in
+from lazyobs.kernel.functions import Functions, NotTraceable
+from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION, STATED, Profile, built_in
 from lazyobs.model import TIERS
 
 MAPS = (
@@ -62,7 +62,7 @@ class Plan:
     """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
 
     ``knows_reason`` is False where a promotion does not say why it happens. ``unjudged``: {invariant: why
-    it cannot be judged here, whatever attaches}.
+    it cannot be judged here, whatever attaches}; ``unknown``: {number: why} in the same way (sites.unknown).
 
     ``addresses`` are those the probes compare with (see addresses.py), with the kernel at ``anchor``. ``closed``:
     {tier: why} of those that could not be had when ``trial_function`` was tried.
@@ -80,6 +80,7 @@ class Plan:
     trial_function: int = 0
     closed: dict[str, str] = field(default_factory=dict)
     unjudged: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
         names = ("source", "maps", "points", "written", "addresses")
@@ -102,10 +103,15 @@ class Plan:
         profile: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in subject.pop("profile").items()
         }
-        profile["aliases"] = {name: tuple(others) for name, others in profile["aliases"].items()}
+        for table in ("aliases", "stated"):
+            profile[table] = {name: tuple(others) for name, others in profile[table].items()}
         for name in ("maps", "written"):
             document[name] = tuple(document[name])
         return cls(Subject(profile=Profile(**profile), **subject), **document)
+
+
+# Of the probe table: every function that is looked up by name. All go through kernel/functions.py.
+FUNCTIONS = frozenset((*sites.FUNCTIONS, *points.FUNCTIONS, *causes.FUNCTIONS)) - frozenset(STATED)
 
 
 class Unavailable(Exception):
@@ -115,13 +121,7 @@ class Unavailable(Exception):
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
     known = built_in() if profiles is None else profiles
-    functions = {
-        *sites.FUNCTIONS,
-        *points.FUNCTIONS,
-        *causes.FUNCTIONS,
-        *(name for profile in known for name in profile.functions),
-        *(name for profile in known for names in profile.aliases.values() for name in names),
-    }
+    functions = {*FUNCTIONS, *(name for profile in known for name in profile.all_names())}
     # Most of kallsyms is the kernel's own work, done while the types are indexed.
     with ThreadPoolExecutor(1) as pool:
         symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root)
@@ -177,11 +177,13 @@ def make(
     gone = structs.missing(facts.btf)
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
-    maker = _Maker(facts.btf, facts.kallsyms, facts.profile, cap, tiers_refused or {})
+    functions = Functions(facts.kallsyms, facts.btf, facts.profile)
+    maker = _Maker(facts.btf, functions, cap, tiers_refused or {})
     # All are compiled, so that commands which want different points share what is kept of it.
     for point in POINTS:
         maker.add(point)
-    reason = lazy_design.reason_enum(maker.function_of("vma_upgrade_anon_vma_lazy"))
+    reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
+    unknown = sites.unknown(functions)
     source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
@@ -193,18 +195,23 @@ def make(
         knows_reason=reason is not None,
         addresses=maker.addresses.values,
         anchor=anchor,
-        trial_function=trial_function(facts.btf),
+        trial_function=trial_function(facts.btf, facts.profile),
         closed=tiers_refused or {},
-        unjudged=_unjudged(facts.btf, facts.kallsyms, reason),
+        unjudged=_unjudged(facts.btf, functions, reason, unknown),
+        unknown=unknown,
     )
 
 
-def _unjudged(btf: Btf, kallsyms: Kallsyms, reason: str | None) -> dict[str, str]:
+def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[str, str]) -> dict[str, str]:
     found = {}
     if reason is None:
         found["promotion_cause"] = "a promotion does not say its reason in this design"
-    elif not causes.judged(kallsyms):
+    elif not causes.judged(functions):
         found["promotion_cause"] = "kallsyms has none of the functions that promote"
+    if "anon_vma_allocs" in unknown:
+        found["ledger"] = unknown["anon_vma_allocs"]
+    if "promotions" in unknown:
+        found["promotion_once"] = unknown["promotions"]
     if why := walk_facts.why_not(btf):
         found["walk_complete"] = found["walk_visits"] = why
     return found
@@ -213,10 +220,10 @@ def _unjudged(btf: Btf, kallsyms: Kallsyms, reason: str | None) -> dict[str, str
 class _Maker:
     """Collects candidates and the programs they need."""
 
-    def __init__(self, btf: Btf, kallsyms: Kallsyms, profile: Profile, cap: str | None, refused: dict[str, str]):
-        self._btf, self._kallsyms, self._profile = btf, kallsyms, profile
+    def __init__(self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str]):
+        self._btf, self._functions = btf, functions
         self._refused = dict(refused)
-        self._lazy_unknown = lazy_design.why_unknown(profile, btf)
+        self._lazy_unknown = lazy_design.why_unknown(functions.profile, btf)
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
@@ -245,7 +252,7 @@ class _Maker:
         self.points.append({"name": point.name, "candidates": candidates})
 
     def _fixed(self, point: Point) -> list[dict[str, Any]]:
-        inlined = sites.missing(self._kallsyms) if point.name == "slab" else []
+        inlined = sites.missing(self._functions) if point.name == "slab" else []
         if inlined:
             raise Unavailable(f"not in kallsyms: {', '.join(inlined)}")
         return [self._fixed_attach(fixed) for fixed in point.fixed]
@@ -265,11 +272,11 @@ class _Maker:
         attach: list[dict[str, Any]] = []
         for call in point.calls:
             try:
-                function = self._traceable(call)
-            except Unavailable:
+                function = self._functions.traceable(*call.functions)
+            except NotTraceable as why:
                 if call.optional:
                     continue
-                raise
+                raise Unavailable(str(why)) from None
             for wrapper in wrappers.wrappers(call, function, tier):
                 self._programs[wrapper.program] = wrapper.text
                 attach.append(
@@ -282,53 +289,24 @@ class _Maker:
                     }
                 )
         if not attach:
-            raise Unavailable(f"none of {', '.join(name for call in point.calls for name in call.functions)} is there")
+            names = (name for call in point.calls for name in self._functions.names(*call.functions))
+            raise Unavailable(f"none of {', '.join(names)} is there")
         return attach
 
-    def _names(self, call: Call) -> tuple[str, ...]:
-        return tuple(alias for name in call.functions for alias in (*self._profile.aliases.get(name, ()), name))
-
-    def _traceable(self, call: Call) -> Function:
-        """The first function there is, with a symbol and a prototype of its own."""
-        names = self._names(call)
-        for name in names:
-            plain = self._kallsyms.plain(name)
-            function = self._btf.function(name)
-            if len(plain) == 1 and function is not None:
-                return function
-            if len(plain) > 1:
-                raise Unavailable(f"{len(plain)} functions are named {name}")
-            if plain:
-                raise Unavailable(f"{name} has no prototype in BTF")
-            if self._kallsyms.parts(name):
-                # A copy made by the compiler may have lost or reordered arguments.
-                raise Unavailable(f"{name} exists only as {self._kallsyms.parts(name)[0].name}")
-        raise Unavailable(f"this kernel has no {' or '.join(names)}")
-
-    def function_of(self, name: str) -> Function | None:
-        try:
-            return self._traceable(Call("", (name,)))
-        except Unavailable:
-            return None
-
     def source(self, ring_bytes: int) -> str:
-        design = lazy_design.c_design(
-            self._profile,
-            self._btf,
-            self.function_of("vma_prepare_anon_vma_lazy"),
-            self.function_of("vma_upgrade_anon_vma_lazy"),
-        )
+        functions = self._functions
+        made, promoted = functions.prototype(LAZY_PREPARE), functions.prototype(PROMOTION)
         parts = [
             counts.c_counts(),
             layouts.c_layouts(),
             f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
-            structs.c_structs(self._btf, lazy_design.wanted_members(self._profile)),
+            structs.c_structs(self._btf, lazy_design.wanted_members(functions.profile, self._btf)),
             addresses.C_ADDRESS,
-            sites.c_sites(self._kallsyms, self.addresses),
+            sites.c_sites(functions, self.addresses),
             sites.c_slab_arguments(self._btf),
-            design,
-            lazy_design.c_walkers(self._kallsyms, self.addresses),
-            causes.c_causes(self._kallsyms, self.addresses),
+            lazy_design.c_design(functions.profile, self._btf, made, promoted),
+            lazy_design.c_walkers(functions, self.addresses),
+            causes.c_causes(functions, self.addresses),
             walk_facts.c_facts(self._btf),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,

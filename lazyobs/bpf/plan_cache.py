@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A plan for this kernel: the one kept since the first start on this build of it, or a new one.
+"""The plan for this kernel: from the cache, or made anew.
 
-Reading the kernel's types and symbols takes longer than everything else a start does, and both belong
-to the build. What may differ at another boot is looked at each time: where the kernel lies, and which
-tiers it lets in.
+Reading the kernel's types and symbols takes longer than the rest of a start, and both depend on the kernel's build
+alone. What may differ at another boot is checked each time: the address of the kernel, and the tiers it allows.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def planned(
         return found.moved(build.anchor)
     when_new()
     facts = plan.gather(known)
-    made = plan.make(facts, cap, points, refused_tiers(trial_function(facts.btf)), events, build.anchor)
+    made = plan.make(facts, cap, points, refused_tiers(trial_function(facts.btf, facts.profile)), events, build.anchor)
     kept.keep(name, made.to_bytes())
     return made
 
@@ -62,7 +61,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
         kept.refuse(name, f"no plan of this version ({error})")
         return None
     if refused_tiers(found.trial_function) != found.closed:
-        kept.refuse(name, "made when the kernel let in other tiers")
+        kept.refuse(name, "made when the kernel allowed other tiers")
         return None
     return found
 

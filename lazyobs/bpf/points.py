@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
 from lazyobs.model import CENSUS_NAMES
 
 RAW_TRACEPOINT, ITERATOR = "raw_tracepoint", "iterator"
@@ -30,7 +31,8 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Call:
-    """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is.
+    """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is, by any
+    name that the profile gives it (kernel/functions.py).
 
     ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
     with ``context`` it takes the program's context before them; without ``enters`` there is only the exit body.
@@ -163,7 +165,7 @@ POINTS = (
         ("lazy_prepares",),
         asks_lazy=True,
         lazy_only=True,
-        calls=(Call("lazy_prepare", ("vma_prepare_anon_vma_lazy",), (_VMA,)),),
+        calls=(Call("lazy_prepare", (LAZY_PREPARE,), (_VMA,)),),
     ),
     Point(
         "promotion",
@@ -172,7 +174,7 @@ POINTS = (
         ("promotions", "promotions_failed", "promotion_seconds", "event.promotion", "event.promotion_failed"),
         asks_lazy=True,
         lazy_only=True,
-        calls=(Call("promotion", ("vma_upgrade_anon_vma_lazy",), (_VMA, ("reason",)), context=True),),
+        calls=(Call("promotion", (PROMOTION,), (_VMA, ("reason",)), context=True),),
     ),
     # What a walk is judged by is attached before the walk itself: of one that is seen, everything is.
     Point(

@@ -45,6 +45,7 @@ class Session:
         }
         self.knows_reason = plan.knows_reason
         self.unjudged = plan.unjudged
+        self.unknown = plan.unknown
         self.compiled: bool = reply["compiled"]
         self.ignored: list[str] = reply["ignored"]
         self.compiler: str = reply["compiler"]

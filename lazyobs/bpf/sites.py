@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Call-site ranges: which kernel functions' allocations and frees the slab probes look at.
+"""Call sites: the kernel functions whose allocations and frees of slab objects are counted.
 
-The slab tracepoints give the address behind the call. A function's range comes from kallsyms, its
-``.cold`` part and compiler-made copies included.
+The slab tracepoints give the return address of the call. A function's address range comes from kallsyms, with its
+``.cold`` part and compiler-made copies. Which functions: those of SITES, and those that the profile states.
 """
 
 from __future__ import annotations
@@ -11,58 +11,104 @@ from dataclasses import dataclass
 
 from lazyobs.bpf.addresses import Addresses
 from lazyobs.kernel.btf import Btf, Function
-from lazyobs.kernel.kallsyms import Kallsyms, Symbol
+from lazyobs.kernel.functions import Functions
+from lazyobs.kernel.kallsyms import Symbol
+from lazyobs.kernel.profile import (
+    LAZY_PREPARE,
+    PROMOTION,
+    SITES_CLONE,
+    SITES_COUNTED,
+    SITES_PREPARE,
+    SITES_PROMOTION,
+    STATED,
+)
 
 
 @dataclass(frozen=True)
 class Site:
-    """``macro`` is true for an address in one of ``functions`` (the first names that exist count all)."""
+    """``macro`` is true for a return address in one of ``functions``, or in one that the profile states by a key of
+    ``stated``.
+
+    ``functions`` are alternatives: the kernel must have one of them, as a compiler may inline the others into it.
+    """
 
     macro: str
-    functions: tuple[str, ...]
-    required: bool = True
+    functions: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
     allocates: bool = False
     frees: bool = False
 
 
 SITES = (
-    Site("IN_ANON_VMA_PREPARE", ("__anon_vma_prepare",), allocates=True, frees=True),
-    Site("IN_ANON_VMA_CLONE", ("anon_vma_clone",), allocates=True, frees=True),
+    Site("IN_ANON_VMA_PREPARE", ("__anon_vma_prepare",), (SITES_PREPARE,), allocates=True, frees=True),
+    Site("IN_ANON_VMA_CLONE", ("anon_vma_clone",), (SITES_CLONE,), allocates=True, frees=True),
     Site("IN_ANON_VMA_FORK", ("anon_vma_fork",), allocates=True, frees=True),
     Site("IN_UNLINK_ANON_VMAS", ("unlink_anon_vmas",), frees=True),
     Site("IN_PUT_ANON_VMA", ("__put_anon_vma",), frees=True),
-    # A patched kernel's own: the anon_vma shared by an mm's lazy VMAs, and what a promotion allocates.
-    Site(
-        "IN_LAZY",
-        ("vma_prepare_anon_vma_lazy", "vma_upgrade_anon_vma_lazy", "mm_lazy_anon_vma"),
-        required=False,
-        allocates=True,
-        frees=True,
-    ),
+    Site("IN_PROMOTION", stated=(PROMOTION, SITES_PROMOTION), allocates=True, frees=True),
+    Site("IN_COUNTED", stated=(LAZY_PREPARE, SITES_COUNTED), allocates=True, frees=True),
     Site("IN_COPY_PROCESS", ("copy_process", "copy_mm", "dup_mm")),
     Site("IN_MMDROP", ("__mmdrop",)),
 )
 
 FUNCTIONS = tuple(name for site in SITES for name in site.functions)
 
+_OBJECTS = ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees")
+_PREPARES = ("prepares", "prepares_by_site", "prepare_seconds", "event.prepare", "prepare_by_site")
+_PROMOTIONS = ("promotions", "promotions_failed", "promotion_seconds", "event.promotion", "event.promotion_failed")
+# {key: numbers that are wrong where a function stated by it is not seen}. A number is a counter, a histogram, "event."
+# and a kind, or what stands in for one (points.py).
+_NUMBERS_OF: dict[str, tuple[str, ...]] = {
+    LAZY_PREPARE: _OBJECTS,
+    SITES_COUNTED: _OBJECTS,
+    SITES_PREPARE: (*_OBJECTS, *_PREPARES),
+    SITES_CLONE: (*_OBJECTS, "fork_chains"),
+    PROMOTION: (*_OBJECTS, *_PROMOTIONS),
+    SITES_PROMOTION: (*_OBJECTS, *_PROMOTIONS),
+}
 
-def missing(kallsyms: Kallsyms) -> list[str]:
-    """Required functions that kallsyms does not have (inlined, renamed, or addresses hidden)."""
+
+def missing(functions: Functions) -> list[str]:
+    """Functions of SITES that kallsyms does not have by any name: inlined, or renamed without an alias."""
     return [
-        " or ".join(site.functions)
+        " or ".join(functions.names(*site.functions))
         for site in SITES
-        if site.required and not any(kallsyms.parts(name) for name in site.functions)
+        if site.functions and not any(functions.parts(name) for name in site.functions)
     ]
 
 
-def c_sites(kallsyms: Kallsyms, addresses: Addresses) -> str:
+def unknown(functions: Functions) -> dict[str, str]:
+    """{number: why it is not known} for what the profile states and kallsyms lacks, or should state and does not.
+
+    A number can be a counter that the slab probes keep, although their programs attach.
+    """
+    profile = functions.profile
+    found = {}
+    for key in STATED:
+        for name in profile.stated.get(key, ()):
+            if not functions.parts(name):
+                why = f"not in kallsyms: {' or '.join(functions.names(name))} ({key} of profile {profile.name})"
+                found.update(dict.fromkeys(_NUMBERS_OF[key], why))
+    if profile.has_lazy and not any(profile.stated.get(key) for key in (PROMOTION, SITES_PROMOTION)):
+        why = f"profile {profile.name} does not say which function promotes ({PROMOTION})"
+        found.update(dict.fromkeys(_OBJECTS, why))
+    return found
+
+
+def c_sites(functions: Functions, addresses: Addresses) -> str:
     """The macros as C."""
-    parts = {site.macro: [part for name in site.functions for part in kallsyms.parts(name)] for site in SITES}
+    parts = {site.macro: _parts(site, functions) for site in SITES}
     lines = [f"#define {macro}(site) ({any_of(symbols, addresses)})" for macro, symbols in parts.items()]
     for macro, wanted in (("IN_ALLOC_SITES", "allocates"), ("IN_FREE_SITES", "frees")):
         symbols = [symbol for site in SITES if getattr(site, wanted) for symbol in parts[site.macro]]
         lines.append(f"#define {macro}(site) ({_hull_of(symbols, addresses)})")
     return "\n".join(lines) + "\n"
+
+
+def _parts(site: Site, functions: Functions) -> list[Symbol]:
+    stated = [name for key in site.stated for name in functions.profile.stated.get(key, ())]
+    parts = [part for name in (*site.functions, *stated) for part in functions.parts(name)]
+    return list(dict.fromkeys(parts))
 
 
 def _in_range(start: int, end: int, addresses: Addresses) -> str:
@@ -78,6 +124,8 @@ def any_of(symbols: list[Symbol], addresses: Addresses) -> str:
 def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
     """One cheap comparison first: the range of the ordinary parts, which lie side by side in rmap.c."""
     ordinary = [symbol for symbol in symbols if not symbol.is_cold]
+    if not ordinary:
+        return any_of(symbols, addresses)
     hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary), addresses)
     cold = [symbol for symbol in symbols if symbol.is_cold]
     outside = f" || ({any_of(cold, addresses)})" if cold else ""
@@ -85,17 +133,18 @@ def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
 
 
 def c_slab_arguments(btf: Btf) -> str:
-    """Which argument tells what is allocated: the cache (6.1 and later) or, before, the bytes asked for."""
+    """Which argument of the tracepoints identifies the object: the cache (6.1 and later), before that its size in bytes
+    (allocations) or the cache's name (frees)."""
     lines = ["#define SIZE 1", "#define CACHE 2", "#define NAME 3"]
     # Before 6.1 the class kmem_alloc: call_site, ptr, (s,) bytes_req, bytes_alloc, gfp_flags.
-    lines += _tells("ALLOC", btf.tracepoint("kmem_cache_alloc"), "size_t", "SIZE")
-    lines += _tells("FREE", btf.tracepoint("kmem_cache_free"), "char", "NAME")
+    lines += _argument("ALLOC", btf.tracepoint("kmem_cache_alloc"), "size_t", "SIZE")
+    lines += _argument("FREE", btf.tracepoint("kmem_cache_free"), "char", "NAME")
     return "\n".join(lines) + "\n"
 
 
-def _tells(event: str, tracepoint: Function | None, otherwise: str, tells: str) -> list[str]:
+def _argument(event: str, tracepoint: Function | None, type_before: str, tells_before: str) -> list[str]:
     cache = tracepoint.index("kmem_cache") if tracepoint else None
     if cache is not None:
         return [f"#define SLAB_{event}_TELLS CACHE", f"#define SLAB_{event}_ARGUMENT {cache}"]
-    other = tracepoint.index(otherwise) if tracepoint else None
-    return [f"#define SLAB_{event}_TELLS {tells}", f"#define SLAB_{event}_ARGUMENT {other or 2}"]
+    other = tracepoint.index(type_before) if tracepoint else None
+    return [f"#define SLAB_{event}_TELLS {tells_before}", f"#define SLAB_{event}_ARGUMENT {other or 2}"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What this kernel lets in at all: one small program each, loaded and let go.
+"""Which tiers this kernel allows: for each, one small program is loaded and closed.
 
-Asked before the compile, so that programs nobody can load are not compiled.
+This comes before the compile, so that no program is compiled that the kernel would refuse.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 from lazyobs.bpf import abi
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
+from lazyobs.kernel.profile import Profile
 
 _INSTRUCTION = struct.Struct("<BBhi")
 _RETURN_0 = _INSTRUCTION.pack(0xB7, 0, 0, 0) + _INSTRUCTION.pack(0x95, 0, 0, 0)
@@ -25,14 +26,14 @@ _COMPARE_AND_SWAP = (
 _FUNCTION = "__anon_vma_prepare"
 
 
-def trial_function(btf: Btf | None) -> int:
+def trial_function(btf: Btf | None, profile: Profile) -> int:
     """Id in BTF of a function to try fentry on; 0 where there is none."""
-    function = btf.function(_FUNCTION) if btf is not None else None
-    return function.type_id if function is not None else 0
+    found = (btf.function(name) for name in profile.names(_FUNCTION)) if btf is not None else ()
+    return next((function.type_id for function in found if function is not None), 0)
 
 
 def refused_tiers(type_id: int) -> dict[str, str]:
-    """{tier: why} of the function tiers that are closed here and now; ``type_id`` is the function to try."""
+    """{tier: why} of the function tiers that the kernel refuses now; ``type_id`` is the function to try."""
     refused = {}
     if not type_id:
         refused["fentry"] = f"no prototype of {_FUNCTION} in BTF"

@@ -11,6 +11,7 @@ from pathlib import Path
 from lazyobs.kernel.btf import Btf, BtfError
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile
+from lazyobs.unix.small_file import Unusable, read_text
 
 
 @dataclass
@@ -81,8 +82,8 @@ def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:
     """Position of the design's sysctl now; None where there is none or it cannot be read."""
     if not profile.sysctl:
         return None
-    path = Path(proc_root, "sys", *profile.sysctl.split("."))
     try:
-        return path.read_text(encoding="ascii").strip() != "0"
-    except OSError:
+        # Its parts have neither dots nor slashes (profile.py): nothing but /proc/sys is read.
+        return read_text(Path(proc_root, "sys", *profile.sysctl.split("."))).strip() != "0"
+    except Unusable:
         return None

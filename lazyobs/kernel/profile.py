@@ -1,27 +1,69 @@
 # SPDX-License-Identifier: MIT
-"""Profiles: a kernel design as data, one TOML file each.
+"""Profiles: a kernel design as data, one TOML file each. docs/profiles.md explains how to write one.
 
-A profile says how to recognise the design (functions, types and struct members that must exist), how a lazy
-VMA looks, what laziness saves, and which sysctl switches it. Detection is by presence only, never by
-kernel version; the most demanding profile that fits wins, ``mainline`` demands nothing.
+    name, about              shown to people
+    [detect]                 what the kernel must have for the profile to fit
+      functions              names in kallsyms
+      types                  structs, unions, enums or typedefs in BTF
+      members                "struct.member" in BTF
+    [switch]
+      sysctl                 the sysctl that switches laziness: "vm.anon_vma_lazy"
+    [vma]                    how a lazy VMA is recognised
+      lazy                   "none" (no lazy VMAs), "tag" (low bits of vma->anon_vma) or "vma_flag" (a member of the VMA)
+      lazy_member            of vm_area_struct, not 0 in a lazy VMA           lazy = "vma_flag"
+      tag_prefix             of the enumerators in BTF that are the tags      lazy = "tag"
+      tag_mask, tag_lazy, tag_shared    or the tags as numbers                lazy = "tag"
+      pool_member            of mm_struct: the anon_vma that an mm's lazy VMAs share; none where they have no anon_vma
+    [lazy_prepare]
+      function               marks a VMA lazy on its first anonymous fault
+      made                   what it returns where it made the VMA lazy; left out where it does not say so
+    [promotion]
+      function               makes a lazy VMA regular
+      reasons                enums of its parameter "reason"
+    [sites]                  other functions that allocate or free anon_vmas and chains, by what an object of theirs is
+      prepare                a chain made is a VMA prepared; one freed: another thread was first
+      clone                  a chain made is a clone for a fork, split, merge or mremap (no anon_vmas here)
+      promotion              a chain made is a promotion's; one freed: another thread was first
+      counted                an object allocated or freed, no more
+    [aliases]                {name in the probe table, or in this file: the names this design gives the function}
+
+Detection is by presence only, never by kernel version; the most demanding profile that fits wins, ``mainline``
+demands nothing.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lazyobs import text
 from lazyobs.errors import UsageError
 from lazyobs.unix.small_file import Unusable, read_toml
 
 BUILT_IN = Path(__file__).parent / "profiles"
 LAZY_TESTS = ("none", "tag", "vma_flag")
 
+# Functions that a design adds, by the key with which a profile states them. The tables of probes name them so.
+LAZY_PREPARE, PROMOTION = "lazy_prepare.function", "promotion.function"
+SITES_PREPARE, SITES_CLONE = "sites.prepare", "sites.clone"
+SITES_PROMOTION, SITES_COUNTED = "sites.promotion", "sites.counted"
+STATED = (LAZY_PREPARE, PROMOTION, SITES_PREPARE, SITES_CLONE, SITES_PROMOTION, SITES_COUNTED)
+
+# Each name is looked for in kallsyms and BTF: 4 ms for one. The probe table has fewer than 100 functions.
+MOST_NAMES = 500
+_MOST_LETTERS = {"name": 64, "about": 1000}
+_MOST_LETTERS_OF_A_NAME = 255
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_SYSCTL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+
 
 @dataclass(frozen=True)
 class Profile:
-    """One design. ``functions``, ``types`` and ``members`` ("struct.member") must all be there for it to fit."""
+    """One design; the head of this module explains the fields by their names in a file."""
 
     name: str
     about: str
@@ -29,27 +71,35 @@ class Profile:
     types: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     sysctl: str = ""
-    # How a lazy VMA is told: by a tag in the low bits of vma->anon_vma, or by a member of the VMA.
     lazy_test: str = "none"
     lazy_member: str = ""
-    # Prefix of the enumerators in BTF that give the tags: their last word is LAZY, PARENT (shared), or another.
     tag_prefix: str = ""
     tag_mask: int = 0
     tag_lazy: int = 0
     tag_shared: int = 0
-    # Member of mm_struct that points to the one anon_vma its lazy VMAs share; "" where they have none at all.
     pool_member: str = ""
-    # What the lazy prepare returns to the caller who made the VMA lazy; 0 where it does not tell.
     lazy_prepare_made: int = 0
-    # {name in the probe table: names this design gives the function}
+    enums: tuple[str, ...] = ()  # promotion.reasons
+    stated: dict[str, tuple[str, ...]] = field(default_factory=dict)  # {key of STATED: functions}
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    # Enums whose values are asked for: the promotion's reasons.
-    enums: tuple[str, ...] = ()
 
     @property
     def has_lazy(self) -> bool:
         return self.lazy_test != "none"
+
+    def names(self, function: str) -> tuple[str, ...]:
+        """Names under which to look for ``function``, the first that exists to be taken.
+
+        ``function`` is a name of the probe table, or a key of STATED; () for one that the profile does not state.
+        """
+        own = self.stated.get(function, ()) if function in STATED else (function,)
+        return tuple(name for known_as in own for name in (*self.aliases.get(known_as, ()), known_as))
+
+    def all_names(self) -> Iterator[str]:
+        """Every function name that the profile brings along, to be looked for in kallsyms and BTF."""
+        yield from self.functions
+        for names in (*self.stated.values(), *self.aliases.values()):
+            yield from names
 
 
 def load(path: Path) -> Profile:
@@ -60,54 +110,162 @@ def load(path: Path) -> Profile:
         raise UsageError(f"profile {path}", str(error), "name a TOML file like lazyobs/kernel/profiles/lab.toml") from None  # fmt: skip
     try:
         return _profile(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"profile {path}", f"does not fit the format ({error})", "see lazyobs/kernel/profiles/lab.toml"
-        ) from None
-
-
-def _profile(document: dict[str, Any]) -> Profile:
-    known = {"name", "about", "detect", "switch", "vma", "lazy_prepare", "promotion", "aliases"}
-    unknown = set(document) - known
-    if unknown:
-        raise ValueError(f"unknown table {sorted(unknown)[0]!r}")
-    detect, vma = document.get("detect", {}), document.get("vma", {})
-    lazy_test = vma.get("lazy", "none")
-    if lazy_test not in LAZY_TESTS:
-        raise ValueError(f"vma.lazy is {lazy_test!r}, not one of {', '.join(LAZY_TESTS)}")
-    if (lazy_test == "vma_flag") != ("lazy_member" in vma):
-        raise ValueError('vma.lazy_member goes with vma.lazy = "vma_flag"')
-    if (lazy_test == "tag") != ("tag_prefix" in vma or "tag_mask" in vma):
-        raise ValueError('vma.tag_prefix or vma.tag_mask goes with vma.lazy = "tag"')
-    return Profile(
-        name=_text(document["name"]),
-        about=_text(document["about"]),
-        functions=tuple(_text(name) for name in detect.get("functions", ())),
-        types=tuple(_text(name) for name in detect.get("types", ())),
-        members=tuple(_text(name) for name in detect.get("members", ())),
-        sysctl=_text(document.get("switch", {}).get("sysctl", "")),
-        lazy_test=lazy_test,
-        lazy_member=_text(vma.get("lazy_member", "")),
-        tag_prefix=_text(vma.get("tag_prefix", "")),
-        tag_mask=int(vma.get("tag_mask", 0)),
-        tag_lazy=int(vma.get("tag_lazy", 0)),
-        tag_shared=int(vma.get("tag_shared", 0)),
-        pool_member=_text(vma.get("pool_member", "")),
-        lazy_prepare_made=int(document.get("lazy_prepare", {}).get("made", 0)),
-        enums=tuple(_text(name) for name in document.get("promotion", {}).get("reasons", ())),
-        aliases={
-            _text(name): tuple(_text(other) for other in others) for name, others in document.get("aliases", {}).items()
-        },
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or any(ord(letter) < 32 for letter in value):
-        raise TypeError(f"{value!r} is not plain text")
-    return value
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"profile {path}", f"does not fit the format ({error})", "see docs/profiles.md") from None
 
 
 def built_in() -> list[Profile]:
     """The shipped profiles, the most demanding first."""
     profiles = [load(path) for path in sorted(BUILT_IN.glob("*.toml"))]
     return sorted(profiles, key=lambda profile: -len(profile.functions) - len(profile.types) - len(profile.members))
+
+
+def _plain(value: object) -> str:
+    if not isinstance(value, str) or text.printable(value) != value:
+        raise TypeError(f"{value!r:.80} is not plain text")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], kind: str, empty: bool = False) -> Callable[[object], str]:
+    """Reads a name; with ``empty`` also "", which is the same as leaving it out."""
+
+    def read(value: object) -> str:
+        if empty and value == "":
+            return ""
+        if len(_plain(value)) > _MOST_LETTERS_OF_A_NAME or not pattern.fullmatch(str(value)):
+            raise ValueError(f"{value!r:.80} is not {kind}")
+        return str(value)
+
+    return read
+
+
+_name = _matching(_NAME, "a name of the kernel")
+_member = _matching(_MEMBER, "a member of a struct")
+_pool_member = _matching(_MEMBER, "a member of a struct", empty=True)
+_sysctl = _matching(_SYSCTL, 'the name of a sysctl, like "vm.anon_vma_lazy"', empty=True)
+
+
+def _struct_member(value: object) -> str:
+    if "." not in _member(value):
+        raise ValueError(f'{value!r:.80} is not of the form "struct.member"')
+    return str(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} is not a list of names")
+    return tuple(_name(name) for name in value)
+
+
+def _struct_members(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} is not a list of members")
+    return tuple(_struct_member(name) for name in value)
+
+
+def _lazy_test(value: object) -> str:
+    if value not in LAZY_TESTS:
+        raise ValueError(f"{value!r:.80} is not one of {', '.join(LAZY_TESTS)}")
+    return str(value)
+
+
+def _integer(lowest: int, highest: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise ValueError(f"not a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+_word = _integer(0, 2**64 - 1)
+
+# {table: {key: (field of Profile or key of STATED, what reads it)}}
+_FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
+    "detect": {
+        "functions": ("functions", _names),
+        "types": ("types", _names),
+        "members": ("members", _struct_members),
+    },
+    "switch": {"sysctl": ("sysctl", _sysctl)},
+    "vma": {
+        "lazy": ("lazy_test", _lazy_test),
+        "lazy_member": ("lazy_member", _member),
+        "tag_prefix": ("tag_prefix", _name),
+        "tag_mask": ("tag_mask", _word),
+        "tag_lazy": ("tag_lazy", _word),
+        "tag_shared": ("tag_shared", _word),
+        "pool_member": ("pool_member", _pool_member),
+    },
+    "lazy_prepare": {
+        "function": (LAZY_PREPARE, lambda value: (_name(value),)),
+        "made": ("lazy_prepare_made", _integer(-(2**31), 2**31 - 1)),
+    },
+    "promotion": {
+        "function": (PROMOTION, lambda value: (_name(value),)),
+        "reasons": ("enums", _names),
+    },
+    "sites": {key.removeprefix("sites."): (key, _names) for key in STATED if key.startswith("sites.")},
+}
+# These functions once stood in the probe table. A file from that time names one to detect the design or as an alias.
+_ONCE_IN_THE_TABLE = {LAZY_PREPARE: "vma_prepare_anon_vma_lazy", PROMOTION: "vma_upgrade_anon_vma_lazy"}
+_ONCE_A_SITE = {"lazy_anon_vma": "mm_lazy_anon_vma"}  # {pool_member: the function that allocates it}
+
+
+def _profile(document: dict[str, Any]) -> Profile:
+    for table in document:
+        if table not in (*_MOST_LETTERS, *_FORMAT, "aliases"):
+            raise ValueError(f"unknown table {table!r:.80}")
+    values = {name: _title(document, name) for name in _MOST_LETTERS} | _values(document)
+    aliases = {_name(name): _names(others) for name, others in _table(document, "aliases").items()}
+    stated = {key: values.pop(key) for key in STATED if key in values}
+    for key, function in _ONCE_IN_THE_TABLE.items():
+        if function in (*values.get("functions", ()), *aliases):
+            stated.setdefault(key, (function,))
+    if "sites" not in document and values.get("pool_member") in _ONCE_A_SITE:
+        stated[SITES_COUNTED] = (_ONCE_A_SITE[values["pool_member"]],)
+    profile = Profile(**values, stated=stated, aliases=aliases)
+    _check_vma(profile)
+    if sum(map(len, (set(profile.all_names()), aliases, profile.types, profile.members, profile.enums))) > MOST_NAMES:
+        raise ValueError(f"more than {MOST_NAMES} names")
+    return profile
+
+
+def _values(document: dict[str, Any]) -> dict[str, Any]:
+    """{field of Profile, or key of STATED: value} of the tables of _FORMAT."""
+    found = {}
+    for table, keys in _FORMAT.items():
+        for key, value in _table(document, table).items():
+            if key not in keys:
+                raise ValueError(f"unknown key {key!r:.80} in {table}")
+            target, read = keys[key]
+            try:
+                found[target] = read(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{table}.{key}: {error}") from None
+    return found
+
+
+def _title(document: dict[str, Any], name: str) -> str:
+    if name not in document:
+        raise ValueError(f"no {name!r}")
+    if len(_plain(document[name])) > _MOST_LETTERS[name]:
+        raise ValueError(f"{name} has more than {_MOST_LETTERS[name]} letters")
+    return str(document[name])
+
+
+def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise TypeError(f"{name} is not a table")
+    return table
+
+
+def _check_vma(profile: Profile) -> None:
+    if (profile.lazy_test == "vma_flag") != bool(profile.lazy_member):
+        raise ValueError('vma.lazy_member goes with vma.lazy = "vma_flag"')
+    if (profile.lazy_test == "tag") != bool(profile.tag_prefix or profile.tag_mask):
+        raise ValueError('vma.tag_prefix or vma.tag_mask goes with vma.lazy = "tag"')
+    for name in ("tag_lazy", "tag_shared"):
+        if getattr(profile, name) & ~profile.tag_mask:
+            raise ValueError(f"vma.{name} has bits that vma.tag_mask has not")

@@ -154,8 +154,8 @@ class LiveSource:
         return list(census.rows(maps.read_iterator(link)))
 
     def account(self) -> Account | None:
-        """anon_vma objects allocated and freed; None where they are not counted. OSError from the maps."""
-        if not self.session.tiers.get("slab"):
+        """anon_vma objects allocated and freed; None where they are not all counted. OSError from the maps."""
+        if not self.session.tiers.get("slab") or "ledger" in self.session.unjudged:
             return None
         slots = maps.totals(self.session.maps["totals"], self._cpus)
         misses = [maps.program_stats(self.session.programs[name])[2] for name in (_ALLOC, _FREE)]

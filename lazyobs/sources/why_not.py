@@ -30,11 +30,17 @@ def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, st
     """
     feeding = points_feeding(number)
     missing = [point for point in feeding if not session.tiers.get(point)]
-    if feeding and not missing:
-        return number, ""
     instead = stand_in(number)
-    if instead is not None and session.tiers.get(instead[0]):
-        return instead[1], ""
+    if feeding and not missing:
+        name = number
+    elif instead is not None and session.tiers.get(instead[0]):
+        name = instead[1]
+    else:
+        name = ""
+    if name in session.unknown:
+        return "", session.unknown[name]
+    if name:
+        return name, ""
     return "", why_not_attached(missing[0], session, profile) if missing else f"no probe point feeds {number}"
 
 

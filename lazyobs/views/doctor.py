@@ -80,6 +80,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
     return {
         "kernel": kernel,
         "points": [_point(point, session, why_not) for point in POINTS],
+        "unknown": session.unknown if session else {},
         "invariants": _invariants(facts, session, why_not),
         "slabs": [
             {
@@ -178,6 +179,9 @@ def _table(document: dict[str, Any]) -> None:
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in _reasons(document["points"]).items():
         print(f"\nnot {why}" + f"\n    ({', '.join(points)})")
+    for why in dict.fromkeys(document["unknown"].values()):
+        numbers = [name for name, reason in document["unknown"].items() if reason == why]
+        print(f"\nnull: {text.printable(why)}" + f"\n    ({', '.join(numbers)})")
     rows = [
         [
             row["invariant"],

@@ -10,7 +10,9 @@ import pytest
 
 from lazyobs.bpf import addresses, plan, sites
 from lazyobs.bpf.addresses import Addresses
+from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.kallsyms import Kallsyms
+from lazyobs.kernel.profile import Profile
 
 TAG = 0x4C617A79
 
@@ -45,17 +47,16 @@ def test_a_number_without_an_address_is_an_error():
         addresses.fill_in(bytearray(load_64(1, 2, TAG)), [(0, 2)], [1, 2])
 
 
-def kallsyms_at(base: int) -> Kallsyms:
-    names = [name for site in sites.SITES for name in site.functions]
-    lines = [f"{base + 0x100 * number:016x} t {name}\n" for number, name in enumerate([*names, "end"])]
-    return Kallsyms("".join(lines).encode(), names)
+def functions_at(base: int) -> Functions:
+    lines = [f"{base + 0x100 * number:016x} t {name}\n" for number, name in enumerate([*sites.FUNCTIONS, "end"])]
+    return Functions(Kallsyms("".join(lines).encode(), sites.FUNCTIONS), None, Profile("mainline", ""))
 
 
 def test_the_text_is_the_same_wherever_the_kernel_lies():
     here, there = Addresses(), Addresses()
     low, high = 0xFFFFFFFF81000000, 0xFFFFFFFF9E400000
-    text = sites.c_sites(kallsyms_at(low), here)
-    assert text == sites.c_sites(kallsyms_at(high), there)
+    text = sites.c_sites(functions_at(low), here)
+    assert text == sites.c_sites(functions_at(high), there)
     assert [address + high - low for address in here.values] == there.values
     assert not re.search(r"0x[0-9a-f]{10}", text)
 

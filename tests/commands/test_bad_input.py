@@ -147,9 +147,7 @@ class TestWithoutBpf:
         # An image kept from an earlier start needs no bcc: this one has to be compiled.
         profile = tmp_path / "p.toml"
         text = (ROOT / "lazyobs/kernel/profiles/mainline.toml").read_text()
-        profile.write_text(
-            text + f'\n[vma]\nlazy = "tag"\ntag_mask = 7\ntag_lazy = {int(time.time() * 1000) & ~7 | 1}\n'
-        )
+        profile.write_text(text + f'\n[vma]\nlazy = "tag"\ntag_mask = {int(time.time() * 1000) | 1}\ntag_lazy = 1\n')
         env = {**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable}
         answer = run("top", "-b", "-n", "1", "--profile", str(profile), env=env)
         assert answer.returncode == 0
@@ -159,6 +157,29 @@ class TestWithoutBpf:
         answer = run("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})
         assert answer.returncode == 0
         assert "/nonexistent" in answer.stderr and "procfs" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[switch]\nsysctl = "/dev/zero"',
+        '[switch]\nsysctl = "../../etc/shadow"',
+        '[vma]\nlazy = "tag"\ntag_mask = ' + "9" * 5000,
+        '[vma]\nlazy = "tag"\ntag_mask = inf',
+        '[detect]\nmembers = ["nodot"]',
+        f"[detect]\nfunctions = {[f'f{number}' for number in range(60_000)]}",
+    ],
+    ids=["device", "outside", "digits", "inf", "nodot", "names"],
+)
+@pytest.mark.parametrize("command", ["doctor", "census", "record"])
+def test_a_profile_that_does_not_fit_is_a_usage_error(tmp_path, command, text):
+    profile = tmp_path / "p.toml"
+    profile.write_text(f'name = "p"\nabout = ""\n{text}\n')
+    more = ["-o", str(tmp_path / "recording")] if command == "record" else []
+    answer = run(command, "--profile", str(profile), *more)
+    assert answer.returncode == 2, answer.stderr
+    assert answer.stderr.startswith("lazyobs: profile ") and answer.stderr.count("\n") == 1
+    assert answer.stdout == ""
 
 
 @pytest.mark.parametrize("lines", [0, 1, 7])
