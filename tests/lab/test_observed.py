@@ -111,6 +111,36 @@ def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
     assert found["map_full"] == 0
 
 
+@pytest.fixture(scope="module")
+def renamed(programs: Path) -> dict[str, Any]:
+    return observe(programs, "lab", "renamed:fentry,renamed:tracepoint", timeout=600)
+
+
+class TestEveryFunctionHasAnotherName:
+    """Known by a profile of aliases alone."""
+
+    def test_every_point_is_at_its_tier(self, renamed):
+        tiers = renamed["renamed:fentry"]["tiers"]
+        assert {tiers[name] for name in FUNCTION_POINTS + LAZY_POINTS} == {"fentry"}
+
+    def test_promotions_are_counted_exactly(self, renamed):
+        steps = renamed["renamed:fentry"]
+        lazy = steps["touch"]["census"]["vmas_lazy"]
+        assert steps["touch"]["counts"]["lazy_prepares"] == ISLANDS <= lazy
+        assert steps["fork"]["counts"]["promotions"] == lazy
+        assert steps["fork"]["totals"]["promotions_by_reason"] == {"fork": lazy}
+
+    @pytest.mark.parametrize("tier", ["fentry", "tracepoint"])
+    def test_their_chains_are_counted_exactly(self, renamed, tier):
+        """A fork makes a chain for each promotion, a cloned one for each of the parent's, and one for the child's own."""
+        steps = renamed[f"renamed:{tier}"]
+        lazy, anonymous = (steps["touch"]["census"][name] for name in ("vmas_lazy", "vmas_anon"))
+        counts = steps["fork"]["counts"]
+        assert counts["fork_chains"] == anonymous
+        assert counts["chain_allocs"] == lazy + 2 * anonymous
+        assert counts["anon_vma_allocs"] == anonymous
+
+
 def test_both_ways_to_count_prepares_agree(lab):
     assert lab["prepares"]["prepares"] == lab["prepares"]["prepares_by_site"] > ISLANDS
 
@@ -200,3 +230,10 @@ class TestTiersOfOtherKernels:
             assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
             assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS
             assert "lazy_prepares" not in steps["touch"]["counts"]
+
+    def test_a_stock_kernel_with_other_names_counts_exactly(self, programs):
+        steps = observe(programs, "debian-6.12", "renamed:fentry")["renamed:fentry"]
+        assert {steps["tiers"][name] for name in FUNCTION_POINTS} == {"fentry"}
+        assert steps["touch"]["counts"]["prepares"] == steps["touch"]["counts"]["chain_allocs"] == ISLANDS
+        assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
+        assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,13 @@ from typing import Any
 from driven import Interpreter, Program, swap_on
 
 from lazyobs.bpf import plan
+from lazyobs.bpf.session import Loader, interpreters
+from lazyobs.kernel import profile
 from lazyobs.kernel.build import Build
+from lazyobs.kernel.slab import Slabinfo
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import open_live
+from tests.kernel import renamed
 
 PROGRAMS = Path(sys.argv[2])
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
@@ -57,6 +62,25 @@ class Watch:
 def islands(tier: str) -> dict[str, Any]:
     source = open_live(cap=tier, keep_root=True).source
     assert isinstance(source, LiveSource), source
+    return islands_seen_by(source)
+
+
+def renamed_islands(tier: str) -> dict[str, Any]:
+    """``islands`` where every function has another name in kallsyms and BTF, with a profile of aliases."""
+    design = plan.gather().profile
+    text = (profile.BUILT_IN / f"{design.name}.toml").read_text()
+    for name in design.functions:
+        text = text.replace(f'"{name}"', f'"{renamed.PREFIX}{name}"', 1)  # [detect] comes first
+    stated = [name for names in design.stated.values() for name in names]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "renamed.toml")
+        file.write_text(text + renamed.aliases(stated))
+        facts = plan.gather([profile.load(file)], **renamed.root(Path(folder)))
+    made = plan.make(facts, tier)
+    return islands_seen_by(LiveSource(made.subject, Loader(interpreters()[0]).load(made), Slabinfo()))
+
+
+def islands_seen_by(source: LiveSource) -> dict[str, Any]:
     program = Program(PROGRAMS / "islands", ISLANDS)
     watch = Watch(source, program.pid)
     found = {"before": watch.gained()}
@@ -249,6 +273,7 @@ def savings(_tier: str) -> dict[str, Any]:
 
 STEPS = {
     "islands": islands,
+    "renamed": renamed_islands,
     "kept": kept,
     "prepares": both_prepares,
     "reasons": reasons,
