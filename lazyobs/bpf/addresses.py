@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Kernel addresses in probes: a number when they are compiled, the address when they are loaded.
 
-The kernel lies elsewhere after each boot (KASLR). A compiled program therefore names an address by a
-64-bit constant that nothing else can be, and whoever loads the program writes the address over it: the
-same image serves every boot, and a program pays nothing for it.
+The kernel's address changes at each boot (KASLR). A compiled program therefore holds a 64-bit placeholder in place of
+an address, and the loader overwrites it: one image serves every boot, and a program pays nothing for it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from lazyobs.bpf import abi
 _TAG = 0x4C617A79  # upper half of the constant; the lower one is the position in Addresses.values
 _INSTRUCTION = struct.Struct("<BBhi")
 
-# ld_imm64 by name, or the compiler would fold the constant into what is done with it.
+# ld_imm64 in assembly: the compiler would fold a constant into the expressions around it.
 C_ADDRESS = f"""#define ADDRESS(number) ({{ \\
 	u64 address_; \\
 	asm("%0 = %1 ll" : "=r"(address_) : "i"({_TAG:#x}ULL << 32 | (number))); \\
@@ -25,7 +24,7 @@ C_ADDRESS = f"""#define ADDRESS(number) ({{ \\
 
 
 class Addresses:
-    """Collects the addresses that C text speaks of."""
+    """Collects the addresses that generated C refers to."""
 
     def __init__(self) -> None:
         self.values: list[int] = []

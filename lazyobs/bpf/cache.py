@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a start found out, kept for the starts after it, this boot's and the next ones': images and plans.
+"""Compiled images and plans, kept on disk for later starts, also after a reboot.
 
-Root loads into the kernel what lies here, so nobody else may be able to write it: anything not owned by
-us, open to others, or damaged is not used, and told. Whatever cannot be kept or used is found out again.
+Root loads these files into the kernel, so no other user may write them: an entry that another user owns or can write,
+or that is damaged, is ignored and reported. What cannot be kept or used is made again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 
-# The second is for machines whose root file system cannot be written.
+# The second is for a read-only root file system.
 DIRECTORIES = ("/var/cache/lazyobs", "/run/lazyobs")
 _MOST = 48  # entries: a plan and an image for each command and set of options, of a few kernels
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -26,7 +26,7 @@ class _Untrusted(Exception):
 
 
 def key(kind: str, *parts: str) -> str:
-    """File name for something of that kind that depends on ``parts`` and on nothing else."""
+    """File name of an entry of that kind that depends on ``parts`` and on nothing else."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode())
@@ -34,14 +34,14 @@ def key(kind: str, *parts: str) -> str:
 
 
 class Cache:
-    """``ignored``: what was there and not used, each with the reason."""
+    """``ignored``: entries that were found and not used, each with the reason."""
 
     def __init__(self, directories: tuple[str, ...] = DIRECTORIES) -> None:
         self._directories = directories
         self.ignored: list[str] = []
 
     def load(self, name: str) -> bytes | None:
-        """What was kept under ``name``; None where there is nothing that can be trusted."""
+        """The content kept under ``name``; None where there is none that can be trusted."""
         for path in self._directories:
             try:
                 with _directory(path) as directory:
@@ -59,13 +59,13 @@ class Cache:
         return any(_keep(path, name, content) for path in self._directories)
 
     def refuse(self, name: str, why: object) -> None:
-        """Notes that what was loaded under ``name`` turned out to be of no use."""
+        """Notes why the entry loaded under ``name`` cannot be used."""
         self.ignored.append(f"{name}: {why}")
 
 
 @contextlib.contextmanager
 def _directory(path: str) -> Iterator[int]:
-    """Its descriptor, through which entries are reached, so that what was checked is what is used."""
+    """A descriptor of the directory: entries are opened relative to it, so the directory used is the one checked."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
     try:
         _must_be_ours(fd, "the directory")
@@ -93,7 +93,7 @@ def _content(directory: int, name: str) -> bytes:
         if hashlib.sha256(content).digest() != digest:
             raise _Untrusted("its content is not what was written")
         with contextlib.suppress(OSError):
-            os.utime(fd)  # what is used stays; see _drop_unused()
+            os.utime(fd)  # entries in use stay; see _drop_unused()
         return content
     finally:
         os.close(fd)
@@ -104,7 +104,7 @@ def _keep(path: str, name: str, content: bytes) -> bool:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
         with _directory(path) as directory:
-            # Under a name of its own until it is whole: a writer that is killed leaves nothing by the right name.
+            # Written under another name, then renamed: a writer that is killed leaves no partial entry.
             part = f"{secrets.token_hex(8)}.part"
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
             try:
@@ -121,7 +121,7 @@ def _keep(path: str, name: str, content: bytes) -> bool:
 
 
 def _drop_unused(directory: int) -> None:
-    """Keeps the entries used last; parts of killed writers go the same way."""
+    """Removes all but the _MOST entries used last, and so the parts of killed writers."""
     used = {name: os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime for name in os.listdir(directory)}
     for name in sorted(used, key=lambda name: -used[name])[_MOST:]:
         os.unlink(name, dir_fd=directory)

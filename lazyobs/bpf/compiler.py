@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""C to Image with BCC. The only module that imports bcc, and only inside the loader process."""
+"""Compiles C to an Image with BCC. The only module that imports bcc, and only in the loader process."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class CompilerMissing(Exception):
 
 
 class CompilerError(Exception):
-    """The probes did not compile; clang's words are on stderr."""
+    """The probes did not compile; clang's messages are on stderr."""
 
 
 def import_bcc() -> str:
-    """Loads BCC and returns its version. Raises CompilerMissing, also for the unrelated PyPI package."""
+    """Imports BCC and returns its version. Raises CompilerMissing, also for the unrelated PyPI package ``bcc``."""
     try:
         import bcc
     except ImportError as error:
@@ -33,7 +33,7 @@ def import_bcc() -> str:
 
 
 def compile_image(source: str, map_names: list[str]) -> Image:
-    """Compiles ``source`` against the stub headers. BCC's own maps are given up when this returns."""
+    """Compiles ``source`` against the stub headers. BCC's own maps are freed when this returns."""
     import bcc
 
     headers = tempfile.mkdtemp(prefix="lazyobs-headers-")

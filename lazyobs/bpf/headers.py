@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The few header files BCC's own preamble includes, so that no kernel headers are needed.
+"""Stubs of the few header files that BCC's preamble includes, so that no kernel headers are needed.
 
-BCC (0.26 to 0.37) compiles against whatever directory BCC_KERNEL_SOURCE names; it asks for these
-files and no others, and none of the probes includes anything.
+BCC (0.26 to 0.37) compiles against the directory that BCC_KERNEL_SOURCE names and includes these files and no
+others. The probes include nothing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def stub_headers() -> dict[str, str]:
 
 
 def write_stub_headers(root: str) -> None:
-    """Lays the files out below ``root``."""
+    """Writes the files below ``root``."""
     for path, content in stub_headers().items():
         target = os.path.join(root, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A compiled set of probes: instructions, the maps they use, and where maps and addresses are named in them.
+"""A compiled set of probes: instructions, the maps they use, and where the instructions refer to maps and addresses.
 
-An image holds no file descriptors and no addresses of this boot, so it can be kept: loading one needs
-neither BCC nor a compiler.
+An image holds no file descriptors and no addresses of this boot, so it can be cached: loading one needs neither BCC
+nor a compiler.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class MapShape:
         return cls(kind, key, value, entries, flags)
 
     def create(self, name: str, read_only: bool = False) -> int:
-        """A new map's fd; ``read_only``: through it (and its copies) the map cannot be changed, only programs can."""
-        # The consumer of a ring buffer writes how far it has read, so the kernel refuses the flag there.
+        """A new map's fd. ``read_only``: only programs can change the map, not the fd or its copies."""
+        # The consumer of a ring buffer writes its read position, so the kernel refuses the flag there.
         flags = self.flags | (abi.F_RDONLY if read_only and self.type != abi.MAP_TYPE_RINGBUF else 0)
         return abi.map_create(self.type, self.key_size, self.value_size, self.entries, flags, name)
 
@@ -66,7 +66,7 @@ class Image:
         return bytes(code)
 
     def used_maps(self, programs: list[str]) -> list[str]:
-        """Maps that these programs name, each once."""
+        """Names of the maps that these programs use."""
         return sorted({name for program in programs for _, name in self.references[program]})
 
     def to_bytes(self) -> bytes:

@@ -15,11 +15,11 @@ from lazyobs.model import REASONS
 
 
 def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
-    """Struct members the profile names, beyond the table of structs.py; none that cannot be read as they must be."""
+    """Struct members that the profile adds to the table of structs.py; none where why_unknown() has a reason."""
     wanted = {}
     if profile.lazy_test == "vma_flag" and not why_unknown(profile, btf):
         wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
-    # Optional so that HAVE_mm_struct_pool is there to be asked.
+    # Optional: where there is none, HAVE_mm_struct_pool is 0.
     pool = "" if why_unknown(profile, btf) else profile.pool_member
     return {**wanted, "mm_struct": (Wanted(pool or "no_pool", "u64", optional=True, name="pool"),)}
 
@@ -87,13 +87,13 @@ def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Func
 
 
 def reason_enum(promote: Function | None) -> str | None:
-    """Name of the enum that the promotion's argument ``reason`` has; None where it takes no reason."""
+    """Name of the enum that the promotion's parameter ``reason`` has; None where it has no such parameter."""
     at = promote.index("reason") if promote is not None else None
     return promote.parameters[at].type_name if promote is not None and at is not None else None
 
 
 def _reasons(btf: Btf, promote: Function | None) -> str:
-    """The kernel's enumerators to ours by their last word: ANON_VMA_LAZY_FORK is fork."""
+    """C that maps the kernel's enumerators to ours by their last word: ANON_VMA_LAZY_FORK is fork."""
     name = reason_enum(promote)
     text = "REASON_OTHER"
     for enumerator, value in (btf.enumerators(name) if name else {}).items():

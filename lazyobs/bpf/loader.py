@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The loader: a short-lived privileged process that turns a plan into file descriptors and exits.
 
-It alone imports bcc, so it runs under whichever interpreter has it, with the standard library only.
-It receives a plan, compiles it (or takes the image kept from an earlier start), creates the maps,
-tries each probe point's candidates in order, and hands everything over its socket. All it made lives
-in descriptors: if it dies, or its consumer does, nothing stays behind.
+It alone imports bcc, and runs under the interpreter that has bcc, with the standard library only. It receives a plan,
+compiles it (or takes the image from the cache), creates the maps, tries each probe point's candidates in order, and
+sends the descriptors over its socket. Everything lives in descriptors: if the loader or its consumer dies, nothing
+stays behind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lazyobs.bpf.image import Image, ImageError
 
 _VERIFIER_LOG_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
-_IMAGE = "image"  # kind of what is kept
+_IMAGE = "image"  # kind of cache entry
 _PROG_TYPES = {
     "raw_tracepoint": (abi.PROG_TYPE_RAW_TRACEPOINT, 0),
     "iterator": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_ITER),
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Binary:
-    """An image and what is written into it when its programs are loaded."""
+    """An image, and the map descriptors and addresses that its programs are loaded with."""
 
     image: Image
     map_fds: dict[str, int]
@@ -62,12 +62,12 @@ class Handover:
 
 
 def main(fd: int) -> None:
-    """Serves one request on the socket ``fd`` and ends; a word that one is to come may come before it."""
-    # Not SIGKILL: what the compiler has in /tmp is to be removed first. It takes a third of a second at most.
+    """Serves one request on the socket ``fd`` and ends. An announcement of the request may come before it."""
+    # Not SIGKILL: the compiler's files in /tmp have to be removed first, which takes a third of a second at most.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to act on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the consumer handles Ctrl-C
     sock = socket.socket(fileno=fd)
     try:
         request = loader_protocol.receive(sock)
@@ -93,15 +93,15 @@ def _end(_signal: int, _frame: object) -> None:
 
 
 def _import_early() -> None:
-    """The import goes on while the consumer still makes its plan."""
+    """Imports bcc while the consumer makes its plan."""
     try:
         import_bcc()
     except CompilerMissing:
-        pass  # told when the compile is asked for
+        pass  # reported when a compile is requested
 
 
 def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
-    """The reply and what goes with it. CompilerMissing, CompilerError, or OSError when no map can be made."""
+    """The reply and its descriptors. Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
     kept = Cache()
     image, compiled = _image(kept, request["source"], request["maps"])
     programs = [
@@ -192,7 +192,7 @@ def _link(kind: str, prog_fd: int, target: str) -> int:
 
 
 def _why_not_loaded(prog_type: int, code: bytes, attach: dict[str, Any], attach_type: int) -> str:
-    """The verifier's last word, or the errno's when it has none. Loads once more to hear it."""
+    """The last line of the verifier's log, or the errno's text. Loads the program once more to get the log."""
     name = attach["program"]
     fd, log = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"], _VERIFIER_LOG_BYTES)
     if fd >= 0:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What to compile and what to try on this kernel, decided from facts alone.
+"""The plan for a kernel: what to compile and what to attach, decided from facts alone.
 
-The plan is plain data; the loader carries it out and knows nothing of kernels, profiles or tiers.
+A plan is plain data. The loader carries it out and knows nothing of kernels, profiles or tiers.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ MAPS = (
     "census_states",
     "census_target",
 )
-# Maps that the consumer writes as well, or maps into memory; its descriptors of the others only read.
+# Maps that the consumer writes or maps into memory; its descriptors of the others are read-only.
 WRITTEN = ("census_target", "process_slots")
-# What every probe shares; the rest is in the points' own files.
+# Files that every probe needs; the others are those of the points.
 SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
 
 @dataclass
 class Plan:
-    """``points``: what the loader tries, as data; ``dropped``: {point: {tier: why it is not tried}}.
+    """``points``: the candidates of each probe point; ``dropped``: {point: {tier: why it is not tried}}.
 
-    ``knows_reason`` is False where a promotion does not say why it happens. ``unjudged``: {invariant: why
-    it cannot be judged here, whatever attaches}; ``unknown``: {number: why} in the same way (sites.unknown).
+    ``knows_reason`` is False where a promotion does not say its reason. ``unjudged``: {invariant: why it cannot be
+    judged here, whatever attaches}; ``unknown``: {number: why it is null, whatever attaches} (sites.unknown).
 
-    ``addresses`` are those the probes compare with (see addresses.py), with the kernel at ``anchor``. ``closed``:
-    {tier: why} of those that could not be had when ``trial_function`` was tried.
+    ``addresses`` are those that the probes compare with (addresses.py), with the kernel at ``anchor``. ``closed``:
+    {tier: why the kernel refused it when ``trial_function`` was tried}.
     """
 
     subject: Subject
@@ -87,7 +87,7 @@ class Plan:
         return {name: getattr(self, name) for name in names}
 
     def moved(self, anchor: int) -> Plan:
-        """The same for a boot that has put the kernel at ``anchor``."""
+        """The same plan for a boot with the kernel at ``anchor``."""
         shift = anchor - self.anchor
         return replace(self, anchor=anchor, addresses=[address + shift for address in self.addresses])
 
@@ -115,14 +115,14 @@ FUNCTIONS = frozenset((*sites.FUNCTIONS, *points.FUNCTIONS, *causes.FUNCTIONS)) 
 
 
 class Unavailable(Exception):
-    """A point cannot be had at a tier; the text says why."""
+    """A point cannot be attached at a tier; the text says why."""
 
 
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
     known = built_in() if profiles is None else profiles
     functions = {*FUNCTIONS, *(name for profile in known for name in profile.all_names())}
-    # Most of kallsyms is the kernel's own work, done while the types are indexed.
+    # The kernel takes most of the time to write kallsyms: meanwhile the types are indexed.
     with ThreadPoolExecutor(1) as pool:
         symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root)
         btf, no_btf = _read_btf(known, functions, sys_root)
@@ -165,10 +165,10 @@ def make(
     anchor: int = 0,
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
-    ``tiers_refused``: {tier: why} from an attempt beforehand; ``events``: whether there is a stream;
-    ``anchor``: where this boot has put the kernel (kernel/build.py).
+    ``tiers_refused``: {tier: why} from trials (tier_trials.py); ``events``: whether there is a stream;
+    ``anchor``: the kernel's address in this boot (kernel/build.py).
 
-    Raises NotSupported when BPF cannot be used at all (no BTF, no symbols, a struct it does not know).
+    Raises NotSupported when BPF cannot be used at all: no BTF, no symbols, or a required struct is missing.
     """
     if facts.btf is None:
         raise NotSupported("BPF probes", facts.no_btf, "what is left is the procfs tier")
@@ -179,7 +179,7 @@ def make(
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     functions = Functions(facts.kallsyms, facts.btf, facts.profile)
     maker = _Maker(facts.btf, functions, cap, tiers_refused or {})
-    # All are compiled, so that commands which want different points share what is kept of it.
+    # All points are compiled, so that commands which want different ones share an image.
     for point in POINTS:
         maker.add(point)
     reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
@@ -218,7 +218,7 @@ def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[
 
 
 class _Maker:
-    """Collects candidates and the programs they need."""
+    """Collects the candidates of each point and the programs they need."""
 
     def __init__(self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str]):
         self._btf, self._functions = btf, functions

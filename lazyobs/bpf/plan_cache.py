@@ -32,13 +32,13 @@ def planned(
     events: bool = False,
     when_new: Callable[[], object] = lambda: None,
 ) -> Plan:
-    """``when_new`` is called as soon as it is known that there is no plan yet.
+    """The plan. ``when_new`` is called as soon as it turns out that the cache has none.
 
     Raises what plan.gather, plan.make and profile.load raise.
     """
     known = [profiles.load(profile_file)] if profile_file else None
     build = Build.read()
-    # The last two are in the probes: the machine's CPUs, and what this kernel can compile for them.
+    # The last two are compiled in: the number of CPUs, and whether the kernel has BPF_CMPXCHG.
     choices = (known, cap, points, events, maps.possible_cpus(), has_compare_and_swap())
     name = cache.key(_KIND, build.name, _code(), *map(repr, choices))
     found = _kept_plan(kept, name)
@@ -67,7 +67,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
 
 
 def _code() -> str:
-    """Identity of the code and data a plan is made from."""
+    """Hash of the code and data that a plan is made from."""
     digest = hashlib.sha256(__version__.encode())
     folders = (_PACKAGE, _PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
     for folder in folders:

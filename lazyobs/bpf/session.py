@@ -21,15 +21,15 @@ from lazyobs.errors import BpfRefused
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 # Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
 _LOADER_CODE = "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; main(int(sys.argv[2]))"
-# A compile takes 0.3 s; emulated machines, whose clock may run ahead of them, are given more.
+# A compile takes 0.3 s. Emulated machines, whose clock may run ahead, need more.
 SECONDS_TO_LOAD = float(os.environ.get("LAZYOBS_LOADER_SECONDS", "60"))
 
 
 class Session:
     """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}};
-    ``ignored``: what earlier starts had kept and was not used, and why.
+    ``unjudged`` and ``unknown``: see Plan; ``ignored``: cache entries that were not used, and why.
 
-    Everything in the kernel lives exactly as long as these descriptors.
+    Programs, links and maps live as long as these descriptors.
     """
 
     def __init__(self, reply: dict[str, Any], fds: list[int], plan: Plan, interpreter: str) -> None:
@@ -52,7 +52,7 @@ class Session:
         self.interpreter = interpreter
 
     def close(self) -> None:
-        """Detaches and frees everything."""
+        """Detaches the programs and frees the maps."""
         for table in (self.links, self.programs, self.maps):
             loader_protocol.close_all(list(table.values()))
             table.clear()
@@ -65,7 +65,7 @@ class Session:
 
 
 def interpreters() -> list[str]:
-    """Pythons that may have bcc: $LAZYOBS_BCC_PYTHON alone, or the distribution's and then our own."""
+    """Python interpreters that may have bcc: $LAZYOBS_BCC_PYTHON alone, or the distribution's, then this one."""
     chosen = os.environ.get("LAZYOBS_BCC_PYTHON")
     if chosen:
         return [chosen]
@@ -77,7 +77,7 @@ def interpreters() -> list[str]:
 
 
 class Loader:
-    """A loader process waiting for its plan. It starts at once, so that it warms up meanwhile."""
+    """A loader process that waits for its plan. It starts at once, to be ready when the plan is."""
 
     def __init__(self, interpreter: str) -> None:
         self.interpreter = interpreter
@@ -104,19 +104,19 @@ class Loader:
             theirs.close()
 
     def announce(self) -> None:
-        """Says that what ``send`` brings is to be compiled: the loader gets ready for it."""
+        """Tells the loader that the plan to come has to be compiled: it imports bcc meanwhile."""
         try:
             loader_protocol.send(self._sock, {"compile_is_to_come": True})
         except ConnectionError:
             pass
 
     def load(self, plan: Plan, seconds: float = SECONDS_TO_LOAD) -> Session:
-        """``send`` and ``receive`` in one."""
+        """``send``, then ``receive``."""
         self.send(plan)
         return self.receive(seconds)
 
     def send(self, plan: Plan) -> None:
-        """Gives the loader its work. A loader that has died is told by ``receive``."""
+        """Sends the plan. ``receive`` reports a loader that has died."""
         self._plan = plan
         try:
             loader_protocol.send(self._sock, plan.as_request())
@@ -171,7 +171,7 @@ class Loader:
         return BpfRefused("loading the probes", reply["why"], "run lazyobs doctor to see what this kernel allows")
 
     def _last_words(self) -> str:
-        """The line of the loader's output that says most: a compiler error, or the last one."""
+        """The most informative line of the loader's output: the first compiler error, else the last line."""
         self._stderr.seek(0)
         lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
         errors = [line for line in lines if " error: " in line]
@@ -180,7 +180,7 @@ class Loader:
         return f"exit status {self._process.returncode}"
 
     def _end(self, kill: bool) -> None:
-        """Waits for the process, which is about to exit, or is asked to."""
+        """Waits for the process to exit; with ``kill`` it is terminated first."""
         self._sock.close()
         if kill:
             self._process.terminate()
@@ -191,9 +191,9 @@ class Loader:
             self._process.wait()
 
     def close(self) -> None:
-        """Gives the loader up before ``load``."""
+        """Ends the loader without loading anything."""
         self._end(kill=True)
 
 
 class CompilerNotFound(BpfRefused):
-    """The interpreter tried has no BCC."""
+    """The interpreter that was tried has no BCC."""
