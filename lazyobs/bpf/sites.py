@@ -7,6 +7,7 @@ The slab tracepoints give the return address of the call. A function's address r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lazyobs.bpf.addresses import Addresses
@@ -82,17 +83,23 @@ def unknown(functions: Functions) -> dict[str, str]:
 
     A number can be a counter that the slab probes keep, although their programs attach.
     """
+    reasons: dict[str, list[str]] = {}
+    for key, why in _unseen(functions):
+        for number in _NUMBERS_OF[key]:
+            reasons.setdefault(number, []).append(why)
+    return {number: "; ".join(dict.fromkeys(found)) for number, found in reasons.items()}
+
+
+def _unseen(functions: Functions) -> Iterator[tuple[str, str]]:
+    """(key of _NUMBERS_OF, why) for each function that is not seen."""
     profile = functions.profile
-    found = {}
     for key in STATED:
         for name in profile.stated.get(key, ()):
             if not functions.parts(name):
-                why = f"not in kallsyms: {' or '.join(functions.names(name))} ({key} of profile {profile.name})"
-                found.update(dict.fromkeys(_NUMBERS_OF[key], why))
+                names = " or ".join(functions.names(name))
+                yield key, f"not in kallsyms: {names} ({key} of profile {profile.name})"
     if profile.has_lazy and not any(profile.stated.get(key) for key in (PROMOTION, SITES_PROMOTION)):
-        why = f"profile {profile.name} does not say which function promotes ({PROMOTION})"
-        found.update(dict.fromkeys(_OBJECTS, why))
-    return found
+        yield SITES_COUNTED, f"profile {profile.name} does not say which function promotes ({PROMOTION})"
 
 
 def c_sites(functions: Functions, addresses: Addresses) -> str:

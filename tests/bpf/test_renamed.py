@@ -187,3 +187,13 @@ def test_a_stated_site_that_is_not_there_is_named_for_each_number(gather, table,
     found = plan.make(gather(f"{HEAD}{table}\n" + renamed.aliases())).unknown
     assert set(numbers) <= set(found)
     assert set(found.values()) == {f"not in kallsyms: gone ({key} of profile renamed)"}
+
+
+def test_each_site_that_is_not_there_is_named(gather):
+    found = plan.make(gather(f"{LAZY}[sites]\ncounted = ['gone', 'lost']\n" + renamed.aliases())).unknown
+    assert found == dict.fromkeys(
+        OBJECTS,
+        "not in kallsyms: gone (sites.counted of profile renamed); "
+        "not in kallsyms: lost (sites.counted of profile renamed); "
+        "profile renamed does not say which function promotes (promotion.function)",
+    )
