@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
-from lazyobs.model import Process, Sample
+from lazyobs.model import Sample
 from lazyobs.recording import samples
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.errors import RecordingError
@@ -29,6 +29,7 @@ from lazyobs.recording.layout import (
     segment_file,
     why_not_readable,
 )
+from lazyobs.recording.process_rows import ProcessRows
 from lazyobs.recording.storage import Remote, place
 
 _MOST_DESCRIPTION = 1 << 20
@@ -224,7 +225,7 @@ class Recording:
     def samples(self, segments: list[int] | None = None) -> Iterator[Sample]:
         """The samples, each with its processes. RecordingError when one is not what lazyobs writes."""
         for segment in self.segments if segments is None else segments:
-            processes = _Grouped(self.batches("processes", segment))
+            processes = ProcessRows(self.batches("processes", segment))
             for batch in self.batches("samples", segment):
                 numbers, documents = batch.column("number").to_pylist(), batch.column("document").to_pylist()
                 for number, document in zip(numbers, documents):
@@ -242,22 +243,3 @@ class Recording:
 
 def _parquet_file(file: BinaryIO | pa.NativeFile) -> pq.ParquetFile:
     return pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
-
-
-class _Grouped:
-    """Rows of processes by the number of their sample; both come in rising order."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._rows = (row for batch in batches for row in samples.read_processes(batch))
-        self._next: tuple[int, Process] | None = None
-
-    def of(self, number: int) -> list[Process]:
-        found: list[Process] = []
-        while True:
-            if self._next is None:
-                self._next = next(self._rows, None)
-            if self._next is None or self._next[0] > number:
-                return found
-            if self._next[0] == number:
-                found.append(self._next[1])
-            self._next = None
