@@ -17,7 +17,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, ProgramRuns, Reading, ScreenState, Wanted
+from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, LiveUpdate, ProgramRuns, ScreenState, Wanted
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.source import Source
@@ -36,7 +36,7 @@ class LiveFeed(Protocol):
     notice: str
     paces: bool  # a reading comes when it is time for it: nobody need wait between two
 
-    def read(self, wanted: Wanted) -> Reading:
+    def read(self, wanted: Wanted) -> LiveUpdate:
         """The state now."""
 
     def close(self) -> None:
@@ -68,10 +68,10 @@ class KernelFeed:
         if self._session is not None and "events" in self._session.maps:
             self._happenings = LiveTrace(self._session, EventFilter(), None)
 
-    def read(self, wanted: Wanted) -> Reading:
+    def read(self, wanted: Wanted) -> LiveUpdate:
         sample = self.source.read()
         trace_events = self._read_happenings()
-        return Reading(sample, trace_events, self.extras(sample, wanted))
+        return LiveUpdate(sample, trace_events, self.extras(sample, wanted))
 
     def _read_happenings(self) -> list[TraceEvent]:
         found: list[TraceEvent] = []

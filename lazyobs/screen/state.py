@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the pages are drawn from: a sample and what came with it, live, recorded, or sent by the feeder."""
+"""What the pages are drawn from: a sample and what came with it, live, recorded, or sent to a browser's session."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
 
 TRENDS = ("prepares", "forks", "promotions", "rmap_walks")
-TREND_VALUES = 240  # values kept for the widest sparkline
+TREND_VALUES = 240  # as many as the widest sparkline shows
 
 
 class ProgramRuns(NamedTuple):
-    """One BPF program of a probe point. ``nanoseconds`` and ``runs`` stay 0 while kernel.bpf_stats_enabled is 0."""
+    """One BPF program of a probe point. ``runs`` and ``nanoseconds`` stay 0 while kernel.bpf_stats_enabled is 0."""
 
     point: str
     program: str
@@ -27,7 +27,7 @@ class ProgramRuns(NamedTuple):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is only read while a page shows it."""
+    """What is read only while a page shows it."""
 
     vmas_of: int | None = None  # pid
     programs: bool = False
@@ -35,7 +35,7 @@ class Wanted:
 
 @dataclass
 class Extras:
-    """What ``Wanted`` asked for; None where it was not, or cannot be had, which ``why_not`` explains by its name."""
+    """What ``Wanted`` asked for. None if it was not wanted or is unavailable; ``why_not`` has the reason by name."""
 
     vmas_of: int | None = None
     vmas: list[VmaRow] | None = None
@@ -45,7 +45,7 @@ class Extras:
 
 @dataclass
 class ScreenState:
-    """``trace_events`` and ``trends`` end at the sample; the newest are last. A trend's unknown values are None."""
+    """``trace_events`` and ``trends`` end at the sample, newest last. A trend is rates per second, None if unknown."""
 
     sample: Sample
     trace_events: Sequence[TraceEvent]
@@ -54,8 +54,8 @@ class ScreenState:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One turn of a live feed: the sample, what has happened since the last, and what was wanted."""
+class LiveUpdate:
+    """What a live feed returns: the sample, the trace events since the last one, and what was wanted."""
 
     sample: Sample
     trace_events: list[TraceEvent]

@@ -16,7 +16,7 @@ from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.palette import PALETTES, UNICODE
-from lazyobs.screen.state import TRENDS, Extras, Reading, ScreenState, Wanted
+from lazyobs.screen.state import TRENDS, Extras, LiveUpdate, ScreenState, Wanted
 from lazyobs.screen.terminal import MONO
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.screen.view import View
@@ -77,12 +77,12 @@ class Handmade:
         self._make, self.count = make, 0
         self.wanted: list[Wanted] = []
 
-    def read(self, wanted: Wanted) -> Reading:
+    def read(self, wanted: Wanted) -> LiveUpdate:
         self.wanted.append(wanted)
         self.count += 1
         made = self._make(self.count - 1)
         made.time = time.time()
-        return Reading(made, [], Extras(wanted.vmas_of))
+        return LiveUpdate(made, [], Extras(wanted.vmas_of))
 
     def close(self) -> None:
         pass

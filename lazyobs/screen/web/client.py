@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The feeds of a session in the browser: everything comes over a socket from the feeder, which has the rights."""
+"""The feeds of a browser's session: all data comes over a socket from the sampler."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from lazyobs.screen.state import Reading, ScreenState, Wanted
+from lazyobs.screen.state import LiveUpdate, ScreenState, Wanted
 from lazyobs.screen.web import protocol
 from lazyobs.unix.sockets import exactly
 
 
-class Gone(EOFError):
-    """The feeder has ended, and with it what there is to show."""
+class SamplerGone(EOFError):
+    """The sampler has ended: there is nothing left to show."""
 
 
 class _Remote:
@@ -23,17 +23,17 @@ class _Remote:
 
     def _ask(self, request: dict[str, object]) -> bytes:
         try:
-            self._sock.sendall(protocol.framed(protocol.pack(request)))
+            self._sock.sendall(protocol.frame(protocol.pack(request)))
             return receive(self._sock)
         except OSError as error:
-            raise Gone(str(error)) from None
+            raise SamplerGone(str(error)) from None
 
     def close(self) -> None:
         self._sock.close()
 
 
 class RemoteLive(_Remote):
-    """Readings as the feeder takes them."""
+    """Samples as the sampler takes them."""
 
     paces = True
 
@@ -41,23 +41,23 @@ class RemoteLive(_Remote):
         super().__init__(sock)
         self.interval, self.notice = interval, notice
 
-    def read(self, wanted: Wanted) -> Reading:
-        return protocol.read_reading(self._ask({"wanted": asdict(wanted)}))
+    def read(self, wanted: Wanted) -> LiveUpdate:
+        return protocol.unpack_update(self._ask({"wanted": asdict(wanted)}))
 
 
 class RemoteRecorded(_Remote):
-    """Any moment of the feeder's recording."""
+    """Any sample of the sampler's recording."""
 
     def __init__(self, sock: socket.socket, interval: float, times: Sequence[float]) -> None:
         super().__init__(sock)
         self.interval, self.times = interval, times
 
     def at(self, position: int, wanted: Wanted) -> ScreenState:
-        return protocol.read_moment(self._ask({"at": position, "wanted": asdict(wanted)}))
+        return protocol.unpack_screen_state(self._ask({"at": position, "wanted": asdict(wanted)}))
 
 
 def connect(sock: socket.socket) -> RemoteLive | RemoteRecorded:
-    """By what the feeder says of itself, which it does unasked."""
+    """The feed that the sampler announces in its first message."""
     about = json.loads(receive(sock))
     if about["times"] is None:
         return RemoteLive(sock, about["interval"], about["notice"])
@@ -65,8 +65,8 @@ def connect(sock: socket.socket) -> RemoteLive | RemoteRecorded:
 
 
 def receive(sock: socket.socket) -> bytes:
-    """One piece. Gone at the end."""
+    """One message. SamplerGone if there is none left."""
     try:
         return exactly(sock, protocol.LENGTH.unpack(exactly(sock, protocol.LENGTH.size))[0])
     except EOFError:
-        raise Gone("the feeder has ended") from None
+        raise SamplerGone("the sampler has ended") from None

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""``top --web``: who does what.
+"""Runs ``top --web`` in three kinds of process.
 
-The feeder, this process, has the source (descriptors of probes, or a recording) and speaks to nobody but sessions.
-The web server is split off from it after root was given up; it closes what it inherited and speaks to browsers. It
-asks a third process for a session by each browser. textual-serve would have executed a command in a shell for each,
-which would have had to be root to see the kernel, and of nobody could not even have read its modules.
+- The sampler, this process, holds the source (descriptors of probes, or a recording) and talks only to sessions.
+- The web server is forked from it after root is given up, closes all inherited descriptors, and talks to browsers.
+- A session is forked for each browser, by a third process, on the web server's request (sessions.py).
+
+textual-serve's own server would run a shell command for each browser instead. That command would have to be root to
+see the kernel; as nobody it might not even be able to read its modules.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ DEFAULT = "127.0.0.1:9798"
 
 
 def listen(address: str) -> tuple[socket.socket, str]:
-    """(socket, host) of HOST:PORT, PORT or HOST. UsageError and NotSupported where it cannot be."""
+    """(socket, host) for HOST:PORT, PORT or HOST. UsageError for a bad address, NotSupported if it cannot be bound."""
     host, _, port = address.rpartition(":")
     if not address.rpartition(":")[1]:
         host, port = ("127.0.0.1", address) if address.isdigit() else (address, DEFAULT.rpartition(":")[2])
@@ -56,29 +58,31 @@ def run(
     view: str,
     rows: int | None,
 ) -> None:
-    """Serves until a signal comes."""
+    """Serves until a signal."""
     from lazyobs.screen.web.server import is_loopback
 
     name = f"[{host}]" if ":" in host else host
     print(
-        f"lazyobs: http://{name}:{listening.getsockname()[1]}/ shows top in a browser, to look at; Ctrl-C ends it",
+        f"lazyobs: http://{name}:{listening.getsockname()[1]}/ serves a read-only copy of top to browsers; Ctrl-C stops it",
         flush=True,
     )
     if not is_loopback(host):
-        print("lazyobs: whoever reaches that address sees it: there is no password and no encryption", flush=True)
-    ours, theirs = socket.socketpair()
+        print(
+            "lazyobs: anyone who can reach that address can see it: there is no password and no encryption", flush=True
+        )
+    control, server_control = socket.socketpair()
     pid = fork()
     if pid == 0:
         try:
-            _serve(listening, host, static, theirs, settings, wanted, view, rows)
+            _serve(listening, host, static, server_control, settings, wanted, view, rows)
         finally:
             os._exit(0)
-    theirs.close()
+    server_control.close()
     listening.close()
     try:
-        sampler.run(feed, ours)
+        sampler.run(feed, control)
     finally:
-        ours.close()
+        control.close()
         os.waitpid(pid, 0)
 
 
@@ -93,13 +97,13 @@ def _serve(
     rows: int | None,
 ) -> None:
     from lazyobs.screen.web import server
-    from lazyobs.screen.web.sessions import Maker
+    from lazyobs.screen.web.sessions import SessionParent
     from lazyobs.unix import privileges
 
     close_all_but(listening.fileno(), control.fileno())
-    if os.geteuid() == 0:  # a recording is read with the rights of whoever asked for it; this needs none
+    if os.geteuid() == 0:  # without root (a recording), the sampler keeps the caller's rights; the server needs none
         privileges.give_up_root()
     else:
         privileges.keep_nothing()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    server.serve(listening, host, static, Maker(settings, wanted, view, rows), control)
+    server.serve(listening, host, static, SessionParent(settings, wanted, view, rows), control)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The web server of ``top --web``: the screen in a browser, to look at.
+"""The web server of ``top --web``: serves a read-only copy of the screen to browsers.
 
-It runs as nobody, holds no probe and no file, and hands out three files from memory. A page elsewhere must not be
-able to look through the browser of a person who may: the WebSocket is only opened for a page that came from here,
-and on loopback only by a loopback name, whatever a name server says (DNS rebinding).
+It runs as nobody, holds no probe and no file, and serves three static files from memory. Pages of other sites must not
+read the screen through the browser of a user who can reach it. So the WebSocket requires this server's own origin, and
+on loopback a loopback name as Host, which DNS rebinding cannot forge.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiohttp import WSMsgType, web
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
-from lazyobs.screen.web.sessions import Maker
+from lazyobs.screen.web.sessions import SessionParent
 
 MOST_SESSIONS = 8
 _MOST_SIZE = (500, 200)  # columns and lines; a screen costs memory by its size
@@ -49,33 +49,34 @@ html, body {{ margin: 0; height: 100%; background: #0c181f; color: #ddd; font-fa
 body.-closed .ended {{ display: block; }}
 a {{ color: #56b4e9; }}
 </style></head><body>
-<div class="ended">This session has ended. <a href="/">Begin another</a></div>
+<div class="ended">This session has ended. <a href="/">Start another</a></div>
 <div id="terminal" class="textual-terminal" data-session-websocket-url="{url}" data-font-size="{size}"></div>
 </body></html>
 """
 
 
 def load_static() -> dict[str, tuple[bytes, str]]:
-    """{name: (content, type)}, from the library's files, before it is nobody who reads them."""
+    """{name: (content, type)} of textual-serve's files. To be called before root is given up: nobody may not be able to
+    read them."""
     root = importlib.resources.files("textual_serve") / "static"
     return {name: ((root / path).read_bytes(), kind) for name, (path, kind) in _STATIC.items()}
 
 
 class _Session(AppService):
-    """textual-serve's pump between a WebSocket and a session, with our way to begin one."""
+    """textual-serve's connection between a WebSocket and a session, with our way to start one."""
 
-    def __init__(self, maker: Maker, feeder: socket.socket, **callbacks: Any) -> None:
+    def __init__(self, parent: SessionParent, sampler: socket.socket, **callbacks: Any) -> None:
         super().__init__("", download_manager=DownloadManager(), **callbacks)
-        self._maker, self._feeder = maker, feeder
+        self._parent, self._sampler = parent, sampler
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Any:
         pipes = [os.pipe(), os.pipe(), os.pipe()]
         (keyboard, to_keyboard), (from_display, display), (from_errors, errors) = pipes
-        ours, theirs = socket.socketpair()
-        socket.send_fds(self._feeder, [b"s"], [ours.fileno()])
-        self._maker.make((keyboard, display, errors, theirs.fileno()), width, height)
-        for one in (ours, theirs):
-            one.close()
+        session_sock, sampler_sock = socket.socketpair()
+        socket.send_fds(self._sampler, [b"s"], [sampler_sock.fileno()])
+        self._parent.start((keyboard, display, errors, session_sock.fileno()), width, height)
+        session_sock.close()
+        sampler_sock.close()
         for fd in (keyboard, display, errors):
             os.close(fd)
         self._stdin = await _write_pipe(to_keyboard)
@@ -89,7 +90,7 @@ class _Session(AppService):
             self._stdin.close()
 
     async def on_meta(self, data: bytes) -> None:
-        """Only the end: a session has no files to send and no pages to open."""
+        """Only an exit: a session has no files to send and no pages to open."""
         if b'"exit"' in data:
             await self.remote_close()
 
@@ -110,23 +111,25 @@ async def _read_pipe(fd: int) -> asyncio.StreamReader:
 
 
 class _Server:
-    def __init__(self, host: str, static: dict[str, tuple[bytes, str]], maker: Maker, feeder: socket.socket) -> None:
-        self._host, self._static, self._maker, self._feeder = host, static, maker, feeder
-        self._count = 0
+    def __init__(
+        self, host: str, static: dict[str, tuple[bytes, str]], parent: SessionParent, sampler: socket.socket
+    ) -> None:
+        self._host, self._static, self._parent, self._sampler = host, static, parent, sampler
+        self._session_count = 0
 
     def application(self) -> web.Application:
-        made = web.Application(middlewares=[self._guard])
-        made.add_routes(
+        application = web.Application(middlewares=[self._guard])
+        application.add_routes(
             [web.get("/", self._index), web.get("/ws", self._websocket), web.get("/static/{name}", self._file)]
         )
-        return made
+        return application
 
     @web.middleware
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if not may_be_asked_as(request.headers.get("Host", ""), self._host):
-            raise web.HTTPForbidden(text="lazyobs: not by that name\n")
+        if not is_host_allowed(request.headers.get("Host", ""), self._host):
+            raise web.HTTPForbidden(text="lazyobs: the Host header is not a name of this server\n")
         response = await handler(request)
         if not response.prepared:
             response.headers.update(
@@ -146,37 +149,37 @@ class _Server:
         return web.Response(text=page, content_type="text/html")
 
     async def _file(self, request: web.Request) -> web.Response:
-        found = self._static.get(request.match_info["name"])
-        if found is None:
+        file = self._static.get(request.match_info["name"])
+        if file is None:
             raise web.HTTPNotFound(text="lazyobs: no such file\n")
-        return web.Response(body=found[0], content_type=found[1])
+        return web.Response(body=file[0], content_type=file[1])
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Origin") != f"http://{request.host}":
-            raise web.HTTPForbidden(text="lazyobs: only for the page of this server\n")
-        if self._count >= MOST_SESSIONS:
-            raise web.HTTPServiceUnavailable(text=f"lazyobs: {MOST_SESSIONS} sessions are open\n")
-        self._count += 1
+            raise web.HTTPForbidden(text="lazyobs: only this server's own page may connect\n")
+        if self._session_count >= MOST_SESSIONS:
+            raise web.HTTPServiceUnavailable(text=f"lazyobs: all {MOST_SESSIONS} sessions are in use\n")
+        self._session_count += 1
         sock = web.WebSocketResponse(heartbeat=15, max_msg_size=_MOST_MESSAGE)
         session: _Session | None = None
         try:
             await sock.prepare(request)
             session = _Session(
-                self._maker, self._feeder, write_bytes=sock.send_bytes, write_str=sock.send_str, close=sock.close
+                self._parent, self._sampler, write_bytes=sock.send_bytes, write_str=sock.send_str, close=sock.close
             )
             await session.start(*_size(request.query.get("width"), request.query.get("height")))
-            await self._messages(sock, session)
+            await self._pass_messages(sock, session)
         except (ConnectionError, RuntimeError, ValueError):
-            pass  # the browser has gone, or makes no sense
+            pass  # the browser has gone, or sent nonsense
         finally:
             if session is not None:
                 await session.stop()
-            self._count -= 1
+            self._session_count -= 1
         return sock
 
     @staticmethod
-    async def _messages(sock: web.WebSocketResponse, session: _Session) -> None:
-        """Keys, sizes and signs of life. ValueError for anything else."""
+    async def _pass_messages(sock: web.WebSocketResponse, session: _Session) -> None:
+        """Passes keys, sizes, pings and focus changes to the session. ValueError for anything else."""
         async for message in sock:
             if message.type != WSMsgType.TEXT:
                 continue
@@ -192,22 +195,22 @@ class _Server:
                 case ["focus", *_]:
                     await session.focus()
                 case _:
-                    raise ValueError("no such message")
+                    raise ValueError("unknown message")
 
 
 def _size(width: Any, height: Any) -> tuple[int, int]:
-    def clamp(value: Any, usual: int, most: int) -> int:
+    def clamp(value: Any, default: int, most: int) -> int:
         try:
             return min(max(int(value), 1), most)
         except (TypeError, ValueError, OverflowError):
-            return usual
+            return default
 
     return clamp(width, 80, _MOST_SIZE[0]), clamp(height, 24, _MOST_SIZE[1])
 
 
-def may_be_asked_as(asked: str, listening: str) -> bool:
-    """Whether a browser may have used that Host for a server on ``listening``: on loopback, loopback's names alone."""
-    name = asked.rpartition(":")[0] if asked.rpartition(":")[2].isdigit() else asked
+def is_host_allowed(header: str, listening: str) -> bool:
+    """Whether a request with this Host header is answered: on loopback, only loopback names are."""
+    name = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() else header
     name = name.strip("[]")
     return not is_loopback(listening) or name == "localhost" or is_loopback(name)
 
@@ -220,13 +223,17 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(
-    listening: socket.socket, host: str, static: dict[str, tuple[bytes, str]], maker: Maker, feeder: socket.socket
+    listening: socket.socket,
+    host: str,
+    static: dict[str, tuple[bytes, str]],
+    parent: SessionParent,
+    sampler: socket.socket,
 ) -> None:
-    """Until the feeder has ended or a signal comes."""
-    asyncio.run(_serve(listening, _Server(host, static, maker, feeder).application(), feeder))
+    """Returns on a signal, or when the sampler has ended."""
+    asyncio.run(_serve(listening, _Server(host, static, parent, sampler).application(), sampler))
 
 
-async def _serve(listening: socket.socket, application: web.Application, feeder: socket.socket) -> None:
+async def _serve(listening: socket.socket, application: web.Application, sampler: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
@@ -236,13 +243,13 @@ async def _serve(listening: socket.socket, application: web.Application, feeder:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end)
-    loop.add_reader(feeder, end)  # it never sends: it can only have ended
+    loop.add_reader(sampler, end)  # the sampler never sends: readable means it has ended
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.SockSite(runner, listening).start()
     try:
         await ended
     finally:
-        loop.remove_reader(feeder)
+        loop.remove_reader(sampler)
         await runner.cleanup()
         sys.stdout.flush()

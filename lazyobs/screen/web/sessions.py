@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Sessions of ``top --web``: one process each, split off from a process that has everything imported.
+"""Sessions of ``top --web``: a process for each browser, forked from one that has imported everything.
 
-They are forked and not executed, because nobody may not be able to read where the modules lie; and from a process
-of their own, because the web server's has a running event loop. A session has three pipes to the web server, a
-socket to the feeder, and nothing else.
+They are not executed, because nobody may not be able to read the modules' directory. They are not forked from the web
+server, because it runs an event loop. A session holds three pipes to the web server and a socket to the sampler.
 """
 
 from __future__ import annotations
@@ -28,30 +27,30 @@ from lazyobs.screen.view import View
 from lazyobs.screen.web import client
 from lazyobs.unix.fork import close_all_but, fork
 
-_FDS = 4  # keyboard, display, errors, feeder
+_FDS = 4  # keyboard, display, errors, sampler
 
 
-class Maker:
-    """The process that makes sessions. ``make`` is the web server's side of it."""
+class SessionParent:
+    """The process that forks the sessions. ``start`` is called by the web server."""
 
     def __init__(self, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
-        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sock, child_sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if fork() == 0:
             try:
-                close_all_but(theirs.fileno())
-                _make_all(theirs, settings, wanted, view, rows)
+                close_all_but(child_sock.fileno())
+                _run_parent(child_sock, settings, wanted, view, rows)
             finally:
                 os._exit(0)
-        theirs.close()
+        child_sock.close()
 
-    def make(self, fds: tuple[int, int, int, int], width: int, height: int) -> None:
-        """A session on these descriptors (keyboard, display, errors, feeder)."""
+    def start(self, fds: tuple[int, int, int, int], width: int, height: int) -> None:
+        """Starts a session on these descriptors: keyboard, display, errors, sampler."""
         socket.send_fds(self._sock, [json.dumps([width, height]).encode()], list(fds))
 
 
-def _make_all(sock: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
-    """Until the web server has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the end of the server is what ends it
+def _run_parent(sock: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
+    """Returns when the web server has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, and its end ends this process
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # sessions are not waited for
@@ -64,12 +63,12 @@ def _make_all(sock: socket.socket, settings: Settings, wanted: Filter, view: str
                 width, height = json.loads(message)
                 for target, fd in enumerate(fds[:3]):
                     os.dup2(fd, target)
-                feeder = os.dup(fds[3])
-                close_all_but(feeder)
+                sampler = os.dup(fds[3])
+                close_all_but(sampler)
                 os.environ.update(COLUMNS=str(width), ROWS=str(height), TERM="xterm-256color", COLORTERM="truecolor")
-                os.environ.pop("NO_COLOR", None)  # of the terminal that the server was started from
-                _session(socket.socket(fileno=feeder), settings, wanted, view, rows)
-            except client.Gone:
+                os.environ.pop("NO_COLOR", None)  # was meant for the terminal that the server was started from
+                _session(socket.socket(fileno=sampler), settings, wanted, view, rows)
+            except client.SamplerGone:
                 os._exit(0)
             except BaseException as error:
                 os.write(2, f"lazyobs: a session ended: {type(error).__name__}: {error}\n".encode())
@@ -78,16 +77,16 @@ def _make_all(sock: socket.socket, settings: Settings, wanted: Filter, view: str
             os.close(fd)
 
 
-def _session(feeder: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
-    feed = client.connect(feeder)
+def _session(sampler: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
+    feed = client.connect(sampler)
     clock: LiveClock | RecordedClock
     if isinstance(feed, client.RemoteLive):
         clock, notice = LiveClock(feed), feed.notice
     else:
         clock, notice = RecordedClock(feed), ""
     palette = PALETTES[RICH if settings.colours == AUTO else settings.colours]
-    seen = View(clock, palette, UNICODE, replace(settings), wanted, view, rows, isinstance(clock, LiveClock), notice)
-    app = Top(clock, seen, driver_class=WebDriver)
+    shown = View(clock, palette, UNICODE, replace(settings), wanted, view, rows, isinstance(clock, LiveClock), notice)
+    app = Top(clock, shown, driver_class=WebDriver)
     asyncio.run(app.run_async())
     sys.stdout.flush()
     if app.failure is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``top --web``: the same screen in a browser, nothing more, for nobody but pages of its own."""
+"""``top --web``: the same screen in a browser, and only for the server's own page."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_sessions_end_with_their_browser_and_are_counted(served):
     asyncio.run(drive())
 
 
-def test_live_nobody_serves_and_only_the_feeder_holds_probes(bpf, served):
+def test_live_nobody_serves_and_only_the_sampler_holds_probes(bpf, served):
     it = served("-d", "0.2")
 
     async def drive(sock):
@@ -276,7 +276,7 @@ def test_without_the_library_it_is_one_line(tmp_path):
     ("0.0.0.0", "host.example:9798", True),
 ])  # fmt: skip
 def test_names_that_a_server_may_be_asked_by(listening, name, may):
-    assert web.may_be_asked_as(name, listening) == may
+    assert web.is_host_allowed(name, listening) == may
 
 
 @pytest.fixture
