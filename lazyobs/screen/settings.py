@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the screen remembers per user: columns, sort, delay, grouping, colours.
+"""The screen's settings, kept per user: columns, sort, delay, grouping, colours.
 
-It lies in ``$XDG_CONFIG_HOME/lazyobs/top.toml`` (``~/.config`` otherwise) of the person at the terminal: under sudo
-that is the user behind it. The program begins as root and goes on as nobody; neither may write into a person's home,
-where links and mounts are the person's to place. So a small process is split off first of all, becomes that user for
-good, and does all the reading and writing (``SettingsWriter``); the kernel's own checks hold for it. It is split off before
-there is any BPF descriptor, because the user may trace it, and only ever receives the new text of that one file.
+The file is ``$XDG_CONFIG_HOME/lazyobs/top.toml`` (default ``~/.config``) of the person at the terminal; under sudo, of
+the user who called sudo. The program starts as root and continues as the user nobody. Neither should open files in a
+home directory, where its owner can place links and mounts. So a small child process irrevocably becomes that user and
+does all reading and writing (``SettingsWriter``); the kernel then checks its access as the user's. It is forked before
+any BPF descriptor exists, because the user may trace it, and receives only the new text of that one file.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FORK_COLUMNS = (
 
 @dataclass
 class Settings:
-    """``delay`` and ``sort`` are None where they were never chosen; ``colours`` is "auto" or one of palette.COLOURS."""
+    """``delay`` (seconds) and ``sort`` are None until chosen; ``colours`` is "auto" or one of terminal.COLOURS."""
 
     columns: list[str] = field(default_factory=lambda: list(PROCESS_COLUMNS))
     fork_columns: list[str] = field(default_factory=lambda: list(FORK_COLUMNS))
@@ -61,27 +61,27 @@ class Settings:
     colours: str = AUTO
 
     def to_toml(self) -> str:
-        lines = ["# lazyobs top: written when it ends, if something was changed\n"]
-        for one in fields(self):
-            value = getattr(self, one.name)
+        lines = ["# lazyobs top: written at exit if a setting has changed\n"]
+        for setting in fields(self):
+            value = getattr(self, setting.name)
             if value is not None:
-                lines.append(f"{one.name} = {_toml(value)}\n")
+                lines.append(f"{setting.name} = {_toml(value)}\n")
         return "".join(lines)
 
     @classmethod
     def from_toml(cls, text: str) -> Settings:
-        """What of it makes sense; the rest is as if it was not there. ValueError where it is no TOML."""
+        """Unknown settings and invalid values are ignored. ValueError if the text is not TOML."""
         document: dict[str, Any] = tomllib.loads(text)
-        made = cls()
-        for one in fields(cls):
-            if one.name in document and _fits(one.name, document[one.name]):
-                setattr(made, one.name, document[one.name])
-        return made
+        settings = cls()
+        for setting in fields(cls):
+            if setting.name in document and _is_valid(setting.name, document[setting.name]):
+                setattr(settings, setting.name, document[setting.name])
+        return settings
 
 
-def _fits(name: str, value: Any) -> bool:
+def _is_valid(name: str, value: Any) -> bool:
     if name in ("columns", "fork_columns"):
-        return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one in columns.COLUMNS for one in value)  # fmt: skip
+        return isinstance(value, list) and bool(value) and all(isinstance(column, str) and column in columns.COLUMNS for column in value)  # fmt: skip
     if name in ("sort", "fork_sort"):
         return isinstance(value, str) and value in columns.COLUMNS
     if name == "group":
@@ -99,19 +99,19 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)  # names of ours: nothing to escape
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)  # only names that we chose: nothing to escape
 
 
 @dataclass(frozen=True)
 class Person:
-    """Whose file it is."""
+    """The owner of the settings file."""
 
     uid: int
     gid: int
     home: str
     name: str
-    xdg: str | None  # $XDG_CONFIG_HOME, where it is this person's own
+    xdg: str | None  # $XDG_CONFIG_HOME, if it is from this person's own environment
 
     @property
     def path(self) -> Path:
@@ -120,38 +120,41 @@ class Person:
 
 
 def person(environment: Mapping[str, str], uid: int) -> Person | None:
-    """The user at the terminal: SUDO_UID's where root runs for one; None where the user has no home."""
-    behind = environment.get("SUDO_UID", "")
-    is_sudo = uid == 0 and behind.isdigit() and int(behind) != 0
+    """The user at the terminal; for root under sudo, the user of SUDO_UID. None if there is no such user."""
+    caller = environment.get("SUDO_UID", "")
+    is_sudo = uid == 0 and caller.isdigit() and int(caller) != 0
     try:
-        entry = pwd.getpwuid(int(behind) if is_sudo else uid)
+        entry = pwd.getpwuid(int(caller) if is_sudo else uid)
     except (KeyError, OverflowError):
         return None
-    # A variable that came through sudo is root's or the caller's: nobody knows whose directory it names.
+    # Under sudo the variable may be root's or the caller's: it is not clear whose directory it names.
     return Person(
         entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_name, None if is_sudo else environment.get("XDG_CONFIG_HOME")
     )
 
 
 class SettingsWriter:
-    """The process that reads and writes a person's file, as that person. ``text`` is what it found, or None."""
+    """Reads and writes the settings file in a child process that runs as its owner.
 
-    def __init__(self, whose: Person) -> None:
-        """OSError where it cannot be begun: then nothing is remembered."""
-        self._sock, theirs = socket.socketpair()
+    ``text`` is the content of the file; None if it is missing, empty or unreadable.
+    """
+
+    def __init__(self, owner: Person) -> None:
+        """OSError if the process cannot be started."""
+        self._sock, child_sock = socket.socketpair()
         self._pid = fork()
         if self._pid == 0:
             try:
                 self._sock.close()
-                _keep(whose, theirs)
-            except BaseException:  # whatever it is, the other process only misses its settings
+                _run_child(owner, child_sock)
+            except BaseException:  # the parent then does without settings
                 os._exit(1)
             os._exit(0)
-        theirs.close()
+        child_sock.close()
         self.text = _receive(self._sock)
 
     def write(self, text: str) -> bool:
-        """Whether it has been written."""
+        """Replaces the file. False if it could not be written."""
         try:
             _send(self._sock, text.encode())
             return self._sock.recv(1) == b"+"
@@ -166,24 +169,24 @@ class SettingsWriter:
             pass
 
 
-def _keep(whose: Person, sock: socket.socket) -> None:
-    """The life of the settings_writer: become the person, send the file, write what comes, end with the other side."""
+def _run_child(owner: Person, sock: socket.socket) -> None:
+    """Becomes the owner, sends the file, writes each text it receives, and returns when the parent closes."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTOU):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the program, not before
-    nowhere = os.open(os.devnull, os.O_RDWR)
+        signal.signal(number, signal.SIG_IGN)  # it ends when the program does, not before
+    null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
-        os.dup2(nowhere, fd)
-    if os.geteuid() == 0 and whose.uid != 0:
-        os.initgroups(whose.name, whose.gid)
-        os.setresgid(whose.gid, whose.gid, whose.gid)
-        os.setresuid(whose.uid, whose.uid, whose.uid)
+        os.dup2(null, fd)
+    if os.geteuid() == 0 and owner.uid != 0:
+        os.initgroups(owner.name, owner.gid)
+        os.setresgid(owner.gid, owner.gid, owner.gid)
+        os.setresuid(owner.uid, owner.uid, owner.uid)
     privileges.no_new_privileges()
     os.umask(0o077)
     os.chdir("/")
-    found = _read(whose.path)
-    _send(sock, found.encode("utf-8", "replace") if found is not None else b"")
+    content = _read(owner.path)
+    _send(sock, content.encode("utf-8", "replace") if content is not None else b"")
     while (text := _receive(sock)) is not None:
-        sock.sendall(b"+" if _write(whose.path, text) else b"-")
+        sock.sendall(b"+" if _write(owner.path, text) else b"-")
 
 
 def _read(path: Path) -> str | None:
@@ -196,9 +199,10 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> bool:
-    """All or nothing, and only where the place is the writer's own: root's environment may name a user's home."""
-    there = next(one for one in path.parents if one.exists())
-    if there.stat().st_uid != os.geteuid():
+    """Replaces the file atomically. False in a directory that the writer does not own: root's environment may name a
+    user's home."""
+    nearest = next(parent for parent in path.parents if parent.exists())
+    if nearest.stat().st_uid != os.geteuid():
         return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -218,7 +222,7 @@ def _send(sock: socket.socket, data: bytes) -> None:
 
 
 def _receive(sock: socket.socket) -> str | None:
-    """A text; None at the end of the other side, and for an empty one."""
+    """None for an empty text, and when the other side has closed."""
     try:
         length = _LENGTH.unpack(exactly(sock, _LENGTH.size))[0]
         return exactly(sock, length).decode("utf-8", "replace") if 0 < length <= MOST_BYTES else None

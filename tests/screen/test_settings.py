@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is remembered, whose it is, and who writes it."""
+"""What the settings hold, owner they are, and which process writes them."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def test_a_file_that_is_no_toml_is_an_error():
 
 def test_under_sudo_it_is_the_user_behind_it():
     environment = {"SUDO_UID": str(NOBODY.pw_uid), "XDG_CONFIG_HOME": "/root/elsewhere", "HOME": "/root"}
-    whose = person(environment, 0)
-    assert (whose.uid, whose.gid, whose.home, whose.xdg) == (NOBODY.pw_uid, NOBODY.pw_gid, NOBODY.pw_dir, None)
+    owner = person(environment, 0)
+    assert (owner.uid, owner.gid, owner.home, owner.xdg) == (NOBODY.pw_uid, NOBODY.pw_gid, NOBODY.pw_dir, None)
 
 
 def test_without_sudo_it_is_the_user_with_their_own_place():
-    whose = person({"XDG_CONFIG_HOME": "/x", "SUDO_UID": "1"}, NOBODY.pw_uid)
-    assert (whose.uid, str(whose.path)) == (NOBODY.pw_uid, "/x/lazyobs/top.toml")
-    assert str(replace(whose, xdg="relative").path) == f"{NOBODY.pw_dir}/.config/lazyobs/top.toml"
+    owner = person({"XDG_CONFIG_HOME": "/x", "SUDO_UID": "1"}, NOBODY.pw_uid)
+    assert (owner.uid, str(owner.path)) == (NOBODY.pw_uid, "/x/lazyobs/top.toml")
+    assert str(replace(owner, xdg="relative").path) == f"{NOBODY.pw_dir}/.config/lazyobs/top.toml"
     assert person({}, 4_000_000_000) is None
 
 
 @pytest.fixture
 def home(tmp_path):
-    """Of nobody; root is needed to become nobody."""
+    """A home directory of the user nobody."""
     if os.geteuid() != 0:
         pytest.skip("needs root: the file is another user's")
     tmp_path.chmod(0o755)
@@ -72,7 +72,7 @@ def settings_writer(home: Path) -> SettingsWriter:
     return SettingsWriter(Person(NOBODY.pw_uid, NOBODY.pw_gid, str(home), "nobody", None))
 
 
-def test_the_keeper_is_that_user_and_writes_as_that_user(home):
+def test_the_settings_writer_runs_as_the_owner(home):
     first = settings_writer(home)
     status = Path(f"/proc/{first._pid}/status").read_text()
     assert [line.split()[1:] for line in status.splitlines() if line.startswith(("Uid", "CapEff", "NoNewPrivs"))] == [
@@ -98,10 +98,10 @@ def test_a_link_to_a_file_of_root_is_not_followed_with_roots_rights(home, tmp_pa
     (place / "top.toml").symlink_to(victim)
     for one in (home / ".config", place):
         os.chown(one, NOBODY.pw_uid, NOBODY.pw_gid)
-    kept = settings_writer(home)
-    assert kept.text is None
-    assert kept.write("reverse = true\n")
-    kept.close()
+    writer = settings_writer(home)
+    assert writer.text is None
+    assert writer.write("reverse = true\n")
+    writer.close()
     assert victim.read_text() == "secret"
     assert not (place / "top.toml").is_symlink()
 
@@ -109,29 +109,29 @@ def test_a_link_to_a_file_of_root_is_not_followed_with_roots_rights(home, tmp_pa
 def test_a_directory_of_root_in_the_users_home_is_left_alone(home):
     place = home / ".config"
     place.mkdir(mode=0o755)
-    kept = settings_writer(home)
-    assert not kept.write("reverse = true\n")
-    kept.close()
+    writer = settings_writer(home)
+    assert not writer.write("reverse = true\n")
+    writer.close()
     assert list(place.iterdir()) == []
 
 
 def test_root_does_not_write_into_a_users_home_that_its_environment_names(home):
-    kept = SettingsWriter(Person(0, 0, "/root", "root", str(home)))
-    assert not kept.write("reverse = true\n")
-    kept.close()
+    writer = SettingsWriter(Person(0, 0, "/root", "root", str(home)))
+    assert not writer.write("reverse = true\n")
+    writer.close()
     assert list(home.iterdir()) == []
 
 
 def test_a_home_that_is_not_there_is_not_made(home):
-    kept = settings_writer(home / "gone")
+    writer = settings_writer(home / "gone")
     assert not (home / "gone").exists()
-    kept.close()
+    writer.close()
 
 
 def test_a_huge_file_is_read_to_its_limit(home):
     place = home / ".config/lazyobs"
     place.mkdir(parents=True)
     (place / "top.toml").write_text("#" * (3 * settings.MOST_BYTES))
-    kept = settings_writer(home)
-    kept.close()
-    assert kept.text is None or len(kept.text) == settings.MOST_BYTES
+    writer = settings_writer(home)
+    writer.close()
+    assert writer.text is None or len(writer.text) == settings.MOST_BYTES

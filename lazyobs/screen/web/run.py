@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Runs ``top --web`` in three kinds of process.
+"""Runs ``top --web`` in four kinds of process.
 
 - The sampler, this process, holds the source (descriptors of probes, or a recording) and talks only to sessions.
 - The web server is forked from it after root is given up, closes all inherited descriptors, and talks to browsers.
-- A session is forked for each browser, by a third process, on the web server's request (sessions.py).
+- The session parent forks a session for each browser, when the web server asks for one (sessions.py).
+- A session draws the screen of one browser. It has no access to the source but through the sampler.
 
 textual-serve's own server would run a shell command for each browser instead. That command would have to be root to
 see the kernel; as nobody it might not even be able to read its modules.
