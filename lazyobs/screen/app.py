@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The program around the view: lets its clock run, gives keys and clicks to the view, draws with Textual."""
+"""The Textual program around the view: runs the clock, passes keys and clicks to the view, draws its lines."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lazyobs.screen.state import ScreenState
 from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import View
 
-_SECONDS_TO_CATCH_UP = 0.1
+_SECONDS_TO_CATCH_UP = 0.1  # until a slow terminal is tried again
 
 
 class _OneScreen(Screen[None]):
-    """Without keys of its own."""
+    """A screen without key bindings of its own."""
 
     BINDINGS = []
     AUTO_FOCUS = "Canvas"
 
 
 class Top(App[None]):
-    """``failure`` is the error that ended it, for whoever ran it."""
+    """``failure`` is the error that ended it, for the caller to raise."""
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
@@ -49,7 +49,7 @@ class Top(App[None]):
         watched: tuple[int, ...] = (),
         driver_class: Any = TerminalDriver,
     ) -> None:
-        # Textual asks Rich, which takes every terminal it does not know for one of 16 colours.
+        # Left to itself, Textual asks Rich, which assumes 16 colours for every terminal it does not know.
         constants.COLOR_SYSTEM = "auto" if view.palette.depth == RICH else "standard"  # type: ignore[misc]
         super().__init__(driver_class=driver_class, ansi_color=True)
         self.failure: BaseException | None = None
@@ -57,10 +57,10 @@ class Top(App[None]):
         self.view = view
         self._feed_clock = clock
         self._iterations, self._watched = iterations, watched
-        self._feed_reader = ThreadPoolExecutor(1, thread_name_prefix="feed")
+        self._feed_thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._feed_task: asyncio.Task[None] | None = None
-        self._painting_later = False
-        clock.show, clock.wanted = self._show_moment, view.wanted
+        self._is_paint_due = False
+        clock.show, clock.wanted = self._show_state, view.wanted
 
     def get_default_screen(self) -> Screen[None]:
         return _OneScreen(id="_default")
@@ -74,7 +74,7 @@ class Top(App[None]):
 
     async def _run_feed(self) -> None:
         try:
-            await self._feed_clock.run(self._feed_reader, self._iterations, self._watched)
+            await self._feed_clock.run(self._feed_thread, self._iterations, self._watched)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -84,39 +84,39 @@ class Top(App[None]):
     async def on_unmount(self) -> None:
         if self._feed_task is not None:
             self._feed_task.cancel()
-        self._feed_reader.shutdown(wait=True, cancel_futures=True)
+        self._feed_thread.shutdown(wait=True, cancel_futures=True)
 
     def _handle_exception(self, error: Exception) -> None:
-        """An error ends the program, which tells it as any command does: no variables on anyone's screen."""
+        """Ends the program; the command reports the error in one line, where Textual would print a traceback."""
         self.failure = self.failure or error
         self._exception = self._exception or error
         self._exception_event.set()
         self._return_code = 1
         self._close_messages_no_wait()
 
-    def _show_moment(self, screen_state: ScreenState) -> None:
+    def _show_state(self, screen_state: ScreenState) -> None:
         self.view.screen_state, self.view.own_cpu = screen_state, self._feed_clock.own_cpu
         self.paint()
 
     def paint(self) -> None:
-        """Draws everything anew; the canvas sends what differs. For a terminal that is behind, later."""
+        """Redraws everything; the canvas sends only what changed. If the terminal is behind, it is done later."""
         width, height = self.canvas.size
         if not self.is_running or width <= 0 or height <= 0:
             return
         if getattr(self._driver, "behind", False):
-            if not self._painting_later:
-                self._painting_later = True
+            if not self._is_paint_due:
+                self._is_paint_due = True
                 self.set_timer(_SECONDS_TO_CATCH_UP, self._paint_now)
             return
         rest = self.view.palette.text
         self.canvas.show([strip(line, width, rest) for line in self.view.lines(width, height)])
 
     def _paint_now(self) -> None:
-        self._painting_later = False
+        self._is_paint_due = False
         self.paint()
 
     def _after(self) -> None:
-        """What a key or a click has led to."""
+        """Carries out what the view asked for in response to a key or click."""
         if self.view.copied is not None:
             self.copy_to_clipboard(self.view.copied)
             self.view.copied = None
@@ -133,8 +133,8 @@ class Top(App[None]):
 
     def on_paste(self, event: events.Paste) -> None:
         if self.view.prompt is not None:
-            for letter in event.text.splitlines()[0] if event.text else "":
-                self.view.press(letter, letter)
+            for character in event.text.splitlines()[0] if event.text else "":
+                self.view.press(character, character)
             self._after()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

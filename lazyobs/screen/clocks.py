@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two kinds of time: of the running kernel, and of a recording. Each reads its feed in a thread."""
+"""The clocks of the running kernel and of a recording. Each reads its feed in a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Show = Callable[[ScreenState], None]
 
 
 class LiveClock(Clock):
-    """The running kernel: the newest sample, or one of the last minutes."""
+    """Shows the newest sample of the running kernel, or one of the last minutes."""
 
     def __init__(self, feed: LiveFeed) -> None:
         self.feed = feed
@@ -30,7 +30,7 @@ class LiveClock(Clock):
         self._back = 0  # samples behind the newest
         self._history = History()
         self._trends = Trends()
-        self._happenings: deque[TraceEvent] = deque(maxlen=MOST_TRACE_EVENTS)
+        self._trace_events: deque[TraceEvent] = deque(maxlen=MOST_TRACE_EVENTS)
         self._extras = Extras()
         self._hurry = asyncio.Event()
         self.show: _Show = lambda screen_state: None
@@ -44,12 +44,12 @@ class LiveClock(Clock):
         return Timeline(self._history[0].time, self._history[-1].time, count - 1 - self._back, count)
 
     def step(self, samples: int) -> None:
-        self._stay_at(self._back - samples)
+        self._freeze_at(self._back - samples)
 
     def seek(self, position: int) -> None:
-        self._stay_at(len(self._history) - 1 - position)
+        self._freeze_at(len(self._history) - 1 - position)
 
-    def _stay_at(self, back: int) -> None:
+    def _freeze_at(self, back: int) -> None:
         self.frozen = True
         self._back = min(max(back, 0), max(0, len(self._history) - 1))
         self._show()
@@ -71,24 +71,24 @@ class LiveClock(Clock):
         if not self._history:
             return
         sample = self._history[len(self._history) - 1 - self._back]
-        trace_events: Sequence[TraceEvent] = self._happenings
+        trace_events: Sequence[TraceEvent] = self._trace_events
         if self._back:
-            trace_events = [one for one in self._happenings if one.time <= sample.time]
+            trace_events = [event for event in self._trace_events if event.time <= sample.time]
         self.show(ScreenState(sample, trace_events, self._trends.before(self._back), self._extras))
 
     async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
-        """Until the iterations are over, or the watched processes have ended."""
+        """Returns after ``iterations`` samples, or when all watched processes have exited."""
         loop = asyncio.get_running_loop()
-        begun = time.monotonic()
+        due = time.monotonic()
         count = 0
         while True:
-            reading = await loop.run_in_executor(reader, self.feed.read, self.wanted())
-            sample = reading.sample
-            self.own_cpu = _share(self._history[-1] if self._history else None, sample)
+            update = await loop.run_in_executor(reader, self.feed.read, self.wanted())
+            sample = update.sample
+            self.own_cpu = _cpu_share(self._history[-1] if self._history else None, sample)
             self._history.add(sample)
             self._trends.add(sample)
-            self._happenings.extend(reading.trace_events)
-            self._extras = reading.extras
+            self._trace_events.extend(update.trace_events)
+            self._extras = update.extras
             if watched and not any(process.pid in watched for process in sample.processes):
                 if not count:
                     raise absent(watched, live=True)
@@ -100,12 +100,13 @@ class LiveClock(Clock):
             if count == iterations:
                 return
             if not self.feed.paces:
-                begun = await self._sleep_from(begun)
+                due = await self._sleep_from(due)
 
-    async def _sleep_from(self, begun: float) -> float:
-        """To one delay after ``begun``, or until something is wanted that was not read; when it should have been."""
+    async def _sleep_from(self, before: float) -> float:
+        """Sleeps until one delay after ``before``, or until the view lacks something. Returns when the next sample was
+        due, or now if that is more than a delay ago."""
         while True:
-            now, due = time.monotonic(), begun + self.delay
+            now, due = time.monotonic(), before + self.delay
             if now >= due:
                 return due if now - due < self.delay else now
             self._hurry.clear()
@@ -117,14 +118,14 @@ class LiveClock(Clock):
                 return time.monotonic()
 
     def _lacks(self, wanted: Wanted) -> bool:
-        got = self._extras
-        return (wanted.vmas_of is not None and wanted.vmas_of != got.vmas_of) or (
-            wanted.programs and got.programs is None and "programs" not in got.why_not
+        extras = self._extras
+        return (wanted.vmas_of is not None and wanted.vmas_of != extras.vmas_of) or (
+            wanted.programs and extras.programs is None and "programs" not in extras.why_not
         )
 
 
 class RecordedClock(Clock):
-    """A recording: plays, stays, and goes anywhere on its time line."""
+    """Plays a recording, pauses, and goes to any sample of it."""
 
     recorded = True
 
@@ -167,7 +168,7 @@ class RecordedClock(Clock):
         self._hurry.set()
 
     async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
-        """Until the iterations are over; the last moment stays until it has been looked at."""
+        """Returns after ``iterations`` samples. The last sample stays on the screen until the user quits."""
         loop = asyncio.get_running_loop()
         count = 0
         while True:
@@ -187,7 +188,7 @@ class RecordedClock(Clock):
                     self._position += 1
 
 
-def _share(before: Sample | None, sample: Sample) -> float | None:
-    """Of one CPU, that this program used between two samples."""
+def _cpu_share(before: Sample | None, sample: Sample) -> float | None:
+    """The share of one CPU that this program used between two samples."""
     now, then = sample.health.get("self_cpu_seconds"), before.health.get("self_cpu_seconds") if before else None
     return None if now is None or then is None or sample.elapsed <= 0 else (now - then) / sample.elapsed

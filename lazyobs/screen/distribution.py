@@ -1,56 +1,60 @@
 # SPDX-License-Identifier: MIT
-"""Histograms of a sample for the eye: quantiles and slots. Slot i holds what is above 2**(i-1) and up to 2**i units."""
+"""Percentiles and slots of a sample's histograms. Slot i holds values above 2**(i-1) and up to 2**i units."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-Histogram = dict[str, Any]
+from lazyobs import text
 
+Histogram = dict[str, Any]  # as in the JSON schema: buckets are cumulative
 
-def _single(histogram: Histogram) -> list[int]:
-    """Counts of each bucket by itself."""
-    before, found = 0, []
-    for _, count in histogram["buckets"]:
-        found.append(max(0, int(count) - before))
-        before = int(count)
-    return found
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 def quantile(histogram: Histogram | None, q: float) -> float | None:
-    """The upper bound of the bucket in which that share is reached; None without any value, or above the last bound."""
+    """The upper bound of the bucket that holds the quantile; None without values, or above the last bound."""
     if not histogram or not histogram["count"]:
         return None
-    wanted = q * histogram["count"]
+    rank = q * histogram["count"]
     for bound, count in histogram["buckets"]:
-        if count >= wanted and count > 0:
+        if count >= rank and count > 0:
             return None if bound is None else float(bound)
     return None
 
 
+def percentiles(histogram: Histogram | None) -> str:
+    """``p50 1.02us  p90 ...  of 101``, ``-`` where it is not known."""
+    if not histogram:
+        return text.NULL
+    values = "  ".join(f"{name} {text.seconds(quantile(histogram, q))}" for name, q in PERCENTILES.items())
+    return f"{values}  of {text.number(histogram['count'])}"
+
+
 def slots(histogram: Histogram | None, first: int, end: int) -> list[int]:
-    """Counts of slots ``first`` to ``end`` - 1; what lies below or above is counted at the edge."""
+    """Counts of slots ``first`` to ``end`` - 1; values below or above count in the first or last of them."""
     if not histogram:
         return []
-    counts = _single(histogram)
-    found = [0] * (end - first)
-    for slot, count in enumerate(counts):
-        found[min(max(slot, first), end - 1) - first] += count
-    return found
+    counts = [0] * (end - first)
+    before = 0
+    for slot, (_, cumulative) in enumerate(histogram["buckets"]):
+        counts[min(max(slot, first), end - 1) - first] += max(0, int(cumulative) - before)
+        before = int(cumulative)
+    return counts
 
 
 def added(histograms: Iterable[Histogram | None]) -> Histogram | None:
-    """Histograms of one layout as one; None where none is known."""
+    """The sum of histograms with the same buckets; None where none is known."""
     known = [histogram for histogram in histograms if histogram]
     if not known:
         return None
     buckets: Sequence[Any] = known[0]["buckets"]
     return {
         "buckets": [
-            [bound, sum(one["buckets"][index][1] for one in known if index < len(one["buckets"]))]
+            [bound, sum(histogram["buckets"][index][1] for histogram in known if index < len(histogram["buckets"]))]
             for index, (bound, _) in enumerate(buckets)
         ],
-        "sum": sum(one["sum"] for one in known),
-        "count": sum(one["count"] for one in known),
+        "sum": sum(histogram["sum"] for histogram in known),
+        "count": sum(histogram["count"] for histogram in known),
     }

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The terminal: Textual's Linux driver, less what a monitor does not need, and safe where the terminal goes away.
+"""Textual's Linux driver without what a monitor does not need, and safe if the terminal goes away.
 
-It draws on standard output, asks for clicks and the wheel but not for every movement of the mouse, and switches on
-nothing that a shell could not use again should the process be killed before it can switch it off, but what
-``RESTORE`` puts back.
+It draws on standard output, asks for clicks and the wheel but not for every mouse movement, and switches on no
+terminal mode that ``RESTORE`` does not reset.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from textual import constants, messages
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-# Mouse, bracketed paste, focus reports off; wrapping and the cursor on; attributes and the other screen gone.
+# Mouse, bracketed paste and focus reports off, line wrapping on, attributes reset, normal screen, cursor on.
 RESTORE = "\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
-_POINTER_SHAPE = "\x1b]22;"  # of the mouse: some consoles show what they do not know
-_MOST_WAITING = 8  # pieces; Textual's queue has room for 30 and then makes the program wait
-_SECONDS_OF_ESCAPE = 0.1  # until an Escape is a key of its own and not the beginning of one
-_SECONDS_TO_WRITE = 1.0  # when it ends; a terminal that takes nothing must not keep us
+_POINTER_SHAPE = "\x1b]22;"  # of the mouse pointer: consoles that do not know the sequence print it
+_MOST_WAITING = 8  # writes; Textual's queue holds 30, and a full queue blocks the program
+_SECONDS_OF_ESCAPE = 0.1  # until an Escape is a key and not the start of a sequence
+_SECONDS_TO_WRITE = 1.0  # at exit: a stopped terminal must not keep the program alive
 
 
 class Terminal:
-    """What Textual's writing thread takes for a file. It never raises: that the terminal has gone is told to ``gone``.
+    """The file that Textual's writer thread writes to. It never raises: it calls ``gone`` if the terminal has gone.
 
-    It has no buffer: a thread that a stopped terminal holds up would lock it when the program ends.
+    It has no buffer: a writer blocked by a stopped terminal would hold the buffer's lock when the program exits.
     """
 
     def __init__(self, fd: int, gone: Callable[[], None]) -> None:
@@ -53,19 +52,19 @@ class Terminal:
                 self._gone()
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """There is no buffer."""
 
 
 class TerminalDriver(LinuxDriver):
-    """See above. ``behind`` tells that the terminal is slow: drawing more would only pile up."""
+    """See the module. ``behind``: the terminal is slow, and more drawing would only queue up."""
 
     def __init__(
         self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        constants.DISABLE_KITTY_KEY = True  # type: ignore[misc]  # a shell could not undo that keyboard protocol
-        self._woken = -1
-        self._wake: int | None = None
+        constants.DISABLE_KITTY_KEY = True  # type: ignore[misc]  # RESTORE cannot reset that keyboard protocol
+        self._wake_read = -1
+        self._wake_write: int | None = None
         self._file = Terminal(sys.__stdout__.fileno() if sys.__stdout__ else 1, self._terminal_gone)  # type: ignore[assignment]
 
     @property
@@ -77,11 +76,11 @@ class TerminalDriver(LinuxDriver):
             super().write(data)
 
     def _terminal_gone(self) -> None:
-        """From a thread: the terminal was closed."""
+        """Called in a thread when the terminal has been closed."""
         try:
             asyncio.run_coroutine_threadsafe(self._app._post_message(messages.ExitApp()), self._loop)
         except RuntimeError:
-            pass  # the loop has ended already
+            pass  # the loop has already ended
 
     def _enable_mouse_support(self) -> None:
         if self._mouse:
@@ -92,7 +91,7 @@ class TerminalDriver(LinuxDriver):
             self.write("\x1b[?1000l\x1b[?1002l\x1b[?1006l")
 
     def _query_in_band_window_resize(self) -> None:
-        """SIGWINCH says it."""
+        """Not needed: SIGWINCH reports a resize."""
 
     def stop_application_mode(self) -> None:
         if self._writer_thread is not None:
@@ -111,29 +110,29 @@ class TerminalDriver(LinuxDriver):
             self._terminal_gone()
 
     def start_application_mode(self) -> None:
-        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def disable_input(self) -> None:
-        if self._wake is not None and not self.exit_event.is_set():
-            os.write(self._wake, b"w")  # the thread sleeps until there is something to read
+        if self._wake_write is not None and not self.exit_event.is_set():
+            os.write(self._wake_write, b"w")  # the input thread sleeps in select
             super().disable_input()
-            os.close(self._woken)
-            os.close(self._wake)
-            self._wake = None
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_write = None
 
     def run_input_thread(self) -> None:
-        """As Textual's, but the end of input ends the program (a closed terminal is readable for ever), and while
-        nothing is typed nobody looks ten times a second whether something was."""
+        """As Textual's, but the end of input ends the program (a closed terminal stays readable), and the thread sleeps
+        until there is input, where Textual's polls ten times a second."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
-        pause: float | None = None
+        timeout: float | None = None
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                ready = selector.select(pause)
-                pause = None
+                ready = selector.select(timeout)
+                timeout = None
                 if any(key.fd == self.fileno for key, _ in ready):
                     data = os.read(self.fileno, 4096)
                     if not data:
@@ -141,6 +140,6 @@ class TerminalDriver(LinuxDriver):
                         return
                     for event in parser.feed(decode(data)):
                         self.process_message(event)
-                    pause = _SECONDS_OF_ESCAPE
+                    timeout = _SECONDS_OF_ESCAPE
                 for event in parser.tick():
                     self.process_message(event)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The last minutes, to step back through, in bounded memory.
+"""The samples of the last minutes, to step back through, in bounded memory.
 
-Most processes do nothing from one sample to the next: their rows are the same object in both. What a sample adds is
-weighed by the rows that differ, and the oldest samples go when the weight or the time is over.
+Most processes do nothing between two samples, and both samples then share one row object. A sample weighs what it
+does not share; the oldest samples are dropped when the total weight or the time span exceeds its limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_WEIGHT = 12_000
 
 
 class History(Sequence[Sample]):
-    """Samples, oldest first. Positions shift when old ones go: ``dropped`` counts those."""
+    """Samples, oldest first. Positions shift when the oldest is dropped; ``dropped`` counts how often."""
 
     def __init__(self, seconds: float = SECONDS, most_weight: int = MOST_WEIGHT) -> None:
         self._seconds, self._most = seconds, most_weight
@@ -27,13 +27,13 @@ class History(Sequence[Sample]):
         self.dropped = 0
 
     def add(self, sample: Sample) -> None:
-        """Takes the sample as the newest; its equal parts are replaced by those of the one before."""
-        weight = 8 + (self._share(self._samples[-1][0], sample) if self._samples else _all(sample))
+        """Appends a sample. Parts of it that equal the sample before are replaced by that sample's."""
+        weight = 8 + (self._share(self._samples[-1][0], sample) if self._samples else _whole_weight(sample))
         self._samples.append((sample, weight))
         self.weight += weight
         while len(self._samples) > 1 and (self.weight > self._most or self._is_old(sample)):
-            _, gone = self._samples.popleft()
-            self.weight -= gone
+            _, dropped = self._samples.popleft()
+            self.weight -= dropped
             self.dropped += 1
 
     def _is_old(self, newest: Sample) -> bool:
@@ -41,7 +41,7 @@ class History(Sequence[Sample]):
 
     @staticmethod
     def _share(before: Sample, sample: Sample) -> int:
-        """Makes equal parts one object; the weight of the others."""
+        """Makes equal parts one object; returns the weight of the others."""
         weight = 0
         known = {process.pid: process for process in before.processes}
         processes = sample.processes
@@ -69,5 +69,5 @@ class History(Sequence[Sample]):
         return self._samples[index][0]
 
 
-def _all(sample: Sample) -> int:
+def _whole_weight(sample: Sample) -> int:
     return len(sample.processes) + 3 * sum(1 for histogram in sample.histograms.values() if histogram)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The keys, as the help page and the last line tell them."""
+"""The keys: what the last line and the help page say of them, and what they do."""
 
 from __future__ import annotations
 
-from rich.segment import Segment
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from lazyobs.screen.line import Line, cut
-from lazyobs.screen.palette import Palette
+if TYPE_CHECKING:
+    from lazyobs.screen.view import View
 
 FOOTER = (
     ("q", "quit"), ("h", "help"), ("1-6", "views"), ("Enter", "process"), ("s", "sort"), ("r", "reverse"),
@@ -14,42 +15,73 @@ FOOTER = (
     ("d", "delay"), ("p", "pids"), ("u", "user"), ("y", "copy"), ("< >", "sort column"),
 )  # fmt: skip
 
-HELP = (
-    ("", "Views"),
-    ("1 .. 6, Tab", "processes, forks, rmap, promotions, slabs, probes"),
-    ("Enter", "one process: its VMAs by state, its events; a cgroup: fold or unfold"),
-    ("Esc", "back; then: searches and filters off"),
-    ("", "Table"),
-    ("Up Down PgUp PgDn Home End", "move; the wheel and clicks do too"),
-    ("Left Right", "columns that have no room"),
-    ("s, < >, r", "sort: choose a column, the next one, the other way round; or click a heading"),
-    ("f", "choose columns and their order"),
-    ("/", "search in names, users, cgroups and pids"),
-    ("p, u", "only these pids, only this user"),
-    ("t, c", "as a tree, by cgroup; again: flat"),
-    ("y", "copy the table to the clipboard of the terminal (OSC 52)"),
-    ("", "Time"),
-    ("Space", "freeze, and go on; in a recording: pause, and go on"),
-    ("[ ]  { }", "one sample back or forward, ten"),
-    ("d", "seconds between samples"),
-    ("", "Program"),
-    ("q, Ctrl-C", "end"),
-    ("Ctrl-Z", "to the shell; fg comes back"),
-    ("", "What it says"),
-    ("savable", "what laziness would save: VMAs whose anon_vma serves no other VMA (private)"),
-    ("saved", "what laziness saves now: lazy VMAs have no anon_vma"),
-    ("-", "not known on this kernel, at this tier: view 6 says why. Never a zero"),
-    ("!", "something is wrong; ok: nothing was seen"),
-)
+# {section: ((keys, what they do), ...)}
+HELP = {
+    "Views": (
+        ("1 .. 6, Tab", "processes, forks, rmap, promotions, slabs, probes"),
+        ("Enter", "open a process: its VMAs and events; fold or unfold a cgroup"),
+        ("Esc", "go back; then clear search and filters"),
+    ),
+    "Table": (
+        ("Up Down PgUp PgDn Home End", "move the cursor; the wheel and clicks do too"),
+        ("Left Right", "scroll to columns that do not fit"),
+        ("s, < >, r", "sort: choose a column, next column, reverse; or click a heading"),
+        ("f", "choose columns and their order"),
+        ("/", "search names, users, cgroups and PIDs"),
+        ("p, u", "show only these PIDs, only this user"),
+        ("t, c", "show as a tree, by cgroup; again for a flat list"),
+        ("y", "copy the page to the terminal's clipboard (OSC 52)"),
+    ),
+    "Time": (
+        ("Space", "freeze or continue; in a recording, pause or play"),
+        ("[ ]  { }", "go back or forward one sample, ten samples"),
+        ("d", "set the seconds between samples"),
+    ),
+    "Program": (
+        ("q, Ctrl-C", "quit"),
+        ("Ctrl-Z", "suspend; fg resumes"),
+    ),
+    "Legend": (
+        ("savable", "what laziness would save: VMAs whose anon_vma serves no other VMA (private)"),
+        ("saved", "what laziness saves now: lazy VMAs have no anon_vma"),
+        ("-", "unknown on this kernel or tier, never zero; view 6 says why"),
+        ("!", "a problem; ok: none seen"),
+    ),
+}
 
+_FAR = 1 << 30  # rows
 
-def lines(room: int, palette: Palette) -> list[Line]:
-    """The help page."""
-    left = 28 if room >= 76 else 14
-    found: list[Line] = []
-    for key, what in HELP:
-        if not key:
-            found += [[], [Segment(what, palette.strong)]] if found else [[Segment(what, palette.strong)]]
-        else:
-            found.append([Segment(f"  {cut(key, left):{left}}", palette.key), Segment(cut(what, max(0, room - left - 2)), palette.text)])  # fmt: skip
-    return found
+# By Textual's name of the key, or by the character it types.
+ACTIONS: dict[str, Callable[[View], None]] = {
+    **dict.fromkeys(("q", "Q"), lambda view: view.end()),
+    **dict.fromkeys(("h", "?", "f1"), lambda view: view.show_help()),
+    "tab": lambda view: view.go_beside(1),
+    "shift+tab": lambda view: view.go_beside(-1),
+    "escape": lambda view: view.back_out(),
+    "enter": lambda view: view.enter(),
+    **dict.fromkeys(("up", "k"), lambda view: view.move(-1)),
+    **dict.fromkeys(("down", "j"), lambda view: view.move(1)),
+    "pageup": lambda view: view.move_half_screens(-1),
+    "pagedown": lambda view: view.move_half_screens(1),
+    **dict.fromkeys(("home", "g"), lambda view: view.move(-_FAR)),
+    **dict.fromkeys(("end", "G"), lambda view: view.move(_FAR)),
+    "left": lambda view: view.table.scroll_left(),
+    "right": lambda view: view.table.scroll_right(),
+    "s": lambda view: view.choose_sort(),
+    "f": lambda view: view.choose_columns(),
+    "<": lambda view: view.table.sort_beside(-1),
+    ">": lambda view: view.table.sort_beside(1),
+    **dict.fromkeys(("r", "R"), lambda view: view.table.reverse()),
+    "t": lambda view: view.toggle_tree(),
+    "c": lambda view: view.toggle_cgroups(),
+    "/": lambda view: view.ask_search(),
+    "p": lambda view: view.ask_pids(),
+    "u": lambda view: view.ask_user(),
+    "d": lambda view: view.ask_delay(),
+    "y": lambda view: view.copy(),
+    "space": lambda view: view.clock.freeze(),
+    "[": lambda view: view.clock.step(-1),
+    "]": lambda view: view.clock.step(1),
+    "{": lambda view: view.clock.step(-10),
+    "}": lambda view: view.clock.step(10),
+}

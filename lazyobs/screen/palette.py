@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Colours and glyphs of the screen, by what the terminal can show.
+"""Colours and glyphs of the screen, by what the terminal supports.
 
-Colours never carry a meaning alone: a state has its own letter and glyph, what is wrong begins with ``!``. Those of
-the 256-colour palette are Okabe and Ito's, which people with any of the common colour blindnesses tell apart; the
+No meaning depends on colour alone: each VMA state has its own name and glyph, a problem begins with ``!``. The
+256-colour palette is that of Okabe and Ito, which people with any common colour blindness can tell apart; the
 background is the terminal's own.
 """
 
@@ -18,7 +18,7 @@ from lazyobs.screen.terminal import ANSI, MONO, RICH
 
 @dataclass(frozen=True)
 class Palette:
-    """Styles by what they say. ``depth`` is one of terminal.COLOURS."""
+    """Styles by their meaning. ``depth`` is one of terminal.COLOURS."""
 
     depth: str
     text: Style
@@ -33,14 +33,14 @@ class Palette:
     key: Style
     good: Style  # saved
     cost: Style  # savable
-    bad: Style  # what is wrong
+    bad: Style  # problems
     lazy: Style
     private: Style
     shared: Style
     spark: Style
 
     def state(self, name: str) -> Style:
-        """Of a VMA's state (bpf/census.py)."""
+        """The style of a VMA's state (bpf/census.py)."""
         return {"lazy": self.lazy, "private": self.private, "shared": self.shared}.get(name, self.dim)
 
 
@@ -75,7 +75,7 @@ PALETTES = {
 
 @dataclass(frozen=True)
 class Glyphs:
-    """``spark`` from nothing to most; ``heat`` likewise; ``states`` of VMAs; parts of the tree and the time line."""
+    """``spark`` and ``heat`` go from nothing to most; ``states`` are those of VMAs."""
 
     spark: str
     heat: str

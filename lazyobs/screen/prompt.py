@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The line that is typed into, in place of the keys: a search, process ids, a user, the delay."""
+"""The input line that replaces the keys: a search, PIDs, a user, the delay."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.segment import Segment
 from lazyobs import text
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL
 from lazyobs.screen.line import Line, cut
-from lazyobs.screen.listing import Listing
 from lazyobs.screen.palette import Palette
+from lazyobs.screen.process_table import ProcessTable
 from lazyobs.screen.timeline import Clock
 
 _MOST_TYPED = 200
 
 
 class Prompt:
-    """``accept`` gets what was typed with Enter, with every key where ``live``; what it returns is an error to tell."""
+    """``accept`` gets the text on Enter, or on every key if ``live``, and returns an error message or None."""
 
     def __init__(self, label: str, typed: str, accept: Callable[[str], str | None], live: bool = False) -> None:
         self.label, self.typed = label, typed
@@ -47,34 +47,34 @@ class Prompt:
             self._accept(self.typed)
 
     def line(self, width: int, palette: Palette) -> Line:
-        told = cut(f"{self.label} {text.printable(self.typed)}", width - 1)
-        return [Segment(told, palette.strong), Segment(" ", palette.cursor)]
+        shown = cut(f"{self.label} {text.printable(self.typed)}", width - 1)
+        return [Segment(shown, palette.strong), Segment(" ", palette.cursor)]
 
 
-def search(listing: Listing) -> Prompt:
+def search(table: ProcessTable) -> Prompt:
     def accept(typed: str) -> None:
-        listing.filter = replace(listing.filter, words=typed)
+        table.filter = replace(table.filter, words=typed)
 
-    return Prompt("search:", listing.filter.words, accept, live=True)
+    return Prompt("search:", table.filter.words, accept, live=True)
 
 
-def pids(listing: Listing) -> Prompt:
+def pids(table: ProcessTable) -> Prompt:
     def accept(typed: str) -> str | None:
         try:
-            found = tuple(int(part) for part in typed.replace(",", " ").split())
+            wanted = tuple(int(part) for part in typed.replace(",", " ").split())
         except ValueError:
-            return f"{typed} is not a list of process ids: 1234,5678"
-        listing.filter = replace(listing.filter, pids=found)
+            return f"{typed} is not a list of PIDs: use 1234,5678"
+        table.filter = replace(table.filter, pids=wanted)
         return None
 
-    return Prompt("only pids (none: all):", ",".join(map(str, listing.filter.pids)), accept)
+    return Prompt("only PIDs (empty: all):", ",".join(map(str, table.filter.pids)), accept)
 
 
-def user(listing: Listing) -> Prompt:
+def user(table: ProcessTable) -> Prompt:
     def accept(typed: str) -> None:
-        listing.filter = replace(listing.filter, user=typed.strip() or None)
+        table.filter = replace(table.filter, user=typed.strip() or None)
 
-    return Prompt("only user (none: all):", listing.filter.user or "", accept)
+    return Prompt("only user (empty: all):", table.filter.user or "", accept)
 
 
 def delay(clock: Clock) -> Prompt:
@@ -84,7 +84,7 @@ def delay(clock: Clock) -> Prompt:
         except ValueError:
             seconds = 0.0
         if not LEAST_INTERVAL <= seconds <= MOST_INTERVAL:
-            return f"{typed} is no delay: {LEAST_INTERVAL:g} to {MOST_INTERVAL:g} seconds"
+            return f"{typed} is not a delay: use {LEAST_INTERVAL:g} to {MOST_INTERVAL:g} seconds"
         clock.set_delay(seconds)
         return None
 

@@ -50,16 +50,16 @@ def is_below(path: str | None, ancestor: str) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """A process, or a cgroup with the sums of its processes. ``prefix`` is its place in the tree.
+    """A process, or a cgroup with the sums of its processes. ``prefix`` draws its branch of the tree.
 
-    ``key`` says which row it is from one sample to the next.
+    ``key`` identifies the row from one sample to the next.
     """
 
     key: Hashable
     get: Callable[[str], Any]
     process: Process | None = None
     prefix: str = ""
-    label: str | None = None  # in place of the name
+    label: str | None = None  # replaces the process name
 
 
 def process_row(process: Process, prefix: str = "") -> Row:
@@ -71,45 +71,45 @@ def flat(processes: Iterable[Process], sort: str, reverse: bool) -> list[Row]:
 
 
 def _sorted(processes: Iterable[Process], sort: str, reverse: bool) -> list[Process]:
-    """As columns.sort; reversed, the unknown still come last."""
-    found = columns.sort(processes, sort)
+    """As columns.sort. Unknown values come last in both directions."""
+    in_order = columns.sort(processes, sort)
     if not reverse:
-        return found
-    known = [process for process in found if process.get(sort) is not None]
-    return known[::-1] + found[len(known) :]
+        return in_order
+    known = [process for process in in_order if process.get(sort) is not None]
+    return known[::-1] + in_order[len(known) :]
 
 
 def tree(processes: Iterable[Process], sort: str, reverse: bool, glyphs: tuple[str, str, str]) -> list[Row]:
     """Children below their parents, siblings sorted. ``glyphs``: branch, last branch, passing line."""
-    found = _sorted(processes, sort, reverse)
-    shown = {process.pid for process in found}
+    in_order = _sorted(processes, sort, reverse)
+    shown = {process.pid for process in in_order}
     children: dict[int, list[Process]] = {}
     roots = []
-    for process in found:
+    for process in in_order:
         if process.ppid is not None and process.ppid in shown and process.ppid != process.pid:
             children.setdefault(process.ppid, []).append(process)
         else:
             roots.append(process)
     branch, last, pipe = glyphs
     rows: list[Row] = []
-    # Not recursive: a tree of processes can be deeper than Python's stack. What a loop of parents (one pid was used
-    # again while the census was taken) hides from the roots comes at the end.
+    # Not recursive: a process tree can be deeper than Python's stack. A loop of parents, which a PID reused during the
+    # census can make, is not reachable from the roots: it comes at the end.
     stack = [(process, "", "") for process in reversed(roots)]
     seen: set[int] = set()
     while True:
         while stack:
-            process, own, below = stack.pop()
+            process, prefix, indent = stack.pop()
             if process.pid in seen:
                 continue
             seen.add(process.pid)
-            rows.append(process_row(process, own))
+            rows.append(process_row(process, prefix))
             offspring = children.get(process.pid, [])
             for index in range(len(offspring) - 1, -1, -1):
                 is_last = index == len(offspring) - 1
                 stack.append(
-                    (offspring[index], below + (last if is_last else branch), below + (" " * len(pipe) if is_last else pipe))
+                    (offspring[index], indent + (last if is_last else branch), indent + (" " * len(pipe) if is_last else pipe))
                 )  # fmt: skip
-        left = next((process for process in found if process.pid not in seen), None)
+        left = next((process for process in in_order if process.pid not in seen), None)
         if left is None:
             return rows
         stack.append((left, "", ""))
@@ -118,7 +118,7 @@ def tree(processes: Iterable[Process], sort: str, reverse: bool, glyphs: tuple[s
 def by_cgroup(
     processes: Iterable[Process], sort: str, reverse: bool, folded: frozenset[str], glyphs: tuple[str, str]
 ) -> list[Row]:
-    """Cgroups, each with its processes below unless it is in ``folded``. ``glyphs``: open, folded."""
+    """Cgroups, each followed by its processes unless it is in ``folded``. ``glyphs``: open, folded."""
     members: dict[str, list[Process]] = {}
     for process in processes:
         members.setdefault(process.cgroup or "", []).append(process)
@@ -139,7 +139,7 @@ def _sorted_groups(groups: list[Process], sort: str, reverse: bool) -> list[Proc
 
 
 def _sums(inside: Sequence[Process]) -> tuple[dict[str, int | None], dict[str, int | None], dict[str, float | None]]:
-    """Sums of what is known; None where nothing is."""
+    """Sums of the known values; None if none is known."""
 
     def total(values: Iterable[Any]) -> Any:
         known = [value for value in values if value is not None]
@@ -159,10 +159,10 @@ def _group_row(group: Process, inside: Sequence[Process], glyph: str) -> Row:
     def get(name: str) -> Any:
         return group.get(name) if name in _SUMMED else len(inside) if name == "pid" else None
 
-    path = text.printable(group.comm) or "(cgroup not known)"
+    path = text.printable(group.comm) or "(cgroup unknown)"
     return Row(("cgroup", group.comm), get, None, "", f"{glyph} {path}")
 
 
 def group_path(row: Row) -> str | None:
-    """The cgroup that the row stands for; None for a process."""
+    """The cgroup of the row; None for the row of a process."""
     return row.key[1] if row.process is None and isinstance(row.key, tuple) else None

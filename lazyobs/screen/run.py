@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Running the screen on this terminal. Imported before root is given up, and with it all that it will ever need."""
+"""Runs the screen on this terminal. Imported before root is given up: it must import all that the screen needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lazyobs.screen.settings import AUTO, Settings, SettingsWriter
 from lazyobs.screen.terminal import depth_of, has_blocks
 from lazyobs.screen.view import View
 
-IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # by Textual, when they are needed
+IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # Textual would import these on first use
 
 
 def run(
@@ -36,7 +36,10 @@ def run(
     rows: int | None,
     iterations: int | None,
 ) -> None:
-    """Until it is ended, by whatever; then what was changed is remembered. Raises what ended it."""
+    """Returns when the user quits, a signal ends it, or ``iterations`` is reached; then saves changed settings.
+
+    Raises the error that ended it.
+    """
     before = replace(settings, columns=list(settings.columns), fork_columns=list(settings.fork_columns))
     depth = depth_of(os.environ) if settings.colours == AUTO else settings.colours
     clock: LiveClock | RecordedClock
@@ -44,7 +47,7 @@ def run(
         clock, notice = LiveClock(feed), feed.notice
     else:
         clock, notice = RecordedClock(feed), ""
-    seen = View(
+    shown = View(
         clock,
         PALETTES[depth],
         UNICODE if has_blocks(os.environ, sys.stdout.encoding) else ASCII,
@@ -55,9 +58,9 @@ def run(
         notice=notice,
     )
     gc.collect()
-    gc.freeze()  # what has been imported stays: looking through it now and then took a third of the collector's time
-    app = Top(clock, seen, iterations, wanted.pids)
-    with terminal_guard.watching(sys.stdin.fileno(), sys.stdout.fileno()):
+    gc.freeze()  # imported modules stay: scanning them took a third of the garbage collector's time
+    app = Top(clock, shown, iterations, wanted.pids)
+    with terminal_guard.guard(sys.stdin.fileno(), sys.stdout.fileno()):
         asyncio.run(_run(app))
     if settings_writer is not None:
         if clock.delay_chosen:
@@ -69,11 +72,11 @@ def run(
 
 
 async def _run(app: Top) -> None:
-    """Signals end it as a key does: the terminal is put back first."""
+    """Signals end it as ``q`` does: the terminal is restored first."""
     loop = asyncio.get_running_loop()
-    for number in _ENDING:
+    for number in _END_SIGNALS:
         loop.add_signal_handler(number, app.exit)
     await app.run_async()
 
 
-_ENDING: Iterable[signal.Signals] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_END_SIGNALS: Iterable[signal.Signals] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lines above every page: which kernel, what is saved, what is wrong, and how it went lately."""
+"""The lines above every page: kernel, savings, problems, and recent rates."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.state import TRENDS, ScreenState
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
-_STATES = ("lazy", "private", "shared")  # and plain, which matters least
 _BAR = ("plain", "lazy", "private", "shared")
 _TREND_NAMES = {"prepares": "prepares", "forks": "forks", "promotions": "promotions", "rmap_walks": "walks"}
 _LEAST_BAR = 16
 
 
 def height(rows: int) -> int:
-    """Lines the summary may have on a screen of so many rows."""
+    """Lines of the summary on a screen of ``rows`` lines."""
     return 6 if rows >= 20 else 4 if rows >= 14 else 2 if rows >= 9 else 1 if rows >= 4 else 0
 
 
@@ -31,34 +30,32 @@ def lines(
     status: str,
     own_cpu: float | None,
     notice: str,
-    room: int,
+    width: int,
     rows: int,
     palette: Palette,
     glyphs: Glyphs,
 ) -> list[Line]:
-    """``rows`` lines of it, the most important first. ``own_cpu`` is the share of one CPU, None where not known."""
+    """At most ``rows`` lines; of few, the most important. ``own_cpu`` is a share of one CPU, None if unknown."""
     sample = screen_state.sample
-    found = [
-        _title(sample, status, room, palette),
-        _wrong(sample, own_cpu, notice, room, palette),
-        _vmas(sample, room, palette, glyphs),
-        _slabs(sample.slabs, room, palette),
-    ]
+    title = _title(sample, status, width, palette)
+    health = _health(sample, own_cpu, notice, width, palette)
+    vmas = _vmas(sample, width, palette, glyphs)
+    slabs = _slabs(sample.slabs, width, palette)
     if rows <= 4:
-        return found[:rows]
-    return [found[0], found[2], found[3], found[1], *_trends(screen_state, room, palette, glyphs)][:rows]
+        return [title, health, vmas, slabs][:rows]
+    return [title, vmas, slabs, health, *_trends(screen_state, width, palette, glyphs)][:rows]
 
 
-def _title(sample: Sample, status: str, room: int, palette: Palette) -> Line:
+def _title(sample: Sample, status: str, width: int, palette: Palette) -> Line:
     kernel = sample.kernel
     release = text.printable(kernel.release)
     full = (
         f" lazyobs  {release}  profile {text.printable(kernel.profile)}  {_LAZY[kernel.lazy_enabled]}  {_tiers(sample)}"
     )
     short = f" {release}  {text.printable(kernel.profile)}  {_LAZY[kernel.lazy_enabled]}  {_tiers(sample)}"
-    left = next((one for one in (full, short) if len(one) + len(status) + 2 <= room), short)
-    left = cut(left, max(0, room - len(status) - 2))
-    return spread([Segment(left, palette.title)], [Segment(status + " ", palette.title)], room, palette.title)
+    left = full if len(full) + len(status) + 2 <= width else short
+    left = cut(left, max(0, width - len(status) - 2))
+    return spread([Segment(left, palette.title)], [Segment(status + " ", palette.title)], width, palette.title)
 
 
 def _tiers(sample: Sample) -> str:
@@ -69,29 +66,29 @@ def _tiers(sample: Sample) -> str:
 
 
 def problems(sample: Sample, notice: str = "") -> list[str]:
-    """What is wrong, worst first: a line that says nothing else than numbers would hide it."""
-    health, found = sample.health, []
+    """What is wrong, in words, worst first."""
+    health, messages = sample.health, []
     broken = {name: count for name, count in (sample.totals.get("violations_by_invariant") or {}).items() if count}
     for name, count in broken.items():
-        found.append(f"invariant {text.printable(name)} broken {text.number(count)} {text.plural(count, 'time')}")
+        messages.append(f"invariant {text.printable(name)} broken {text.number(count)} {text.plural(count, 'time')}")
     for part, why in sample.failed.items():
-        found.append(f"{part}: {text.printable(why)}")
+        messages.append(f"{part}: {text.printable(why)}")
     counts = (
         (health.get("ring_lost"), "event", "lost"),
         (health.get("map_full"), "count", "lost: a BPF map is full"),
         (sample.totals.get("promotions_failed"), "promotion", "failed"),
         (health.get("probes_missing"), "required probe", "missing"),
     )
-    for count, what, how in counts:
+    for count, noun, state in counts:
         if count:
-            found.append(f"{text.number(count)} {text.plural(count, what)} {how}")
+            messages.append(f"{text.number(count)} {text.plural(count, noun)} {state}")
     if notice:
-        found.append(text.printable(notice))
-    return found
+        messages.append(text.printable(notice))
+    return messages
 
 
-def _wrong(sample: Sample, own_cpu: float | None, notice: str, room: int, palette: Palette) -> Line:
-    health, wrong = sample.health, problems(sample, notice)
+def _health(sample: Sample, own_cpu: float | None, notice: str, width: int, palette: Palette) -> Line:
+    health, messages = sample.health, problems(sample, notice)
     cpu = f"{own_cpu:.1%}" if own_cpu is not None else _seconds(health.get("self_cpu_seconds"))
     numbers = [
         ("lost", text.number(health.get("ring_lost"))),
@@ -102,10 +99,10 @@ def _wrong(sample: Sample, own_cpu: float | None, notice: str, room: int, palett
         ("RSS", text.size(health.get("self_rss_bytes"))),
     ]
     right = _labelled(numbers, palette)
-    if not wrong:
-        return spread([Segment("ok", palette.good)], right, room, palette.text)
-    told = cut("! " + "; ".join(wrong), max(20, room - Segment.get_line_length(right) - 2))
-    return spread([Segment(told, palette.bad)], right, room, palette.text)
+    if not messages:
+        return spread([Segment("ok", palette.good)], right, width, palette.text)
+    left = cut("! " + "; ".join(messages), max(20, width - Segment.get_line_length(right) - 2))
+    return spread([Segment(left, palette.bad)], right, width, palette.text)
 
 
 def _seconds(value: float | None) -> str:
@@ -119,18 +116,18 @@ def _labelled(pairs: Sequence[tuple[str, str]], palette: Palette) -> Line:
     return line
 
 
-def _fitting(parts: Iterable[Line], room: int) -> Line:
-    """The first of the parts that fit, two blanks apart. A number is left out, never cut."""
+def _fit(parts: Iterable[Line], width: int) -> Line:
+    """As many parts from the first as fit, two blanks apart. A number is left out, never cut."""
     line: Line = []
     for part in parts:
         gap = [Segment("  ")] if line else []
-        if Segment.get_line_length([*line, *gap, *part]) > room:
+        if Segment.get_line_length([*line, *gap, *part]) > width:
             break
         line += [*gap, *part]
     return line
 
 
-def _vmas(sample: Sample, room: int, palette: Palette, glyphs: Glyphs) -> Line:
+def _vmas(sample: Sample, width: int, palette: Palette, glyphs: Glyphs) -> Line:
     census = sample.census
     parts = [
         [Segment("savable ", palette.dim), Segment(text.size(census.get("savable_bytes")), palette.cost)],
@@ -142,8 +139,8 @@ def _vmas(sample: Sample, room: int, palette: Palette, glyphs: Glyphs) -> Line:
         style = palette.state(state) if count else palette.dim
         shown = f"{text.number(count)}{glyphs.states[state]}"
         parts.append([Segment(f"{state} ", palette.dim), Segment(shown, style)])
-    line = _fitting(parts, room)
-    left = room - Segment.get_line_length(line) - 2
+    line = _fit(parts, width)
+    left = width - Segment.get_line_length(line) - 2
     if left >= _LEAST_BAR:
         known = {state: counts[state] or 0 for state in _BAR}
         line += [Segment("  "), *bar(known, min(left, 60), palette, glyphs)]
@@ -153,25 +150,24 @@ def _vmas(sample: Sample, room: int, palette: Palette, glyphs: Glyphs) -> Line:
 def _states(sample: Sample) -> dict[str, int | None]:
     census = sample.census
     vmas, anonymous = census.get("vmas"), census.get("vmas_anon")
-    found = {state: census.get(f"vmas_{state}") for state in _STATES}
-    found["plain"] = None if vmas is None or anonymous is None else vmas - anonymous
-    return found
+    plain = None if vmas is None or anonymous is None else vmas - anonymous
+    return {**{state: census.get(f"vmas_{state}") for state in ("lazy", "private", "shared")}, "plain": plain}
 
 
-def bar(counts: dict[str, int], room: int, palette: Palette, glyphs: Glyphs) -> Line:
-    """VMAs by state as parts of a whole; a state that there is has a letter at least."""
+def bar(counts: dict[str, int], width: int, palette: Palette, glyphs: Glyphs) -> Line:
+    """VMAs by state as parts of a bar; a state with any VMA gets at least one glyph."""
     total = sum(counts.values())
-    if not total or room < len(counts):
+    if not total or width < len(counts):
         return []
-    lengths = {state: max(1, round(count * room / total)) if count else 0 for state, count in counts.items()}
+    lengths = {state: max(1, round(count * width / total)) if count else 0 for state, count in counts.items()}
     largest = max(lengths, key=lambda state: lengths[state])
-    lengths[largest] += room - sum(lengths.values())
+    lengths[largest] += width - sum(lengths.values())
     return [
         Segment(glyphs.states[state] * length, palette.state(state)) for state, length in lengths.items() if length > 0
     ]
 
 
-def _slabs(slabs: Sequence[Slab], room: int, palette: Palette) -> Line:
+def _slabs(slabs: Sequence[Slab], width: int, palette: Palette) -> Line:
     parts: list[Line] = [[Segment("slabs", palette.dim)]]
     for slab in slabs:
         known = slab.objects_active is not None and slab.object_bytes is not None
@@ -183,53 +179,53 @@ def _slabs(slabs: Sequence[Slab], room: int, palette: Palette) -> Line:
                 Segment(f"{text.number(slab.objects_active)} {text.size(total)}{mark}", palette.text),
             ]
         )
-    note = [Segment("* shares its row with other caches: 5", palette.dim)]
-    return spread(_fitting(parts, room), note if any(slab.merged_with for slab in slabs) else [], room, palette.text)
+    note = [Segment("* merged with other caches: view 5", palette.dim)]
+    return spread(_fit(parts, width), note if any(slab.merged_with for slab in slabs) else [], width, palette.text)
 
 
-def _trends(screen_state: ScreenState, room: int, palette: Palette, glyphs: Glyphs) -> list[Line]:
-    """Two lines of two, or one of four where there is room."""
-    per_line = 4 if room >= 150 else 2
-    each = (room - 2 * (per_line - 1)) // per_line
+def _trends(screen_state: ScreenState, width: int, palette: Palette, glyphs: Glyphs) -> list[Line]:
+    """Two lines of two, or one of four on a wide screen."""
+    per_line = 4 if width >= 150 else 2
+    each = (width - 2 * (per_line - 1)) // per_line
     cells = [_trend(screen_state, name, each, palette, glyphs) for name in TRENDS]
-    found: list[Line] = []
+    trend_lines: list[Line] = []
     for begin in range(0, len(cells), per_line):
         line: Line = []
         for cell in cells[begin : begin + per_line]:
             line += [Segment("  "), *cell] if line else cell
-        found.append(line)
-    return found
+        trend_lines.append(line)
+    return trend_lines
 
 
-def _trend(screen_state: ScreenState, name: str, room: int, palette: Palette, glyphs: Glyphs) -> Line:
+def _trend(screen_state: ScreenState, name: str, width: int, palette: Palette, glyphs: Glyphs) -> Line:
     values = screen_state.trends.get(name, ())
     now = values[-1] if values else screen_state.sample.rates.get(name)
     label = f"{_TREND_NAMES[name]:10} {text.number(now):>7}/s "
     known = any(value is not None for value in values)
     if not known and f"totals.{name}" in screen_state.sample.null_reasons:
         why = text.printable(screen_state.sample.null_reasons[f"totals.{name}"])
-        return [Segment(f"{_TREND_NAMES[name]:10} ", palette.dim), Segment(pad(f"- {why}", room - 11), palette.dim)]
+        return [Segment(f"{_TREND_NAMES[name]:10} ", palette.dim), Segment(pad(f"- {why}", width - 11), palette.dim)]
     style: Style = palette.spark
-    return [Segment(label, palette.text), Segment(spark(values, max(0, room - len(label)), glyphs.spark), style)]
+    return [Segment(label, palette.text), Segment(spark(values, max(0, width - len(label)), glyphs.spark), style)]
 
 
-def tabs(names: Sequence[str], chosen: str, right: str, room: int, palette: Palette) -> Line:
-    """``1 processes  2 forks ...``; ``right`` is told at the end, the tabs shrink to their numbers for it."""
+def tabs(names: Sequence[str], chosen: str, right: str, width: int, palette: Palette) -> Line:
+    """``1 processes  2 forks ...``, and ``right`` aligned to the right; names are cut to make it fit."""
     for length in (99, 6, 0):
         line: Line = []
         for number, name in enumerate(names, 1):
-            # The chosen one keeps its name: it is the page's title.
+            # The chosen tab keeps its name: it is the title of the page.
             shown = f" {number} {name if name == chosen else name[:length]}".rstrip() + " "
             line.append(Segment(shown, palette.tab_chosen if name == chosen else palette.tab))
-        if Segment.get_line_length(line) + len(right) + 1 <= room:
+        if Segment.get_line_length(line) + len(right) + 1 <= width:
             break
-    return spread(line, [Segment(right, palette.dim)], room, palette.text)
+    return spread(line, [Segment(right, palette.dim)], width, palette.text)
 
 
-def footer(keys: Sequence[tuple[str, str]], room: int, palette: Palette) -> Line:
+def footer(keys: Sequence[tuple[str, str]], width: int, palette: Palette) -> Line:
     """``q quit  h help ...``, as many as fit."""
-    return _fitting(([Segment(key, palette.key), Segment(f" {what}", palette.dim)] for key, what in keys), room)
+    return _fit(([Segment(key, palette.key), Segment(f" {action}", palette.dim)] for key, action in keys), width)
 
 
-def message(told: str, room: int, palette: Palette, bad: bool = False) -> Line:
-    return words([(cut(text.printable(told), room), palette.bad if bad else palette.strong)])
+def message(sentence: str, width: int, palette: Palette, is_error: bool = False) -> Line:
+    return words([(cut(text.printable(sentence), width), palette.bad if is_error else palette.strong)])

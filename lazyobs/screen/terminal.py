@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a terminal can show, by its name and environment. Light: it is asked before anything heavy is imported."""
+"""What a terminal supports, by its name and environment. Imports little, because the plain screen needs it too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLOURS = (MONO, ANSI, RICH)
 
 
 def depth_of(environment: Mapping[str, str]) -> str:
-    """Colours that the terminal of this environment shows; NO_COLOR (no-color.org) asks for none."""
+    """The colours that the terminal supports; none if NO_COLOR is set (no-color.org)."""
     if environment.get("NO_COLOR"):
         return MONO
     if environment.get("COLORTERM") in ("truecolor", "24bit"):
@@ -21,18 +21,18 @@ def depth_of(environment: Mapping[str, str]) -> str:
     try:
         curses.setupterm(name, 2)
         colours = curses.tigetnum("colors")
-    except curses.error:  # a terminal that this machine knows nothing of: its name may say it
+    except curses.error:  # not in this machine's terminfo: go by its name
         return RICH if name.endswith("256color") else ANSI if name.endswith("color") else MONO
     return MONO if colours < 8 else ANSI if colours < 256 else RICH
 
 
 def has_blocks(environment: Mapping[str, str], encoding: str | None) -> bool:
-    """Whether block letters can be shown: the font of the Linux console lacks half of them."""
+    """Whether the terminal has block characters: the font of the Linux console lacks half of them."""
     return not environment.get("TERM", "").startswith("linux") and (encoding or "").lower().replace("-", "") == "utf8"
 
 
 def is_plain_terminal(name: str, environment: Mapping[str, str]) -> bool:
-    """True where a line costs too long to send, or cursor keys and clearing are not known: serial consoles."""
+    """True for serial consoles, which are too slow, and for terminals without cursor movement."""
     base = os.path.basename(name)
     slow = (
         base.startswith(("ttyS", "ttyAMA", "ttyUSB", "ttyACM", "hvc", "hvsi", "ttysclp", "sclp", "xvc"))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Puts the terminal back where the program could not: it was killed (SIGKILL, out of memory).
+"""Restores the terminal when the program is killed and cannot (SIGKILL, out of memory).
 
-A process that waits for a pipe to close. It is told when all went well and then does nothing.
+A child process waits for a pipe to close. A program that ends normally writes to the pipe first, and the child then
+does nothing.
 """
 
 from __future__ import annotations
@@ -20,38 +21,38 @@ _DONE = b"."
 
 
 @contextmanager
-def watching(keyboard: int, display: int) -> Iterator[None]:
-    """While this holds, the end of this process does not leave the terminal in a state that no shell can use."""
+def guard(keyboard: int, display: int) -> Iterator[None]:
+    """While this is active, the terminal is restored however this process ends."""
     try:
         modes = termios.tcgetattr(keyboard)
     except termios.error:
-        yield  # no terminal, nothing to put back
+        yield  # no terminal, nothing to restore
         return
-    reading, writing = os.pipe2(os.O_CLOEXEC)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
     pid = fork()
     if pid == 0:
         try:
-            os.close(writing)
-            _watch(reading, keyboard, display, modes)
+            os.close(write_end)
+            _watch(read_end, keyboard, display, modes)
         finally:
             os._exit(0)
-    os.close(reading)
+    os.close(read_end)
     try:
         yield
     finally:
-        os.write(writing, _DONE)
-        os.close(writing)
+        os.write(write_end, _DONE)
+        os.close(write_end)
         os.waitpid(pid, 0)
 
 
-def _watch(reading: int, keyboard: int, display: int, modes: list[Any]) -> None:
+def _watch(read_end: int, keyboard: int, display: int, modes: list[Any]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTOU, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    close_all_but(reading, keyboard, display)
-    if os.read(reading, 1) == _DONE:
+    close_all_but(read_end, keyboard, display)
+    if os.read(read_end, 1) == _DONE:
         return
     try:
         termios.tcsetattr(keyboard, termios.TCSANOW, modes)
         os.write(display, RESTORE.encode())
     except (OSError, termios.error):
-        pass  # the terminal has gone too
+        pass  # the terminal is gone too

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The time line: what can be stepped through, as the last line but one shows it, and the clock that stands on it."""
+"""The time line on the last line but one: the samples that can be shown, and the clock that chooses one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rich.segment import Segment
 
-from lazyobs.screen import pages
 from lazyobs.screen.line import Line
+from lazyobs.screen.local_time import local_time
 from lazyobs.screen.palette import Glyphs, Palette
 
 _TIME = 8  # columns of 15:40:02
@@ -16,7 +16,7 @@ _TIME = 8  # columns of 15:40:02
 
 @dataclass(frozen=True)
 class Timeline:
-    """The first and last moment (unix seconds), how many there are, which is shown."""
+    """Times of the first and last sample (unix seconds), the position of the one shown, and their count."""
 
     first: float
     last: float
@@ -24,27 +24,27 @@ class Timeline:
     count: int
 
     def line(self, width: int, palette: Palette, glyphs: Glyphs) -> Line:
-        room = _room(width)
-        mark = round(self.position * (room - 1) / (self.count - 1)) if self.count > 1 else 0
+        length = _length(width)
+        mark = round(self.position * (length - 1) / (self.count - 1)) if self.count > 1 else 0
         return [
-            Segment(pages.clock(self.first) + " ", palette.dim), Segment(glyphs.rule * mark, palette.spark),
-            Segment(glyphs.mark, palette.key), Segment(glyphs.rule * (room - mark - 1), palette.dim),
-            Segment(" " + pages.clock(self.last), palette.dim),
+            Segment(local_time(self.first) + " ", palette.dim), Segment(glyphs.rule * mark, palette.spark),
+            Segment(glyphs.mark, palette.key), Segment(glyphs.rule * (length - mark - 1), palette.dim),
+            Segment(" " + local_time(self.last), palette.dim),
         ]  # fmt: skip
 
     def position_at(self, x: int, width: int) -> int:
-        """The moment that a column of ``line`` stands for; the ends stand for all beyond them."""
-        room = _room(width)
-        x = min(max(x - _TIME - 1, 0), room - 1)
-        return round(x * (self.count - 1) / max(1, room - 1))
+        """The position that a column of ``line`` stands for; columns beyond the ends stand for the ends."""
+        length = _length(width)
+        x = min(max(x - _TIME - 1, 0), length - 1)
+        return round(x * (self.count - 1) / max(1, length - 1))
 
 
-def _room(width: int) -> int:
+def _length(width: int) -> int:
     return max(1, width - 2 * (_TIME + 1))
 
 
 class Clock:
-    """Time, as the view may change it; whoever runs the view says what it does."""
+    """The time that the view shows. Subclasses are in clocks.py; a ``position`` counts samples on the time line."""
 
     recorded = False
     frozen = False
@@ -54,16 +54,16 @@ class Clock:
         """None before the first sample."""
 
     def step(self, samples: int) -> None:
-        """Back or forward, and stays there."""
+        """Goes forward, or back if negative, and freezes."""
 
     def seek(self, position: int) -> None:
-        """To a position on the time line, and stays there."""
+        """Goes to a position, and freezes."""
 
     def freeze(self) -> None:
-        """Stays, or goes on."""
+        """Freezes, or continues."""
 
     def set_delay(self, seconds: float) -> None:
-        """Seconds between samples."""
+        """Sets the seconds between samples."""
 
     def hurry(self) -> None:
-        """Something is shown that the last reading did not have."""
+        """The view now shows something that the last sample did not come with: read it soon."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests of the screen share: views without a terminal, feeds made by hand, the example recording."""
+"""What tests of the screen share: views without a terminal, handmade feeds, the example recording."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ __all__ = ["process", "sample"]
 
 
 class Still(Clock):
-    """A clock that notes what it is told."""
+    """A clock that does not move and notes its calls."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, float]] = []
+        self.calls: list[tuple[str, float]] = []
 
     def timeline(self) -> Timeline:
         return Timeline(1_700_000_000.0, 1_700_000_100.0, 50, 101)
 
     def step(self, samples: int) -> None:
-        self.told.append(("step", samples))
+        self.calls.append(("step", samples))
 
     def seek(self, position: int) -> None:
-        self.told.append(("seek", position))
+        self.calls.append(("seek", position))
 
     def freeze(self) -> None:
         self.frozen = not self.frozen
 
     def set_delay(self, seconds: float) -> None:
-        self.told.append(("delay", seconds))
+        self.calls.append(("delay", seconds))
 
 
 def screen_state(shown: Sample, **extras) -> ScreenState:
@@ -94,13 +94,13 @@ def live_app(feed: Handmade, **options) -> Top:
 
 
 def lab_app(interval: float = 3600.0, depth: str = MONO) -> Top:
-    """The example recording, which stays where it is unless it is told to go."""
+    """The example recording, which stays at its first sample unless a key moves it."""
     clock = RecordedClock(ReplayFeed(open_replay(LAB), interval))
     return Top(clock, View(clock, PALETTES[depth], UNICODE))
 
 
 def run(app: Top, size: tuple[int, int], drive) -> None:
-    """``drive(pilot)`` with the app on a screen of that size; raises what ended it."""
+    """Runs ``drive(pilot)`` with the app on a screen of that size; raises the error that ended it."""
 
     async def all_of_it() -> None:
         async with app.run_test(size=size) as pilot:
@@ -118,4 +118,4 @@ async def until(pilot, holds: Callable[[], bool]) -> None:
         if holds():
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("it did not come to that")
+    raise AssertionError("the condition did not become true")

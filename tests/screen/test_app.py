@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The whole program, driven by Textual's pilot: against snapshots at three sizes, live and recorded.
 
-``LAZYOBS_SNAPSHOTS=write`` writes the snapshots anew, to be looked at before they are committed.
+``LAZYOBS_SNAPSHOTS=write`` rewrites the snapshots; review them before committing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def compare(name: str, shown: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_last_moment_of_the_lab_recording(size, view):
+def test_the_last_sample_of_the_lab_recording(size, view):
     app = lab_app()
 
     async def drive(pilot):
@@ -69,13 +69,13 @@ def test_one_process_and_the_help():
         await until(pilot, lambda: "no anonymous pages yet" in app.canvas.text())
         compare("process-120x40", app.canvas.text())
         await pilot.press("question_mark")
-        await until(pilot, lambda: "What it says" in app.canvas.text())
+        await until(pilot, lambda: "Legend" in app.canvas.text())
         compare("help-120x40", app.canvas.text())
 
     run(app, (120, 40), drive)
 
 
-def test_any_moment_is_what_the_recording_says():
+def test_any_sample_is_what_was_recorded():
     """Forwards, backwards and by a click on the time line."""
     source = open_replay(LAB)
     recorded = list(source.recording.samples())
@@ -269,13 +269,12 @@ def test_a_terminal_that_was_behind_sees_the_last_picture(monkeypatch):
 
 
 def test_nothing_is_imported_after_root_has_been_given_up():
-    """Modules may lie where nobody cannot read: all that a run needs comes with lazyobs.screen.run."""
+    """Nobody may not be able to read the modules: lazyobs.screen.run must have imported all that the screen needs."""
     code = """
 import asyncio, os, sys
 import lazyobs.screen.run
-from lazyobs.screen import sessions, web
-sys.path[:0] = ["tests", "tests/screen", "tests/views"]
-from screens import Handmade, live_app, process, sample, until
+from lazyobs.screen.web import server, sessions
+from tests.screen.screens import Handmade, live_app, process, sample, until
 import textual.drivers.headless_driver, concurrent.futures.thread, asyncio.events
 def files():
     return {name for name, module in sys.modules.items() if "site-packages" in (getattr(module, "__file__", None) or "") or name.startswith("lazyobs")}
@@ -283,7 +282,7 @@ before = files()
 async def main():
     app = live_app(Handmade(lambda number: sample(process(3), process(5))))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.view.moment is not None)
+        await until(pilot, lambda: app.view.screen_state is not None)
         for key in ("1", "2", "3", "4", "5", "6", "h", "escape", "1", "enter", "escape", "s", "escape", "f", "escape", "t", "c", "c", "slash", "a", "enter", "escape", "d", "escape", "space", "left_square_bracket", "y", "space"):
             await pilot.press(key)
         await pilot.click(offset=(9, 9))

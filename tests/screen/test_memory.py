@@ -12,8 +12,7 @@ from tests.screen.screens import ROOT
 
 CODE = """
 import sys
-sys.path[:0] = ["tests", "tests/screen", "tests/views"]
-from screens import Handmade, LiveClock, View, process, sample, text_of
+from tests.screen.screens import Handmade, LiveClock, View, process, sample, text_of
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.screen.palette import PALETTES, UNICODE
 from lazyobs.sources.self_usage import rss_bytes
@@ -22,10 +21,10 @@ idle = {}
 feed = Handmade(None)
 clock = LiveClock(feed)
 view = View(clock, PALETTES["256"], UNICODE)
-def show(moment): view.moment = moment
+def show(screen_state): view.screen_state = screen_state
 clock.show = show
 def second(number):
-    # ``changing`` of 503 processes do something; every process is another one after 100 seconds.
+    # ``changing`` of 503 processes do something; after 100 seconds all of them are replaced.
     base = 1000 + 1000 * (number // 100)
     if base not in idle:
         idle.clear()
@@ -34,11 +33,12 @@ def second(number):
     made.time = 1e9 + number
     clock._history.add(made)
     clock._trends.add(made)
-    clock._happenings.extend(TraceEvent(made.time, "fork", pid=base) for _ in range(101))
+    clock._trace_events.extend(TraceEvent(made.time, "fork", pid=base) for _ in range(101))
     clock._show()
     view.lines(200, 60)
 for number in range(601):
     second(number)
+assert any(line.endswith(" p7000") or " p7000 " in line for line in text_of(view, 200, 60))
 before = rss_bytes()
 for number in range(601, seconds):
     second(number)
@@ -48,7 +48,7 @@ print(before, rss_bytes(), len(clock._history), clock._history.weight)
 
 @pytest.mark.parametrize(("changing", "seconds"), [(23, 3600), (503, 1009)])
 def test_an_hour(changing, seconds):
-    """Where every process does something all the time the past is a few samples long, and twenty minutes say as much."""
+    """If every process is always busy, the history is a few samples long, and twenty minutes show as much."""
     command = [sys.executable, "-c", CODE, str(changing), str(seconds)]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert answer.returncode == 0, answer.stderr

@@ -66,7 +66,7 @@ def test_cgroups_have_the_sums_of_what_is_known():
     found = [process(3, cgroup="/a", vmas=23, prepares=None), process(5, cgroup="/a", vmas=101, prepares=7), process(7, cgroup=None, vmas=211)]  # fmt: skip
     made = rows.by_cgroup(found, "vmas", False, frozenset(), ("v", ">"))
     assert [(row.label, row.get("vmas"), row.get("prepares"), row.get("pid")) for row in made if row.process is None] == [
-        ("v (cgroup not known)", 211, 0, 1), ("v /a", 124, 7, 2),
+        ("v (cgroup unknown)", 211, 0, 1), ("v /a", 124, 7, 2),
     ]  # fmt: skip
     assert pids(made) == [7, 5, 3]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real terminals: what is seen, and that they are left as they were found, however it ends."""
+"""Real terminals: what they show, and that they are restored however the program ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tmux():
 
 
 def is_restored(shown: bytes) -> bool:
-    """After the last RESTORE nothing is switched on."""
+    """No terminal mode is switched on after the last RESTORE."""
     return RESTORE.encode() in shown and b"h" not in shown.rpartition(RESTORE.encode())[2]
 
 
@@ -71,7 +71,7 @@ def test_keys_that_end_it(terminal, keys):
     assert it.modes_are_back and is_restored(it.shown)
 
 
-def test_when_it_is_killed_the_guardian_puts_the_terminal_back(terminal):
+def test_when_it_is_killed_the_guard_restores_the_terminal(terminal):
     it = terminal(*REPLAY)
     it.until(b"savable")
     it.process.kill()
@@ -81,7 +81,7 @@ def test_when_it_is_killed_the_guardian_puts_the_terminal_back(terminal):
 
 
 def test_a_terminal_that_goes_away_ends_it(terminal):
-    """A dropped SSH connection: SIGHUP, and a terminal that answers nothing but errors."""
+    """A dropped SSH connection: SIGHUP, and a terminal where every call fails."""
     it = terminal(*REPLAY)
     it.until(b"savable")
     os.close(it.slave)
@@ -90,10 +90,10 @@ def test_a_terminal_that_goes_away_ends_it(terminal):
 
 
 def test_a_terminal_that_takes_nothing_does_not_keep_it(terminal):
-    """Output is stopped (Ctrl-S, a stalled connection), and it is asked to end."""
+    """Output is stopped (Ctrl-S, a stalled connection), and the program gets a signal."""
     it = terminal("--replay", str(LAB), "-d", "0.05", size=(200, 60))
     it.until(b"savable")
-    time.sleep(1)  # nobody reads: the terminal's buffer fills up
+    time.sleep(1)  # nothing reads, so the terminal's buffer fills up
     it.process.terminate()
     assert it.process.wait(60) == 0
 
@@ -119,15 +119,15 @@ COLOUR = re.compile(rb"\x1b\[[0-9;]*?\b(3[0-7]|4[0-7]|9[0-7]|10[0-7]|38|48)\b[0-
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "vt220"}])
-def test_no_colour_where_there_is_none_or_none_is_wanted(terminal, environment):
+def test_no_colour_without_support_or_with_no_color(terminal, environment):
     it = terminal(*REPLAY, **environment)
     it.until(b"savable", b"COMMAND")
     it.type(b"3456h")
-    it.until(b"searches and filters off")
+    it.until(b"clear search and filters")
     it.type(b"q")
     it.end()
     assert COLOUR.search(it.shown) is None
-    assert re.search(rb"\x1b\[(1;)?7[;m]", it.shown)  # the cursor is seen all the same
+    assert re.search(rb"\x1b\[(1;)?7[;m]", it.shown)  # the cursor is visible all the same
 
 
 def test_sixteen_colours_where_there_are_sixteen(terminal):
@@ -149,7 +149,7 @@ def test_ascii_where_there_are_no_blocks(terminal):
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 def test_what_tmux_sees_is_what_the_pilot_saw(tmux, size):
-    """The same snapshots as test_app.py's, after the way through a real terminal."""
+    """The snapshots of test_app.py, as a real terminal shows them."""
     it = tmux(*size)
     it.keys(f"exec env COLORTERM= {' '.join(LAZYOBS)} top {' '.join(REPLAY)}", "Enter")
     it.until("COMMAND")
@@ -188,7 +188,7 @@ def test_suspending_resizing_and_coming_back(tmux):
     assert it.is_sane()
 
 
-def test_a_name_made_to_harm_does_nothing(bpf, terminal):
+def test_a_hostile_process_name_does_nothing(bpf, terminal):
     """A process with control characters and wide letters in its name, on the live kernel."""
     code = "import ctypes, sys, time\nctypes.CDLL(None).prctl(15, b'\\x1b]2;own\\x07\\xe6\\xbc\\xa2[b]', 0, 0, 0)\nprint(1, flush=True)\nsys.stdin.read()"
     hostile = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -197,7 +197,7 @@ def test_a_name_made_to_harm_does_nothing(bpf, terminal):
     it.until("?]2;own?漢[b]".encode())
     assert b"\x1b]" not in it.shown and b"\x07" not in it.shown
     hostile.stdin.close()
-    assert it.end() == 0  # what it watched has ended
+    assert it.end() == 0  # the process it watched has exited
     assert it.modes_are_back
     hostile.stdout.close()
     hostile.wait(60)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keys and clicks do to what is shown. No terminal, no Textual."""
+"""How keys and clicks change the screen. No terminal, no Textual."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_view_fits_every_size(size, name):
         lines = text_of(shown, *size)
         assert len(lines) <= size[1]
         for line in lines:
-            assert not any(unicodedata.category(letter)[0] == "C" for letter in line), line
+            assert not any(unicodedata.category(character)[0] == "C" for character in line), line
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -64,7 +64,7 @@ def test_a_number_of_the_summary_is_left_out_and_never_cut():
             assert word in whole or set(word) <= set("·░▒█"), (width, word)
 
 
-def test_what_is_wrong_is_told():
+def test_problems_are_shown():
     shown = sample(process(3), ring_lost=23, map_full=7)
     shown.failed["census"] = "reading failed: gone"
     line = text_of(view(shown, notice="lazyobs: tier procfs"), 200)[3]
@@ -112,22 +112,22 @@ def test_sorting_by_keys():
     shown.press("r", "r")
     assert names(shown) == ["a", "c", "b"]
     shown.press("less_than_sign", "<")
-    assert (shown.listing.sort, names(shown)) == ("user", ["a", "b", "c"])
+    assert (shown.table.sort, names(shown)) == ("user", ["a", "b", "c"])
     shown.press("s", "s")
     while shown.chooser.names[shown.chooser.at] != "vmas":
         shown.press("down")
     shown.press("enter")
-    assert (shown.chooser, shown.listing.sort, names(shown)) == (None, "vmas", ["c", "a", "b"])
+    assert (shown.chooser, shown.table.sort, names(shown)) == (None, "vmas", ["c", "a", "b"])
 
 
 def test_a_lazy_kernel_is_sorted_by_what_is_saved_until_someone_chooses():
     shown = view(sample(process(3)))
-    assert shown.listing.sort == "savable_bytes"
+    assert shown.table.sort == "savable_bytes"
     shown.screen_state.sample.kernel.lazy_enabled = True
     names(shown)  # drawn
-    assert shown.listing.sort == "saved_bytes"
+    assert shown.table.sort == "saved_bytes"
     shown.settings.sort = "vmas"
-    assert shown.listing.sort == "vmas"
+    assert shown.table.sort == "vmas"
 
 
 def test_columns_are_chosen_and_moved():
@@ -172,8 +172,8 @@ def test_hidden_columns_come_with_the_arrow():
 
 def type_in(shown, key, typed):
     shown.press(key, key)
-    for letter in typed:
-        shown.press(letter, letter)
+    for character in typed:
+        shown.press(character, character)
 
 
 def test_searching_shows_at_once_and_escape_takes_it_back():
@@ -190,10 +190,10 @@ def test_searching_shows_at_once_and_escape_takes_it_back():
     assert len(names(shown)) == 3
 
 
-def test_letters_that_are_typed_are_no_keys():
+def test_typed_characters_are_no_keys():
     shown = view(sample(process(3)))
     type_in(shown, "/", "qqh3")
-    assert (shown.ended, shown.help, shown.name, shown.listing.filter.words) == (False, False, "processes", "qqh3")
+    assert (shown.ended, shown.help, shown.name, shown.table.filter.words) == (False, False, "processes", "qqh3")
 
 
 def test_pids_and_users():
@@ -203,7 +203,7 @@ def test_pids_and_users():
     assert sorted(names(shown)) == ["init", "python"]
     type_in(shown, "p", "x")
     shown.press("enter")
-    assert "is not a list of process ids" in text_of(shown)[-1]
+    assert "is not a list of PIDs" in text_of(shown)[-1]
     shown.press("escape")
     type_in(shown, "u", "nobody")
     shown.press("enter")
@@ -224,17 +224,17 @@ def test_the_delay_is_asked_for_and_checked():
     for typed in ("0.5", "0.01", "nan", "soon"):
         shown.press("d", "d")
         shown.press("ctrl+u")
-        for letter in typed:
-            shown.press(letter, letter)
+        for character in typed:
+            shown.press(character, character)
         shown.press("enter")
-    assert clock.told == [("delay", 0.5)]
+    assert clock.calls == [("delay", 0.5)]
 
 
-def test_somebody_elses_delay_is_left_alone():
+def test_the_servers_delay_cannot_be_changed():
     shown = view(sample(process(3)), fixed_delay=True)
     shown.press("d", "d")
     assert shown.prompt is None
-    assert "the server's" in text_of(shown)[-1]
+    assert "the server sets the delay" in text_of(shown)[-1]
 
 
 def test_time():
@@ -242,12 +242,12 @@ def test_time():
     shown = view(sample(process(3)), clock)
     for key in "[]{}":
         shown.press(key, key)
-    assert clock.told == [("step", -1), ("step", 1), ("step", -10), ("step", 10)]
+    assert clock.calls == [("step", -1), ("step", 1), ("step", -10), ("step", 10)]
     assert "●" not in "".join(text_of(shown))
     shown.press("space", " ")
     assert text_of(shown)[-2].count("●") == 1
     assert shown.drag(9, 22) and shown.drag(70, 22) and not shown.drag(9, 21)
-    assert clock.told[-2:] == [("seek", 0), ("seek", 100)]
+    assert clock.calls[-2:] == [("seek", 0), ("seek", 100)]
 
 
 def test_the_cursor_stays_with_its_process():
@@ -257,22 +257,22 @@ def test_the_cursor_stays_with_its_process():
     text_of(shown)
     shown.press("down")
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "a"
+    assert shown.table.chosen.process.comm == "a"
     shown.screen_state = screen_state(sample(process(3, "a", savable_bytes=1), process(5, "b", savable_bytes=7), process(7, "c", savable_bytes=3)))  # fmt: skip
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "a"
+    assert shown.table.chosen.process.comm == "a"
     shown.screen_state = screen_state(sample(process(5, "b"), process(7, "c")))
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "c"
+    assert shown.table.chosen.process.comm == "c"
 
 
 def test_the_first_row_is_the_first_row_until_the_cursor_has_moved():
     shown = view(sample(process(3, "a", savable_bytes=5), process(5, "b", savable_bytes=7)))
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "b"
+    assert shown.table.chosen.process.comm == "b"
     shown.screen_state = screen_state(sample(process(3, "a", savable_bytes=11), process(5, "b", savable_bytes=7)))
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "a"
+    assert shown.table.chosen.process.comm == "a"
 
 
 def test_a_list_that_changes_wholly_is_survived():
@@ -285,7 +285,7 @@ def test_a_list_that_changes_wholly_is_survived():
         text_of(shown)
         shown.press("enter")
         shown.press("escape")
-        assert (shown.listing.chosen is None) == (not processes)
+        assert (shown.table.chosen is None) == (not processes)
 
 
 def test_one_process_with_its_vmas_and_events():
@@ -313,7 +313,7 @@ def test_one_process_with_its_vmas_and_events():
     assert any(line.split()[:4] == ["▒", "private", "7", "30%"] for line in lines)
 
 
-def test_a_process_that_has_ended_is_told():
+def test_the_page_of_a_process_that_has_exited():
     shown = view(sample(process(3)))
     text_of(shown)
     shown.press("enter")
@@ -326,7 +326,7 @@ def test_the_tree_says_where_there_are_no_parents():
     shown.press("t", "t")
     assert [line.split()[-2:] for line in text_of(shown) if "└─" in line] == [["└─", "b"]]
     shown.screen_state = screen_state(sample(process(3, "a"), process(5, "b")))
-    assert "an earlier lazyobs recorded this, without parents" in text_of(shown, 120)[6]
+    assert "recorded by an older lazyobs, without parents" in text_of(shown, 120)[6]
     assert sorted(names(shown, 120)) == ["a", "b"]
 
 
@@ -348,13 +348,13 @@ def test_clicks():
     shown.press("1", "1")
     lines = text_of(shown)
     shown.click(lines[7].index("COMMAND"), 7)
-    assert (shown.listing.sort, names(shown)) == ("comm", ["a", "b"])
+    assert (shown.table.sort, names(shown)) == ("comm", ["a", "b"])
     text_of(shown)
     shown.click(lines[7].index("COMMAND"), 7)
     assert names(shown) == ["b", "a"]
     shown.click(5, 9)
     text_of(shown)
-    assert shown.listing.chosen.process.comm == "a"
+    assert shown.table.chosen.process.comm == "a"
     shown.click(5, 8, double=True)
     assert shown.detail == (5, 1_000_000.25)
 
@@ -364,7 +364,7 @@ def test_the_wheel_moves_and_chooses():
     text_of(shown)
     shown.wheel(3)
     text_of(shown)
-    assert shown.listing.chosen.process.pid == 4
+    assert shown.table.chosen.process.pid == 4
     shown.press("s", "s")
     at = shown.chooser.at
     shown.wheel(3)

@@ -194,7 +194,7 @@ def test_live_nobody_serves_and_only_the_sampler_holds_probes(bpf, served):
         await sock.send_str(json.dumps(["stdin", "6"]))
         await read_until(sock, b"PROBE POINT")
         await sock.send_str(json.dumps(["stdin", "d"]))
-        await read_until(sock, b"the server's to choose")
+        await read_until(sock, b"the server sets the delay")
         pids = it.descendants()
         assert len(pids) == 4
         for pid in pids:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of processes as it is looked at: what is in it, in which order, where the cursor and the window are."""
+"""The table of processes as the user has arranged it: filter, order, columns, cursor, scrolling."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from rich.segment import Segment
 
 from lazyobs import text
 from lazyobs.model import Process
-from lazyobs.screen import pages, rows, table
+from lazyobs.screen import rows, table_lines
 from lazyobs.screen.choosers import ColumnChooser, SortChooser
 from lazyobs.screen.line import Line, cut
+from lazyobs.screen.pages.forks import fork_line
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.rows import Filter, Row
 from lazyobs.screen.settings import Settings
@@ -19,8 +20,8 @@ from lazyobs.screen.state import ScreenState
 from lazyobs.views import columns
 
 
-class Listing:
-    """``lines`` draws it, the rest changes it. ``forks``: with the columns and the order of the view of forks."""
+class ProcessTable:
+    """``lines`` draws it, the other methods change it. ``forks``: the columns and order of the page of forks."""
 
     def __init__(
         self,
@@ -31,12 +32,12 @@ class Listing:
         most_rows: int | None,
     ) -> None:
         self._palette, self._glyphs, self._settings = palette, glyphs, settings
-        self.filter = self._filter_given = wanted
+        self.filter = self._first_filter = wanted
         self.forks = False
         self._most_rows = most_rows
         self._is_lazy = False
         self._rows: list[Row] = []
-        self._cursor: Any = None  # key of the chosen row; None: the first, whichever it is
+        self._cursor: Any = None  # key of the chosen row; None: the first row, whatever that is
         self._cursor_at = 0
         self._top = 0  # first row in sight
         self._shown = 0  # rows in sight
@@ -44,7 +45,7 @@ class Listing:
         self._first_column = 0
         self._width = 80
         self._folded: frozenset[str] = frozenset()
-        self._head_at: list[tuple[str, int, int]] = []  # column, where it begins and ends on the screen
+        self._headings_at: list[tuple[str, int, int]] = []  # column, first and last column of the screen
 
     @property
     def chosen(self) -> Row | None:
@@ -52,21 +53,13 @@ class Listing:
         return self._rows[self._cursor_at] if self._cursor_at < len(self._rows) else None
 
     def lines(self, screen_state: ScreenState, width: int, height: int) -> list[Line]:
-        palette, glyphs = self._palette, self._glyphs
         self._width, self._is_lazy = width, bool(screen_state.sample.kernel.lazy_enabled)
-        sort = self.sort
         self._rows = self._make_rows(screen_state)
         self._keep_cursor()
-        fitted = table.fitting(self.columns, width, self._first_column)
-        is_text = columns.COLUMNS[sort].is_text or sort == "pid"
-        lines = [table.head(fitted, sort, is_text == self._settings.reverse, (glyphs.down, glyphs.up), palette)]
-        self._head_at = []
-        at = 0
-        for name, room in fitted:
-            self._head_at.append((name, at, at + room))
-            at += room + 1
+        fitted = table_lines.fit_columns(self.columns, width, self._first_column)
+        lines = [self._heading_line(fitted)]
         if self.forks:
-            lines.append(pages.fork_line(screen_state.sample, palette, width))
+            lines.append(fork_line(screen_state.sample, self._palette, width))
         self._first_row = len(lines)
         self._shown = max(0, height - len(lines))
         if self._most_rows is not None:
@@ -76,22 +69,33 @@ class Listing:
         least, most = max(self._top, self._cursor_at - self._shown + 1, 0), max(0, len(self._rows) - self._shown)
         self._top = min(least, self._cursor_at, most)
         for index in range(self._top, min(len(self._rows), self._top + self._shown)):
-            lines.append(table.line(self._rows[index], fitted, palette, index == self._cursor_at))
+            lines.append(table_lines.row_line(self._rows[index], fitted, self._palette, index == self._cursor_at))
         if not self._rows:
-            lines.append([Segment(cut("no process matches; Esc shows all", width), palette.dim)])
+            lines.append([Segment(cut("no process matches; Esc shows all", width), self._palette.dim)])
         return lines
 
+    def _heading_line(self, fitted: list[tuple[str, int]]) -> Line:
+        self._headings_at = []
+        at = 0
+        for name, width in fitted:
+            self._headings_at.append((name, at, at + width))
+            at += width + 1
+        sort, glyphs = self.sort, self._glyphs
+        is_text = columns.COLUMNS[sort].is_text or sort == "pid"
+        is_descending = is_text == self._settings.reverse
+        return table_lines.heading_line(fitted, sort, is_descending, (glyphs.down, glyphs.up), self._palette)
+
     def _make_rows(self, screen_state: ScreenState) -> list[Row]:
-        found = [process for process in screen_state.sample.processes if self.filter.passes(process)]
+        passed = [process for process in screen_state.sample.processes if self.filter.passes(process)]
         sort, reverse, glyphs = self.sort, self._settings.reverse, self._glyphs
         if self._settings.group == rows.CGROUP:
-            return rows.by_cgroup(found, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
+            return rows.by_cgroup(passed, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
         if self._settings.group == rows.TREE:
-            return rows.tree(found, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
-        return rows.flat(found, sort, reverse)
+            return rows.tree(passed, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
+        return rows.flat(passed, sort, reverse)
 
     def _keep_cursor(self) -> None:
-        """The cursor stays on its row wherever that goes; where it has gone, in its place."""
+        """The cursor follows its row; if the row is gone, it stays at its position."""
         last = max(0, len(self._rows) - 1)
         if self._cursor is None:
             self._cursor_at = 0
@@ -101,34 +105,35 @@ class Listing:
         if at is None and self._rows:
             self._cursor = self._rows[self._cursor_at].key
 
-    def narrowed(self) -> list[str]:
-        """What is not shown, and why, for the line of the tabs."""
-        wanted, found = self.filter, []
-        if wanted.words:
-            found.append(f"/{wanted.words}")
-        if wanted.pids:
-            found.append("pid " + ",".join(map(str, wanted.pids)))
-        if wanted.user is not None:
-            found.append(f"user {wanted.user}")
-        if wanted.cgroup is not None:
-            found.append(f"cgroup {wanted.cgroup}")
-        return [text.printable(one) for one in found]
+    # -- what the line of the tabs says of it
 
-    def grouped(self, screen_state: ScreenState) -> str:
-        """How the rows are grouped; empty where they are not."""
+    def filter_labels(self) -> list[str]:
+        wanted, labels = self.filter, []
+        if wanted.words:
+            labels.append(f"/{wanted.words}")
+        if wanted.pids:
+            labels.append("pid " + ",".join(map(str, wanted.pids)))
+        if wanted.user is not None:
+            labels.append(f"user {wanted.user}")
+        if wanted.cgroup is not None:
+            labels.append(f"cgroup {wanted.cgroup}")
+        return [text.printable(label) for label in labels]
+
+    def group_label(self, screen_state: ScreenState) -> str:
+        """How the rows are grouped; empty for a flat list."""
         group = self._settings.group
-        if group == rows.TREE and all(one.ppid is None for one in screen_state.sample.processes):
-            return f"{group}: an earlier lazyobs recorded this, without parents"
+        if group == rows.TREE and all(process.ppid is None for process in screen_state.sample.processes):
+            return f"{group}: recorded by an older lazyobs, without parents"
         return "" if group == rows.FLAT else group
 
-    def place(self) -> str:
+    def position_label(self) -> str:
         return f"{self._cursor_at + 1 if self._rows else 0}/{len(self._rows)}"
 
     # -- order and columns
 
     @property
     def sort(self) -> str:
-        """The column; where none was ever chosen, what matters on this kernel."""
+        """The column; until the user chooses one, what matters on this kernel."""
         if self.forks:
             return self._settings.fork_sort
         return self._settings.sort or ("saved_bytes" if self._is_lazy else "savable_bytes")
@@ -166,14 +171,14 @@ class Listing:
     def column_chooser(self) -> ColumnChooser:
         return ColumnChooser(self.columns, self._set_columns)
 
-    def group(self, how: str) -> None:
-        """So, or flat again."""
-        self._settings.group = rows.FLAT if self._settings.group == how else how
+    def toggle_group(self, group: str) -> None:
+        """Groups so, or makes the list flat again."""
+        self._settings.group = rows.FLAT if self._settings.group == group else group
 
-    # -- moving
+    # -- movement
 
     def rewind(self) -> None:
-        """To the first column."""
+        """Scrolls back to the first row and column."""
         self._top = self._first_column = 0
 
     def move(self, by: int) -> None:
@@ -181,11 +186,11 @@ class Listing:
             self._cursor_at = min(max(self._cursor_at + by, 0), len(self._rows) - 1)
             self._cursor = self._rows[self._cursor_at].key if self._cursor_at else None
 
-    def left(self) -> None:
+    def scroll_left(self) -> None:
         self._first_column = max(0, self._first_column - 1)
 
-    def right(self) -> None:
-        hidden = len(self.columns) - len(table.fitting(self.columns, self._width, self._first_column))
+    def scroll_right(self) -> None:
+        hidden = len(self.columns) - len(table_lines.fit_columns(self.columns, self._width, self._first_column))
         if hidden > self._first_column:
             self._first_column += 1
 
@@ -201,21 +206,24 @@ class Listing:
         return row.process
 
     def widen(self) -> None:
-        """Back to the filter it began with; from there to all."""
-        self.filter = self._filter_given if self.filter != self._filter_given else Filter()
+        """Back to the filter of the command line; from there to no filter."""
+        self.filter = self._first_filter if self.filter != self._first_filter else Filter()
 
     def click(self, x: int, y: int) -> bool:
-        """On line ``y`` of it. Whether that was a row, which has the cursor now."""
+        """A click on line ``y`` of the table. True if it hit a row, which now has the cursor."""
         if y == 0:
-            for name, begin, end in self._head_at:
-                if begin <= x <= end:
-                    if name == self.sort:
-                        self.reverse()
-                    else:
-                        self.sort_by(name)
+            self._click_heading(x)
             return False
         at = self._top + y - self._first_row
         if not (self._first_row <= y < self._first_row + self._shown and at < len(self._rows)):
             return False
         self._cursor_at, self._cursor = at, self._rows[at].key
         return True
+
+    def _click_heading(self, x: int) -> None:
+        for name, begin, end in self._headings_at:
+            if begin <= x <= end:
+                if name == self.sort:
+                    self.reverse()
+                else:
+                    self.sort_by(name)
