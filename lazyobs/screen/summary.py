@@ -9,13 +9,13 @@ from rich.segment import Segment
 from rich.style import Style
 
 from lazyobs import text
-from lazyobs.model import Sample, Slab
+from lazyobs.model import VMA_STATE_NAMES, Sample, Slab, vmas_by_state
 from lazyobs.screen.line import Line, cut, pad, spark, spread, words
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.state import TRENDS, ScreenState
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
-_BAR = ("plain", "lazy", "private", "shared")
+_STATES = (*VMA_STATE_NAMES[1:], VMA_STATE_NAMES[0])  # plain last: it matters least
 _TREND_NAMES = {"prepares": "prepares", "forks": "forks", "promotions": "promotions", "rmap_walks": "walks"}
 _LEAST_BAR = 16
 
@@ -134,24 +134,18 @@ def _vmas(sample: Sample, width: int, palette: Palette, glyphs: Glyphs) -> Line:
         [Segment("saved ", palette.dim), Segment(text.size(census.get("saved_bytes")), palette.good)],
         [Segment("VMAs ", palette.dim), Segment(text.number(census.get("vmas")), palette.strong)],
     ]
-    counts = _states(sample)
-    for state, count in counts.items():
+    counts = vmas_by_state(census)
+    for state in _STATES:
+        count = counts[state]
         style = palette.state(state) if count else palette.dim
         shown = f"{text.number(count)}{glyphs.states[state]}"
         parts.append([Segment(f"{state} ", palette.dim), Segment(shown, style)])
     line = _fit(parts, width)
     left = width - Segment.get_line_length(line) - 2
     if left >= _LEAST_BAR:
-        known = {state: counts[state] or 0 for state in _BAR}
+        known = {state: count or 0 for state, count in counts.items()}
         line += [Segment("  "), *bar(known, min(left, 60), palette, glyphs)]
     return line
-
-
-def _states(sample: Sample) -> dict[str, int | None]:
-    census = sample.census
-    vmas, anonymous = census.get("vmas"), census.get("vmas_anon")
-    plain = None if vmas is None or anonymous is None else vmas - anonymous
-    return {**{state: census.get(f"vmas_{state}") for state in ("lazy", "private", "shared")}, "plain": plain}
 
 
 def bar(counts: dict[str, int], width: int, palette: Palette, glyphs: Glyphs) -> Line:

@@ -66,7 +66,7 @@ def test_one_process_and_the_help():
 
     async def drive(pilot):
         await pilot.press("end", "enter")
-        await until(pilot, lambda: "no anonymous pages yet" in app.canvas.text())
+        await until(pilot, lambda: "without anonymous pages yet" in app.canvas.text())
         compare("process-120x40", app.canvas.text())
         await pilot.press("question_mark")
         await until(pilot, lambda: "Legend" in app.canvas.text())

@@ -7,7 +7,7 @@ from rich.segment import Segment
 
 from lazyobs import text
 from lazyobs.bpf.census import VmaRow
-from lazyobs.model import Process
+from lazyobs.model import VMA_STATES, Process, vmas_by_state
 from lazyobs.screen.line import pad
 from lazyobs.screen.local_time import local_time
 from lazyobs.screen.pages.events import latest_events
@@ -17,12 +17,6 @@ _MOST_EVENTS = 12
 _MOST_VMAS = 4000
 _MOST_MAP_LINES = 8
 _COUNTER_WIDTH = 40
-_ABOUT_STATES = {
-    "plain": "no anonymous pages yet: no anon_vma",
-    "lazy": "anonymous, anon_vma deferred",
-    "private": "anon_vma serves this VMA alone: would stay lazy",
-    "shared": "anon_vma serves other VMAs too",
-}
 # The characters of /proc/PID/maps for include/linux/mm.h: VM_READ, VM_WRITE, VM_EXEC, VM_SHARED
 _PERMISSIONS = ((1, "r"), (2, "w"), (4, "x"))
 _VM_SHARED = 8
@@ -51,18 +45,17 @@ def draw(page: Page, process: Process | None, pid: int) -> None:
 
 def _states(page: Page, process: Process) -> None:
     census, palette = process.census, page.palette
-    vmas, anonymous = census.get("vmas"), census.get("vmas_anon")
-    counts = {state: census.get(f"vmas_{state}") for state in _ABOUT_STATES}
-    counts["plain"] = vmas - anonymous if vmas is not None and anonymous is not None else None
+    vmas, counts = census.get("vmas"), vmas_by_state(census)
     page.heading([("VMAS", -10), ("COUNT", 8), ("SHARE", 6), ("", -1)])
-    for state, count in counts.items():
+    for state in VMA_STATES:
+        count = counts[state.name]
         share = count / vmas if count is not None and vmas else None
         page.row(
             [
-                (f"{page.glyphs.states[state]} {state}", -10, palette.state(state)),
+                (f"{page.glyphs.states[state.name]} {state.name}", -10, palette.state(state.name)),
                 (text.number(count), 8, page.count_style(count)),
                 (percent(share), 6, page.count_style(count)),
-                (_ABOUT_STATES[state], -max(0, page.width - 28), palette.dim),
+                (state.help, -max(0, page.width - 28), palette.dim),
             ]
         )
     page.paragraph(f"savable {text.size(census.get('savable_bytes'))}  saved {text.size(census.get('saved_bytes'))}")
