@@ -269,7 +269,7 @@ def test_a_terminal_that_was_behind_sees_the_last_picture(monkeypatch):
 
 
 def test_nothing_is_imported_after_root_has_been_given_up():
-    """Nobody may not be able to read the modules: lazyobs.screen.run must have imported all that the screen needs."""
+    """The user nobody may be unable to read modules: lazyobs.screen.run imports all that the screen needs."""
     code = """
 import asyncio, os, sys
 import lazyobs.screen.run

@@ -56,8 +56,8 @@ a {{ color: #56b4e9; }}
 
 
 def load_static() -> dict[str, tuple[bytes, str]]:
-    """{name: (content, type)} of textual-serve's files. To be called before root is given up: nobody may not be able to
-    read them."""
+    """{name: (content, type)} of textual-serve's files. To be called before root is given up: the user nobody may be
+    unable to read them."""
     root = importlib.resources.files("textual_serve") / "static"
     return {name: ((root / path).read_bytes(), kind) for name, (path, kind) in _STATIC.items()}
 

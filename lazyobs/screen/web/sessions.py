@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sessions of ``top --web``: a process for each browser, forked from one that has imported everything.
 
-They are not executed, because nobody may not be able to read the modules' directory. They are not forked from the web
+They are not executed, because the user nobody may be unable to read the modules. They are not forked from the web
 server, because it runs an event loop. A session holds three pipes to the web server and a socket to the sampler.
 """
 
