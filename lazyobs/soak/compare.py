@@ -286,18 +286,19 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
     return found
 
 
-def _value(metric: Metric, values: np.ndarray) -> str:  # type: ignore[type-arg]
-    middle = float(np.median(values))
+def _levels(metric: Metric) -> list[str]:
+    """Medians of base and new, in one unit."""
+    middles = float(np.median(metric.base)), float(np.median(metric.new))
     if metric.unit == "s":
-        return text.seconds(middle)
-    return f"{middle:.2%}" if metric.scale == SHARE else text.size(middle)
+        return [text.seconds(middle) for middle in middles]
+    return [f"{middle:.2%}" for middle in middles] if metric.scale == SHARE else text.sizes(*middles)
 
 
 def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds) -> list[ResultTable]:
     outcomes = {finding.name: finding.outcome for finding in found if finding.part == JUDGED}
     rows = tuple(
         (
-            one.metric.name, _value(one.metric, one.metric.base), _value(one.metric, one.metric.new),
+            one.metric.name, *_levels(one.metric),
             change(one.metric, one.shift), _between(one.metric, one.low, one.high), f"{one.p:.3f}",
             change(one.metric, one.smallest), outcomes[one.metric.name],
         )
