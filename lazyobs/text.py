@@ -49,6 +49,15 @@ def size(value: float | int | None) -> str:
     return f"{value:.0f}P"
 
 
+def sizes(*values: float) -> list[str]:
+    """Bytes in one binary unit, that of the largest, so that they can be compared at a glance."""
+    unit, factor = "", 1.0
+    for unit, factor in (("", 1.0), ("K", 2.0**10), ("M", 2.0**20), ("G", 2.0**30), ("T", 2.0**40)):  # noqa: B007
+        if max(map(abs, values), default=0.0) < 1024 * factor:
+            break
+    return [f"{value / factor:.{1 if unit else 0}f}{unit}" for value in values]
+
+
 def seconds(value: float | None) -> str:
     """A duration from nanoseconds to seconds: ``412ns``, ``3.1us``."""
     if value is None:

@@ -75,3 +75,16 @@ def test_lines_are_cut_at_the_terminals_width(line, columns, shown):
 def test_one_is_singular(count, shown):
     assert text.plural(count, "event") == shown
     assert text.plural(count, "process", "processes") == ("process" if shown == "event" else "processes")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((1258291.0, 980992.0), ["1.2M", "0.9M"]),
+        ((1023.0, 211.0), ["1023", "211"]),
+        ((-3072.0, 101.0), ["-3.0K", "0.1K"]),
+        ((), []),
+    ],
+)
+def test_sizes_share_a_unit(values: tuple[float, ...], expected: list[str]) -> None:
+    assert text.sizes(*values) == expected

@@ -9,13 +9,14 @@ shift added, the share of FAILs is the power.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from lazyobs.soak import hodges_lehmann
-from lazyobs.soak.metrics import RATIO, SHARE, Metric
+from lazyobs.soak.metrics import DURATION, RATIO, SHARE, Metric
 from lazyobs.soak.series import Column
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 
@@ -72,7 +73,7 @@ def _word(compared: list[Metric], pools: list[Column], dealing: tuple[int, ...],
 def _dealt(metric: Metric, base: Column, new: Column, step: float) -> Metric:
     """The metric with these values (on its scale) in place of its own."""
     if metric.scale == RATIO:
-        base, new = np.exp(base), np.exp(new + np.log1p(step))
+        base, new = np.exp(base), np.exp(new + (np.log1p(step) if metric.unit == DURATION else 0.0))
     elif metric.scale == SHARE:
         base, new = -base, -new
-    return Metric(metric.name, metric.part, metric.scale, metric.unit, base, new, metric.source)
+    return replace(metric, base=base, new=new, base_times=np.array([]), new_times=np.array([]))

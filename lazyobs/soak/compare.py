@@ -14,11 +14,11 @@ import numpy as np
 
 from lazyobs import text
 from lazyobs.kernel.slab import CACHES
-from lazyobs.soak import correctness, gate, hodges_lehmann
+from lazyobs.soak import correctness, gate, hodges_lehmann, two_arms
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
-from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, metrics
+from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, Missing, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
@@ -64,7 +64,8 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
     judged = judge([metric for metric in measured if metric.part == JUDGED], thresholds)
     enough = not invalid and min(map(len, arms)) >= thresholds.compare["boots"]
     found += [_finding(one, thresholds, enough) for one in judged]
-    found += [Finding("cost", name, "", f"not compared: {why}") for name, why in missing.items()]
+    found += _not_compared(missing)
+    found += _order(measured)
     found += _workload(measured, thresholds)
     found += _benefit(measured, thresholds)
     if not judged:
@@ -72,7 +73,7 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
     if calibrate:
         found.append(
             calibration(
-                [one.metric for one in judged],
+                [one.metric for one in judged if not one.metric.unknown],
                 lambda dealt: {one.outcome for one in judge(dealt, thresholds)},
                 thresholds.compare["alpha"],
             )
@@ -84,7 +85,10 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
 def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
     """All metrics together: their p-values are corrected for each other."""
     rules = thresholds.compare
-    adjusted = hodges_lehmann.p_higher([metric.on_scale() for metric in compared], int(rules["resamples"]))
+    adjusted = two_arms.p_worse([metric.on_scale() for metric in compared], int(rules["resamples"]))
+    undrifted = [_undrifted(metric) for metric in compared]
+    by_line = two_arms.holm([1.0 if one is None else one.p() for one in undrifted])
+    adjusted = [p if one is None else max(p, line) for p, one, line in zip(adjusted, undrifted, by_line)]
     return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
 
 
@@ -92,8 +96,8 @@ def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> 
     rules = thresholds.compare
     base, new = metric.on_scale()
     margin = math.log1p(rules["margin"]) if metric.scale == RATIO else rules["share_margin"]
-    low, high = hodges_lehmann.interval(base, new, 1 - rules["confidence"])
-    least, most = hodges_lehmann.interval(base, new, 2 * rules["alpha"])
+    low, high = _interval(metric, 1 - rules["confidence"])
+    least, most = _interval(metric, 2 * rules["alpha"])
     if most < margin:
         outcome = PASS
     elif p < rules["alpha"]:
@@ -102,6 +106,49 @@ def _judgement(metric: Metric, p: float, count: int, thresholds: Thresholds) -> 
         outcome = INCONCLUSIVE
     smallest = hodges_lehmann.least_effect(base, new, rules["alpha"], count)
     return Judgement(metric, hodges_lehmann.shift(base, new), low, high, least, most, p, smallest, margin, outcome)
+
+
+def _interval(metric: Metric, alpha: float) -> tuple[float, float]:
+    """As wide as that of the ranks, that of unequal variances and, of arms that ran one after the other, that beside a
+    drift together."""
+    base, new = metric.on_scale()
+    ends = [hodges_lehmann.interval(base, new, alpha), two_arms.interval(base, new, alpha)]
+    line = _undrifted(metric)
+    if line is not None:
+        ends.append(line.bounds(alpha))
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _undrifted(metric: Metric) -> two_arms.Undrifted | None:
+    """None where the arms were interleaved, or their order is not known."""
+    if not two_arms.apart(metric.base_times, metric.new_times):
+        return None
+    return two_arms.undrifted(*metric.on_scale(), metric.base_times, metric.new_times)
+
+
+def _not_compared(missing: list[Missing]) -> list[Finding]:
+    """What boots of one arm have and those of the other lack can hide a regression."""
+    found = [
+        Finding(one.part, one.name, INCONCLUSIVE, f"cannot be compared: {one.why}")
+        for one in missing
+        if one.known and one.part == JUDGED
+    ]
+    for why in dict.fromkeys(one.why for one in missing if not (one.known and one.part == JUDGED)):
+        names = [one.name for one in missing if one.why == why and not (one.known and one.part == JUDGED)]
+        found.append(Finding("cost", "not compared", "", f"{', '.join(names)}: {why}"))
+    return found
+
+
+def _order(measured: list[Metric]) -> list[Finding]:
+    """Arms that ran one after the other differ by what changed meanwhile, too."""
+    whole = next((metric for metric in measured if not metric.unknown), None)
+    if whole is None or len({*whole.base_times.tolist(), *whole.new_times.tolist()}) < 2:
+        return []
+    if not two_arms.apart(whole.base_times, whole.new_times):
+        return [Finding("validity", "order of boots", PASS, "the boots of the arms are interleaved")]
+    first, second = ("base", "new") if whole.base_times.mean() < whole.new_times.mean() else ("new", "base")
+    line = f"the boots of {second} ran after those of {first}: a drift by a line in time is allowed for, interleaved boots tell more"
+    return [Finding("validity", "order of boots", "", line)]
 
 
 def _validity(base: list[Series], new: list[Series], thresholds: Thresholds) -> tuple[list[Finding], bool]:
@@ -154,6 +201,8 @@ def _finding(one: Judgement, thresholds: Thresholds, valid: bool) -> Finding:
         said = "too few boots to tell"
     else:
         said = "neither a regression nor its absence is shown"
+    if outcome == PASS and metric.unknown:
+        outcome, said = INCONCLUSIVE, f"{said}, but only {metric.unknown}"
     if not valid and outcome in (PASS, FAIL):
         outcome, said = INCONCLUSIVE, f"{said}, but the comparison is not valid"
     line = (
@@ -187,11 +236,11 @@ def _ends(metric: Metric, low: float, high: float) -> tuple[float, float]:
 
 def change(metric: Metric, amount: float) -> str:
     """A difference on the metric's scale, for people."""
-    told = _told(metric, amount) + 0.0  # no negative zero
+    told = round(_told(metric, amount), 9) + 0.0  # no negative zero
     if not math.isfinite(told):
         return "unbounded"
     if metric.scale == RATIO:
-        return f"{told:+.1%}"
+        return f"{round(told, 3) + 0.0:+.1%}"
     if metric.scale == SHARE:
         return f"{round(100 * told, 2) + 0.0:+.2f} points"
     return ("+" if told > 0 else "") + text.size(told)
@@ -237,18 +286,19 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
     return found
 
 
-def _value(metric: Metric, values: np.ndarray) -> str:  # type: ignore[type-arg]
-    middle = float(np.median(values))
+def _levels(metric: Metric) -> list[str]:
+    """Medians of base and new, in one unit."""
+    middles = float(np.median(metric.base)), float(np.median(metric.new))
     if metric.unit == "s":
-        return text.seconds(middle)
-    return f"{middle:.2%}" if metric.scale == SHARE else text.size(middle)
+        return [text.seconds(middle) for middle in middles]
+    return [f"{middle:.2%}" for middle in middles] if metric.scale == SHARE else text.sizes(*middles)
 
 
 def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds) -> list[ResultTable]:
     outcomes = {finding.name: finding.outcome for finding in found if finding.part == JUDGED}
     rows = tuple(
         (
-            one.metric.name, _value(one.metric, one.metric.base), _value(one.metric, one.metric.new),
+            one.metric.name, *_levels(one.metric),
             change(one.metric, one.shift), _between(one.metric, one.low, one.high), f"{one.p:.3f}",
             change(one.metric, one.smallest), outcomes[one.metric.name],
         )

@@ -2,9 +2,8 @@
 """How much higher one small sample lies than another, without a distribution assumed.
 
 The shift is the median of all pairwise differences (Hodges and Lehmann 1963), its interval comes from the null
-distribution of the Mann-Whitney statistic (Hollander, Wolfe and Chicken 2014, 4.3), and the p-values from permutations,
-exact where all relabellings can be tried. Two one-sided tests (Schuirmann 1987) are the interval of twice
-their alpha. All of it holds where the samples are exchangeable: boots are, samples of one boot are not.
+distribution of the Mann-Whitney statistic (Hollander, Wolfe and Chicken 2014, 4.3). Two one-sided tests (Schuirmann 1987)
+are the interval of twice their alpha. It holds for arms of the same spread; two_arms.py has what holds for others.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def _tail(first: int, second: int, alpha: float) -> int | None:
 
 
 @lru_cache(maxsize=16)
-def _relabellings(first: int, second: int, most: int) -> npt.NDArray[np.intp]:
+def relabellings(first: int, second: int, most: int) -> npt.NDArray[np.intp]:
     """Rows of places that the second sample can take among all; the first row is where it is."""
     total = first + second
     here = np.arange(first, total)
@@ -68,33 +67,6 @@ def _relabellings(first: int, second: int, most: int) -> npt.NDArray[np.intp]:
     random = np.random.default_rng(_SEED)
     drawn = np.array([random.permutation(total)[:second] for _ in range(most - 1)])
     return np.vstack([here, drawn])
-
-
-def p_higher(arms: list[tuple[Column, Column]], resamples: int) -> list[float]:
-    """For each metric's (base, new) how many relabellings of the boots give any metric a rise as striking.
-
-    Striking is the two-sample t statistic. The largest over the metrics makes the p-values good for all of them
-    together, whatever they have to do with each other (Westfall and Young 1993, single step).
-    """
-    if not arms:
-        return []
-    values = np.array([np.concatenate(pair) for pair in arms])
-    first, second = len(arms[0][0]), len(arms[0][1])
-    rows = _relabellings(first, second, resamples)
-    if first < 2 or second < 2:
-        return [1.0] * len(arms)
-    values = values - values.mean(axis=1, keepdims=True)
-    sums, squares = values.sum(axis=1), (values**2).sum(axis=1)
-    highest, here = np.full(len(rows), -np.inf), []
-    for index, row in enumerate(values):
-        there = row[rows].sum(axis=1)
-        means = there / second, (sums[index] - there) / first
-        within = np.maximum(squares[index] - second * means[0] ** 2 - first * means[1] ** 2, 0.0)
-        floor = 1e-12 * squares[index] + 1e-300
-        striking = (means[0] - means[1]) / np.sqrt(within + floor)
-        here.append(striking[0])
-        highest = np.maximum(highest, striking)
-    return [float(np.mean(highest >= one - 1e-9 * abs(one))) for one in here]
 
 
 def least_p(first: int, second: int) -> float:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from lazyobs.kernel.slab import CACHES
+from lazyobs.model import HISTOGRAMS
 from lazyobs.soak import cost
 from lazyobs.soak.columns import growth, seconds, settled
 from lazyobs.soak.leak import live_objects
@@ -18,6 +19,7 @@ from lazyobs.soak.thresholds import Thresholds
 
 JUDGED, WORKLOAD, BENEFIT = "cost", "validity", "benefit"
 RATIO, SHARE, BYTES = "ratio", "share", "bytes"
+DURATION = "s"  # unit
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Metric:
     base: Column
     new: Column
     source: str = ""
+    base_times: Column = field(default_factory=lambda: np.array([]))  # when each boot's recording began, unix seconds
+    new_times: Column = field(default_factory=lambda: np.array([]))
+    unknown: str = ""  # what kept boots out of it
 
     def on_scale(self) -> tuple[Column, Column]:
         """Both arms so that a difference is what is judged, and more of it is worse."""
@@ -46,24 +51,65 @@ Boots = dict[str, list[Series]]
 _Value = Callable[[Series], float | None]
 
 
-def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metric], dict[str, str]]:
-    """What every boot of both arms has; and for the others {name: why not}."""
+@dataclass(frozen=True)
+class Missing:
+    """A metric that cannot be compared. ``known``: some boots have it, so that a difference may hide there."""
+
+    name: str
+    part: str
+    why: str
+    known: bool
+
+
+def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metric], list[Missing]]:
+    """What enough boots of both arms have, and what cannot be compared."""
     found: list[Metric] = []
-    missing: dict[str, str] = {}
+    missing: list[Missing] = []
+    least = min(thresholds.compare["boots"], len(base), len(new))
+    times = [np.array([_began(recordings) for recordings in arm.values()]) for arm in (base, new)]
     for name, part, scale, unit, value, source in _values([*base.values(), *new.values()], thresholds):
         arms = [[_of_boot(recordings, value) for recordings in arm.values()] for arm in (base, new)]
-        unknown = [sum(one is None for one in arm) for arm in arms]
-        if all(count == len(arm) for count, arm in zip(unknown, arms)):
-            continue  # of neither kernel: nothing to compare
-        if any(unknown):
-            missing[name] = f"known of {len(arms[0]) - unknown[0]} of {len(arms[0])} boots of base and {len(arms[1]) - unknown[1]} of {len(arms[1])} of new"  # fmt: skip
+        known = [[one is not None for one in arm] for arm in arms]
+        counts = [sum(arm) for arm in known]
+        if not any(counts):
+            missing.append(Missing(name, part, _why_unknown(name), known=False))
             continue
-        columns = [np.array(arm, dtype=float) for arm in arms]
+        told = f"known of {counts[0]} of {len(arms[0])} boots of base and {counts[1]} of {len(arms[1])} of new"
+        if min(counts) < least:
+            # What a few boots of both arms have by chance is rare, not withheld.
+            rare = all(count < len(arm) / 2 for count, arm in zip(counts, arms))
+            missing.append(Missing(name, part, told, known=not rare))
+            continue
+        columns = [np.array([one for one in arm if one is not None], dtype=float) for arm in arms]
         if scale == RATIO and min(column.min() for column in columns) <= 0:
-            missing[name] = "is 0 in a boot"
+            missing.append(Missing(name, part, "is 0 in a boot", known=True))
             continue
-        found.append(Metric(name, part, scale, unit, columns[0], columns[1], source))
+        there = [column[np.array(arm)] for column, arm in zip(times, known)]
+        found.append(
+            Metric(
+                name,
+                part,
+                scale,
+                unit,
+                columns[0],
+                columns[1],
+                source,
+                there[0],
+                there[1],
+                "" if all(map(all, known)) else told,
+            )
+        )
     return found, missing
+
+
+def _began(recordings: list[Series]) -> float:
+    return min(float(series.samples["time"][0]) for series in recordings)
+
+
+def _why_unknown(name: str) -> str:
+    if name.endswith(" time"):
+        return f"no boot has {cost.LEAST_COUNT} of them"
+    return "no boot has it"
 
 
 def _of_boot(recordings: list[Series], value: _Value) -> float | None:
@@ -77,10 +123,11 @@ def _of_boot(recordings: list[Series], value: _Value) -> float | None:
 
 def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple[str, str, str, str, _Value, str]]:
     everything = [series for recordings in boots for series in recordings]
-    names = dict.fromkeys(name for series in everything for name in series.distributions if "_seconds" in name)
-    for name in names:
+    names = [name for histogram in HISTOGRAMS if histogram.unit == "seconds" for name in histogram.series()]
+    more = dict.fromkeys(name for series in everything for name in series.distributions if "_seconds" in name)
+    for name in dict.fromkeys([*more, *names]):
         shown = name.replace("_seconds", "").replace("_", " ") + " time"
-        yield shown, JUDGED, RATIO, "s", partial(_duration, name=name), "mean"
+        yield shown, JUDGED, RATIO, DURATION, partial(_duration, name=name), "mean"
     for share in cost.SHARES:
         yield share.name, JUDGED, SHARE, "share", partial(_success, share=share), "/proc/vmstat"
     sources = {cache: {_source(series, cache) for series in everything} for cache in CACHES}

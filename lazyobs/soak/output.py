@@ -6,12 +6,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import textwrap
 from typing import TextIO
 
-from lazyobs.soak.verdict import Verdict
+from lazyobs.soak.verdict import PASS, Verdict
 from lazyobs.text import NULL, printable
 from lazyobs.views.tables import table
 
+_CONDITIONS = "validity"  # those that hold are named in one line
 _COLUMNS = ("part", "name", "outcome", "recording", "text")
 
 
@@ -29,11 +31,16 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
 
 
 def _text(verdict: Verdict) -> list[str]:
+    conditions = [one for one in verdict.findings if one.part == _CONDITIONS and one.outcome == PASS]
     rows = [
         (one.part, one.outcome or NULL, one.name, printable(one.recording) or NULL, printable(one.text))
-        for one in verdict.findings
+        for one in verdict.in_order()
+        if one not in conditions
     ]
     lines = [verdict.word, "", table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4)]
+    if conditions:
+        names = ", ".join(dict.fromkeys(one.name for one in conditions))
+        lines += ["", *textwrap.wrap(f"{len(conditions)} conditions of validity hold: {names}. -o json has each.", 100)]
     for one in verdict.tables:
         cells = [[NULL if cell is None else printable(str(cell)) for cell in row] for row in one.rows]
         lines += ["", printable(one.title), table(cells, [heading.upper() for heading in one.headings], left=1)]

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PARTS, PASS, Finding, ResultTable, Verdict
 from lazyobs.text import NULL, printable
 
 COLUMNS = 72
@@ -20,7 +20,6 @@ MOST_TOLD = 20  # findings of a paragraph, and recordings of an identity
 MOST_VALUES = 3  # of one key, that an identity tells
 _OPEN = "open"  # INCONCLUSIVE in a table, where there is no room for it
 _LEAST_WIDTH = 6  # that a column of words is squeezed to
-_PARTS = ("correctness", "leak", "cost", "benefit", "validity", "overhead")
 _IDENTITY = (
     "release", "version", "build_id", "profile", "lazy_enabled", "machine", "cpu", "cpus", "memory_bytes", "swap",
     "thp", "ksm", "tiers", "cmdline", "lazyobs", "bcc",
@@ -88,7 +87,7 @@ def _told(heading: str, findings: list[Finding]) -> Iterator[str]:
 
 
 def _counted(verdict: Verdict) -> Iterator[str]:
-    counts = {part: sum(one.outcome == PASS and one.part == part for one in verdict.findings) for part in _PARTS}
+    counts = {part: sum(one.outcome == PASS and one.part == part for one in verdict.findings) for part in PARTS}
     if passed := [f"{count} of {part}" for part, count in counts.items() if count]:
         yield ""
         yield from _wrapped(f"Checks passed: {', '.join(passed)}.")

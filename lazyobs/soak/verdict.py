@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
+# Claims first, conditions after them: the order in which people are shown findings.
+PARTS = ("correctness", "leak", "cost", "benefit", "validity", "overhead")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ class Verdict:
 
     def reasons(self) -> list[Finding]:
         """The findings that made the word: failures, else what stays open."""
-        return [finding for finding in self.findings if finding.outcome == self.word]
+        return [finding for finding in self.in_order() if finding.outcome == self.word]
+
+    def in_order(self) -> list[Finding]:
+        """All findings, claims before the conditions they rest on."""
+        return sorted(self.findings, key=lambda finding: PARTS.index(finding.part))
 
     def as_json(self) -> dict[str, Any]:
         """verdict.schema.json; what is not finite is null."""
