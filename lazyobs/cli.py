@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 
 import click
@@ -13,7 +12,7 @@ import click
 from lazyobs import __version__
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import printable
-from lazyobs.unix import stdio
+from lazyobs.unix import interrupt, stdio
 
 # name: what it does, in a line; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -33,7 +32,6 @@ COMMANDS = {
 _ENDLESS = ("top", "export", "trace", "record")
 # Their exit status is the answer.
 _JUDGE = ("report", "compare", "selftest")
-_MOMENT = 0.001  # seconds
 
 
 class _Commands(click.Group):
@@ -60,52 +58,35 @@ def cli() -> None:
     """What anonymous reverse mapping costs on this kernel, and what lazy anon_vmas save."""
 
 
-class _Ended(KeyboardInterrupt):
-    """A signal asks for the end. A class of its own: CPython remembers that a plain KeyboardInterrupt passed
-    through exec() of a string (dataclasses are made so) and would end the process by SIGINT, caught or not."""
-
-    came = False
-
-
-def _end(_signal: int, _frame: object) -> None:
-    _Ended.came = True
-    raise _Ended
-
-
-def catch_signals() -> None:
-    """From now on SIGINT, SIGTERM and SIGHUP raise a KeyboardInterrupt."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-        signal.signal(number, _end)
-    sys.unraisablehook = _unraisable
-
-
-def _unraisable(told: sys.UnraisableHookArgs) -> None:
-    """What is raised in a callback, of a weak reference for example, Python forgets: we ask again a moment later."""
-    if isinstance(told.exc_value, _Ended):
-        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
-    else:
-        sys.__unraisablehook__(told)
-
-
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
-    catch_signals()
+    try:
+        interrupt.catch()
+        code = _told()
+        interrupt.settle()
+    except KeyboardInterrupt:  # before the command had begun, or when it had ended
+        code = _interrupted()
+        interrupt.settle()
+    sys.exit(code)
+
+
+def _told() -> int:
+    """The exit code; what is to be told of standard output has been."""
     stdio.make_sure_of_the_standard_three()
     try:
-        code = _run()
+        return _run()
     except BrokenPipeError:  # the reader (| head) has what it wanted
         stdio.give_up()
-        code = EXIT_OK
         if _asked() in _JUDGE:
             _complain(f"{_asked()}: nobody reads what it says, and it is not done; let it end, or write to a file")
-            code = EXIT_REFUSED
+            return EXIT_REFUSED
+        return EXIT_OK
     except OSError as error:
         if not stdio.is_full(error):
             raise
         stdio.give_up()
         _complain(f"standard output: {os.strerror(error.errno or 0).lower()}; make room, or write somewhere else")
-        code = EXIT_REFUSED
-    sys.exit(code)
+        return EXIT_REFUSED
 
 
 def _run() -> int:
@@ -134,7 +115,7 @@ def _run() -> int:
         return EXIT_REFUSED
     except Exception:
         # A module written in C that is interrupted while it is imported says "initialization failed".
-        if not _Ended.came:
+        if not interrupt.asked():
             raise
         return _interrupted()
 

@@ -5,16 +5,38 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
-_ASK_FOR_THE_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from lazyobs.unix import interrupt
 
 
 def fork() -> int:
-    """As os.fork(). Python runs hooks around it (logging has some) and forgets what is raised in them: a handler that
-    raises, as ours do, would run in one and be for nothing. So those signals wait until the fork is over."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASK_FOR_THE_END)
+    """As os.fork(). A signal of interrupt.ENDING that comes meanwhile raises in the parent when the fork is over; those
+    that are caught end the child.
+
+    Python runs hooks around a fork (logging has some) and forgets what is raised in them. Two things keep a handler
+    from running there: the signals are blocked in this thread, which also keeps those sent to a child just born; and
+    our handler, which Python runs in the main thread even where another thread has received the signal, only takes
+    note.
+    """
+    if threading.get_ident() != threading.main_thread().ident:
+        return _fork()  # no handler runs in this thread
+    interrupt.hold()
     try:
-        return os.fork()
+        return _fork()
+    finally:
+        interrupt.release()
+
+
+def _fork() -> int:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        # May raise although it has blocked them: it runs the handlers of those that came before.
+        signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.ENDING)
+        pid = os.fork()
+        if pid == 0:
+            interrupt.forget_in_child()
+        return pid
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""SIGINT, SIGTERM and SIGHUP ask for the end: they raise an exception in the main thread.
+
+Python runs a handler between two instructions, wherever the main thread is. In a callback (of a weak reference, or a
+hook around a fork) it prints what the handler raises and goes on, so that the request is lost. ``unix.fork`` holds the
+exception back for that long; where it was lost all the same, a timer asks again.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_RETRY = 0.001  # seconds until the timer asks again
+# timeout(1) sends its signal twice, a terminal that closes up to three times: that is one request. Cleaning up must
+# not end half-way for it; a person who wants that presses Ctrl-C again.
+_SAME_REQUEST = 1.0  # seconds
+
+
+class Interrupted(KeyboardInterrupt):
+    """A class of its own: CPython remembers that a plain KeyboardInterrupt passed through exec() of a string
+    (dataclasses are made so) and would end the process by SIGINT, caught or not."""
+
+
+@dataclass
+class _State:
+    """``asked``: a signal has come; ``raised``: when that was last raised, on the monotonic clock.
+
+    ``held``: nothing is raised now; ``waiting``: a signal has come since. ``settled``: nothing is raised any more.
+    """
+
+    asked: bool = False
+    raised: float = float("-inf")
+    held: bool = False
+    waiting: bool = False
+    settled: bool = False
+
+
+_state = _State()
+
+
+def catch() -> None:
+    """From now on those signals raise Interrupted."""
+    for number in (*ENDING, signal.SIGALRM):
+        signal.signal(number, _handle)
+    sys.unraisablehook = _unraisable
+
+
+def asked() -> bool:
+    """Whether one has come."""
+    return _state.asked
+
+
+def settle() -> None:
+    """The exit status is decided: signals change nothing any more."""
+    _state.settled = True
+    signal.setitimer(signal.ITIMER_REAL, 0)  # Python gives SIGALRM its default action back before it has ended
+
+
+def hold() -> None:
+    """What comes until ``release`` raises nothing yet. For the main thread; does not nest."""
+    _state.waiting = False
+    _state.held = True
+
+
+def release() -> None:
+    """Interrupted where a signal has come since ``hold``."""
+    _state.held = False
+    if _state.waiting:
+        _state.waiting = False
+        _raise()
+
+
+def forget_in_child() -> None:
+    """For a process just forked, with ENDING blocked: those that ``catch`` has caught end it, as they end a new program.
+
+    The handler would raise through the parent's stack and run its clean-up in the child; what waits is the parent's.
+    """
+    _state.held = _state.waiting = False
+    for number in (*ENDING, signal.SIGALRM):
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _handle(number: int, _frame: object) -> None:
+    _state.asked = True
+    if _state.settled:
+        return
+    if _state.held:
+        _state.waiting = True
+    elif number == signal.SIGALRM or time.monotonic() - _state.raised >= _SAME_REQUEST:
+        _raise()
+
+
+def _raise() -> None:
+    _state.raised = time.monotonic()
+    raise Interrupted
+
+
+def _unraisable(told: sys.UnraisableHookArgs) -> None:
+    if not isinstance(told.exc_value, Interrupted):
+        sys.__unraisablehook__(told)
+    elif not _state.settled:
+        signal.setitimer(signal.ITIMER_REAL, _RETRY)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""The signals that ask for the end: raised once for a request, held back, heard in callbacks, without effect at last."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness import ROOT
+
+_BEGIN = """
+import os, signal, time, weakref
+from lazyobs.unix import interrupt
+interrupt.catch()
+def ask(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+"""
+
+
+def _told(program: str) -> tuple[str, str, int]:
+    command = [sys.executable, "-c", _BEGIN + program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_each_of_them_raises(number: str) -> None:
+    program = f"""
+try:
+    ask(signal.{number})
+except KeyboardInterrupt as error:
+    print(type(error).__name__, interrupt.asked())
+"""
+    assert _told(f"print(interrupt.asked()){program}") == ("False\nInterrupted True\n", "", 0)
+
+
+def test_a_request_sent_twice_interrupts_once() -> None:
+    """timeout(1) signals the process and then its group; a second request, later, counts."""
+    program = """
+try:
+    ask()
+except KeyboardInterrupt:
+    ask()
+    ask(signal.SIGHUP)
+    print("cleaned up")
+    interrupt._state.raised -= 1.01
+    try:
+        ask()
+    except KeyboardInterrupt:
+        print("again")
+"""
+    assert _told(program) == ("cleaned up\nagain\n", "", 0)
+
+
+def test_what_is_held_back_is_raised_at_the_release() -> None:
+    program = """
+interrupt.hold()
+ask()
+print("held", flush=True)
+try:
+    interrupt.release()
+except KeyboardInterrupt:
+    print("raised")
+interrupt.hold()
+interrupt.release()
+print("once")
+"""
+    assert _told(program) == ("held\nraised\nonce\n", "", 0)
+
+
+def test_a_callback_does_not_lose_it() -> None:
+    """Python prints and forgets what is raised there."""
+    program = """
+class Thing:
+    pass
+thing = Thing()
+reference = weakref.ref(thing, lambda _: ask())
+try:
+    del thing
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    assert _told(program) == ("heard\n", "", 0)
+
+
+def test_other_exceptions_of_callbacks_are_told_as_ever() -> None:
+    stdout, stderr, status = _told("reference = weakref.ref(set(), lambda _: 1 / 0)")
+    assert (stdout, status) == ("", 0) and "ZeroDivisionError" in stderr
+
+
+def test_when_all_is_settled_signals_change_nothing() -> None:
+    program = """
+signal.setitimer(signal.ITIMER_REAL, 60)
+interrupt.settle()
+for number in interrupt.ENDING:
+    ask(number)
+print(signal.getitimer(signal.ITIMER_REAL))
+import atexit
+atexit.register(ask)
+raise SystemExit(23)
+"""
+    assert _told(program) == ("(0.0, 0.0)\n", "", 23)
