@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What tests share: the known workload, live sources, and skips that must be explained.
 
-LAZYOBS_DEMAND names features ("bpf", "lab", comma-separated) for want of which nothing may be skipped:
+LAZYOBS_DEMAND names features (harness.FEATURES, comma-separated) for want of which nothing may be skipped:
 the project's own CI sets it. Elsewhere the skips and their reasons are summed up at the end.
 """
 
@@ -15,11 +15,18 @@ from pathlib import Path
 import pytest
 
 from lazyobs.unix import privileges
-from tests.harness import ROOT, Islands, skip
+from tests.harness import DEMANDED, FEATURES, ROOT, Islands, need_root, skip
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure() -> None:
+    if unknown := DEMANDED - FEATURES.keys():
+        raise pytest.UsageError(
+            f"LAZYOBS_DEMAND: no feature {', '.join(sorted(unknown))}; there are {', '.join(FEATURES)}"
+        )
 
 
 def _why_no_bpf() -> str:
@@ -42,6 +49,12 @@ def bpf(bpf_state: str) -> None:
     """The test needs BPF programs to load here."""
     if bpf_state:
         skip("bpf", bpf_state)
+
+
+@pytest.fixture
+def root() -> None:
+    """The test needs root."""
+    need_root("it becomes another user, or does what only root may")
 
 
 @pytest.fixture(scope="session")

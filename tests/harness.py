@@ -3,23 +3,66 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
 from lazyobs.model import Process, Sample
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+# What a machine may lack, and what it takes. LAZYOBS_DEMAND names those for want of which nothing may be skipped.
+FEATURES = {
+    "boards": "Python 3.11 and later, which grafana-foundation-sdk asks for",
+    "bpf": "BPF programs load: root, a kernel with BTF, python3-bpfcc",
+    "browser": "chromium",
+    "host": "what a container may forbid: mounts, IPv6, a checkout that other users can read",
+    "kernel": "what the running kernel may lack: swap, KSM, NUMA nodes, a barrier for slabs",
+    "lab": "QEMU, a compiler and the images of CI's lab kernels (make lab KERNEL=ci)",
+    "lab-all": "the images of all lab kernels (make lab)",
+    "lab-source": "the unpacked source of the lab kernel, which is there where it was built",
+    "programs": "bpftool, bpftrace, openssl, setpriv, systemd-analyze",
+    "prometheus": "prometheus and promtool",
+    "root": "tests run as root",
+    "s3": "moto, which pretends to be an object store",
+    "spark": "pyspark and a Java runtime",
+    "web": "the packages of lazyobs[web]",
+}
 DEMANDED = set(filter(None, os.environ.get("LAZYOBS_DEMAND", "").split(",")))
 
 
-def skip(feature: str, why: str) -> None:
-    """Skips the test for want of ``feature``, or fails it where that is demanded."""
+def skip(feature: str, why: str) -> NoReturn:
+    """Skips the test for want of ``feature``, one of FEATURES, or fails it where that is demanded."""
+    assert feature in FEATURES, feature
     if feature in DEMANDED:
-        pytest.fail(f"{feature} is demanded here (LAZYOBS_DEMAND), but {why}")
-    pytest.skip(f"needs {feature}: {why}")
+        pytest.fail(f"{feature} is demanded here (LAZYOBS_DEMAND), but {why}", pytrace=False)
+    pytest.skip(f"needs {feature}: {why}", allow_module_level=True)
+
+
+def need_programs(*names: str, feature: str = "programs") -> None:
+    """Skips where one of these programs is not installed."""
+    for name in names:
+        if not shutil.which(name):
+            skip(feature, f"{name} is not installed")
+
+
+def need_root(what_for: str) -> None:
+    """Skips for others than root."""
+    if os.geteuid() != 0:
+        skip("root", what_for)
+
+
+def need_module(name: str, feature: str, remedy: str) -> ModuleType:
+    """The module of that name; skips where it cannot be imported."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        skip(feature, f"{error}: {remedy}")
 
 
 class Islands:

@@ -24,11 +24,10 @@ from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch
 from lazyobs.views import tables
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_families
+from tests.harness import ROOT
 from tests.recorder.test_record import lazyobs
 from tests.recording import made
 from tests.views import handmade
-
-ROOT = Path(__file__).parent.parent
 
 
 def test_the_document_is_what_the_table_says() -> None:

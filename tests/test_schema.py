@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import jsonschema
 import pytest
 
 from lazyobs.model import COUNTERS, PROCESS_COLUMNS
 from lazyobs.schema import sample_schema
+from tests.harness import ROOT
 
-ROOT = Path(__file__).parent.parent
 COMMITTED = ROOT / "lazyobs/sample.schema.json"
 
 

@@ -15,7 +15,7 @@ from lazyobs.bpf import cache, plan
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.image import Image, ImageError, MapShape
 from lazyobs.bpf.plan import Plan
-from tests.harness import ROOT
+from tests.harness import ROOT, need_root
 
 
 def test_content_comes_back_as_it_was(tmp_path):
@@ -52,8 +52,7 @@ def test_what_cannot_be_trusted_is_not_used_and_told(tmp_path, spoil, why):
     elif spoil == "open file":
         file.chmod(0o604)
     elif spoil.startswith("foreign"):
-        if os.geteuid():
-            pytest.skip("needs root: to give files away")
+        need_root("to give files away")
         os.chown(kept if spoil == "foreign directory" else file, 54321, 54321)
     elif spoil == "link":
         file.rename(tmp_path / "elsewhere")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from lazyobs.bpf import plan
 from lazyobs.bpf.session import CompilerNotFound, Loader, interpreters
 from lazyobs.errors import BpfRefused
+from tests.harness import need_programs
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,7 @@ def fake_interpreter(tmp_path: Path, body: str) -> str:
 
 def left_in_the_kernel() -> list[str]:
     """Our marked program and map, if the kernel still has them (freed behind an RCU grace period)."""
-    if not shutil.which("bpftool"):
-        pytest.skip("needs bpftool: not installed")
+    need_programs("bpftool")
     deadline = time.monotonic() + 5
     while True:
         found = []

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from lazyobs.screen.driver import RESTORE
+from tests.harness import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 LAZYOBS = [sys.executable, "-m", "lazyobs"]
 
 
@@ -84,7 +84,7 @@ def test_an_absent_process_is_told(bpf):
     assert len(answer.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to become somebody else")
+@pytest.mark.usefixtures("root")
 class TestAsAnOrdinaryUser:
     def as_nobody(self, *arguments: str) -> subprocess.CompletedProcess:
         # The interpreter and the checkout may lie where nobody cannot go: enter as root, then step down.

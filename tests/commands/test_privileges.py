@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: there is nothing to give up otherwise")
+from tests.harness import ROOT, skip
+
+pytestmark = pytest.mark.usefixtures("root")
 
 # Runs inside a process that has opened a live source as every command does, and says what it can do.
 INSIDE = """
@@ -49,6 +48,8 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def inside(bpf_state):
+    if bpf_state:
+        skip("bpf", bpf_state)
     answer = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)

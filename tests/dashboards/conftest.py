@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.dashboards.fleet import exporting
 from tests.dashboards.prometheus_server import Programs, programs_or_why
 from tests.exporter.host import Host
+from tests.harness import skip
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +16,7 @@ def programs() -> Programs:
     """prometheus and promtool; skips with the reason where there are none."""
     found = programs_or_why()
     if isinstance(found, str):
-        if "prometheus" in os.environ.get("LAZYOBS_DEMAND", ""):
-            pytest.fail(found)
-        pytest.skip(f"needs prometheus: {found}")
+        skip("prometheus", found)
     return found
 
 

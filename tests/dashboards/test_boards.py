@@ -5,16 +5,14 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from lazyobs.exporter.families import FAMILIES, HISTOGRAM, SUCCESS
-from tests import harness
+from tests.harness import ROOT, skip
 
-ROOT = Path(__file__).parent.parent.parent
 GRAFANA, PROMETHEUS = ROOT / "dashboards/grafana", ROOT / "dashboards/prometheus"
 BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(GRAFANA.glob("*.json"))}
 
@@ -35,7 +33,7 @@ def expressions() -> list[tuple[str, str]]:
 
 def test_the_committed_boards_are_what_the_code_builds() -> None:
     if sys.version_info < (3, 11):
-        harness.skip("boards", "grafana-foundation-sdk runs on Python 3.11 and later")
+        skip("boards", "grafana-foundation-sdk runs on Python 3.11 and later")
     from dashboards.boards import all_boards
 
     built = all_boards()

@@ -14,7 +14,8 @@ import yaml
 
 from tests.dashboards.prometheus_server import Programs, running
 from tests.dashboards.test_boards import BOARDS, PROMETHEUS
-from tests.exporter.starting import REPOSITORY, exporters
+from tests.exporter.starting import exporters
+from tests.harness import ROOT
 
 ISLANDS = 211
 
@@ -25,7 +26,7 @@ def test_this_kernel_live_and_recorded(bpf: None, programs: Programs, islands: C
     record = [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "recording")]
     with exporters(tmp_path) as export:
         live = export()
-        recording = subprocess.Popen([*record, "--interval", "0.5", "--duration", "4"], cwd=REPOSITORY)
+        recording = subprocess.Popen([*record, "--interval", "0.5", "--duration", "4"], cwd=ROOT)
         workload.tell("touch")
         assert recording.wait(60) == 0
         recorded = export("--replay", str(tmp_path / "recording"))

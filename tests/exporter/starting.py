@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent  # not the harness's: a guest imports this, and need not import pytest
 
 
 @dataclass
@@ -44,7 +44,7 @@ def exporters(directory: Path) -> Iterator[Callable[..., Exporter]]:
         with log.open("w") as file:
             process = subprocess.Popen(
                 [sys.executable, *program, "--listen", "127.0.0.1:0", *arguments],
-                stderr=subprocess.PIPE, stdout=file, text=True, cwd=REPOSITORY, env={**os.environ, **environ},
+                stderr=subprocess.PIPE, stdout=file, text=True, cwd=ROOT, env={**os.environ, **environ},
             )  # fmt: skip
         running.append(process)
         said = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 
@@ -13,8 +12,9 @@ import pytest
 
 from lazyobs.model import REASONS, WALKERS
 from tests.exporter.metrics import of_page, series
-from tests.exporter.starting import REPOSITORY
 from tests.exporter.test_privileges import holds_nothing
+from tests.harness import ROOT
+from tests.lab.guests import need
 
 pytestmark = pytest.mark.lab
 
@@ -24,38 +24,22 @@ ISLANDS = 211
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """{"rounds": [{step: metrics}], "attempts": ...}"""
-    why = _why_no_guest()
-    if why:
-        pytest.skip(f"needs lab: {why}")
+    need("lab")
     folder = tmp_path_factory.mktemp("guest")
     folder.chmod(0o755)
-    source = REPOSITORY / "tests/workloads/islands.c"
+    source = ROOT / "tests/workloads/islands.c"
     subprocess.run(["gcc", "-O1", "-static", "-o", folder / "islands", source], check=True)
-    script = REPOSITORY / "tests/exporter/in_guest.py"
-    python = ["env", f"PYTHONPATH={REPOSITORY}", sys.executable]
+    script = ROOT / "tests/exporter/in_guest.py"
+    python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
     command = [*python, str(script), "/mnt/share/islands", str(ISLANDS)]
     answer = subprocess.run(
-        [REPOSITORY / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "400", "--", *command],
+        [ROOT / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "400", "--", *command],
         capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]
     found = json.loads(answer.stdout)
     rounds = [{step: of_page(page.encode()) for step, page in pages.items()} for pages in found["rounds"]]
     return {**found, "rounds": rounds}
-
-
-def _why_no_guest() -> str:
-    sys.path.insert(0, str(REPOSITORY))
-    from lab import build, kernels
-    from lab.errors import LabError
-
-    if not shutil.which("qemu-system-x86_64"):
-        return "qemu-system-x86_64 is not installed; make lab installs it"
-    try:
-        build.image(kernels.kernel("lab"))
-    except LabError as error:
-        return str(error)
-    return ""
 
 
 def _growth(pages: dict, step: str, after: str, name: str, **labels: str) -> float:

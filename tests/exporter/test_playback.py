@@ -13,8 +13,7 @@ from lazyobs.exporter.playback import Playback
 from lazyobs.model import Sample
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_page, series
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.harness import ROOT
 
 
 class _Recorded(Host):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.exporter.metrics import of_page, series
+from tests.harness import ROOT, need_programs
 
 INSIDE = str(Path(__file__).parent / "inside.py")
 _NONE = ["0000000000000000"]
@@ -73,9 +74,8 @@ def test_runs_from_a_directory_that_only_root_may_enter(bpf: None, export: Calla
     """After root is given up no module can be imported from there any more."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    repository = Path(__file__).parent.parent.parent
-    shutil.copytree(repository / "lazyobs", private / "lazyobs", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(repository / "probes", private / "probes")
+    shutil.copytree(ROOT / "lazyobs", private / "lazyobs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "probes", private / "probes")
     start = "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[1:1] = ['export']; from lazyobs.cli import main; main()"
     exporter = export(program=("-c", start, str(private)))
     assert exporter.get().endswith(b"\n")
@@ -99,9 +99,8 @@ def test_it_ends_and_leaves_nothing_behind(bpf: None, export: Callable) -> None:
 
 
 def test_without_root_it_says_so() -> None:
-    if os.geteuid() == 0 and not os.access("/usr/bin/setpriv", os.X_OK):
-        pytest.skip("needs setpriv to give up root")
     prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    need_programs(*prefix[:1])
     result = subprocess.run(
         [*prefix, sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"], capture_output=True, text=True
     )

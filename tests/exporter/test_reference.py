@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from pathlib import Path
-
 from lazyobs.exporter.families import FAMILIES
 from lazyobs.exporter.reference import reference
+from tests.harness import ROOT
 
-DOCUMENT = Path(__file__).parent.parent.parent / "docs/metrics.md"
+DOCUMENT = ROOT / "docs/metrics.md"
 
 
 def test_the_document_is_what_the_table_says() -> None:

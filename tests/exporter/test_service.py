@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.harness import ROOT, need_programs, skip
+
 UNIT = ROOT / "systemd/lazyobs.service"
 SCORE = 3.5  # recorded in docs/fleet.md, of systemd 252
 
@@ -28,8 +28,7 @@ def _setting(name: str) -> str:
 @pytest.mark.bpf
 @pytest.mark.parametrize("without", [(), ("sys_ptrace", "dac_read_search")], ids=["as shipped", "with BPF alone"])
 def test_the_capabilities_of_the_unit_are_enough(bpf: None, tmp_path: Path, without: tuple[str, ...]) -> None:
-    if not shutil.which("setpriv"):
-        pytest.skip("needs setpriv (util-linux)")
+    need_programs("setpriv")
     names = [word.removeprefix("CAP_").lower() for word in _setting("CapabilityBoundingSet").split()]
     bounding = ",".join(["-all", *(f"+{name}" for name in names if name not in without)])
     address = str(tmp_path / "notify")
@@ -63,21 +62,19 @@ def test_the_capabilities_of_the_unit_are_enough(bpf: None, tmp_path: Path, with
 
 
 def test_the_score_is_the_recorded_one() -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("needs systemd-analyze (systemd 250)")
+    need_programs("systemd-analyze")
     result = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)], capture_output=True, text=True
     )
     found = re.search(r"Overall exposure level for lazyobs.service: ([\d.]+)", result.stdout)
     if not found:
-        pytest.skip(f"systemd-analyze security has no offline mode here: {result.stderr.strip()[:100]}")
+        skip("programs", f"systemd-analyze has no offline mode (systemd 250): {result.stderr.strip()[:100]}")
     assert float(found[1]) <= SCORE
     assert f"{SCORE}" in (ROOT / "docs/fleet.md").read_text()
 
 
 def test_the_unit_is_one_that_systemd_understands() -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("needs systemd-analyze")
+    need_programs("systemd-analyze")
     result = subprocess.run(["systemd-analyze", "verify", str(UNIT)], capture_output=True, text=True)
     told = [line for line in result.stderr.splitlines() if "lazyobs.service" in line and "not executable" not in line]
     assert told == []

@@ -7,8 +7,7 @@ import pytest
 
 from lazyobs.errors import UsageError
 from lazyobs.exporter.settings import Settings, load
-
-REPOSITORY = Path(__file__).parent.parent.parent
+from tests.harness import ROOT
 
 
 def test_the_command_line_is_over_the_file(tmp_path: Path) -> None:
@@ -19,8 +18,8 @@ def test_the_command_line_is_over_the_file(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_says_the_defaults() -> None:
-    text = (REPOSITORY / "systemd/lazyobs.toml").read_text()
-    assert load(REPOSITORY / "systemd/lazyobs.toml", {}) == Settings()
+    text = (ROOT / "systemd/lazyobs.toml").read_text()
+    assert load(ROOT / "systemd/lazyobs.toml", {}) == Settings()
     for name in Settings.__dataclass_fields__:
         assert f"\n{name} = " in text or f"\n# {name} = " in text
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.exporter import webconfig
 from tests.exporter.host import Host
-from tests.exporter.starting import REPOSITORY
+from tests.harness import ROOT, need_programs
 
 Serving = Callable[..., tuple[str, int]]
 _GET = b"GET /metrics HTTP/1.1\r\n%s\r\n"
@@ -25,8 +24,7 @@ _GET = b"GET /metrics HTTP/1.1\r\n%s\r\n"
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ca.pem, and server.pem and client.pem signed by it, with keys."""
-    if not shutil.which("openssl"):
-        pytest.skip("needs the program openssl, to make certificates")
+    need_programs("openssl")
     directory = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
@@ -183,7 +181,7 @@ def test_a_file_that_asks_for_nothing_is_accepted_and_told(tmp_path: Path, text:
     exporter = subprocess.Popen(
         [sys.executable, "-m", "lazyobs", "export", "--tier", "procfs", "--listen", "127.0.0.1:0",
          "--web-config", tmp_path / "web.yml"],
-        stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     assert exporter.stderr is not None
     said = []

@@ -5,34 +5,38 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from lazyobs.bpf import structs
 from lazyobs.kernel.btf import KIND_STRUCT, Btf, BtfError
+from tests.harness import need_programs, skip
 
 VMLINUX = "/sys/kernel/btf/vmlinux"
-needs_btf = pytest.mark.skipif(not os.path.exists(VMLINUX), reason="needs BTF: the kernel has none")
 NAMES = [*structs.NAMES, "anon_vma_clone", "btf_trace_kmem_cache_alloc", "migrate_mode", "__anon_vma_prepare"]
 
 
 @pytest.fixture(scope="module")
-def btf() -> Btf:
+def vmlinux() -> str:
+    if not os.path.exists(VMLINUX):
+        skip("bpf", "the kernel has no BTF")
+    return VMLINUX
+
+
+@pytest.fixture(scope="module")
+def btf(vmlinux: str) -> Btf:
     return Btf.read(NAMES)
 
 
 @pytest.fixture(scope="module")
-def dump() -> dict[int, dict]:
-    if not shutil.which("bpftool"):
-        pytest.skip("needs bpftool: not installed")
-    command = ["bpftool", "-j", "btf", "dump", "file", VMLINUX, "format", "raw"]
+def dump(vmlinux: str) -> dict[int, dict]:
+    need_programs("bpftool")
+    command = ["bpftool", "-j", "btf", "dump", "file", vmlinux, "format", "raw"]
     answer = subprocess.run(command, capture_output=True, check=True)
     return {one["id"]: one for one in json.loads(answer.stdout)["types"]}
 
 
-@needs_btf
 def test_structs_are_those_of_bpftool(btf, dump):
     compared = 0
     for name in structs.NAMES:
@@ -50,7 +54,6 @@ def test_structs_are_those_of_bpftool(btf, dump):
     assert compared > 101
 
 
-@needs_btf
 def test_functions_and_enums_are_those_of_bpftool(btf, dump):
     function = btf.function("anon_vma_clone")
     theirs = dump[dump[function.type_id]["type_id"]]
@@ -60,17 +63,15 @@ def test_functions_and_enums_are_those_of_bpftool(btf, dump):
     assert btf.enumerators("migrate_mode") == {value["name"]: value["val"] for value in enum["values"]}
 
 
-@needs_btf
 def test_members_inside_anonymous_parts_are_found(btf):
     assert btf.member("vm_area_struct", "vm_start").offset == 0
     assert btf.member("vm_area_struct", "no_such_member") is None
     assert btf.member("no_such_struct", "x") is None
 
 
-@needs_btf
 @pytest.mark.parametrize("length", [0, 7, 23, 24, 4099])
-def test_truncated_data_is_refused(length):
-    with open(VMLINUX, "rb") as file:
+def test_truncated_data_is_refused(vmlinux, length):
+    with open(vmlinux, "rb") as file:
         data = file.read(length)
     with pytest.raises(BtfError):
         Btf(data, NAMES)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness import need_programs
 from tests.lab.guests import GUEST, Run, arguments, need
 
 
@@ -41,7 +41,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", str(target), str(GUEST / source)], check=True)
         return target
 
-    if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed; make lab installs it")
+    need_programs("gcc", feature="lab")
     os.chmod(folder, 0o755)
     return program

@@ -11,9 +11,8 @@ from typing import Any
 
 from lab import build, kernels
 from lab.errors import LabError
-from tests.harness import skip
+from tests.harness import ROOT, skip
 
-ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(__file__).resolve().parent / "guest"
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab import initramfs, splats
+from tests.harness import need_programs
 
 pytestmark = pytest.mark.lab
 
@@ -34,8 +34,7 @@ def test_modules_come_after_what_they_need() -> None:
 
 
 def test_the_archive_holds_init_and_plain_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not shutil.which("cpio") or not shutil.which("gcc"):
-        pytest.skip("gcc and cpio are needed; make lab installs them")
+    need_programs("cpio", "gcc", feature="lab")
     monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path / "cache"))
     base = tmp_path / "image" / "modules" / "6.6.6"
     for line in MODULES_DEP.splitlines():

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.guests import GUEST, ROOT, arguments, need
+from tests.harness import ROOT
+from tests.lab.guests import GUEST, arguments, need
 
 pytestmark = pytest.mark.lab
 

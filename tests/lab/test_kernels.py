@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import pytest
 
 from lab import kernels
+from tests.harness import need_programs
 from tests.lab.guests import Run
 
 pytestmark = pytest.mark.lab
@@ -65,8 +65,7 @@ def test_a_kernel_is_what_the_table_says(guest: Run, name: str) -> None:
     ],
 )
 def test_fentry_and_kprobe_fire_alike(guest: Run, name: str, function: str) -> None:
-    if not shutil.which("bpftrace"):
-        pytest.skip("bpftrace is not installed")
+    need_programs("bpftrace")
     script = (
         f"kfunc:{function} {{ @fentry = count(); }} kprobe:{function} {{ @kprobe = count(); }} "
         "tracepoint:kmem:kmem_cache_alloc { @tracepoint = count(); }"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.guests import ROOT, Run, arguments, need
+from tests.harness import ROOT
+from tests.lab.guests import Run, arguments, need
 
 pytestmark = pytest.mark.lab
 

@@ -11,6 +11,7 @@ import pytest
 from lab import kernels, source
 from lab.cache import root
 from lab.errors import LabError
+from tests.harness import skip
 
 pytestmark = pytest.mark.lab
 
@@ -90,7 +91,7 @@ def test_the_series_applies_to_the_unpacked_source(tmp_path: Path, monkeypatch: 
     row = kernels.kernel("lab")
     unpacked, originals = source.tree(row.packages[0]), root() / "tree" / "originals"
     if not originals.is_dir():
-        pytest.skip("no kernel source is unpacked; run: make lab")
+        skip("lab-source", "no kernel source is unpacked; run: make lab")
     copy = tmp_path / "tree" / "linux"
     for name in source.touched(row.patch_files()):
         kept = originals / name

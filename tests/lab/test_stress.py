@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.lab.guests import ROOT, need
+from tests.harness import ROOT
+from tests.lab.guests import need
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,7 @@ import pytest
 
 from lab import build, docs, kernels, packages, qemu
 from lab.errors import LabError
-from tests.lab.guests import ROOT
+from tests.harness import ROOT
 
 pytestmark = pytest.mark.lab
 

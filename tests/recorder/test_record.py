@@ -25,9 +25,9 @@ from lazyobs.recording.writer import Store
 from lazyobs.sources.open import Opened, open_live
 from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
+from tests.harness import ROOT, skip
 
 pytestmark = pytest.mark.bpf
-ROOT = Path(__file__).parent.parent.parent
 KILLS = 50
 
 
@@ -166,10 +166,8 @@ def test_ctrl_c_is_the_workloads(tmp_path: Path) -> None:
     assert wait_for(tmp_path / "told") == "SIGINT\n"
 
 
-@pytest.mark.usefixtures("bpf")
+@pytest.mark.usefixtures("bpf", "root")
 def test_who_asks_the_workload_to_end_can_do_nothing_else(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give up root")
     recorder = with_command(tmp_path, ticking(tmp_path))
     command = int(wait_for(tmp_path / "pid"))
     (guardian,) = (pid for pid in children(recorder.pid) if pid != command)
@@ -251,10 +249,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     assert forms >= {".arrows", ".parquet"}, "some were killed after a segment was finished"
 
 
-@pytest.mark.usefixtures("bpf")
+@pytest.mark.usefixtures("bpf", "root")
 def test_it_runs_as_nobody_and_gives_the_directory_to_the_caller(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give up root")
     recorder = start(tmp_path / "r", interval=0.1)
     next(acknowledged(recorder))
     status = Path(f"/proc/{recorder.pid}/status").read_text()
@@ -280,9 +276,8 @@ def test_nobody_listens_to_its_progress(tmp_path: Path) -> None:
     assert [row["text"] for row in Recording(str(tmp_path / "r")).rows("marks") if row["kind"] == "end"] == ["ended"]
 
 
+@pytest.mark.usefixtures("root")
 def test_nothing_is_left_where_it_is_not_permitted(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become nobody")
     tmp_path.chmod(0o777)
     for parent in list(tmp_path.parents)[:-2]:
         parent.chmod(parent.stat().st_mode | 0o011)
@@ -294,7 +289,7 @@ def test_nothing_is_left_where_it_is_not_permitted(tmp_path: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "1", "--", "true"],
-        capture_output=True, text=True, timeout=60, preexec_fn=become_nobody, cwd=Path(__file__).parent.parent.parent,
+        capture_output=True, text=True, timeout=60, preexec_fn=become_nobody, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == EXIT_REFUSED
     assert len(done.stderr.splitlines()) == 1 and "needs root" in done.stderr
@@ -310,7 +305,7 @@ def test_barrier_samples(tmp_path: Path) -> None:
     samples = len(list(recording.samples()))
     settled = [row for row in rows if row["barrier"]]
     if not settled:
-        pytest.skip(f"no barrier samples here: {recording.identity['not_recorded']}")
+        skip("kernel", f"no barrier samples: {recording.identity['not_recorded']}")
     assert len(rows) - len(settled) == 3 * samples
     assert {row["cache"] for row in settled} == {"anon_vma", "anon_vma_chain", "vm_area_struct"}
     assert all(row["objects_active"] <= row["objects"] for row in settled)
@@ -405,7 +400,7 @@ def test_kinds_that_come_unasked_are_said_to_be_missing(tmp_path: Path) -> None:
 def test_the_ledger_fires_where_no_probe_sees_a_violation(tmp_path: Path) -> None:
     options = ["--tier", "tracepoint", "--duration", "0.1"]
     if "slabs.barrier" in Surroundings().why_not():
-        pytest.skip("no barrier samples here")
+        skip("kernel", "no barrier samples")
     done = lazyobs("record", "-o", str(tmp_path / "r"), *options, "--keep-on", "violation")
     assert done.returncode == 0, done.stderr
 

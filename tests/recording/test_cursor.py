@@ -15,7 +15,8 @@ from lazyobs.recording.reader import Recording
 from lazyobs.recording.replay import open_replay
 from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.state import TRENDS, Wanted
-from tests.screen.screens import LAB, ROOT, SAMPLES
+from tests.harness import ROOT
+from tests.screen.screens import LAB, SAMPLES
 
 
 @pytest.mark.parametrize("name", ["lab", "debian-6.12"])

@@ -17,6 +17,7 @@ from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.replay import open_replay
 from lazyobs.recording.writer import Limits
+from tests.harness import ROOT
 from tests.recorder.test_record import lazyobs
 from tests.recording import made
 from tests.recording.samples import sample
@@ -97,7 +98,7 @@ def test_speeds(recording: Path) -> None:
 @pytest.mark.parametrize("name", ["debian-6.12", "lab"])
 def test_the_examples_can_be_shown(name: str) -> None:
     """They come with the source, for those whose machine forbids BPF."""
-    path = Path(__file__).parent.parent.parent / "examples" / name
+    path = ROOT / "examples" / name
     done = lazyobs("top", "--replay", str(path), "-o", "json")
     assert (done.returncode, done.stderr) == (0, "")
     samples = [json.loads(line) for line in done.stdout.splitlines()]

@@ -19,6 +19,7 @@ from lazyobs.recording.layout import KEPT, RESERVE
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import MOST_KEPT, Limits
 from lazyobs.views.lines import json_line
+from tests.harness import skip
 from tests.recording import made
 from tests.recording.samples import sample
 
@@ -198,7 +199,7 @@ def test_kept_incidents_are_bounded(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(root: None, tmp_path: Path) -> Iterator[Path]:
     """A file system of 1.5 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
@@ -206,7 +207,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=1536k", "none", place], capture_output=True, text=True, timeout=60
     )
     if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        skip("host", f"no file system can be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "-l", place], check=True, timeout=60)
 

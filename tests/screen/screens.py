@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from pyarrow import parquet
 
@@ -20,9 +19,9 @@ from lazyobs.screen.state import TRENDS, Extras, LiveUpdate, ScreenState, Wanted
 from lazyobs.screen.terminal import MONO
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.screen.view import View
+from tests.harness import ROOT
 from tests.views.handmade import process, sample
 
-ROOT = Path(__file__).parent.parent.parent
 LAB = ROOT / "examples/lab"
 SAMPLES: int = parquet.read_metadata(LAB / "samples-000001.parquet").num_rows
 HOSTILE = "\x1b]0;owned\x07\u202e\x9b2J[bold]x[/]"

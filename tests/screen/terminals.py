@@ -14,7 +14,7 @@ import termios
 import time
 import uuid
 
-from tests.screen.screens import ROOT
+from tests.harness import ROOT
 
 LAZYOBS = [sys.executable, "-m", "lazyobs"]
 SECONDS = 60.0

@@ -19,7 +19,8 @@ from lazyobs.recording.replay import open_replay
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock
 from lazyobs.screen.view import VIEWS, View
-from tests.screen.screens import LAB, ROOT, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
+from tests.harness import ROOT
+from tests.screen.screens import LAB, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 40), (200, 60)]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.screen.screens import ROOT
+from tests.harness import ROOT
 
 CODE = """
 import sys

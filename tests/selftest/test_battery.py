@@ -10,6 +10,7 @@ from lazyobs.selftest.battery import Battery, Options
 from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
+from tests.harness import skip
 
 pytestmark = pytest.mark.bpf
 ALL = scenario.load()
@@ -18,7 +19,7 @@ ALL = scenario.load()
 @pytest.fixture(scope="module")
 def observer(bpf_state: str):
     if bpf_state:
-        pytest.skip(f"needs bpf: {bpf_state}")
+        skip("bpf", bpf_state)
     found = Observer()
     assert found.why_not == ""
     yield found
@@ -41,7 +42,7 @@ def _said(result: Result) -> str:
 def test_passes_here(bpf: None, observer: Observer, name: str) -> None:
     result = _run(observer, ALL[name], Options(seed=23, timeout=60))
     if result.outcome == "skip":
-        pytest.skip(result.reason)
+        skip("kernel", result.reason)
     assert result.outcome == "pass", _said(result)
     steps = [step.name for step in ALL[name].steps if step.judged]
     assert {check.step for check in result.checks} >= set(steps)
@@ -54,12 +55,12 @@ def test_fails_when_an_expectation_is_one_too_high_or_a_page_is_spoilt(
 ) -> None:
     why = features.missing(ALL[name].needs)
     if why:
-        pytest.skip(why)
+        skip("kernel", why)
     # Spoilt behind the last step that looks at pages; the one before where there are none left then.
     for number in [number for number, step in enumerate(ALL[name].steps) if step.content][:-3:-1]:
         result = _run(observer, ALL[name], Options(off_by=1, spoil=number, timeout=60))
         if result.outcome == "skip":
-            pytest.skip(result.reason)
+            skip("kernel", result.reason)
         assert result.outcome == "fail"
         survived = [check for check in result.checks if check.is_known and check.ok]
         assert survived == []

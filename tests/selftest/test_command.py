@@ -13,9 +13,8 @@ import pytest
 
 from lazyobs.selftest import scenario
 from lazyobs.selftest.observe import WIDTH
+from tests.harness import ROOT, skip
 from tests.selftest.ktap import parse_ktap
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def selftest(*arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,11 +56,10 @@ def test_usage(arguments: list[str]) -> None:
     assert answer.stderr.startswith("lazyobs: ") and answer.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_without_privileges_it_is_skipped_as_kselftest_has_it() -> None:
+def test_without_privileges_it_is_skipped_as_kselftest_has_it(root: None) -> None:
     answer = selftest("--only", "control", user=65534)
     if "No module named" in answer.stderr or "Permission" in answer.stderr:
-        pytest.skip("the checkout cannot be read by others")
+        skip("host", "the checkout cannot be read by others")
     assert answer.returncode == 4
     assert answer.stdout.splitlines()[0] == "KTAP version 1"
     assert answer.stdout.splitlines()[1].startswith("1..0 # SKIP ")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from lazyobs.selftest import features
+from tests.harness import ROOT, skip
 
-ROOT = Path(__file__).parent.parent.parent
 SETTINGS = ("/sys/kernel/mm/ksm", "/sys/kernel/mm/transparent_hugepage")
 _COUNTS = ("pages_", "full_scans", "general_profit", "stable_node_chains", "stable_node_dups", "ksm_zero_pages")
 
@@ -85,7 +85,7 @@ def test_leaves_nothing(
 ) -> None:
     why = features.missing(tuple(name for name in ("swap", "ksm") if name in only))
     if why:
-        pytest.skip(why)
+        skip("kernel", why)
     before = _state()
     command = [sys.executable, "-m", "lazyobs", "selftest", "--only", only, "--repeat", "50"]
     battery = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True)

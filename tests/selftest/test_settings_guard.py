@@ -14,8 +14,7 @@ import pytest
 
 from lazyobs.selftest.features import change
 from lazyobs.selftest.settings_guard import Guardian
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.harness import ROOT
 
 
 def _setting(directory: Path, value: str) -> Path:
@@ -59,9 +58,7 @@ def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     assert len(failures) == 1 and "such" in failures[0]
 
 
-def test_one_battery_at_a_time(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root changes settings")
+def test_one_battery_at_a_time(root: None, tmp_path: Path) -> None:
     lock, path = str(tmp_path / "lock"), _setting(tmp_path, "first")
     guardian = Guardian(lock)
     change(guardian, str(path), "second")

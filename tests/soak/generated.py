@@ -26,6 +26,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, PARQUET, VERSION, SegmentFile, schema
 from lazyobs.recording.segment import write_parquet
+from tests.harness import ROOT
 from tests.recording.samples import sample
 
 BEGIN = 1_800_000_000
@@ -33,7 +34,7 @@ BOOT_OFFSET = 1_799_000_000 * 10**9  # unix time minus CLOCK_BOOTTIME, ns
 BARRIER_SAMPLES = 60
 SLOT = 20  # of the histograms that every fork and every promotion falls into
 COUNTED = ("forks", "promotions", "promotions_failed")  # by kind of event, in the order of event.KINDS
-_EXAMPLE = Path(__file__).parents[2] / "examples/debian-6.12/system-000001.parquet"
+_EXAMPLE = ROOT / "examples/debian-6.12/system-000001.parquet"
 SYSTEM_COLUMNS = tuple(pq.read_schema(_EXAMPLE).names[2:])  # behind number and time: as many as a kernel has
 _LARGE = ("processes", "system")
 

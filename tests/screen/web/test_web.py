@@ -19,12 +19,13 @@ import pytest
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.web import run
-from tests.harness import skip
+from tests.harness import ROOT, need_module, skip
 from tests.screen.browser import Browser
-from tests.screen.screens import LAB, ROOT, SAMPLES
+from tests.screen.screens import LAB, SAMPLES
 
-aiohttp = pytest.importorskip("aiohttp", reason="needs textual-serve: pip install 'lazyobs[web]'")
-web = pytest.importorskip("lazyobs.screen.web.server")
+_WEB = ("web", "pip install 'lazyobs[web]'")
+aiohttp = need_module("aiohttp", *_WEB)
+web = need_module("lazyobs.screen.web.server", *_WEB)
 
 
 class Served:
@@ -227,7 +228,7 @@ def test_addresses(address, host, port):
     try:
         sock, found = run.listen(address)
     except NotSupported as error:
-        pytest.skip(f"needs IPv6: {error}")
+        skip("host", str(error))
     assert found == host and sock.getsockname()[0] == host and port == 0
     sock.close()
 
