@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lazyobs.unix import privileges
-from tests.harness import DEMANDED, FEATURES, ROOT, Islands, need_root, skip
+from tests.harness import DEMANDED, FEATURES, ROOT, Islands, lazyobs, need_root, skip
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -32,8 +31,7 @@ def pytest_configure() -> None:
 def _why_no_bpf() -> str:
     if not privileges.may_load_bpf():
         return "no permission to load BPF (run as root)"
-    command = [sys.executable, "-m", "lazyobs", "doctor", "-o", "json"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    answer = lazyobs("doctor", "-o", "json")
     if '"tier":"tracepoint"' in answer.stdout:
         return ""
     return "doctor finds no tracepoint tier: " + (answer.stdout + answer.stderr)[-400:]

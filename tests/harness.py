@@ -7,15 +7,17 @@ import importlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from lazyobs.model import Process, Sample
 
 ROOT = Path(__file__).resolve().parent.parent
+LAZYOBS = [sys.executable, "-m", "lazyobs"]
 # What a machine may lack, and what it takes. LAZYOBS_DEMAND names those for want of which nothing may be skipped.
 FEATURES = {
     "boards": "Python 3.11 and later, which grafana-foundation-sdk asks for",
@@ -63,6 +65,34 @@ def need_module(name: str, feature: str, remedy: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         skip(feature, f"{error}: {remedy}")
+
+
+def lazyobs(*arguments: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command run to its end, from ROOT and with nothing to read; its output is text."""
+    return subprocess.run(
+        [*LAZYOBS, *arguments],
+        **{
+            "capture_output": True,
+            "text": True,
+            "cwd": ROOT,
+            "stdin": subprocess.DEVNULL,
+            "timeout": timeout,
+            **options,
+        },
+    )
+
+
+def python(program: str, *arguments: object, timeout: float = 120) -> tuple[str, str, int]:
+    """A program for this interpreter, run from ROOT: (what it printed, its errors, its exit status)."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+def chromium() -> str:
+    """The browser; skips where there is none."""
+    need_programs("chromium", feature="browser")
+    return "chromium"
 
 
 class Islands:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,8 +22,7 @@ from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch
 from lazyobs.views import tables
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_families
-from tests.harness import ROOT
-from tests.recorder.test_record import lazyobs
+from tests.harness import ROOT, lazyobs
 from tests.recording import made
 from tests.views import handmade
 
@@ -133,8 +130,7 @@ def test_a_recording_from_before_has_none() -> None:
 
 @pytest.mark.parametrize("tier", ["tracepoint", "procfs"])
 def test_doctor_lists_them_with_the_reasons(bpf: None, tier: str) -> None:
-    command = [sys.executable, "-m", "lazyobs", "doctor", "-o", "json", "--tier", tier]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    answer = lazyobs("doctor", "-o", "json", "--tier", tier, check=True)
     found = {row["invariant"]: row for row in json.loads(answer.stdout)["invariants"]}
     assert tuple(found) == model.INVARIANTS
     for name, row in found.items():
@@ -143,8 +139,7 @@ def test_doctor_lists_them_with_the_reasons(bpf: None, tier: str) -> None:
 
 
 def test_every_null_has_a_reason(bpf: None) -> None:
-    command = [sys.executable, "-m", "lazyobs", "top", "-b", "-n", "1", "-o", "json", "--tier", "tracepoint"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    answer = lazyobs("top", "-b", "-n", "1", "-o", "json", "--tier", "tracepoint", check=True)
     sample = json.loads(answer.stdout)
     assert sample["totals"]["violations_by_invariant"] == dict.fromkeys(model.INVARIANTS)
     for name in model.INVARIANTS:

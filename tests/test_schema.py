@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import jsonschema
 import pytest
 
 from lazyobs.model import COUNTERS, PROCESS_COLUMNS
 from lazyobs.schema import sample_schema
-from tests.harness import ROOT
+from tests.harness import ROOT, lazyobs
 
 COMMITTED = ROOT / "lazyobs/sample.schema.json"
 
 
 def top(*options: str) -> list[dict]:
-    command = [sys.executable, "-m", "lazyobs", "top", "-b", "-n", "3", "-d", "0.3", "-o", "json", *options]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    answer = lazyobs("top", "-b", "-n", "3", "-d", "0.3", "-o", "json", *options, check=True)
     return [json.loads(line) for line in answer.stdout.splitlines()]
 
 

@@ -62,6 +62,21 @@ def make_system_calls(begin: int, count: int) -> None:
         os.getppid()
 
 
+def overflowed(producer: Producer) -> set[int]:
+    """Two processes that emit, on two CPUs where there are two; nothing is read before the ring has lost some."""
+    cpus = sorted(os.sched_getaffinity(0))
+    producer.want()
+    begin, go = os.pipe()
+    second = in_child(cpus[-1], lambda: make_system_calls(begin, SYSCALLS))
+    producer.target(second)
+    first = in_child(cpus[0], lambda: producer.emit(EVENTS))
+    os.write(go, b"x")
+    os.close(begin), os.close(go)
+    while producer.counts.lost() == 0:
+        pass
+    return {first, second}
+
+
 def read_events(ring: Ring, most: int = 512) -> list[event.Event]:
     return list(map(event.Event._make, ring.read(most)))
 
@@ -101,16 +116,7 @@ class Seen:
 
 def test_recorded_plus_lost_is_emitted(made: tuple[Producer, Ring]) -> None:
     producer, ring = made
-    cpus = sorted(os.sched_getaffinity(0))
-    producer.want()
-    begin, go = os.pipe()
-    second = in_child(cpus[-1], lambda: make_system_calls(begin, SYSCALLS))
-    producer.target(second)
-    first = in_child(cpus[0], lambda: producer.emit(EVENTS))
-    os.write(go, b"x")
-    while producer.counts.lost() == 0:
-        pass  # nothing is read before the ring has overflowed
-    seen, running = Seen(), {first, second}
+    seen, running = Seen(), overflowed(producer)
     light = 0
     while True:
         last = not running
@@ -124,7 +130,6 @@ def test_recorded_plus_lost_is_emitted(made: tuple[Producer, Ring]) -> None:
         seen.batch(batch)
         if last and not records and not len(batch):
             break
-    os.close(begin), os.close(go)
     sent = sum(sent for sent, _ in producer.counts.read())
     emitted = EVENTS + producer.at_syscalls()
     assert producer.at_syscalls() >= SYSCALLS

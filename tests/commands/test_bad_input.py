@@ -15,21 +15,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.screen.driver import RESTORE
-from tests.harness import ROOT
-
-LAZYOBS = [sys.executable, "-m", "lazyobs"]
-
-
-def run(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*LAZYOBS, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        **options,
-    )
+from tests.harness import LAZYOBS, ROOT, lazyobs
 
 
 @pytest.mark.parametrize(
@@ -70,7 +56,7 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess:
     ],
 )
 def test_usage_errors_are_one_line(arguments, code, words):
-    answer = run(*arguments)
+    answer = lazyobs(*arguments)
     assert answer.returncode == code
     assert answer.stdout == ""
     assert answer.stderr.startswith("lazyobs: ") and len(answer.stderr.splitlines()) == 1
@@ -79,7 +65,7 @@ def test_usage_errors_are_one_line(arguments, code, words):
 
 
 def test_an_absent_process_is_told(bpf):
-    answer = run("top", "-b", "-n", "1", "-p", "4194303")
+    answer = lazyobs("top", "-b", "-n", "1", "-p", "4194303")
     assert answer.returncode == 2 and "no such process" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
 
@@ -149,12 +135,12 @@ class TestWithoutBpf:
         text = (ROOT / "lazyobs/kernel/profiles/mainline.toml").read_text()
         profile.write_text(text + f'\n[vma]\nlazy = "tag"\ntag_mask = {int(time.time() * 1000) | 1}\ntag_lazy = 1\n')
         env = {**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable}
-        answer = run("top", "-b", "-n", "1", "--profile", str(profile), env=env)
+        answer = lazyobs("top", "-b", "-n", "1", "--profile", str(profile), env=env)
         assert answer.returncode == 0
         assert "has no bcc" in answer.stderr and "procfs" in answer.stderr
 
     def test_the_loader_cannot_start(self, bpf):
-        answer = run("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})
+        answer = lazyobs("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})
         assert answer.returncode == 0
         assert "/nonexistent" in answer.stderr and "procfs" in answer.stderr
 
@@ -242,7 +228,7 @@ def test_no_verdict_is_not_a_good_one(arguments, delay, number):
     said, errors = process.communicate(timeout=60)
     if process.returncode == 0:
         # Libraries go on without a module whose import fails, be it for the signal: then there is the whole answer.
-        assert said == subprocess.run([*LAZYOBS, *arguments], capture_output=True, text=True, cwd=ROOT).stdout
+        assert said == lazyobs(*arguments).stdout
         return
     assert process.returncode == 3
     assert errors == f"lazyobs: {arguments[0]}: interrupted before there was an answer; run it again\n"

@@ -6,15 +6,13 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import LAZYOBS, ROOT
 
-LAZYOBS = [sys.executable, "-m", "lazyobs"]
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
 JUDGE = (["report", LAB, "--need-pass"], ["compare", "--base", LAB, "--new", DEBIAN, "--need-pass"])
 ANSWERS = (

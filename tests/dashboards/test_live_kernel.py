@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import yaml
 from tests.dashboards.prometheus_server import Programs, running
 from tests.dashboards.test_boards import BOARDS, PROMETHEUS
 from tests.exporter.starting import exporters
-from tests.harness import ROOT
+from tests.harness import LAZYOBS, ROOT
 
 ISLANDS = 211
 
@@ -23,7 +22,7 @@ ISLANDS = 211
 @pytest.mark.bpf
 def test_this_kernel_live_and_recorded(bpf: None, programs: Programs, islands: Callable, tmp_path: Path) -> None:
     workload = islands(ISLANDS)
-    record = [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "recording")]
+    record = [*LAZYOBS, "record", "-o", str(tmp_path / "recording")]
     with exporters(tmp_path) as export:
         live = export()
         recording = subprocess.Popen([*record, "--interval", "0.5", "--duration", "4"], cwd=ROOT)

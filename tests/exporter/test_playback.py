@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lazyobs.exporter.playback import Playback
 from lazyobs.model import Sample
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_page, series
-from tests.harness import ROOT
+from tests.harness import LAZYOBS, ROOT
 
 
 class _Recorded(Host):
@@ -47,7 +46,7 @@ def test_a_recording_is_served(bpf: None, export: Callable, islands: Callable, t
     tmp_path.chmod(0o700)
     workload = islands(211)
     workload.tell("touch")
-    command = [sys.executable, "-m", "lazyobs", "record", "-o", str(directory), "--interval", "0.2", "--duration", "1"]
+    command = [*LAZYOBS, "record", "-o", str(directory), "--interval", "0.2", "--duration", "1"]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     exporter = export("--replay", str(directory))
     page = of_page(exporter.get())
@@ -60,6 +59,6 @@ def test_a_recording_is_served(bpf: None, export: Callable, islands: Callable, t
 
 
 def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0", "--replay", str(tmp_path)]
+    command = [*LAZYOBS, "export", "--listen", "127.0.0.1:0", "--replay", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode in (2, 3) and result.stderr.count("\n") == 1, result.stderr

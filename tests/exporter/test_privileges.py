@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.exporter.metrics import of_page, series
-from tests.harness import ROOT, need_programs
+from tests.harness import LAZYOBS, ROOT, need_programs
 
 INSIDE = str(Path(__file__).parent / "inside.py")
 _NONE = ["0000000000000000"]
@@ -101,8 +100,6 @@ def test_it_ends_and_leaves_nothing_behind(bpf: None, export: Callable) -> None:
 def test_without_root_it_says_so() -> None:
     prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     need_programs(*prefix[:1])
-    result = subprocess.run(
-        [*prefix, sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"], capture_output=True, text=True
-    )
+    result = subprocess.run([*prefix, *LAZYOBS, "export", "--listen", "127.0.0.1:0"], capture_output=True, text=True)
     assert (result.returncode, result.stderr.count("\n")) == (3, 1)
     assert "sudo" in result.stderr

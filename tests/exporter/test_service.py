@@ -7,13 +7,12 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT, need_programs, skip
+from tests.harness import LAZYOBS, ROOT, need_programs, skip
 
 UNIT = ROOT / "systemd/lazyobs.service"
 SCORE = 3.5  # recorded in docs/fleet.md, of systemd 252
@@ -37,7 +36,7 @@ def test_the_capabilities_of_the_unit_are_enough(bpf: None, tmp_path: Path, with
         notify.settimeout(60)
         process = subprocess.Popen(
             ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--no-new-privs",
-             sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"],
+             *LAZYOBS, "export", "--listen", "127.0.0.1:0"],
             cwd=ROOT, env={**os.environ, "NOTIFY_SOCKET": address}, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

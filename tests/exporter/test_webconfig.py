@@ -5,7 +5,6 @@ import base64
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.exporter import webconfig
 from tests.exporter.host import Host
-from tests.harness import ROOT, need_programs
+from tests.harness import LAZYOBS, ROOT, need_programs
 
 Serving = Callable[..., tuple[str, int]]
 _GET = b"GET /metrics HTTP/1.1\r\n%s\r\n"
@@ -179,7 +178,7 @@ def test_an_encrypted_key_is_told_and_nobody_is_asked(certificates: Path) -> Non
 def test_a_file_that_asks_for_nothing_is_accepted_and_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "web.yml").write_text(text)
     exporter = subprocess.Popen(
-        [sys.executable, "-m", "lazyobs", "export", "--tier", "procfs", "--listen", "127.0.0.1:0",
+        [*LAZYOBS, "export", "--tier", "procfs", "--listen", "127.0.0.1:0",
          "--web-config", tmp_path / "web.yml"],
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from lazyobs.model import INVARIANTS
-from tests.harness import ROOT
+from tests.harness import ROOT, lazyobs
 from tests.lab.guests import GUEST, arguments, need
-from tests.recorder.test_record import lazyobs
 
 pytestmark = pytest.mark.lab
 

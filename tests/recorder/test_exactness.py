@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy
@@ -15,7 +14,7 @@ from lazyobs.recorder.recorder import EventReader, Recorder, Surroundings
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import Limits
 from tests.bpf.ring_producer import Producer, load
-from tests.bpf.test_ring_exactness import EVENTS, SYSCALLS, Seen, ended, in_child, make_system_calls
+from tests.bpf.test_ring_exactness import EVENTS, SYSCALLS, Seen, ended, overflowed
 from tests.recorder.test_parts import FakeSource
 from tests.recording import made
 
@@ -28,16 +27,7 @@ def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
     around = Surroundings(str(tmp_path), str(tmp_path), "/does/not/exist")
     store = made.store(tmp_path / "r", Limits(segment_bytes=200_000))
     recorder = Recorder(FakeSource(), store, around, EventReader(ring, producer.counts), 1.0)
-    cpus = sorted(os.sched_getaffinity(0))
-    begin, go = os.pipe()
-    producer.want()
-    second = in_child(cpus[-1], lambda: make_system_calls(begin, SYSCALLS))
-    producer.target(second)
-    first = in_child(cpus[0], lambda: producer.emit(EVENTS))
-    os.write(go, b"x")
-    while producer.counts.lost() == 0:
-        pass  # nothing is read before the ring has overflowed
-    running = {first, second}
+    running = overflowed(producer)
     while running:
         ended(running)
         recorder.drain()
@@ -46,7 +36,6 @@ def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
         recorder.drain()
     recorder.tick()
     store.close()
-    os.close(begin), os.close(go)
 
     recording, seen = Recording(str(tmp_path / "r")), Seen()
     for batch in recording.events():

@@ -25,16 +25,10 @@ from lazyobs.recording.writer import Store
 from lazyobs.sources.open import Opened, open_live
 from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
-from tests.harness import ROOT, skip
+from tests.harness import LAZYOBS, ROOT, lazyobs, skip
 
 pytestmark = pytest.mark.bpf
 KILLS = 50
-
-
-def lazyobs(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=timeout
-    )
 
 
 class Tee:
@@ -109,7 +103,7 @@ def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None
 def with_command(path: Path, command: list[str], *options: str) -> subprocess.Popen[str]:
     """A recorder in a process group of its own, whose command has begun: it has written its pid to ``path``/pid."""
     recorder = subprocess.Popen(
-        [sys.executable, "-m", "lazyobs", "record", "-o", str(path / "r"), "--progress", "none", *options, "--", *command],
+        [*LAZYOBS, "record", "-o", str(path / "r"), "--progress", "none", *options, "--", *command],
         start_new_session=True,
     )  # fmt: skip
     wait_for(path / "pid")
@@ -288,7 +282,7 @@ def test_nothing_is_left_where_it_is_not_permitted(tmp_path: Path) -> None:
         os.setresuid(65534, 65534, 65534)
 
     done = subprocess.run(
-        [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "1", "--", "true"],
+        [*LAZYOBS, "record", "-o", str(tmp_path / "r"), "--duration", "1", "--", "true"],
         capture_output=True, text=True, timeout=60, preexec_fn=become_nobody, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == EXIT_REFUSED
@@ -447,7 +441,7 @@ def test_nothing_else_is_taken(tmp_path: Path) -> None:
 
 def test_a_directory_has_a_name(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lazyobs", "record", "-o", "", "--duration", "1"],
+        [*LAZYOBS, "record", "-o", "", "--duration", "1"],
         capture_output=True, text=True, timeout=60, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1)
@@ -459,7 +453,7 @@ def test_one_recorder_a_directory(tmp_path: Path) -> None:
     """Of several that are started at once one records; the others say what is there, and touch nothing."""
     recorders = [
         subprocess.Popen(
-            [sys.executable, "-m", "lazyobs", "record", "-o", str(tmp_path / "r"), "--duration", "0.5"],
+            [*LAZYOBS, "record", "-o", str(tmp_path / "r"), "--duration", "0.5"],
             stderr=subprocess.PIPE,
             text=True,
         )

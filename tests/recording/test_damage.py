@@ -8,8 +8,6 @@ import os
 import pickle
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, VERSION
 from lazyobs.recording.reader import Recording
+from tests.harness import lazyobs
 from tests.recording import made
 
 
@@ -210,9 +209,7 @@ def test_commands_say_it_in_one_line(copy: Path, tmp_path: Path, command: list[s
     elif kind == "cut":
         for file in copy.glob("*.parquet"):
             file.write_bytes(file.read_bytes()[:-101])
-    done = subprocess.run(
-        [sys.executable, "-m", "lazyobs", *command, "--replay", str(path)], capture_output=True, text=True, timeout=60
-    )
+    done = lazyobs(*command, "--replay", str(path))
     assert done.returncode == EXIT_REFUSED
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("lazyobs: recording ")

@@ -17,8 +17,7 @@ from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.replay import open_replay
 from lazyobs.recording.writer import Limits
-from tests.harness import ROOT
-from tests.recorder.test_record import lazyobs
+from tests.harness import ROOT, lazyobs
 from tests.recording import made
 from tests.recording.samples import sample
 

@@ -18,7 +18,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.events import event_rows
-from tests.recorder.test_record import lazyobs
+from tests.harness import lazyobs
 from tests.recording import made
 
 OFFSET = 1_800_000_000_000_000_000

@@ -9,14 +9,12 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 import uuid
 
-from tests.harness import ROOT
+from tests.harness import LAZYOBS, ROOT
 
-LAZYOBS = [sys.executable, "-m", "lazyobs"]
 SECONDS = 60.0
 
 

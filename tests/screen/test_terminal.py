@@ -13,8 +13,9 @@ import time
 import pytest
 
 from lazyobs.screen.driver import RESTORE
+from tests.harness import LAZYOBS
 from tests.screen.screens import LAB, SAMPLES
-from tests.screen.terminals import LAZYOBS, Terminal, Tmux
+from tests.screen.terminals import Terminal, Tmux
 from tests.screen.test_app import SNAPSHOTS
 
 REPLAY = ("--replay", str(LAB), "-d", "3600")

@@ -6,26 +6,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lazyobs.selftest import scenario
 from lazyobs.selftest.observe import WIDTH
-from tests.harness import ROOT, skip
+from tests.harness import lazyobs, skip
 from tests.selftest.ktap import parse_ktap
 
 
 def selftest(*arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lazyobs", "selftest", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=ROOT,
-        user=user,
-    )
+    return lazyobs("selftest", *arguments, timeout=300, user=user)
 
 
 def test_list() -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.selftest import features
-from tests.harness import ROOT, skip
+from tests.harness import LAZYOBS, ROOT, skip
 
 SETTINGS = ("/sys/kernel/mm/ksm", "/sys/kernel/mm/transparent_hugepage")
 _COUNTS = ("pages_", "full_scans", "general_profit", "stable_node_chains", "stable_node_dups", "ksm_zero_pages")
@@ -87,7 +86,7 @@ def test_leaves_nothing(
     if why:
         skip("kernel", why)
     before = _state()
-    command = [sys.executable, "-m", "lazyobs", "selftest", "--only", only, "--repeat", "50"]
+    command = [*LAZYOBS, "selftest", "--only", only, "--repeat", "50"]
     battery = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert battery.stdout is not None
     while not battery.stdout.readline().startswith("ok 1 "):

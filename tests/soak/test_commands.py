@@ -20,13 +20,9 @@ from lazyobs.commands.compare import compare
 from lazyobs.commands.report import report
 from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, NotSupported
 from lazyobs.soak.schema import verdict_schema
-from tests.harness import ROOT
+from tests.harness import ROOT, lazyobs
 
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
-
-
-def lazyobs(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=120)
 
 
 def test_some_seconds_are_inconclusive() -> None:

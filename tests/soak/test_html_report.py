@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ import pytest
 
 from lazyobs.errors import NotSupported
 from lazyobs.soak import html_report, html_report_data
-from tests.harness import skip
+from tests.harness import chromium
 from tests.soak import verdicts
 
 
@@ -54,16 +53,14 @@ def _page(tmp_path: Path, verdict, recordings) -> tuple[Path, _Seen]:
 @pytest.fixture
 def browse(tmp_path):
     """A function that opens a page in headless Chromium: (the document then, what it complained of)."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        skip("browser", "there is none here: apt-get install chromium")
+    program = chromium()
 
     def browse(file: Path) -> tuple[str, list[str]]:
         options = (
             "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
             "--disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=20000 --dump-dom"
         )
-        command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
+        command = [program, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout, re.findall(r":CONSOLE.*", answer.stderr)

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable
 
 import pytest
 
 from lazyobs.unix import fork as fork_module
-from tests.harness import ROOT
+from tests.harness import python
 
 TURNS = 211
 # Senders strike before, in and after forks. One that has been waited for has sent its signal; what has not raised long
@@ -80,20 +78,14 @@ except interrupt.Interrupted:
 """
 
 
-def _answer(program: str, *arguments: object) -> tuple[str, str]:
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
-    return done.stdout, done.stderr
-
-
 @pytest.mark.parametrize("threads", [0, 3])
 def test_a_signal_during_a_fork_is_not_forgotten(threads: int) -> None:
-    assert _answer(_STRESS, threads, TURNS) == ("0 0\n", "")
+    assert python(_STRESS, threads, TURNS, timeout=300) == ("0 0\n", "", 0)
 
 
 @pytest.mark.parametrize("hook", ["before", "after_in_parent"])
 def test_a_signal_in_a_hook_raises_when_the_fork_is_over(hook: str) -> None:
-    assert _answer(_IN_A_HOOK, hook) == ("raised 23 False\n", "")
+    assert python(_IN_A_HOOK, hook) == ("raised 23 False\n", "", 0)
 
 
 def test_a_signal_to_the_child_alone_ends_the_child() -> None:
@@ -112,7 +104,7 @@ finally:
     print("parent", flush=True)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-    assert _answer(program) == (f"parent\n{-signal.SIGHUP}\n", "")
+    assert python(program) == (f"parent\n{-signal.SIGHUP}\n", "", 0)
 
 
 def test_signals_are_not_left_blocked_where_blocking_raises(monkeypatch: pytest.MonkeyPatch) -> None:

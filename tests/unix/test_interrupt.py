@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import python
 
 _BEGIN = """
 import os, signal, time, weakref
@@ -19,12 +16,6 @@ def ask(number=signal.SIGTERM):
 """
 
 
-def _told(program: str) -> tuple[str, str, int]:
-    command = [sys.executable, "-c", _BEGIN + program]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
-    return done.stdout, done.stderr, done.returncode
-
-
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_each_of_them_raises(number: str) -> None:
     program = f"""
@@ -33,7 +24,7 @@ try:
 except KeyboardInterrupt as error:
     print(type(error).__name__, interrupt.asked())
 """
-    assert _told(f"print(interrupt.asked()){program}") == ("False\nInterrupted True\n", "", 0)
+    assert python(_BEGIN + f"print(interrupt.asked()){program}") == ("False\nInterrupted True\n", "", 0)
 
 
 def test_a_request_sent_twice_interrupts_once() -> None:
@@ -51,7 +42,7 @@ except KeyboardInterrupt:
     except KeyboardInterrupt:
         print("again")
 """
-    assert _told(program) == ("cleaned up\nagain\n", "", 0)
+    assert python(_BEGIN + program) == ("cleaned up\nagain\n", "", 0)
 
 
 def test_what_is_held_back_is_raised_at_the_release() -> None:
@@ -67,7 +58,7 @@ interrupt.hold()
 interrupt.release()
 print("once")
 """
-    assert _told(program) == ("held\nraised\nonce\n", "", 0)
+    assert python(_BEGIN + program) == ("held\nraised\nonce\n", "", 0)
 
 
 def test_a_callback_does_not_lose_it() -> None:
@@ -83,11 +74,11 @@ try:
 except KeyboardInterrupt:
     print("heard")
 """
-    assert _told(program) == ("heard\n", "", 0)
+    assert python(_BEGIN + program) == ("heard\n", "", 0)
 
 
 def test_other_exceptions_of_callbacks_are_told_as_ever() -> None:
-    stdout, stderr, status = _told("reference = weakref.ref(set(), lambda _: 1 / 0)")
+    stdout, stderr, status = python(_BEGIN + "reference = weakref.ref(set(), lambda _: 1 / 0)")
     assert (stdout, status) == ("", 0) and "ZeroDivisionError" in stderr
 
 
@@ -102,4 +93,4 @@ import atexit
 atexit.register(ask)
 raise SystemExit(23)
 """
-    assert _told(program) == ("(0.0, 0.0)\n", "", 23)
+    assert python(_BEGIN + program) == ("(0.0, 0.0)\n", "", 23)

@@ -8,18 +8,16 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.web import run
-from tests.harness import ROOT, need_module, skip
+from tests.harness import LAZYOBS, ROOT, chromium, lazyobs, need_module, skip
 from tests.screen.browser import Browser
 from tests.screen.screens import LAB, SAMPLES
 
@@ -33,7 +31,7 @@ class Served:
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lazyobs", "top", "--web", "127.0.0.1:0", *arguments],
+            [*LAZYOBS, "top", "--web", "127.0.0.1:0", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
         )  # fmt: skip
         line = self.process.stdout.readline()
@@ -243,14 +241,13 @@ def test_a_port_that_is_taken_is_one_line(served):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [sys.executable, "-m", "lazyobs", "top", "--web", f"127.0.0.1:{taken.getsockname()[1]}", "--replay", str(LAB)]  # fmt: skip
-        answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+        answer = lazyobs("top", "--web", f"127.0.0.1:{taken.getsockname()[1]}", "--replay", str(LAB))
     assert (answer.returncode, len(answer.stderr.splitlines())) == (3, 1)
     assert "choose another port" in answer.stderr
 
 
 def test_the_whole_world_is_warned_of():
-    command = [sys.executable, "-m", "lazyobs", "top", "--web", "0.0.0.0:0", "--replay", str(LAB)]
+    command = [*LAZYOBS, "top", "--web", "0.0.0.0:0", "--replay", str(LAB)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             process.stdout.readline()
@@ -263,10 +260,7 @@ def test_the_whole_world_is_warned_of():
 
 def test_without_the_library_it_is_one_line(tmp_path):
     (tmp_path / "textual_serve.py").write_text("raise ModuleNotFoundError('gone', name='textual_serve')\n")
-    answer = subprocess.run(
-        [sys.executable, "-m", "lazyobs", "top", "--web", "--replay", str(LAB)],
-        capture_output=True, text=True, cwd=ROOT, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    answer = lazyobs("top", "--web", "--replay", str(LAB), env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert answer.returncode == 3
     assert answer.stderr == "lazyobs: top --web: textual_serve is not installed; pip install 'lazyobs[web]'\n"
 
@@ -282,10 +276,7 @@ def test_names_that_a_server_may_be_asked_by(listening, name, may):
 
 @pytest.fixture
 def browser(tmp_path):
-    program = shutil.which("chromium")
-    if program is None:
-        skip("browser", "chromium is not installed")
-    made = Browser(program, tmp_path)
+    made = Browser(chromium(), tmp_path)
     yield made
     made.close()
 
