@@ -7,25 +7,44 @@ the project's own CI sets it. Elsewhere the skips and their reasons are summed u
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from lazyobs.unix import privileges
-from tests.harness import DEMANDED, FEATURES, ROOT, Islands, lazyobs, need_root, skip
+from tests.harness import DEMANDED, FEATURES, ROOT, Islands, lazyobs, live_in, need_root, skip
 
 # Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_configure() -> None:
+_HOME = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     if unknown := DEMANDED - FEATURES.keys():
         raise pytest.UsageError(
             f"LAZYOBS_DEMAND: no feature {', '.join(sorted(unknown))}; there are {', '.join(FEATURES)}"
         )
+
+    config.stash[_HOME] = Path(tempfile.mkdtemp(prefix="lazyobs-home-"))
+    live_in(config.stash[_HOME])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash.get(_HOME, "/nonexistent"), ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(pytestconfig: pytest.Config):
+    """What one test sets is no setting of the next."""
+    yield
+    shutil.rmtree(pytestconfig.stash[_HOME] / ".config", ignore_errors=True)
 
 
 def _why_no_bpf() -> str:

@@ -67,6 +67,17 @@ def need_module(name: str, feature: str, remedy: str) -> ModuleType:
         skip(feature, f"{error}: {remedy}")
 
 
+def live_in(home: Path) -> None:
+    """This process and those it starts find the settings of ``home``, not of the user, nor of the one behind sudo.
+
+    Caches stay where they are: the lab's images are dear.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.update(HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=caches)
+    for name in ("SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_HOME"):
+        os.environ.pop(name, None)
+
+
 def lazyobs(*arguments: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command run to its end, from ROOT and with nothing to read; its output is text."""
     return subprocess.run(
