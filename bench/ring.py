@@ -28,10 +28,10 @@ _ROOT = str(Path(__file__).parent.parent)
 _BCC_READER = """
 import ctypes, os, socket, sys, tempfile, time
 sys.path.append(sys.argv[1])
-from lazyobs.bpf import event, wire
+from lazyobs.bpf import event, loader_protocol
 from lazyobs.bpf.headers import write_stub_headers
 sock = socket.socket(fileno=int(sys.argv[2]))
-request = wire.receive(sock)
+request = loader_protocol.receive(sock)
 import bcc
 headers = tempfile.mkdtemp()
 write_stub_headers(headers)
@@ -51,15 +51,15 @@ def callback(context, data, size):
     seen += 1
     return 0
 events.open_ring_buffer(callback)
-wire.send(sock, {"bcc": bcc.__version__}, [program.fd, events.map_fd, module["event_filter"].map_fd])
+loader_protocol.send(sock, {"bcc": bcc.__version__}, [program.fd, events.map_fd, module["event_filter"].map_fd])
 while True:
     try:
-        wire.receive(sock)
+        loader_protocol.receive(sock)
     except EOFError:
         break
     before, seen = time.process_time(), 0
     module.ring_buffer_consume()
-    wire.send(sock, {"seconds": time.process_time() - before, "events": seen})
+    loader_protocol.send(sock, {"seconds": time.process_time() - before, "events": seen})
 """
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,33 @@ def imports(root: Path, known: Modules) -> Iterator[Import]:
     for importer, file in known.items():
         package = importer if file.name == "__init__.py" else importer.rpartition(".")[0]
         for node, on_import in _statements(ast.parse(file.read_text()), True):
-            for name in _names(node, package):
+            for name in names(node, package):
                 imported = _module(name, known, root)
                 if imported and imported != importer:
                     yield Import(importer, imported, f"{file.relative_to(root)}:{node.lineno}", on_import)
+
+
+def names(node: ast.stmt | ast.expr, package: str = "") -> list[str]:
+    """Whole names of what the node imports; each is a module or a name in one."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        base = ".".join([*above, *filter(None, [node.module])])
+        return [f"{base}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "import_module"):
+        return [_beginning(node.args[0])]
+    return []
+
+
+def programs(tree: ast.AST) -> Iterator[tuple[ast.Module, int]]:
+    """The strings in a module that are Python and import something, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+            try:
+                yield ast.parse(textwrap.dedent(node.value)), node.lineno
+            except (SyntaxError, ValueError):
+                pass
 
 
 def circle(arrows: Mapping[Node, Iterable[Node]]) -> list[Node]:
@@ -79,19 +103,6 @@ def _statements(node: ast.AST, on_import: bool) -> Iterator[tuple[ast.stmt | ast
         else:
             later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from _statements(child, on_import and not later)
-
-
-def _names(node: ast.stmt | ast.expr, package: str) -> list[str]:
-    """Whole names of what the node imports; each is a module or a name in one."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-        base = ".".join([*above, *filter(None, [node.module])])
-        return [f"{base}.{alias.name}" for alias in node.names]
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "import_module"):
-        return [_beginning(node.args[0])]
-    return []
 
 
 def _beginning(name: ast.expr) -> str:

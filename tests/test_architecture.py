@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import itertools
+import re
 from collections import defaultdict
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT
-from tests.imports import Import, circle, imports, modules
+from tests.imports import Import, Modules, circle, imports, modules, names, programs
 
 # From the top. A room is a package or module of lazyobs/, or a folder beside it; "lazyobs" is lazyobs/__init__.py. It
 # imports rooms of the floors below its own.
@@ -101,6 +103,27 @@ def unpacked(root: Path) -> list[str]:
     return wrong
 
 
+def lost_imports(root: Path, *folders: str) -> list[str]:
+    """What programs kept as strings, which no linter sees, import of us in vain."""
+    known = modules(root, *folders)
+    wrong = []
+    for file in known.values():
+        for program, line in programs(ast.parse(file.read_text())):
+            for node in ast.walk(program):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    where = f"{file.relative_to(root)}:{line}"
+                    wrong += [f"{where}: a program imports {name}" for name in names(node) if not is_there(name, known)]
+    return wrong
+
+
+def is_there(name: str, known: Modules) -> bool:
+    """Whether it is a module, or a name that one has; True of what is not ours."""
+    package, _, last = name.rpartition(".")
+    if name in known or name.partition(".")[0] not in known:
+        return True
+    return package in known and re.search(rf"\b{last}\b", known[package].read_text()) is not None
+
+
 def of(root: Path) -> list[Import]:
     return list(imports(root, modules(root, "lazyobs", "bench")))
 
@@ -126,6 +149,12 @@ def test_the_picture_has_the_rooms_there_are(ours: list[Import]) -> None:
     rooms = {room_of(module) for module in modules(ROOT, "lazyobs", "bench")} | {"tests"}
     assert rooms == FLOOR.keys() - PLANNED
     assert {(room_of(one.importer), room_of(one.imported)) for one in ours} >= BESIDE
+
+
+def test_programs_in_strings_import_what_is_there() -> None:
+    found = lost_imports(ROOT, "lazyobs", "bench", "lab", "tests")
+    # This file has strings with every fault.
+    assert [line for line in found if not line.startswith("tests/test_architecture.py:")] == []
 
 
 def test_every_package_is_packed() -> None:
@@ -242,6 +271,20 @@ def test_modules_that_need_each_other_are_seen(house: Path) -> None:
     ):
         maps.write_text(late)
         assert circle_of_modules(of(house)) == []
+
+
+def test_what_a_program_in_a_string_imports_in_vain_is_seen(house: Path) -> None:
+    program = (
+        "import sys\nfrom lazyobs.bpf import maps, wire\nfrom lazyobs.errors import Error, NoError\nimport bcc.libbcc\n"
+    )
+    indented = "\n    from lazyobs import model\n    from lazyobs.happening import Happening\n"
+    words = "import lazyobs.gone is no program"
+    (house / "bench/ring.py").write_text(f"READER = {program!r}\nWORDS = {words!r}\n\nINDENTED = {indented!r}\n")
+    assert lost_imports(house, "lazyobs", "bench") == [
+        "bench/ring.py:1: a program imports lazyobs.bpf.wire",
+        "bench/ring.py:1: a program imports lazyobs.errors.NoError",
+        "bench/ring.py:4: a program imports lazyobs.happening.Happening",
+    ]
 
 
 def test_what_is_not_packed_is_seen(house: Path) -> None:

@@ -107,4 +107,4 @@ def test_a_feature_that_there_is_not_cannot_be_demanded() -> None:
     environment = {**os.environ, "LAZYOBS_DEMAND": "bpf,chromium"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "LAZYOBS_DEMAND: no feature chromium; there are bpf, browser, " in done.stderr
+    assert "LAZYOBS_DEMAND: no feature chromium; there are boards, bpf, " in done.stderr
