@@ -57,7 +57,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
         return None
     try:
         found = Plan.from_bytes(raw)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         kept.refuse(name, f"no plan of this version ({error})")
         return None
     if refused_tiers(found.trial_function) != found.closed:
