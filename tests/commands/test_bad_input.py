@@ -162,7 +162,7 @@ def test_a_profile_that_does_not_fit_is_a_usage_error(tmp_path, command, text):
     profile = tmp_path / "p.toml"
     profile.write_text(f'name = "p"\nabout = ""\n{text}\n')
     more = ["-o", str(tmp_path / "recording")] if command == "record" else []
-    answer = run(command, "--profile", str(profile), *more)
+    answer = lazyobs(command, "--profile", str(profile), *more)
     assert answer.returncode == 2, answer.stderr
     assert answer.stderr.startswith("lazyobs: profile ") and answer.stderr.count("\n") == 1
     assert answer.stdout == ""
