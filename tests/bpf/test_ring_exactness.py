@@ -13,6 +13,7 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import Ring
+from lazyobs.bpf.trace_event import TraceEvent
 from tests.bpf.ring_producer import MASK32, Producer, is_whole, load
 
 pytestmark = pytest.mark.bpf
@@ -124,7 +125,8 @@ def test_recorded_plus_lost_is_emitted(made: tuple[Producer, Ring]) -> None:
         seen.batch(batch)
         if last and not records and not len(batch):
             break
-    os.close(begin), os.close(go)
+    os.close(begin)
+    os.close(go)
     sent = sum(sent for sent, _ in producer.counts.read())
     emitted = EVENTS + producer.at_syscalls()
     assert producer.at_syscalls() >= SYSCALLS
@@ -201,7 +203,7 @@ def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
     producer, _ = made
     source = LiveTrace(producer.session, EventFilter(("fork", "promotion")), None)
     producer.emit(2003)
-    found = []
+    found: list[TraceEvent] = []
     while len(found) < 911:
         found += source.read(0)
     assert sorted(one.kind for one in found) == ["fork"] * 910 + ["lost"]

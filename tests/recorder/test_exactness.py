@@ -46,7 +46,8 @@ def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
         recorder.drain()
     recorder.tick()
     store.close()
-    os.close(begin), os.close(go)
+    os.close(begin)
+    os.close(go)
 
     recording, seen = Recording(str(tmp_path / "r")), Seen()
     for batch in recording.events():
