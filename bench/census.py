@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 from bench.islands import islands
+from bench.live import live_source
 from bench.pairs import pairs
 from lazyobs.bpf import census, maps
-from lazyobs.sources.open import open_live
 
 _ISLANDS = 20_011
 
 
 def run() -> dict[str, object]:
-    source = open_live(cap="tracepoint", keep_root=True).source
+    source = live_source("tracepoint")
     link = source.session.links["census:task_vma"]
     with islands(_ISLANDS) as (pid, tell):
         tell("touch")

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 from bench import program_time
 from bench.islands import islands
+from bench.live import live_source
 from lazyobs.bpf import sites
 from lazyobs.bpf.maps import program_stats
 from lazyobs.kernel.kallsyms import Kallsyms
-from lazyobs.sources.open import open_live
 
 _ISLANDS, _FORKS = 5003, 101
 
@@ -52,14 +52,14 @@ def run() -> dict[str, object]:
 
 
 def _measure() -> dict[str, object]:
-    source = open_live(cap="tracepoint", keep_root=True).source
+    source = live_source("tracepoint")
     ours = next(fd for name, fd in source.session.programs.items() if name.startswith("slab_alloc:"))
     before = set(program_time.tracepoint_programs())
     peer = subprocess.Popen(
         ["bpftrace", "-B", "line", "-e", bpftrace_program()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    assert peer.stdout is not None
     try:
-        assert peer.stdout is not None
         while line := peer.stdout.readline():
             if b"Attaching" in line:
                 break

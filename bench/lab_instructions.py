@@ -48,7 +48,7 @@ def run() -> dict[str, object]:
         subprocess.run(["gcc", "-O1", "-static", "-o", f"{share}/loops", source], check=True)
         python = str(_ROOT / ".venv/bin/python")
         command = [
-            _ROOT / "lab/run",
+            str(_ROOT / "lab/run"),
             "--kernel",
             _KERNEL,
             "--icount",

@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Callable
 
 
-def pairs(one: Callable[[], float], other: Callable[[], float], runs: int) -> dict[str, float]:
+def pairs(one: Callable[[], float], other: Callable[[], float], runs: int) -> dict[str, object]:
     """Medians of both and of the ratio one/other pair by pair, with the ratio's quartiles; a first pair is dropped."""
     return beside(other, {"one": one}, runs)["one"]
 
 
-def beside(other: Callable[[], float], ones: dict[str, Callable[[], float]], runs: int) -> dict[str, dict[str, float]]:
+def beside(other: Callable[[], float], ones: dict[str, Callable[[], float]], runs: int) -> dict[str, dict[str, object]]:
     """The same for each of ``ones``, all beside the same ``other``; every second round goes the other way about."""
     measured: dict[str, list[float]] = {name: [] for name in (*ones, "")}
     calls = {**ones, "": other}
@@ -24,7 +24,7 @@ def beside(other: Callable[[], float], ones: dict[str, Callable[[], float]], run
     return {name: _compared(measured[name], measured[""]) for name in ones}
 
 
-def _compared(one: list[float], other: list[float]) -> dict[str, float]:
+def _compared(one: list[float], other: list[float]) -> dict[str, object]:
     ratios = sorted(a / b for a, b in zip(one, other))
     quartiles = statistics.quantiles(ratios, n=4)
     return {

@@ -42,6 +42,7 @@ class _OnTerminal:
     def __init__(self, command: list[str]) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+        self._command = command
         self._process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, cwd=_ROOT, start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
@@ -79,7 +80,7 @@ class _OnTerminal:
 
     def pss_bytes(self) -> int:
         if self._process.poll() is not None:
-            raise RuntimeError(f"{self._process.args} has ended: {self.last[-500:].decode(errors='replace')}")
+            raise RuntimeError(f"{self._command[0]} has ended: {self.last[-500:].decode(errors='replace')}")
         text = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
         return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 

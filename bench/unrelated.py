@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 
 from bench import program_time
+from bench.live import live_source
 from lazyobs.bpf.maps import program_stats
-from lazyobs.sources.open import open_live
 
 _OPENS = 500_009
 
 
 def run() -> dict[str, object]:
-    source = open_live(cap="tracepoint", keep_root=True).source
+    source = live_source("tracepoint")
     ours = next(fd for name, fd in source.session.programs.items() if name.startswith("slab_alloc:"))
     try:
         with program_time.statistics_on(), program_time.empty_program("kmem_cache_alloc") as empty:

@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.live import live_source
 from bench.pairs import beside
 from bench.program_time import empty_programs
 from lazyobs.bpf import abi
 from lazyobs.bpf.session import Session
-from lazyobs.sources.open import open_live
 
 _LOOPS = {
     "fork": "for (int i = 0; i < 211; i++) { pid_t p = fork(); if (!p) _exit(0); waitpid(p, 0, 0); }",
@@ -73,7 +73,7 @@ def _attached(session: Session) -> Iterator[None]:
 def run(rounds: int = 51) -> dict[str, object]:
     """{loop: {"everything": .., "empty_programs": ..}}, each beside the loop alone; CPU seconds."""
     found: dict[str, object] = {}
-    source = open_live(keep_root=True).source
+    source = live_source()
     session = source.session
     for link in session.links.values():
         os.close(link)

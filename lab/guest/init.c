@@ -185,7 +185,8 @@ static void uncover(const char *cwd)
 		    strlen(cwd) >= sizeof(path))
 			continue;
 		strcpy(path, cwd);
-		for (char *slash = path + length + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		for (char *slash = path + length + 1; (slash = strchr(slash, '/'));
+		     *slash++ = '/') {
 			*slash = 0;
 			mkdir(path, 0755);
 		}
@@ -199,12 +200,9 @@ static void uncover(const char *cwd)
 static void mount_root(void)
 {
 	static const char *const wanted[][3] = {
-		{ "proc", "/proc", "" },
-		{ "sysfs", "/sys", "" },
-		{ "devtmpfs", "/dev", "" },
-		{ "tmpfs", "/tmp", "mode=1777" },
-		{ "tmpfs", "/run", "mode=755" },
-		{ "tmpfs", "/mnt", "mode=755" },
+		{ "proc", "/proc", "" },	 { "sysfs", "/sys", "" },
+		{ "devtmpfs", "/dev", "" },	 { "tmpfs", "/tmp", "mode=1777" },
+		{ "tmpfs", "/run", "mode=755" }, { "tmpfs", "/mnt", "mode=755" },
 	};
 	static const char *const optional[][3] = {
 		{ "devpts", "/dev/pts", "mode=620,ptmxmode=666" },

@@ -59,7 +59,8 @@ static void page_check(const struct region *region, unsigned int number, const c
 
 		if (page[i] == want)
 			continue;
-		fprintf(stderr, "stress: pid %d %s: page %u of a region of kind %d at %p: word %lu is %lx, not %lx\n",
+		fprintf(stderr,
+			"stress: pid %d %s: page %u of a region of kind %d at %p: word %lu is %lx, not %lx\n",
 			getpid(), after, number, region->kind, region->base, i, page[i], want);
 		__atomic_add_fetch(&shared->bad, 1, __ATOMIC_RELAXED);
 		return;
@@ -134,7 +135,8 @@ void region_make(struct thread *self, struct region *region)
 }
 
 /* A random part: first page and number of pages. */
-static void part(struct thread *self, struct region *region, unsigned int *first, unsigned int *count)
+static void part(struct thread *self, struct region *region, unsigned int *first,
+		 unsigned int *count)
 {
 	*first = below(self, region->pages);
 	*count = 1 + below(self, region->pages - *first);
@@ -222,13 +224,15 @@ static void op_move_part(struct thread *self, struct region *region)
 	at = region->base + first * PAGE;
 	to = reserve(count * PAGE);
 	pthread_mutex_lock(&holes);
-	if (mremap(at, count * PAGE, count * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {
+	if (mremap(at, count * PAGE, count * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+	    MAP_FAILED) {
 		pthread_mutex_unlock(&holes);
 		munmap(to, count * PAGE);
 		return;
 	}
 	(void)*(volatile uint64_t *)to;
-	if (mremap(to, count * PAGE, count * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) {
+	if (mremap(to, count * PAGE, count * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at) ==
+	    MAP_FAILED) {
 		perror("stress: mremap back");
 		exit(2);
 	}
@@ -236,10 +240,14 @@ static void op_move_part(struct thread *self, struct region *region)
 	page_check(region, first, "mremap and back");
 }
 
-/* Untouched, a hole, touched: filling the hole merges a VMA without an anon_vma with one that has. */
+/*
+ * Untouched, a hole, touched: filling the hole merges a VMA without an anon_vma with one that has.
+ */
 static void op_merge(struct thread *self, struct region *region)
 {
-	struct region tail = { .kind = ANON, .pages = 1, .base = map_anywhere(3 * PAGE, PROT_READ | PROT_WRITE) };
+	struct region tail = { .kind = ANON,
+			       .pages = 1,
+			       .base = map_anywhere(3 * PAGE, PROT_READ | PROT_WRITE) };
 	char *base = tail.base;
 
 	(void)region;
@@ -259,7 +267,8 @@ static void op_pageout(struct thread *self, struct region *region)
 	unsigned int first, count;
 
 	part(self, region, &first, &count);
-	madvise(region->base + first * PAGE, count * PAGE, below(self, 5) ? MADV_PAGEOUT : MADV_COLD);
+	madvise(region->base + first * PAGE, count * PAGE,
+		below(self, 5) ? MADV_PAGEOUT : MADV_COLD);
 	page_check(region, first, "pageout");
 }
 
@@ -340,10 +349,15 @@ static void op_uffd_move(struct thread *self, struct region *region)
 		return;
 	}
 	to = map_anywhere(PAGE, PROT_READ | PROT_WRITE);
-	range = (struct uffdio_register){ .range = { (uintptr_t)to, PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING };
-	move = (struct uffdio_move){ .dst = (uintptr_t)to, .src = (uintptr_t)region->base + number * PAGE, .len = PAGE };
+	range = (struct uffdio_register){ .range = { (uintptr_t)to, PAGE },
+					  .mode = UFFDIO_REGISTER_MODE_MISSING };
+	move = (struct uffdio_move){ .dst = (uintptr_t)to,
+				     .src = (uintptr_t)region->base + number * PAGE,
+				     .len = PAGE };
 	if (!ioctl(fd, UFFDIO_REGISTER, &range) && !ioctl(fd, UFFDIO_MOVE, &move)) {
-		struct region moved = { .kind = ANON, .base = to, .pages = 1, .seed = { region->seed[number] } };
+		struct region moved = {
+			.kind = ANON, .base = to, .pages = 1, .seed = { region->seed[number] }
+		};
 
 		if (below(self, 2))
 			madvise(to, PAGE, MADV_PAGEOUT);
@@ -364,8 +378,8 @@ static void op_grow_down(struct thread *self, struct region *region)
 
 	(void)region;
 	munmap(hole, 32 * PAGE);
-	if (mmap(top, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE,
-		 -1, 0) == top)
+	if (mmap(top, PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, -1, 0) == top)
 		for (unsigned int i = 0; i <= depth; i++)
 			page_fill((uint64_t *)(top - i * PAGE), i + 8);
 	munmap(guard, 512 * PAGE);
@@ -408,14 +422,15 @@ static pid_t have_child(struct thread *self, int depth)
 static void in_child(struct thread *self, int depth)
 {
 	static void (*const some[])(struct thread *, struct region *) = {
-		op_touch, op_verify, op_pageout, op_split, op_discard, op_migrate, op_move, op_move_part, op_ksm,
-		op_grow_down,
+		op_touch,   op_verify, op_pageout,   op_split, op_discard,
+		op_migrate, op_move,   op_move_part, op_ksm,   op_grow_down,
 	};
 	int rounds = below(self, 40);
 	pid_t pid = 0;
 
 	for (int i = 0; i < rounds; i++)
-		some[below(self, sizeof(some) / sizeof(*some))](self, &self->regions[below(self, REGIONS)]);
+		some[below(self, sizeof(some) / sizeof(*some))](
+			self, &self->regions[below(self, REGIONS)]);
 	if (depth < 2 && below(self, 3) == 0)
 		pid = have_child(self, depth + 1);
 	for (int i = 0; i < REGIONS; i++)
@@ -440,10 +455,20 @@ static void op_fork(struct thread *self, struct region *region)
 }
 
 const struct operation operations[] = {
-	{ "touch", op_touch },	     { "verify", op_verify },	      { "renew", op_renew },
-	{ "split", op_split },	     { "discard", op_discard },	      { "mremap", op_move },
-	{ "mremap-part", op_move_part }, { "pageout", op_pageout },   { "collapse", op_collapse },
-	{ "ksm", op_ksm },	     { "migrate", op_migrate },	      { "offline", op_offline },
-	{ "merge", op_merge },	     { "uffd", op_uffd_move },    { "fork", op_fork },
+	{ "touch", op_touch },
+	{ "verify", op_verify },
+	{ "renew", op_renew },
+	{ "split", op_split },
+	{ "discard", op_discard },
+	{ "mremap", op_move },
+	{ "mremap-part", op_move_part },
+	{ "pageout", op_pageout },
+	{ "collapse", op_collapse },
+	{ "ksm", op_ksm },
+	{ "migrate", op_migrate },
+	{ "offline", op_offline },
+	{ "merge", op_merge },
+	{ "uffd", op_uffd_move },
+	{ "fork", op_fork },
 };
 const unsigned int operation_count = sizeof(operations) / sizeof(*operations);

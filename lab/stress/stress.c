@@ -96,10 +96,10 @@ static void set_up(void)
 
 /* The counters that tell whether walks found every VMA. */
 static const char *const watched[] = {
-	"pgmigrate_success", "pgmigrate_fail", "thp_migration_success", "thp_migration_fail",
-	"thp_split_page", "thp_split_page_failed", "thp_collapse_alloc", "pswpin", "pswpout",
-	"compact_success", "compact_fail", "cow_ksm", "ksm_swpin_copy",
-	"anon_vma_lazy_",
+	"pgmigrate_success", "pgmigrate_fail",	      "thp_migration_success", "thp_migration_fail",
+	"thp_split_page",    "thp_split_page_failed", "thp_collapse_alloc",    "pswpin",
+	"pswpout",	     "compact_success",	      "compact_fail",	       "cow_ksm",
+	"ksm_swpin_copy",    "anon_vma_lazy_",
 };
 
 static void counters(const char *when)
@@ -136,20 +136,36 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "t:p:n:s:x:1:T")) != -1) {
 		switch (option) {
-		case 't': seconds = atoi(optarg); break;
-		case 'p': processes = atoi(optarg); break;
-		case 'n': threads = atoi(optarg); break;
-		case 's': seed = strtoul(optarg, NULL, 0); break;
-		case 'x': without = optarg; break;
-		case '1': only = optarg; break;
-		case 'T': toggle = 1; break;
-		default: return 2;
+		case 't':
+			seconds = atoi(optarg);
+			break;
+		case 'p':
+			processes = atoi(optarg);
+			break;
+		case 'n':
+			threads = atoi(optarg);
+			break;
+		case 's':
+			seed = strtoul(optarg, NULL, 0);
+			break;
+		case 'x':
+			without = optarg;
+			break;
+		case '1':
+			only = optarg;
+			break;
+		case 'T':
+			toggle = 1;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (threads < 1 || threads > 64)
 		return 2;
 	choose(only, without);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	set_up();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("seed %lu\n", seed);

@@ -2,10 +2,10 @@
 /*
  * Events in known numbers, for the tests and the benchmark of the ring.
  *
- * "produce" is run by BPF_PROG_TEST_RUN: ctx[0] is the first number, ctx[1] how many, ctx[2] the producer.
- * "produce_at_syscall" is a second producer with a life of its own: one event for every system call of the
- * process in producer_target. Every field of a record follows from its number, so that a torn or
- * misplaced record cannot pass.
+ * "produce" is run by BPF_PROG_TEST_RUN: ctx[0] is the first number, ctx[1] how many, ctx[2] the
+ * producer. "produce_at_syscall" is a second producer with a life of its own: one event for every
+ * system call of the process in producer_target. Every field of a record follows from its number,
+ * so that a torn or misplaced record cannot pass.
  */
 
 #define MOST_AT_ONCE 128

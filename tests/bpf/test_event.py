@@ -32,6 +32,7 @@ _COMM = b"fifteen letters"
 
 def _value(index: int, field: layouts.Field) -> int:
     """Another number in every byte, so that no two fields or byte orders look alike."""
+    assert isinstance(field.c_type, str)
     size = {"u64": 8, "u32": 4, "u16": 2, "u8": 1}[field.c_type]
     return int.from_bytes(bytes((index * 16 + byte + 1) & 0xFF for byte in range(size)), "little")
 

@@ -13,6 +13,7 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.bpf.ring import Ring
+from lazyobs.bpf.trace_event import TraceEvent
 from tests.bpf.ring_producer import MASK32, Producer, is_whole, load
 
 pytestmark = pytest.mark.bpf
@@ -206,7 +207,7 @@ def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
     producer, _ = made
     source = LiveTrace(producer.session, EventFilter(("fork", "promotion")), None)
     producer.emit(2003)
-    found = []
+    found: list[TraceEvent] = []
     while len(found) < 911:
         found += source.read(0)
     assert sorted(one.kind for one in found) == ["fork"] * 910 + ["lost"]

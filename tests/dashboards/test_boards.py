@@ -62,7 +62,7 @@ def test_no_board_names_a_data_source_or_has_a_uid(name: str) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_panels_lie_side_by_side_within_the_width(name: str) -> None:
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     panels = BOARDS[name]["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from lazyobs import cli
 from lazyobs.bpf import abi
 from lazyobs.exporter import run
+from lazyobs.exporter.application import make_application
 from lazyobs.exporter.server import Answer, Application
 from lazyobs.unix import privileges
 
@@ -69,18 +73,15 @@ def _attempts() -> dict[str, object]:
         "kprobe program": _attempt(lambda: _load(abi.PROG_TYPE_KPROBE)),
         "new map": _attempt(lambda: abi.map_create(1, 4, 8, 1, 0, "attempt")),
         "maps": sorted(name.rpartition("-")[0] for name in maps),
-        "updates": {name: _attempt(lambda fd=fd: abi.map_update(fd, bytes(4), bytes(4096))) for name, fd in maps.items()},
-        "deletes": {name: _attempt(lambda fd=fd: _delete(fd)) for name, fd in maps.items()},
-        "mapped": {name: _attempt(lambda fd=fd: __import__("mmap").mmap(fd, 4096)) for name, fd in maps.items()},
+        "updates": {name: _attempt(partial(abi.map_update, fd, bytes(4), bytes(4096))) for name, fd in maps.items()},
+        "deletes": {name: _attempt(partial(_delete, fd)) for name, fd in maps.items()},
+        "mapped": {name: _attempt(partial(mmap.mmap, fd, 4096)) for name, fd in maps.items()},
         "effective": privileges.effective(),
     }  # fmt: skip
 
 
-_make = run.make_application
-
-
 def _with_attempts(*arguments: object) -> Application:
-    served = _make(*arguments)  # type: ignore[arg-type]
+    served = make_application(*arguments)  # type: ignore[arg-type]
 
     def application(path: str, headers: Mapping[str, str]) -> Answer:
         if path == "/attempts":
@@ -90,6 +91,6 @@ def _with_attempts(*arguments: object) -> Application:
     return application
 
 
-run.make_application = _with_attempts
+mock.patch.object(run, "make_application", _with_attempts).start()
 sys.argv[:1] = ["lazyobs", "export"]
 cli.main()

@@ -94,8 +94,8 @@ def test_tls(serving: Serving, certificates: Path) -> None:
             assert b"lazyobs_" not in plain.recv(1 << 16)
         except ConnectionError:
             pass
-    for sock in silent:
-        sock.close()
+    for connection in silent:
+        connection.close()
 
 
 def test_client_certificates(serving: Serving, certificates: Path) -> None:

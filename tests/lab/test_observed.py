@@ -26,7 +26,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
     workloads = ROOT / "tests/workloads"
     for source in (workloads / "islands.c", workloads / "crowd.c", GUEST / "walks.c", GUEST / "promote.c"):
-        command = ["gcc", "-O2", "-static", "-pthread", "-o", folder / source.stem, source]
+        command = ["gcc", "-O2", "-static", "-pthread", "-o", str(folder / source.stem), str(source)]
         subprocess.run(command, check=True)
     folder.chmod(0o755)
     return folder

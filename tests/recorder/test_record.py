@@ -100,7 +100,7 @@ def test_the_workload_runs_as_the_caller_and_is_recorded(tmp_path: Path) -> None
     assert samples[-1].totals["forks"] - samples[0].totals["forks"] >= 101
 
 
-def with_command(path: Path, command: list[str], *options: str) -> subprocess.Popen[str]:
+def with_command(path: Path, command: list[str], *options: str) -> subprocess.Popen[bytes]:
     """A recorder in a process group of its own, whose command has begun: it has written its pid to ``path``/pid."""
     recorder = subprocess.Popen(
         [*LAZYOBS, "record", "-o", str(path / "r"), "--progress", "none", *options, "--", *command],

@@ -18,6 +18,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.events import event_rows
+from lazyobs.recording.writer import Limits
 from tests.harness import lazyobs
 from tests.recording import made
 
@@ -27,7 +28,7 @@ OFFSET = 1_800_000_000_000_000_000
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     """Events of every kind, a loss and a splat, in a recording of two segments."""
-    store = made.store(tmp_path / "r", made.Limits(segment_bytes=1))
+    store = made.store(tmp_path / "r", Limits(segment_bytes=1))
     for part in range(2):
         found = made.events(part * 101, 101)
         found["kind"] = numpy.arange(101) % len(event.KINDS)

@@ -98,7 +98,7 @@ def test_cut_off_at_every_byte(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     whole = (tmp_path / "whole" / "events-000001.arrows").read_bytes()
     cut = tmp_path / "cut" / "events-000001.arrows"
-    lengths = {}
+    lengths: dict[int, int] = {}
     for length in range(len(whole) + 1):
         cut.write_bytes(whole[:length])
         found = read_events(tmp_path / "cut")

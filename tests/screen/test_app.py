@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from lazyobs.errors import UsageError
 from lazyobs.recording.replay import open_replay
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock
+from lazyobs.screen.feed import ReplayFeed
 from lazyobs.screen.view import VIEWS, View
 from tests.harness import ROOT
 from tests.screen.screens import LAB, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
@@ -50,7 +52,9 @@ def test_the_last_sample_of_the_lab_recording(size, view):
     async def drive(pilot):
         for key in (str(VIEWS.index(view) + 1), *["right_curly_bracket"] * 4):
             await pilot.press(key)
-        times = app._feed_clock.feed.times
+        feed = app._feed_clock.feed
+        assert isinstance(feed, ReplayFeed)
+        times = feed.times
         await until(
             pilot,
             lambda: (
@@ -169,7 +173,7 @@ def test_what_a_page_lacks_is_read_at_once():
     run(app, (80, 24), drive)
 
 
-def test_only_lines_that_changed_are_drawn():
+def test_only_lines_that_changed_are_drawn(monkeypatch):
     feed = Handmade(lambda number: sample(process(3, "same"), process(5, f"other{number}")))
     app = live_app(feed)
     drawn: list[int] = []
@@ -182,7 +186,7 @@ def test_only_lines_that_changed_are_drawn():
     async def drive(pilot):
         await until(pilot, lambda: feed.count > 3)
         row = next(at for at, line in enumerate(app.canvas.text().splitlines()) if "same" in line)
-        app.canvas.render_line = render_line
+        monkeypatch.setattr(app.canvas, "render_line", render_line)
         seen = feed.count
         await until(pilot, lambda: feed.count > seen + 5)
         assert row not in drawn and row + 1 in drawn
@@ -236,10 +240,13 @@ def test_markup_in_names_is_text():
 def test_a_small_screen_and_back():
     app = live_app(Handmade(lambda number: sample(*(process(pid) for pid in range(1, 102)))))
 
+    def has_lines(number):
+        return len(app.canvas.text().splitlines()) == number
+
     async def drive(pilot):
         for size in ((20, 5), (1, 1), (200, 60), (80, 24)):
             await pilot.resize_terminal(*size)
-            await until(pilot, lambda size=size: len(app.canvas.text().splitlines()) == size[1])
+            await until(pilot, partial(has_lines, size[1]))
 
     run(app, (80, 24), drive)
 

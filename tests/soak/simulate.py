@@ -83,7 +83,7 @@ def series(
     """
     random = np.random.default_rng(seed)
     count = int(minutes * 60 / barrier) + 1
-    elapsed = np.arange(count) * barrier
+    elapsed = np.arange(float(count)) * barrier
     begin = random.uniform(0, DAY)
     load = 1 + noise.day * (np.sin(2 * np.pi * (begin + elapsed) / DAY) - np.sin(2 * np.pi * begin / DAY))
     load = load * (1 + autoregression(random, count, noise.jitter, noise.jitter_rho))

@@ -63,7 +63,7 @@ def test_the_slope_is_the_leak(noise: str) -> None:
 def test_a_merged_cache_is_judged_by_its_ledger() -> None:
     recording = hours(leak=1.0)
     recording.barriers["anon_vma_chain"][:] = np.nan
-    recording.identity = recording.identity | {"slab_merging": {"anon_vma_chain": ["fs_cache"]}}
+    recording.identity = dict(recording.identity) | {"slab_merging": {"anon_vma_chain": ["fs_cache"]}}
     found = of(recording, "anon_vma_chain objects")
     assert (found.outcome, found.numbers["source"]) == (FAIL, "ledger")
     quiet = hours()

@@ -12,7 +12,7 @@ from tests.soak.simulate import autoregression
 
 
 def test_a_line_is_its_slope() -> None:
-    time = np.arange(101) * 7.0
+    time = np.arange(101.0) * 7
     found = trend(time, 23 + 0.5 * time)
     assert found is not None
     assert found.slope == pytest.approx(0.5, abs=1e-12)
@@ -21,7 +21,7 @@ def test_a_line_is_its_slope() -> None:
 
 
 def test_a_fifth_of_the_points_may_be_wild() -> None:
-    time = np.arange(101) * 7.0
+    time = np.arange(101.0) * 7
     values = 23 + 0.5 * time
     values[::5] += 1e4
     found = trend(time, values)
@@ -52,7 +52,7 @@ def test_many_points_become_medians() -> None:
 def test_the_interval_covers_the_slope(rho: float, count: int) -> None:
     """95 % intervals of 401 series miss in 5 % and no more than chance adds (1 - 1e-4)."""
     random = np.random.default_rng(101)
-    time = np.arange(count) * 60.0
+    time = np.arange(float(count)) * 60
     missed = 0
     for _ in range(401):
         found = trend(time, 0.01 * time + autoregression(random, count, 10.0, rho))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Workloads that get in each other's way:
- *   crowd threads N T   T threads touch N islands of one process between them, each hopping from CPU to CPU
- *                       every few islands; then "ok", and the end when stdin ends
- *   crowd churn K N     K children one after the other on alternating CPUs: each touches N islands with two
- *                       threads, which end the process at the same time; then "ok", and the end
+ *   crowd threads N T   T threads touch N islands of one process between them, each hopping from
+ *                       CPU to CPU every few islands; then "ok", and the end when stdin ends
+ *   crowd churn K N     K children one after the other on alternating CPUs: each touches N islands
+ *                       with two threads, which end the process at the same time; then "ok", and
+ *                       the end
  *   crowd run P ARG..   runs ARG.. as the process P, a pid that must be free
  */
 #define _GNU_SOURCE
@@ -51,7 +52,8 @@ static void *touch(void *argument)
 
 static void touch_with_threads(long count, long threads)
 {
-	char *base = mmap(NULL, (2 * count + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base =
+		mmap(NULL, (2 * count + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct part parts[threads];
 	pthread_t others[threads];
 
@@ -59,7 +61,8 @@ static void touch_with_threads(long count, long threads)
 	for (long i = 0; i < count; i++)
 		mprotect(base + (2 * i + 1) * PAGE, PAGE, PROT_READ | PROT_WRITE);
 	for (long i = 0; i < threads; i++)
-		parts[i] = (struct part){base, count * i / threads, count * (i + 1) / threads, (int)i};
+		parts[i] = (struct part){ base, count * i / threads, count * (i + 1) / threads,
+					  (int)i };
 	for (long i = 1; i < threads; i++)
 		if (pthread_create(&others[i], NULL, touch, &parts[i]))
 			exit(1);
@@ -93,7 +96,9 @@ static void churn(long children, long count)
 
 static int run_as(pid_t pid, char **arguments)
 {
-	struct clone_args how = {.exit_signal = SIGCHLD, .set_tid = (unsigned long)&pid, .set_tid_size = 1};
+	struct clone_args how = { .exit_signal = SIGCHLD,
+				  .set_tid = (unsigned long)&pid,
+				  .set_tid_size = 1 };
 	long child = syscall(SYS_clone3, &how, sizeof(how));
 
 	if (!child) {

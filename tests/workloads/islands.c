@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * islands N: N private anonymous one-page VMAs, kept apart by PROT_NONE guards so that no neighbour's
- * anon_vma can be reused. Obeys one command a line and answers "ok":
+ * islands N: N private anonymous one-page VMAs, kept apart by PROT_NONE guards so that no
+ * neighbour's anon_vma can be reused. Obeys one command a line and answers "ok":
  *   touch   write to every island: N anonymous first faults
  *   fork    a child that does nothing until it is reaped; answers its pid
  *   reap    end and wait for the youngest child
@@ -21,7 +21,8 @@ static long page;
 
 static char *make_islands(long count)
 {
-	char *base = mmap(NULL, (2 * count + 1) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base =
+		mmap(NULL, (2 * count + 1) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (base == MAP_FAILED)
 		return NULL;

@@ -70,7 +70,10 @@ FAULTS: dict[int, tuple[str, Callable[[Callable[[], None]], int]]] = {
 
 
 def inject(number: int) -> Callable[[], None]:
-    return lambda: FAULT.write_text(str(number)) and None
+    def fault() -> None:
+        FAULT.write_text(str(number))
+
+    return fault
 
 
 def everything() -> None:

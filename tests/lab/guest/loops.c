@@ -57,7 +57,8 @@ int main(void)
 	long fork_cost[REPEATS], touch_cost[REPEATS], munmap_cost[REPEATS];
 
 	for (int i = 0; i < ISLANDS; i++) {
-		islands[i] = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		islands[i] = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		mprotect(islands[i] + PAGE, PAGE, PROT_NONE);
 		*islands[i] = 1;
 	}

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from driven import Interpreter, Program, swap_on
 
@@ -26,6 +27,7 @@ from lazyobs.kernel.build import Build
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import open_live
+from lazyobs.sources.source import Source
 from tests.kernel import renamed
 
 PROGRAMS = Path(sys.argv[2])
@@ -37,7 +39,7 @@ THREADS, EACH = 401, 23  # of the crowd, and its islands
 class Watch:
     """What a process's counters and the divided totals gained between calls."""
 
-    def __init__(self, source: LiveSource, pid: int) -> None:
+    def __init__(self, source: Source, pid: int) -> None:
         self._source, self._pid = source, pid
         self._read()
 
@@ -119,6 +121,7 @@ def both_prepares(_tier: str) -> dict[str, Any]:
 
     SWITCH.write_text("0")
     source = open_live(keep_root=True).source
+    assert isinstance(source, LiveSource), source
     program = Program(PROGRAMS / "islands", ISLANDS)
     for command in ("touch", "fork", "reap"):
         program.tell(command)
@@ -160,7 +163,7 @@ def crowd(tier: str) -> dict[str, Any]:
     """Many threads, all wanting the lock of one anon_vma."""
     source = open_live(cap=tier, keep_root=True).source
     kernel, ours = vmstat(), source.read().totals
-    command = [PROGRAMS / "crowd", "threads", str(THREADS * EACH), str(THREADS)]
+    command = [str(PROGRAMS / "crowd"), "threads", str(THREADS * EACH), str(THREADS)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     after_kernel, after = vmstat(), source.read()
     source.close()
@@ -173,9 +176,9 @@ def crowd(tier: str) -> dict[str, Any]:
 
 def hashed(tier: str) -> dict[str, Any]:
     """The same as on kernels before 5.12, where BPF has no compare-and-swap: no process gets a slot."""
-    plan.has_compare_and_swap = lambda *_: False
     shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept has slots
-    return crowd(tier)
+    with mock.patch.object(plan, "has_compare_and_swap", lambda *_: False):
+        return crowd(tier)
 
 
 def walks(tier: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define PAGE 4096UL
-#define N 23UL		 /* VMAs a step */
+#define N 23UL		  /* VMAs a step */
 #define STRIDE (4 * PAGE) /* one island: up to three pages and a gap */
 
 static char *counters(void)
@@ -36,10 +36,19 @@ static char *counters(void)
 }
 
 static const char *const names[] = {
-	"anon_vma_lazy_prepare", "anon_vma_lazy_promote_fork", "anon_vma_lazy_promote_split",
-	"anon_vma_lazy_promote_merge", "anon_vma_lazy_promote_mremap", "anon_vma_lazy_promote_ksm",
-	"anon_vma_lazy_promote_thp", "anon_vma_lazy_promote_migration", "anon_vma_lazy_promote_other",
-	"anon_vma_lazy_promote_failed", "pgmigrate_success", "pgmigrate_fail", "pswpout",
+	"anon_vma_lazy_prepare",
+	"anon_vma_lazy_promote_fork",
+	"anon_vma_lazy_promote_split",
+	"anon_vma_lazy_promote_merge",
+	"anon_vma_lazy_promote_mremap",
+	"anon_vma_lazy_promote_ksm",
+	"anon_vma_lazy_promote_thp",
+	"anon_vma_lazy_promote_migration",
+	"anon_vma_lazy_promote_other",
+	"anon_vma_lazy_promote_failed",
+	"pgmigrate_success",
+	"pgmigrate_fail",
+	"pswpout",
 };
 #define NAMES (sizeof(names) / sizeof(*names))
 
@@ -79,7 +88,8 @@ static void step(const char *name)
 /* N islands of some pages, far enough apart never to be neighbours. */
 static char *islands(unsigned long pages)
 {
-	char *base = mmap(NULL, N * STRIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *base = mmap(NULL, N * STRIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0);
 
 	for (unsigned long i = 0; i < N; i++)
 		if (mprotect(base + i * STRIDE, pages * PAGE, PROT_READ | PROT_WRITE))
@@ -221,7 +231,8 @@ int main(void)
 	touch(base, 0, 'r');
 	step("mremap-prepare");
 	for (unsigned long i = 0; i < N; i++)
-		mremap(base + i * STRIDE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to + i * STRIDE);
+		mremap(base + i * STRIDE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       to + i * STRIDE);
 	step("mremap");
 
 	merge_same(islands(1));

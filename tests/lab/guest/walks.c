@@ -58,7 +58,8 @@ static long move(int node)
 
 static unsigned long huge(void)
 {
-	char *area = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *area =
+		mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *aligned = (char *)(((unsigned long)area + HUGE - 1) & ~(HUGE - 1));
 
 	if (madvise(aligned, HUGE, MADV_HUGEPAGE))
@@ -88,7 +89,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		if (!strncmp(line, "touch", 5)) {
 			for (unsigned long i = 0; i < count; i++)
-				*(unsigned long *)(base + i * page) = (unsigned long)(base + i * page);
+				*(unsigned long *)(base + i * page) =
+					(unsigned long)(base + i * page);
 			printf("ok\n");
 		} else if (!strncmp(line, "same", 4)) {
 			memset(base, 23, count * page);

@@ -95,9 +95,9 @@ def test_events(small, series, warm_up):
         _same_events(found.events.get(kind.name), of_kind)
         for number, detail in enumerate(kind.details):
             _same_events(found.events.get(f"{kind.name}{{{detail}}}"), of_kind[of_kind["detail"] == number])
-    for name, kind in (("fork_seconds", "fork"), ("promotion_seconds", "promotion")):
+    for name, of in (("fork_seconds", "fork"), ("promotion_seconds", "promotion")):
         counts = found.distributions[name].counts  # the same events, counted by the kernel
-        assert counts[SLOT] == counts.sum() == (found.events[kind].count if kind in found.events else 0)
+        assert counts[SLOT] == counts.sum() == (found.events[of].count if of in found.events else 0)
 
 
 def _same_events(found, wanted):
