@@ -19,10 +19,10 @@ from lazyobs.sources.open import open_live
 from lazyobs.sources.source import Source
 from lazyobs.unix.users import user_name
 from lazyobs.views import columns
+from lazyobs.views.process_filter import ProcessFilter
 
 if TYPE_CHECKING:
     from lazyobs.screen.feed import KernelFeed, ReplayFeed
-    from lazyobs.screen.rows import Filter
     from lazyobs.screen.settings import Settings, SettingsWriter
     from lazyobs.views.top import TopOptions
 
@@ -106,19 +106,16 @@ def top(
     asked = _Asked(profile, tier, verbose, delay or interval, sort, replay, speed)
     batch = batch or not sys.stdout.isatty()
     iterations = iterations or count
+    chosen = ProcessFilter(pids, user, cgroup)
     if web is not None:
-        from lazyobs.screen.rows import Filter
-
-        _web(asked, web, Filter("", pids, user, cgroup), views[0], rows)
+        _web(asked, web, chosen, views[0], rows)
     elif batch or output != "table" or plain or _is_plain():
         from lazyobs.views.top import TopOptions
 
-        options = TopOptions(0.0, iterations, batch, output, views, sort or _SORT, rows, pids, user, cgroup)
+        options = TopOptions(0.0, iterations, batch, output, views, sort or _SORT, rows, chosen)
         _tables(asked, options)
     else:
-        from lazyobs.screen.rows import Filter
-
-        _screen(asked, Filter("", pids, user, cgroup), views[0], rows, iterations)
+        _screen(asked, chosen, views[0], rows, iterations)
 
 
 def _check(context: click.Context) -> None:
@@ -174,21 +171,21 @@ def _tables(asked: _Asked, options: TopOptions) -> None:
         source.close()
 
 
-def _screen(asked: _Asked, wanted: Filter, view: str, rows: int | None, iterations: int | None) -> None:
+def _screen(asked: _Asked, process_filter: ProcessFilter, view: str, rows: int | None, iterations: int | None) -> None:
     """The full screen."""
     settings_writer, settings = _remembered(asked)
     feed = _feed(asked, settings)
     from lazyobs.screen import run
 
     try:
-        run.run(feed, settings, settings_writer, wanted, view, rows, iterations)
+        run.run(feed, settings, settings_writer, process_filter, view, rows, iterations)
     finally:
         feed.close()
         if settings_writer is not None:
             settings_writer.close()
 
 
-def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | None) -> None:
+def _web(asked: _Asked, address: str, process_filter: ProcessFilter, view: str, rows: int | None) -> None:
     """The full screen in browsers."""
     try:
         from lazyobs.screen.web import server, sessions  # noqa: F401
@@ -203,7 +200,7 @@ def _web(asked: _Asked, address: str, wanted: Filter, view: str, rows: int | Non
         settings_writer.close()
     feed = _feed(asked, settings)
     try:
-        run.run(listening, host, feed, static, settings, wanted, view, rows)
+        run.run(listening, host, feed, static, settings, process_filter, view, rows)
     finally:
         feed.close()
 

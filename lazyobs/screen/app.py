@@ -46,7 +46,7 @@ class Top(App[None]):
         clock: LiveClock | RecordedClock,
         view: View,
         iterations: int | None = None,
-        watched: tuple[int, ...] = (),
+        pids: tuple[int, ...] = (),
         driver_class: Any = TerminalDriver,
     ) -> None:
         # Left to itself, Textual asks Rich, which assumes 16 colours for every terminal it does not know.
@@ -56,7 +56,7 @@ class Top(App[None]):
         self.canvas = Canvas(self.paint)
         self.view = view
         self._feed_clock = clock
-        self._iterations, self._watched = iterations, watched
+        self._iterations, self._pids = iterations, pids
         self._feed_thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._feed_task: asyncio.Task[None] | None = None
         self._is_paint_due = False
@@ -74,7 +74,7 @@ class Top(App[None]):
 
     async def _run_feed(self) -> None:
         try:
-            await self._feed_clock.run(self._feed_thread, self._iterations, self._watched)
+            await self._feed_clock.run(self._feed_thread, self._iterations, self._pids)
         except asyncio.CancelledError:
             raise
         except BaseException as error:

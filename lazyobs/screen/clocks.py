@@ -16,6 +16,7 @@ from lazyobs.screen.history import History
 from lazyobs.screen.state import Extras, ScreenState, Wanted
 from lazyobs.screen.timeline import Clock, Timeline
 from lazyobs.unix.pidfd import absent
+from lazyobs.views.process_filter import ProcessFilter
 
 _Show = Callable[[ScreenState], None]
 
@@ -76,8 +77,8 @@ class LiveClock(Clock):
             trace_events = [event for event in self._trace_events if event.time <= sample.time]
         self.show(ScreenState(sample, trace_events, self._trends.before(self._back), self._extras))
 
-    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
-        """Returns after ``iterations`` samples, or when all watched processes have exited."""
+    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, pids: tuple[int, ...]) -> None:
+        """Returns after ``iterations`` samples, or when all processes of ``pids`` have exited."""
         loop = asyncio.get_running_loop()
         due = time.monotonic()
         count = 0
@@ -89,9 +90,9 @@ class LiveClock(Clock):
             self._trends.add(sample)
             self._trace_events.extend(update.trace_events)
             self._extras = update.extras
-            if watched and not any(process.pid in watched for process in sample.processes):
+            if ProcessFilter(pids).has_ended(sample.processes):
                 if not count:
-                    raise absent(watched, live=True)
+                    raise absent(pids, live=True)
                 return
             if self.frozen:
                 self._back = min(self._back + 1, len(self._history) - 1)
@@ -167,7 +168,7 @@ class RecordedClock(Clock):
     def hurry(self) -> None:
         self._hurry.set()
 
-    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, watched: tuple[int, ...]) -> None:
+    async def run(self, reader: ThreadPoolExecutor, iterations: int | None, pids: tuple[int, ...]) -> None:
         """Returns after ``iterations`` samples. The last sample stays on the screen until the user quits."""
         loop = asyncio.get_running_loop()
         count = 0
@@ -175,8 +176,8 @@ class RecordedClock(Clock):
             position = self._position
             self._hurry.clear()
             screen_state = await loop.run_in_executor(reader, self.feed.at, position, self.wanted())
-            if watched and not count and not any(process.pid in watched for process in screen_state.sample.processes):
-                raise absent(watched, live=False)
+            if not count and ProcessFilter(pids).has_ended(screen_state.sample.processes):
+                raise absent(pids, live=False)
             self.show(screen_state)
             count += 1
             if count == iterations:

@@ -14,10 +14,11 @@ from lazyobs.screen.choosers import ColumnChooser, SortChooser
 from lazyobs.screen.line import Line, cut
 from lazyobs.screen.pages.forks import fork_line
 from lazyobs.screen.palette import Glyphs, Palette
-from lazyobs.screen.rows import Filter, Row
+from lazyobs.screen.rows import Row
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.state import ScreenState
 from lazyobs.views import columns
+from lazyobs.views.process_filter import ProcessFilter
 
 
 class ProcessTable:
@@ -28,11 +29,11 @@ class ProcessTable:
         palette: Palette,
         glyphs: Glyphs,
         settings: Settings,
-        wanted: Filter,
+        process_filter: ProcessFilter,
         most_rows: int | None,
     ) -> None:
         self._palette, self._glyphs, self._settings = palette, glyphs, settings
-        self.filter = self._first_filter = wanted
+        self.filter = self._first_filter = process_filter
         self.forks = False
         self._most_rows = most_rows
         self._is_lazy = False
@@ -207,7 +208,7 @@ class ProcessTable:
 
     def widen(self) -> None:
         """Back to the filter of the command line; from there to no filter."""
-        self.filter = self._first_filter if self.filter != self._first_filter else Filter()
+        self.filter = self._first_filter if self.filter != self._first_filter else ProcessFilter()
 
     def click(self, x: int, y: int) -> bool:
         """A click on line ``y`` of the table. True if it hit a row, which now has the cursor."""

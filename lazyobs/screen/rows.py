@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of the process table: filtered, sorted, in a tree or by cgroup."""
+"""Rows of the process table: sorted, in a tree or by cgroup."""
 
 from __future__ import annotations
 
@@ -13,39 +13,6 @@ from lazyobs.views import columns
 
 FLAT, TREE, CGROUP = "none", "tree", "cgroup"
 GROUPINGS = (FLAT, TREE, CGROUP)
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What is shown; empty and None are no limit. ``words`` is looked for in pid, user, name and cgroup."""
-
-    words: str = ""
-    pids: tuple[int, ...] = ()
-    user: str | None = None
-    cgroup: str | None = None
-
-    def passes(self, process: Process) -> bool:
-        if self.pids and process.pid not in self.pids:
-            return False
-        if self.user is not None and process.user != self.user:
-            return False
-        if self.cgroup is not None and not is_below(process.cgroup, self.cgroup):
-            return False
-        return not self.words or self._has_words(process)
-
-    def _has_words(self, process: Process) -> bool:
-        wanted = self.words.casefold()
-        return any(
-            wanted in one.casefold() for one in (process.comm, process.user, str(process.pid), process.cgroup or "")
-        )
-
-
-def is_below(path: str | None, ancestor: str) -> bool:
-    """Whether a cgroup path is that cgroup or inside it."""
-    if path is None:
-        return False
-    ancestor = "/" + ancestor.strip("/")
-    return ancestor == "/" or path == ancestor or path.startswith(ancestor + "/")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.palette import ASCII, PALETTES, UNICODE
-from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import AUTO, Settings, SettingsWriter
 from lazyobs.screen.terminal import depth_of, has_blocks
 from lazyobs.screen.view import View
+from lazyobs.views.process_filter import ProcessFilter
 
 IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # Textual would import these on first use
 
@@ -31,7 +31,7 @@ def run(
     feed: KernelFeed | ReplayFeed,
     settings: Settings,
     settings_writer: SettingsWriter | None,
-    wanted: Filter,
+    process_filter: ProcessFilter,
     view: str,
     rows: int | None,
     iterations: int | None,
@@ -52,14 +52,14 @@ def run(
         PALETTES[depth],
         UNICODE if has_blocks(os.environ, sys.stdout.encoding) else ASCII,
         settings,
-        wanted,
+        process_filter,
         view,
         rows,
         notice=notice,
     )
     gc.collect()
     gc.freeze()  # imported modules stay: scanning them took a third of the garbage collector's time
-    app = Top(clock, shown, iterations, wanted.pids)
+    app = Top(clock, shown, iterations, process_filter.pids)
     with terminal_guard.guard(sys.stdin.fileno(), sys.stdout.fileno()):
         asyncio.run(_run(app))
     if settings_writer is not None:

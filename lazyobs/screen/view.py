@@ -15,12 +15,12 @@ from lazyobs.screen.pages.page import Page
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.process_table import ProcessTable
 from lazyobs.screen.prompt import Prompt
-from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.state import ScreenState, Wanted
 from lazyobs.screen.timeline import Clock
 from lazyobs.text import plural
 from lazyobs.views import columns
+from lazyobs.views.process_filter import ProcessFilter
 
 VIEWS = columns.VIEWS
 _TABLES = ("processes", "forks")
@@ -36,7 +36,7 @@ class View:
         palette: Palette,
         glyphs: Glyphs,
         settings: Settings | None = None,
-        wanted: Filter | None = None,
+        process_filter: ProcessFilter | None = None,
         name: str = "processes",
         most_rows: int | None = None,
         fixed_delay: bool = False,
@@ -46,7 +46,9 @@ class View:
         self.clock: Clock = clock
         self.palette, self.glyphs = palette, glyphs
         self.settings = settings or Settings()
-        self.table: ProcessTable = ProcessTable(palette, glyphs, self.settings, wanted or Filter(), most_rows)
+        self.table: ProcessTable = ProcessTable(
+            palette, glyphs, self.settings, process_filter or ProcessFilter(), most_rows
+        )
         self.notice = notice
         self.screen_state: ScreenState | None = None
         self.own_cpu: float | None = None  # share of one CPU

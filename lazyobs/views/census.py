@@ -15,6 +15,7 @@ from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
 from lazyobs.unix.pidfd import absent
 from lazyobs.views import columns, lines, tables
+from lazyobs.views.process_filter import ProcessFilter
 
 _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 
@@ -22,10 +23,10 @@ _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     """Every process, or those of ``pids``; the totals count each address space once."""
     sample = source.read()
-    rows = [process for process in sample.processes if not pids or process.pid in pids]
-    if pids and not rows:
+    chosen = ProcessFilter(pids)
+    if chosen.has_ended(sample.processes):
         raise absent(pids, live=isinstance(source, LiveSource | ProcfsSource))
-    rows = columns.sort(rows, sort)
+    rows = columns.sort(chosen.of(sample.processes), sort)
     names = _IDENTITY + CENSUS_NAMES
     if output == "json":
         document = {

@@ -6,13 +6,14 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lazyobs.model import Process, Sample
 from lazyobs.sources.source import Source
 from lazyobs.unix.pidfd import absent
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.plain_screen import Screen
+from lazyobs.views.process_filter import ProcessFilter
 
 _ROWS_IN_BATCH = 20
 
@@ -28,34 +29,13 @@ class TopOptions:
     views: tuple[str, ...]
     sort: str
     rows: int | None = None
-    pids: tuple[int, ...] = ()
-    user: str | None = None
-    cgroup: str | None = None
+    filter: ProcessFilter = field(default_factory=ProcessFilter)
     live: bool = True  # what is not in the first sample may be on this machine all the same
     notice: str = ""  # a line that stays above the tables: what is lost here, and why
 
 
-def select(sample: Sample, options: TopOptions) -> list[Process]:
-    """The processes asked for, sorted."""
-    found = [
-        process
-        for process in sample.processes
-        if (not options.pids or process.pid in options.pids)
-        and (options.user is None or process.user == options.user)
-        and (options.cgroup is None or _below(process.cgroup, options.cgroup))
-    ]
-    return columns.sort(found, options.sort)
-
-
-def _below(path: str | None, ancestor: str) -> bool:
-    if path is None:
-        return False
-    ancestor = "/" + ancestor.strip("/")
-    return ancestor == "/" or path == ancestor or path.startswith(ancestor + "/")
-
-
 def run(source: Source, options: TopOptions) -> None:
-    """Shows samples until the iterations are over, the watched processes have ended, or q is pressed."""
+    """Shows samples until the iterations are over, the processes of -p have ended, or q is pressed."""
     columns.column(options.sort)
     if options.output == "table" and not options.batch:
         _refresh(source, options)
@@ -72,8 +52,8 @@ def _batch(source: Source, options: TopOptions) -> None:
             sample = source.read()
         except EOFError:  # the end of a recording
             return
-        rows = select(sample, options)
-        if _watched_are_gone(sample, options, count):
+        rows = _chosen(sample, options)
+        if _ended(sample, options, count):
             return
         shown = rows if options.rows is None else rows[: options.rows]
         if options.output == "json":
@@ -101,12 +81,17 @@ def _sleep_until(due: float) -> float:
     return now
 
 
-def _watched_are_gone(sample: Sample, options: TopOptions, count: int) -> bool:
+def _chosen(sample: Sample, options: TopOptions) -> list[Process]:
+    """The processes asked for, sorted."""
+    return columns.sort(options.filter.of(sample.processes), options.sort)
+
+
+def _ended(sample: Sample, options: TopOptions, count: int) -> bool:
     """True when every process of -p has ended. UsageError when none was there to begin with."""
-    if not options.pids or any(process.pid in options.pids for process in sample.processes):
+    if not options.filter.has_ended(sample.processes):
         return False
     if count == 0:
-        raise absent(options.pids, options.live)
+        raise absent(options.filter.pids, options.live)
     return True
 
 
@@ -130,8 +115,8 @@ def _refresh(source: Source, options: TopOptions) -> None:
                 while screen.key(3600) not in ("q", "Q"):
                     pass
                 return
-            rows = select(sample, options)
-            if _watched_are_gone(sample, options, count):
+            rows = _chosen(sample, options)
+            if _ended(sample, options, count):
                 return
             room = options.rows or shutil.get_terminal_size().lines
             screen.draw(_text(sample, rows[:room], options))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.recording.replay import open_replay
+from lazyobs.recording.reader import Recording
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock
 from lazyobs.screen.feed import ReplayFeed
@@ -82,9 +82,7 @@ def test_one_process_and_the_help():
 
 def test_any_sample_is_what_was_recorded():
     """Forwards, backwards and by a click on the time line."""
-    source = open_replay(LAB)
-    recorded = list(source.recording.samples())
-    source.close()
+    recorded = list(Recording(str(LAB)).samples())
     app = lab_app()
 
     async def is_at(pilot, index):
@@ -204,7 +202,7 @@ def test_q_ends_it_and_so_does_the_end_of_what_is_watched():
     run(app, (80, 24), press_q)
     feed = Handmade(lambda number: sample(*([process(3)] if number < 5 else []), process(7)))
     clock = LiveClock(feed)
-    watching = Top(clock, View(clock, app.view.palette, app.view.glyphs), watched=(3,))
+    watching = Top(clock, View(clock, app.view.palette, app.view.glyphs), pids=(3,))
 
     async def wait(pilot):
         await until(pilot, lambda: not watching.is_running)

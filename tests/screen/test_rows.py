@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Filters, order, trees and cgroups."""
+"""Order, trees and cgroups."""
 
 from __future__ import annotations
 
-import pytest
-
 from lazyobs.screen import rows
-from lazyobs.screen.rows import Filter
 from tests.screen.screens import process
 
 GLYPHS = ("├─ ", "└─ ", "│  ")
@@ -14,27 +11,6 @@ GLYPHS = ("├─ ", "└─ ", "│  ")
 
 def pids(found):
     return [row.process.pid for row in found if row.process]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        (Filter(), [3, 5, 7]),
-        (Filter(words="PROG"), [3, 7]),
-        (Filter(words="7"), [7]),
-        (Filter(words="slice"), [3]),
-        (Filter(pids=(5, 7)), [5, 7]),
-        (Filter(user="nobody"), [5]),
-        (Filter(cgroup="system.slice"), [3]),
-        (Filter(words="[prog"), []),
-    ],
-)
-def test_filters(wanted, found):
-    all_of_them = [
-        process(3, "prog", cgroup="/system.slice/a"), process(5, "sh", user="nobody", cgroup="/systemd"),
-        process(7, "myprog", cgroup=None),
-    ]  # fmt: skip
-    assert [one.pid for one in all_of_them if wanted.passes(one)] == found
 
 
 def test_reversed_the_unknown_still_come_last():

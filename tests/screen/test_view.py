@@ -10,9 +10,9 @@ from rich.cells import cell_len
 
 from lazyobs.bpf.census import VmaRow
 from lazyobs.bpf.trace_event import TraceEvent
-from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
+from lazyobs.views.process_filter import ProcessFilter
 from tests.screen.screens import HOSTILE, Still, process, sample, screen_state, text_of, view
 
 SIZES = [(80, 24), (120, 40), (200, 60), (20, 5), (40, 9), (1, 1), (7, 3), (30, 14)]
@@ -211,7 +211,7 @@ def test_pids_and_users():
 
 
 def test_what_the_command_line_asked_for_comes_back_first():
-    shown = view(sample(process(3, "init"), process(5, "sh")), wanted=Filter(pids=(3,)))
+    shown = view(sample(process(3, "init"), process(5, "sh")), process_filter=ProcessFilter(pids=(3,)))
     type_in(shown, "/", "no")
     shown.press("enter")
     shown.press("escape")

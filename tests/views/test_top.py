@@ -13,19 +13,23 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.model import PROCESS_COLUMNS
 from lazyobs.views import columns, lines, tables
-from lazyobs.views.top import TopOptions, run, select
+from lazyobs.views.process_filter import ProcessFilter
+from lazyobs.views.top import TopOptions, run
 from tests.views.handmade import process, sample
 
 
 def options(**changed) -> TopOptions:
+    chosen = ProcessFilter(**{name: changed.pop(name) for name in ("pids", "user", "cgroup") if name in changed})
     return TopOptions(**{
-        "interval": 0.0, "iterations": 1, "batch": True, "output": "table", "views": ("processes",), "sort": "pid",
+        "filter": chosen, "interval": 0.0, "iterations": 1, "batch": True, "output": "table", "views": ("processes",), "sort": "pid",
         **changed,
     })  # fmt: skip
 
 
 class Recorded:
     """A source of prepared samples."""
+
+    live = True
 
     def __init__(self, *samples):
         self._samples = list(samples)
@@ -51,26 +55,6 @@ def test_text_and_pids_sort_upwards():
 def test_an_unknown_column_names_the_known_ones():
     with pytest.raises(UsageError, match="use one of pid, "):
         columns.sort([], "weight")
-
-
-@pytest.mark.parametrize(
-    ("chosen", "pids"),
-    [
-        ({"pids": (3, 5)}, [3, 5]),
-        ({"user": "nobody"}, [5]),
-        ({"cgroup": "system.slice"}, [3, 7]),
-        ({"cgroup": "/system.slice/"}, [3, 7]),
-        ({"cgroup": "/"}, [3, 5, 7]),
-        ({"cgroup": "/system"}, []),
-    ],
-)
-def test_filters(chosen, pids):
-    shown = sample(
-        process(3, cgroup="/system.slice/a.service"), process(5, user="nobody", cgroup="/systemd"),
-        process(7, cgroup="/system.slice"), process(9, cgroup=None),
-    )  # fmt: skip
-    found = [row.pid for row in select(shown, options(**chosen))]
-    assert found == (pids if chosen != {"cgroup": "/"} else [3, 5, 7])
 
 
 def test_hostile_names_are_tamed_everywhere(capsys):
@@ -99,7 +83,7 @@ def test_json_shows_the_selected_rows_alone(capsys):
     assert [row["pid"] for row in document["processes"]] == [5]
 
 
-def test_it_ends_when_the_watched_have_ended(capsys):
+def test_it_ends_when_the_processes_of_p_have_ended(capsys):
     source = Recorded(sample(process(3)), sample(process(3)), sample(process(5)))
     run(source, options(pids=(3,), iterations=None))
     assert capsys.readouterr().out.count("lazyobs  kernel") == 2

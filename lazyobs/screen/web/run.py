@@ -19,10 +19,10 @@ import socket
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
-from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.web import sampler
 from lazyobs.unix.fork import close_all_but, fork
+from lazyobs.views.process_filter import ProcessFilter
 
 DEFAULT = "127.0.0.1:9798"
 
@@ -55,7 +55,7 @@ def run(
     feed: KernelFeed | ReplayFeed,
     static: dict[str, tuple[bytes, str]],
     settings: Settings,
-    wanted: Filter,
+    process_filter: ProcessFilter,
     view: str,
     rows: int | None,
 ) -> None:
@@ -75,7 +75,7 @@ def run(
     pid = fork()
     if pid == 0:
         try:
-            _serve(listening, host, static, server_control, settings, wanted, view, rows)
+            _serve(listening, host, static, server_control, settings, process_filter, view, rows)
         finally:
             os._exit(0)
     server_control.close()
@@ -93,7 +93,7 @@ def _serve(
     static: dict[str, tuple[bytes, str]],
     control: socket.socket,
     settings: Settings,
-    wanted: Filter,
+    process_filter: ProcessFilter,
     view: str,
     rows: int | None,
 ) -> None:
@@ -107,4 +107,4 @@ def _serve(
     else:
         privileges.keep_nothing()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    server.serve(listening, host, static, SessionParent(settings, wanted, view, rows), control)
+    server.serve(listening, host, static, SessionParent(settings, process_filter, view, rows), control)

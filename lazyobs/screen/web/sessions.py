@@ -20,12 +20,12 @@ from textual.drivers.web_driver import WebDriver
 from lazyobs.screen.app import Top
 from lazyobs.screen.clocks import LiveClock, RecordedClock
 from lazyobs.screen.palette import PALETTES, UNICODE
-from lazyobs.screen.rows import Filter
 from lazyobs.screen.settings import AUTO, Settings
 from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import View
 from lazyobs.screen.web import client
 from lazyobs.unix.fork import close_all_but, fork
+from lazyobs.views.process_filter import ProcessFilter
 
 _FDS = 4  # keyboard, display, errors, sampler
 
@@ -33,12 +33,12 @@ _FDS = 4  # keyboard, display, errors, sampler
 class SessionParent:
     """The process that forks the sessions. ``start`` is called by the web server."""
 
-    def __init__(self, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
+    def __init__(self, settings: Settings, process_filter: ProcessFilter, view: str, rows: int | None) -> None:
         self._sock, child_sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if fork() == 0:
             try:
                 close_all_but(child_sock.fileno())
-                _run_parent(child_sock, settings, wanted, view, rows)
+                _run_parent(child_sock, settings, process_filter, view, rows)
             finally:
                 os._exit(0)
         child_sock.close()
@@ -48,7 +48,9 @@ class SessionParent:
         socket.send_fds(self._sock, [json.dumps([width, height]).encode()], list(fds))
 
 
-def _run_parent(sock: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
+def _run_parent(
+    sock: socket.socket, settings: Settings, process_filter: ProcessFilter, view: str, rows: int | None
+) -> None:
     """Returns when the web server has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, and its end ends this process
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -67,7 +69,7 @@ def _run_parent(sock: socket.socket, settings: Settings, wanted: Filter, view: s
                 close_all_but(sampler)
                 os.environ.update(COLUMNS=str(width), ROWS=str(height), TERM="xterm-256color", COLORTERM="truecolor")
                 os.environ.pop("NO_COLOR", None)  # was meant for the terminal that the server was started from
-                _session(socket.socket(fileno=sampler), settings, wanted, view, rows)
+                _session(socket.socket(fileno=sampler), settings, process_filter, view, rows)
             except client.SamplerGone:
                 os._exit(0)
             except BaseException as error:
@@ -77,7 +79,9 @@ def _run_parent(sock: socket.socket, settings: Settings, wanted: Filter, view: s
             os.close(fd)
 
 
-def _session(sampler: socket.socket, settings: Settings, wanted: Filter, view: str, rows: int | None) -> None:
+def _session(
+    sampler: socket.socket, settings: Settings, process_filter: ProcessFilter, view: str, rows: int | None
+) -> None:
     feed = client.connect(sampler)
     clock: LiveClock | RecordedClock
     if isinstance(feed, client.RemoteLive):
@@ -85,7 +89,9 @@ def _session(sampler: socket.socket, settings: Settings, wanted: Filter, view: s
     else:
         clock, notice = RecordedClock(feed), ""
     palette = PALETTES[RICH if settings.colours == AUTO else settings.colours]
-    shown = View(clock, palette, UNICODE, replace(settings), wanted, view, rows, isinstance(clock, LiveClock), notice)
+    shown = View(
+        clock, palette, UNICODE, replace(settings), process_filter, view, rows, isinstance(clock, LiveClock), notice
+    )
     app = Top(clock, shown, driver_class=WebDriver)
     asyncio.run(app.run_async())
     sys.stdout.flush()
