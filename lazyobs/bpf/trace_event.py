@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from lazyobs.bpf import event
 from lazyobs.text import plural
 
+# Kinds that are no events of the probes.
+LOST, SPLAT = "lost", "splat"
+
 
 @dataclass(frozen=True)
 class TraceEvent:
@@ -50,9 +53,9 @@ class TraceEvent:
     @classmethod
     def lost(cls, time: float, count: int) -> TraceEvent:
         """Events for which the ring had no room, found out at ``time``."""
-        return cls(time, "lost", objects=count, text=f"{count} {plural(count, 'event')} lost: the ring had no room")
+        return cls(time, LOST, objects=count, text=f"{count} {plural(count, 'event')} lost: the ring had no room")
 
     @classmethod
     def splat(cls, time: float, kind: str, text: str) -> TraceEvent:
         """The first line of a splat in the kernel's log."""
-        return cls(time, "splat", kind, text=text)
+        return cls(time, SPLAT, kind, text=text)

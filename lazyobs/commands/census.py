@@ -4,71 +4,65 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import common, notice_of, pids_of, say_how
-from lazyobs.commands.replay_options import REPLAY, check_replay
+from lazyobs.commands.options import COMMON, ProbeOptions, collected, pids_option, say_how
+from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
+from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
+from lazyobs.sources.source import Source
 from lazyobs.views import columns
 
 
-def _import_view() -> None:
-    """Tables take longer to import than the loader leaves idle: done while it compiles."""
-    from lazyobs.views import census  # noqa: F401
+@dataclass(frozen=True)
+class CensusCommand:
+    output: str
+    probes: ProbeOptions
+    pids: tuple[int, ...]
+    sort: str
+    vmas: bool
+    replay: Path | None
 
 
 @click.command()
-@common
-@click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
+@COMMON
+@pids_option()
 @click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
 @REPLAY
-def census(
-    output: str,
-    profile: Path | None,
-    tier: str | None,
-    verbose: bool,
-    pids: tuple[int, ...],
-    sort: str,
-    vmas: bool,
-    replay: Path | None,
-) -> None:
+@collected(CensusCommand)
+def census(asked: CensusCommand) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
     check_replay()
-    sort = columns.column(sort).name
-    if vmas and not pids:
+    sort = columns.column(asked.sort).name
+    if asked.vmas and not asked.pids:
         raise click.UsageError("--vmas needs -p PID")
-    if vmas and replay is not None:
+    if asked.vmas and asked.replay is not None:
         raise click.UsageError("--vmas needs a live kernel: a recording has the counts of each process")
-    if replay is not None:
-        _show_last(replay, pids, sort, output)
-        return
-    points = ("census", "census_vmas") if vmas else ("census",)
-    opened = open_live(profile, tier, points, meanwhile=_import_view, procfs_serves=not vmas)
+    source = _live(asked) if asked.replay is None else open_recording(asked.replay, last=True)
     from lazyobs.views import census as view
 
-    say_how(opened, verbose)
     try:
-        notice = notice_of(opened.why_not)
-        if notice:
-            print(notice, file=sys.stderr)
-        if vmas:
-            view.show_vmas(opened.source, pids, output)
+        if asked.vmas:
+            view.show_vmas(source, asked.pids, asked.output)
         else:
-            view.show(opened.source, pids, sort, output)
-    finally:
-        opened.source.close()
-
-
-def _show_last(replay: Path, pids: tuple[int, ...], sort: str, output: str) -> None:
-    """The census as it was at the end of the recording."""
-    from lazyobs.recording.replay import open_replay
-    from lazyobs.views import census as view
-
-    source = open_replay(replay, last=True)
-    try:
-        view.show(source, pids, sort, output)
+            view.show(source, asked.pids, sort, asked.output)
     finally:
         source.close()
+
+
+def _live(asked: CensusCommand) -> Source:
+    opened = open_live(
+        asked.probes.profile,
+        asked.probes.tier,
+        ("census", "census_vmas") if asked.vmas else ("census",),
+        meanwhile=preload("lazyobs.views.census"),
+        procfs_serves=not asked.vmas,
+    )
+    say_how(opened, asked.probes.verbose)
+    if opened.notice:
+        print(opened.notice, file=sys.stderr)
+    return opened.source

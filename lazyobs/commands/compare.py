@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from lazyobs.commands.verdict_options import Judging, judging
+from lazyobs.commands.options import collected
+from lazyobs.commands.verdict_options import VERDICT_OPTIONS, VerdictOptions, check_verdict
 
 _ARMS = ("--base", "--new")
 
@@ -32,20 +35,26 @@ class _Arms(click.Command):
         return super().parse_args(ctx, spread)
 
 
+@dataclass(frozen=True)
+class CompareCommand:
+    verdict: VerdictOptions
+    base: tuple[str, ...]
+    new: tuple[str, ...]
+    calibrate: bool
+
+
 @click.command(cls=_Arms)
-@judging
+@VERDICT_OPTIONS
 @click.option("--base", multiple=True, required=True, metavar="DIR...", help="Recordings of the kernel to compare with, a boot each.")  # fmt: skip
 @click.option("--new", multiple=True, required=True, metavar="DIR...", help="Recordings of the kernel in question.")
 @click.option("--calibrate", is_flag=True, help="Also judge the boots dealt anew, without a difference: how often is it wrong?")  # fmt: skip
-@click.pass_context
-def compare(context: click.Context, how: Judging, base: tuple[str, ...], new: tuple[str, ...], calibrate: bool) -> None:
+@collected(CompareCommand)
+def compare(asked: CompareCommand) -> None:
     """PASS where a kernel is not worse than a base by a margin, FAIL where it is, by boots of both.
 
     Exits with 1 on FAIL: it can gate a rollout.
     """
-    from lazyobs.soak.compare import compare as judge
+    check_verdict(asked.verdict, "compare")
+    from lazyobs.commands import verdict
 
-    rules = how.rules()
-    recordings = how.read([*base, *new])
-    first, second = recordings[: len(base)], recordings[len(base) :]
-    context.exit(how.show(judge(first, second, rules, calibrate), recordings))
+    click.get_current_context().exit(verdict.on_two(asked.verdict, asked.base, asked.new, asked.calibrate))

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import common
+from lazyobs.commands.options import COMMON, ProbeOptions, collected
 from lazyobs.views import doctor as view
 
 
+@dataclass(frozen=True)
+class DoctorCommand:
+    output: str
+    probes: ProbeOptions
+
+
 @click.command()
-@common
-def doctor(output: str, profile: Path | None, tier: str | None, verbose: bool) -> None:
+@COMMON
+@collected(DoctorCommand)
+def doctor(asked: DoctorCommand) -> None:
     """What this kernel offers: profile, tiers and why not better ones, slab merging."""
-    view.show(profile, tier, output, verbose)
+    view.show(asked.probes.profile, asked.probes.tier, asked.output, asked.probes.verbose)

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Which events: the options that ``trace`` and ``record`` share."""
+"""Which events: the options that ``trace`` and ``record`` share. They make an EventChoice."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import click
 
-from lazyobs.bpf import event
-from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.commands.options import Finite
+from lazyobs.commands.options import Finite, all_of
+from lazyobs.sources.event_choice import KINDS
 
-SPLAT = "splat"
 _TIMES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-NAMES = (*event.KIND_NAMES, SPLAT)
 
 
 def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -23,8 +18,8 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | No
         return None
     kinds = tuple(dict.fromkeys(value.split(",")))
     for kind in kinds:
-        if kind not in NAMES:
-            raise click.BadParameter(f"{kind!r} is no kind of event: use one or more of {','.join(NAMES)}")
+        if kind not in KINDS:
+            raise click.BadParameter(f"{kind!r} is no kind of event: use one or more of {','.join(KINDS)}")
     return kinds
 
 
@@ -34,22 +29,11 @@ def _comm(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return value
 
 
-def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds ``kinds`` (None: those told unasked), ``min_us`` and ``comm``."""
-    for option in (
-        click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads of that name; its first 15 bytes count, as the kernel keeps no more."),
-        click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
-        click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(NAMES)}; all but prepare otherwise."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def make_filter(kinds: tuple[str, ...] | None, min_us: float | None, pids: tuple[int, ...], comm: str | None) -> EventFilter:  # fmt: skip
-    """For the kernel; splats are no events of the ring."""
-    if kinds is None:
-        return EventFilter(min_us=min_us, pids=pids, comm=comm)
-    return EventFilter(tuple(kind for kind in kinds if kind != SPLAT), min_us, pids, comm)
+EVENT_OPTIONS = all_of(
+    click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(KINDS)}; all but prepare otherwise."),
+    click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
+    click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads of that name; its first 15 bytes count, as the kernel keeps no more."),
+)  # fmt: skip
 
 
 def span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:

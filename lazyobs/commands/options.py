@@ -1,21 +1,64 @@
 # SPDX-License-Identifier: MIT
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and how a command gets what was typed: as one typed dataclass.
+
+A command declares its options with click and takes a dataclass with a field for each (``collected``). Options
+that belong together are a dataclass of their own, which the command's has as a field.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import click
 from click.core import ParameterSource
 
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
-from lazyobs.sources.live import LiveSource
-from lazyobs.sources.open import Opened
-from lazyobs.text import plural, printable
+from lazyobs.text import printable
+
+if TYPE_CHECKING:
+    from lazyobs.sources.open import Opened
+
+_Collected = TypeVar("_Collected")
+_Command = Callable[..., Any]
+
+
+def collected(into: type[_Collected]) -> Callable[[Callable[[_Collected], None]], _Command]:
+    """The command takes one ``into``, made of the parameters that are named like its fields. A field whose type is
+    a dataclass is made in the same way; one that no parameter is named like keeps its default.
+
+    Stands below the options. TypeError where a parameter has no field, or a field neither parameter nor default.
+    """
+
+    def decorate(command: Callable[[_Collected], None]) -> _Command:
+        @functools.wraps(command)
+        def with_values(**values: Any) -> None:
+            left = dict(values)
+            made = _made(into, left)
+            if left:
+                raise TypeError(f"{into.__name__} has no field for {', '.join(left)}")
+            command(made)
+
+        return with_values
+
+    return decorate
+
+
+def _made(into: type[_Collected], values: dict[str, Any]) -> _Collected:
+    """Takes what it uses out of ``values``."""
+    kinds = get_type_hints(into)
+    found: dict[str, Any] = {}
+    for field in fields(into):  # type: ignore[arg-type]
+        if field.name in values:
+            found[field.name] = values.pop(field.name)
+        elif isinstance(kinds[field.name], type) and is_dataclass(kinds[field.name]):
+            found[field.name] = _made(kinds[field.name], values)
+    return into(**found)
 
 
 class Finite(click.FloatRange):
@@ -30,22 +73,42 @@ class Finite(click.FloatRange):
 
 SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
-
-def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that every command has."""
-    for option in reversed(
-        (
-            click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Form of the output."),
-            click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; detected otherwise."),
-            click.option("--tier", type=click.Choice(TIERS), help="Best tier to use."),
-            click.option("-v", "verbose", is_flag=True, help="Say more on standard error."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+OUTPUT = click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Form of the output.")  # fmt: skip
+PROFILE = click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; detected otherwise.")  # fmt: skip
+TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to use.")
+VERBOSE = click.option("-v", "verbose", is_flag=True, help="Say more on standard error.")
 
 
-def pids_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How the probes are to be loaded, and whether to say how they were."""
+
+    profile: Path | None
+    tier: str | None
+    verbose: bool
+
+
+def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """One decorator of several; --help lists them in this order."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+# ``output`` and ProbeOptions: what every command has that looks at the running kernel.
+COMMON = all_of(OUTPUT, PROFILE, TIER, VERBOSE)
+
+
+def pids_option(help_text: str = "Only these processes.") -> Callable[[_Command], _Command]:
+    """``pids``: -p 1234,5678; () where it was not given."""
+    return click.option("-p", "pids", callback=_pids_of, metavar="PID,..", help=help_text)
+
+
+def _pids_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
     if value is None:
         return ()
     try:
@@ -68,28 +131,8 @@ def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str)
             raise click.UsageError(f"{named[other]} has no meaning with {named[one]}: {why}")
 
 
-def points_but(*names: str) -> tuple[str, ...]:
-    from lazyobs.bpf.points import POINTS
-
-    return tuple(point.name for point in POINTS if point.name not in names)
-
-
 def say_how(opened: Opened, verbose: bool) -> None:
     """With -v, on standard error: how the probes came to be."""
-    if verbose and isinstance(opened.source, LiveSource):
-        session = opened.source.session
-        how = "compiled" if session.compiled else "compiled at an earlier start"
-        count = len(session.programs)
-        print(
-            f"lazyobs: probes {how} ({session.interpreter}); {count} {plural(count, 'program')} attached",
-            file=sys.stderr,
-        )
-        for ignored in session.ignored:
-            print(f"lazyobs: kept but not used: {printable(ignored)}", file=sys.stderr)
-        for point, refused in session.refused.items():
-            for tier, why in refused.items():
-                print(f"lazyobs: {point}: {tier}: {printable(why)}", file=sys.stderr)
-
-
-def notice_of(why_not: str) -> str:
-    return f"lazyobs: tier procfs, counters are null: {why_not}; run lazyobs doctor for more" if why_not else ""
+    if verbose:
+        for line in opened.how:
+            print(f"lazyobs: {printable(line)}", file=sys.stderr)

@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lazyobs.commands.options import exclude
+from lazyobs.commands.options import all_of, exclude
 
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
-
-REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no permissions.")  # fmt: skip
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -32,12 +30,25 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
     return speed
 
 
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no permissions.")  # fmt: skip
 SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay: 1x on a screen, max otherwise.")  # fmt: skip
+REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 
 
-def replaying(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds ``replay`` and ``speed`` (inf for max, None when not given)."""
-    return REPLAY(SPEED(command))
+@dataclass(frozen=True)
+class ReplayOptions:
+    """``replay`` None: the running kernel. ``speed`` is inf for max, None where it was not given."""
+
+    replay: Path | None
+    speed: float | None
+
+    def pace(self, on_screen: bool) -> float:
+        """Seconds of the recording that pass in one second; inf for max."""
+        return self.speed or (1.0 if on_screen else math.inf)
+
+    def seconds_between(self, source: ReplaySource, on_screen: bool) -> float:
+        """Seconds to wait between two samples; 0 for max."""
+        return source.interval / self.pace(on_screen)
 
 
 def check_replay() -> None:
@@ -48,6 +59,15 @@ def check_replay() -> None:
         raise click.UsageError("--speed has no meaning without --replay")
 
 
-def seconds_between(source: ReplaySource, speed: float | None, on_screen: bool) -> float:
-    """Seconds to wait between two samples; 0 for max."""
-    return source.interval / (speed or (1.0 if on_screen else math.inf))
+def open_recording(directory: Path, last: bool = False) -> ReplaySource:
+    """RecordingError where it cannot be read or holds no sample. ``last``: its last sample alone."""
+    from lazyobs.recording.replay import open_replay
+
+    return open_replay(directory, last)
+
+
+def open_recorded_events(directory: Path) -> ReplaySource:
+    """The same for its trace: it may hold no sample."""
+    from lazyobs.recording.replay import ReplaySource
+
+    return ReplaySource(str(directory))

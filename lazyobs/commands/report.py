@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from lazyobs.commands.verdict_options import Judging, judging
+from lazyobs.commands.options import collected
+from lazyobs.commands.verdict_options import VERDICT_OPTIONS, VerdictOptions, check_verdict
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    verdict: VerdictOptions
+    directories: tuple[str, ...]
 
 
 @click.command()
-@judging
+@VERDICT_OPTIONS
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...")
-@click.pass_context
-def report(context: click.Context, how: Judging, directories: tuple[str, ...]) -> None:
+@collected(ReportCommand)
+def report(asked: ReportCommand) -> None:
     """PASS, FAIL or INCONCLUSIVE on recordings of lazyobs record, and why: leaks, splats, what laziness saves and costs.
 
     Exits with 1 on FAIL. Each recording is judged by itself.
     """
-    from lazyobs.soak.report import report as judge
+    check_verdict(asked.verdict, "report")
+    from lazyobs.commands import verdict
 
-    rules = how.rules()
-    recordings = how.read(directories)
-    context.exit(how.show(judge(recordings, rules), recordings))
+    click.get_current_context().exit(verdict.on_each(asked.verdict, asked.directories))

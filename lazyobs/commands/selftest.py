@@ -3,15 +3,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import Finite, common
+from lazyobs.commands.options import COMMON, Finite, ProbeOptions, collected
+
+
+@dataclass(frozen=True)
+class SelftestCommand:
+    """``command``: what --observe runs, () without it."""
+
+    output: str
+    probes: ProbeOptions
+    listing: bool
+    only: str | None
+    repeat: int
+    seed: int
+    timeout: float
+    observe: bool
+    command: tuple[str, ...]
 
 
 @click.command()
-@common
+@COMMON
 @click.option("--list", "listing", is_flag=True, help="Name the scenarios and what each needs, and run none.")
 @click.option("--only", metavar="NAME,..", help="Only these; a name may hold * and ?.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Run each so many times.")
@@ -19,38 +34,29 @@ from lazyobs.commands.options import Finite, common
 @click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Seconds a scenario may take.")  # fmt: skip
 @click.option("--observe", is_flag=True, help="Run COMMAND and report which paths it took.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def selftest(
-    context: click.Context,
-    output: str,
-    profile: Path | None,
-    tier: str | None,
-    verbose: bool,
-    listing: bool,
-    only: str | None,
-    repeat: int,
-    seed: int,
-    timeout: float,
-    observe: bool,
-    command: tuple[str, ...],
-) -> None:
+@collected(SelftestCommand)
+def selftest(asked: SelftestCommand) -> None:
     """Drives each path of anonymous reverse mapping and checks contents and events. KTAP on standard output.
 
     Exits with 0 when none failed, 1 when one did, 4 when everything was skipped, as kselftest does.
     With --observe it exits as COMMAND does.
     """
-    if bool(command) != observe:
+    if bool(asked.command) != asked.observe:
         raise click.UsageError("--observe takes a command: lazyobs selftest --observe -- COMMAND ARG...")
-    if output == "csv":
+    if asked.output == "csv":
         raise click.UsageError("selftest has no CSV: use -o table (KTAP) or -o json")
-    # Imported here: none of it is of use to --help.
-    from lazyobs.selftest import observe as observing
-    from lazyobs.selftest import run
+    click.get_current_context().exit(_run(asked))
 
-    if observe:
-        context.exit(observing.run(command, profile, tier, output))
-    selection = run.Selection(only, repeat, seed)
-    if listing:
-        run.list_scenarios(selection, output)
-        return
-    context.exit(run.run(selection, profile, tier, output, timeout, verbose))
+
+def _run(asked: SelftestCommand) -> int:
+    """The exit code."""
+    from lazyobs.selftest import observe, run
+
+    probes = asked.probes
+    if asked.observe:
+        return observe.run(asked.command, probes.profile, probes.tier, asked.output)
+    selection = run.Selection(asked.only, asked.repeat, asked.seed)
+    if asked.listing:
+        run.list_scenarios(selection, asked.output)
+        return 0
+    return run.run(selection, probes.profile, probes.tier, asked.output, asked.timeout, probes.verbose)

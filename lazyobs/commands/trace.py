@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs trace``"""
+"""``lazyobs trace``
+
+An event goes from its source (the ring, or a file of the recording) through ``Source.trace`` to a line, one way
+for both: ``trace`` -> ``_live`` or ``_recorded`` -> ``_Shown`` -> views/trace.py.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +11,54 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from lazyobs.commands.event_options import NAMES, SPLAT, filtering, make_filter, span
-from lazyobs.commands.options import common, pids_of, points_but
-from lazyobs.commands.replay_options import check_replay, replaying
+from lazyobs.bpf.trace_event import LOST, TraceEvent
+from lazyobs.commands.event_options import EVENT_OPTIONS, span
+from lazyobs.commands.options import COMMON, ProbeOptions, collected, pids_option
+from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
 from lazyobs.errors import NotSupported
-from lazyobs.sources.why_not import events_missing
+from lazyobs.preload import preload
+from lazyobs.sources.event_choice import EventChoice
+from lazyobs.sources.open import open_live, points_but
 from lazyobs.text import plural
 from lazyobs.unix.pidfd import ProcessWaiter
 
 if TYPE_CHECKING:
-    from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.bpf.trace_event import TraceEvent
-    from lazyobs.kernel.log import KernelLog
-    from lazyobs.sources.live import LiveSource
+    from lazyobs.recording.replay import ReplaySource
+    from lazyobs.sources.source import Source
+
+
+@dataclass(frozen=True)
+class TraceCommand:
+    """``count``: most events to show, ``duration``: seconds; None for no end."""
+
+    output: str
+    probes: ProbeOptions
+    events: EventChoice
+    recorded: ReplayOptions
+    count: int | None
+    duration: float | None
 
 
 @click.command()
-@common
-@filtering
-@click.option("-p", "pids", callback=pids_of, metavar="PID,..", help="Only these processes.")
+@COMMON
+@EVENT_OPTIONS
+@pids_option()
 @click.option("-n", "count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m).")
-@replaying
-def trace(
-    output: str,
-    profile: Path | None,
-    tier: str | None,
-    verbose: bool,
-    kinds: tuple[str, ...] | None,
-    min_us: float | None,
-    comm: str | None,
-    pids: tuple[int, ...],
-    count: int | None,
-    duration: float | None,
-    replay: Path | None,
-    speed: float | None,
-) -> None:
+@REPLAY_OPTIONS
+@collected(TraceCommand)
+def trace(asked: TraceCommand) -> None:
     """Events as they happen, one a line; what was lost is told where it was. With -p until those have ended."""
     check_replay()
-    wanted = make_filter(kinds, min_us, pids, comm)
-    splats = SPLAT in (kinds or NAMES) and not pids and comm is None
-    shown = _Shown(output, count)
+    shown = _Shown(asked.output, asked.count)
+    replay = asked.recorded.replay
     try:
-        if replay is not None:
-            shown.all_of(_replayed(replay, wanted, splats, speed))
-        else:
-            shown.all_of(_live(profile, tier, kinds, wanted, splats, duration))
+        shown.all_of(_live(asked) if replay is None else _recorded(open_recorded_events(replay), asked))
     except KeyboardInterrupt:
         pass
     finally:
@@ -65,7 +66,7 @@ def trace(
 
 
 class _Shown:
-    """Writes trace_events and counts them; the head of the output comes with the first reading."""
+    """Writes trace events and counts them; the head of the output comes with the first reading."""
 
     def __init__(self, output: str, most: int | None) -> None:
         self._output, self._most = output, most
@@ -81,7 +82,7 @@ class _Shown:
             self._begun = True
             for trace_event in trace_events:
                 writer.write(trace_event)
-                if trace_event.kind == "lost":
+                if trace_event.kind == LOST:
                     self._lost += trace_event.objects or 0
                     continue
                 self._events += 1
@@ -95,82 +96,67 @@ class _Shown:
             print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {self._lost} lost", file=sys.stderr)
 
 
-def _replayed(path: Path, wanted: EventFilter, splats: bool, speed: float | None) -> Iterator[list[TraceEvent]]:
-    from lazyobs.recording.reader import Recording
-    from lazyobs.recording.trace import recorded
-
-    pace = speed or (1.0 if sys.stdout.isatty() else math.inf)
-    recording = Recording(str(path))
+def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:
+    """One event a reading, each when its time has come; the last reading is empty."""
+    pace = asked.recorded.pace(sys.stdout.isatty())
+    trace_of_all = source.trace(asked.events.filter, asked.events.splats)
     begun, first = time.monotonic(), None
-    for trace_event in recorded(recording, wanted, splats):
-        first = trace_event.time if first is None else first
-        wait = begun + (trace_event.time - first) / pace - time.monotonic()
-        if wait > 0:
-            time.sleep(wait)
-        yield [trace_event]
-    yield []  # the last reading of one in which nothing passes is the first as well
-    recording.close()
+    try:
+        while True:
+            found = trace_of_all.read(0)
+            first = found[0].time if first is None else first
+            wait = begun + (found[0].time - first) / pace - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            yield found
+    except EOFError:
+        yield []  # the last reading of one in which nothing passes is the first as well
+    finally:
+        source.close()
 
 
-def _live(
-    profile: Path | None,
-    tier: str | None,
-    kinds: tuple[str, ...] | None,
-    wanted: EventFilter,
-    splats: bool,
-    duration: float | None,
-) -> Iterator[list[TraceEvent]]:
-    from lazyobs.sources.live import LiveSource
-    from lazyobs.sources.open import open_live
-
-    logs: list[KernelLog] = []
-    watched = ProcessWaiter(wanted.pids)
-
-    def open_the_rest() -> None:
-        from lazyobs.kernel.log import KernelLog
-
-        # Imported while that is still allowed: nobody may not be able to read where they lie.
-        from lazyobs.sources import live_trace  # noqa: F401
-        from lazyobs.views import trace as view  # noqa: F401
-
-        if splats and not logs:
-            logs.append(KernelLog())
-
-    points = points_but("census", "census_vmas")
-    opened = open_live(profile, tier, points, meanwhile=open_the_rest, events=True, procfs_serves=False)
-    if not isinstance(opened.source, LiveSource):
-        raise NotSupported("trace", f"needs BPF: {opened.why_not}", "see lazyobs doctor, or trace --replay a recording")
-    _say_what_is_missing(opened.source, kinds, logs)
-    from lazyobs.sources.live_trace import LiveTrace
-
-    source = LiveTrace(opened.source.session, wanted, logs[0] if logs else None)
-    ends = math.inf if duration is None else time.monotonic() + duration
+def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
+    """What has happened since the last reading, until the time is over or the processes of -p have ended."""
+    watched = ProcessWaiter(asked.events.pids)
+    opened = open_live(
+        asked.probes.profile,
+        asked.probes.tier,
+        points_but("census", "census_vmas"),
+        meanwhile=preload("lazyobs.views.trace"),
+        events=True,
+        splats=asked.events.splats,
+        procfs_serves=False,
+    )
+    source = opened.source
+    if why := source.why_not("events"):
+        raise NotSupported("trace", f"needs BPF: {why}", "see lazyobs doctor, or trace --replay a recording")
+    _say_what_is_missing(asked.events, source)
+    events = source.trace(asked.events.filter, asked.events.splats)
+    ends = math.inf if asked.duration is None else time.monotonic() + asked.duration
     try:
         while (left := ends - time.monotonic()) > 0:
             over = watched.have_ended()  # asked before the reading: what they did last is still in the ring
-            found = source.read(left)
+            found = events.read(left)
             yield found
             if over and not found:
                 return
-        yield source.read(0)
+        yield events.read(0)
     finally:
         watched.close()
+        events.close()
         source.close()
-        opened.source.close()
 
 
-def _say_what_is_missing(source: LiveSource, kinds: tuple[str, ...] | None, logs: list[KernelLog]) -> None:
+def _say_what_is_missing(choice: EventChoice, source: Source) -> None:
     """One line for each kind that this kernel cannot give; NotSupported when there is none left."""
-    asked = kinds or NAMES
-    missing = events_missing(source.session, source.facts.profile)
-    reasons = {kind: why for kind, why in missing.items() if kind in asked}
-    if logs and logs[0].why_not:
-        reasons[SPLAT] = logs[0].why_not
-    if kinds is not None and all(kind in reasons for kind in kinds):
-        kind = kinds[0]
-        raise NotSupported(f"trace -e {','.join(kinds)}", f"{kind}: {reasons[kind]}", "run lazyobs doctor for more")
-    for kind, why in reasons.items():
-        if kinds is not None:
-            print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)
-    if kinds is None and reasons:
-        print(f"lazyobs: not on this kernel: {', '.join(reasons)}; run lazyobs doctor for more", file=sys.stderr)
+    missing = choice.missing(source)
+    if choice.kinds is None:
+        if missing:
+            print(f"lazyobs: not on this kernel: {', '.join(missing)}; run lazyobs doctor for more", file=sys.stderr)
+        return
+    if all(kind in missing for kind in choice.kinds):
+        kind = choice.kinds[0]
+        what = f"trace -e {','.join(choice.kinds)}"
+        raise NotSupported(what, f"{kind}: {missing[kind]}", "run lazyobs doctor for more")
+    for kind, why in missing.items():
+        print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)

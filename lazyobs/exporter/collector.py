@@ -16,7 +16,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Reading
 from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
-from lazyobs.sources.source import Source
+from lazyobs.sources.source import SampleSource
 
 _WITHOUT_SOURCE = {"exporter", "splats"}
 _KINDS: dict[str, Callable[..., Metric]] = {COUNTER: CounterMetricFamily, HISTOGRAM: HistogramMetricFamily}
@@ -35,7 +35,7 @@ class LazyobsCollector(Collector):
 
     def __init__(
         self,
-        source: Source,
+        source: SampleSource,
         fold: CgroupFold,
         splats: Callable[[], dict[str, Any]] | None = kernel_splats,
         itself: Callable[[], dict[str, float | None]] = dict,

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 
 from lazyobs.model import Sample
-from lazyobs.sources.source import Source
+from lazyobs.sources.source import SampleSource
 
 
 class Playback:
     """The first sample is of now; behind the last one, the last one stays."""
 
-    def __init__(self, recorded: Source, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, recorded: SampleSource, clock: Callable[[], float] = time.monotonic) -> None:
         self._recorded, self._clock = recorded, clock
         self._shown = recorded.read()
         self._offset = clock() - self._shown.time

@@ -22,7 +22,7 @@ from lazyobs.exporter.privileged_reader import RemotePages
 from lazyobs.exporter.server import Server, listen, parse_listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
-from lazyobs.sources.source import Source
+from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
 from lazyobs.unix import privileges
 
@@ -46,7 +46,7 @@ def rehearse() -> None:
     page.text(openmetrics=True)
 
 
-def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: Callable[[str], None]) -> None:
+def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool, say: Callable[[str], None]) -> None:
     """Serves until a signal. ``live`` is False for a recording: then there is no kernel of ours to look at."""
     web = webconfig.load(Path(settings.web_config)) if settings.web_config else webconfig.WebConfig(None, None)
     if settings.web_config and web.asks_for_nothing:
@@ -63,7 +63,7 @@ def run(settings: Settings, open_source: Callable[[], Source], live: bool, say: 
         counts = {"http_connections": server.accepted, "http_connections_cut": server.cut} if server else {}
         return {"attach_time_seconds": attached if live else None, **counts}
 
-    def pages(of: Source) -> Page:
+    def pages(of: SampleSource) -> Page:
         fold = CgroupFold(settings.cgroup_depth, settings.cgroup_top)
         if live:
             collector = LazyobsCollector(of, fold, itself=itself)

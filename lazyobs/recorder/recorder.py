@@ -7,30 +7,28 @@ A tick's sample is written last: where it is in the recording, everything that b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 
 from lazyobs.bpf import event
+from lazyobs.bpf.event_stream import EventStream
 from lazyobs.bpf.ring import STRIDE
-from lazyobs.kernel.log import KernelLog, Splats
+from lazyobs.kernel.log import KernelLog, LogLine, Splats
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
-from lazyobs.recorder.gaps import Clocks, Gap, GapFinder
+from lazyobs.model import Sample
+from lazyobs.recorder.gaps import Clocks, GapFinder
 from lazyobs.recorder.system import System
 from lazyobs.recorder.triggers import Tick, Trigger, Watch
 from lazyobs.recording import samples
 from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
 from lazyobs.sources.ledger import Account, LedgerReading
-from lazyobs.sources.live import LiveSource, slab_rows
+from lazyobs.sources.slabs import slab_rows
 from lazyobs.sources.source import Source
-
-if TYPE_CHECKING:
-    from lazyobs.bpf.event_counts import EventCounts
-    from lazyobs.bpf.ring import Ring
 
 _EVENTS_A_BATCH = 1 << 16
 _RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
@@ -61,14 +59,6 @@ class Surroundings:
 
 
 @dataclass
-class EventReader:
-    """The ring and the account of what it lost."""
-
-    ring: Ring
-    counts: EventCounts
-
-
-@dataclass
 class Progress:
     """What has been written; ``lost`` events were counted, not written."""
 
@@ -79,26 +69,27 @@ class Progress:
 
 
 class Recorder:
-    """Writes what ``source``, ``surroundings`` and ``events`` give to ``store``."""
+    """Writes what ``source``, ``surroundings`` and ``stream`` give to ``store``."""
 
     def __init__(
         self,
         source: Source,
         store: Store,
         surroundings: Surroundings,
-        events: EventReader | None,
+        stream: EventStream | None,
         interval: float,
         barrier_seconds: float | None = None,
-        triggers: list[Trigger] | None = None,
+        triggers: Sequence[Trigger] = (),
         read_clocks: Callable[[], Clocks] = Clocks.now,
     ) -> None:
-        """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none."""
-        self._source, self._store, self._around, self._events = source, store, surroundings, events
+        """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none.
+        ``stream`` is that of the source, begun, or None where no events are to be recorded."""
+        self._source, self._store, self._around, self._stream = source, store, surroundings, stream
         self._clocks = read_clocks
         self._gaps = GapFinder(interval, read_clocks)
         self._barrier_ns = None if barrier_seconds is None else round(barrier_seconds * 1e9)
         self._barrier_due = read_clocks().monotonic
-        self._watch = Watch(triggers or [])
+        self._watch = Watch(triggers)
         self._longest_walk: float | None = None
         self._log_lost = self._violations = 0
         self.progress = Progress()
@@ -108,12 +99,12 @@ class Recorder:
 
         RecordingStopped when they cannot be written.
         """
-        if self._events is None:
+        if self._stream is None:
             return
         clocks = self._clocks()
         batches: list[numpy.ndarray[Any, Any]] = []
-        rows, left = 0, self._events.ring.size // STRIDE
-        while left > 0 and len(found := self._events.ring.read_array()):
+        rows, left = 0, self._stream.ring.size // STRIDE
+        while left > 0 and len(found := self._stream.ring.read_array()):
             batches.append(found)
             rows += len(found)
             left -= len(found)
@@ -122,7 +113,7 @@ class Recorder:
                 batches, rows = [], 0
         if batches:
             self._write_events(batches, clocks)
-        lost = self._events.counts.lost()
+        lost = self._stream.lost()
         if lost > self.progress.lost:
             self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
             self.progress.lost = lost
@@ -142,14 +133,29 @@ class Recorder:
         gaps = self._gaps.look()
         clocks = self._clocks()
         for gap in gaps:
-            self._mark_gap(clocks, gap)
+            self._mark(clocks, gap.kind, gap.seconds, gap.text)
         self.drain()
-        log = self._around.splats.read()
-        self._store.append("kernel_log", log_rows(clocks.real / 1e9, log))
-        if self._around.log.lost > self._log_lost:
-            self._mark(clocks, "log_lost", self._around.log.lost - self._log_lost, "kernel log lines overwritten")
-            self._log_lost = self._around.log.lost
+        log = self._log(clocks)
         sample = self._source.read()
+        self._write_sample(number, clocks, sample)
+        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, self._broken(sample))
+        for trigger, value in self._watch.look(tick):
+            kept = self._store.keep(f"{trigger.name} {value:g}")
+            self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
+        self._store.maintain()
+        self.progress.bytes = self._store.bytes
+
+    def _log(self, clocks: Clocks) -> list[LogLine]:
+        """Writes what has been logged since the last tick, and returns it."""
+        found = self._around.splats.read()
+        self._store.append("kernel_log", log_rows(clocks.real / 1e9, found))
+        lost = self._around.log.lost
+        if lost > self._log_lost:
+            self._mark(clocks, "log_lost", lost - self._log_lost, "kernel log lines overwritten")
+            self._log_lost = lost
+        return found
+
+    def _write_sample(self, number: int, clocks: Clocks, sample: Sample) -> None:
         for part, why in sample.failed.items():
             self._mark(clocks, "failed", None, f"{part}: {why}")
         self._store.append("slabs", samples.slab_rows(number, sample.time, sample.slabs, barrier=False))
@@ -160,40 +166,39 @@ class Recorder:
         self._store.append("processes", samples.process_rows(number, sample.processes))
         self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
         self.progress.samples = number
-        violations = sample.totals.get("violations")
+
+    def _broken(self, sample: Sample) -> int | None:
+        """Invariants seen broken since the last tick; None where none can be watched."""
+        violations: int | None = sample.totals.get("violations")
         broken = None if violations is None else violations - self._violations
         self._violations = violations or 0
-        tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, broken)
-        for trigger, value in self._watch.look(tick):
-            kept = self._store.keep(f"{trigger.name} {value:g}")
-            self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
-        self._store.maintain()
-        self.progress.bytes = self._store.bytes
+        return broken
 
     def _barrier(self, number: int, clocks: Clocks) -> None:
+        """Slab counts after a shrink, where one is due, and what the ledger makes of them."""
         if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
             return
         self._barrier_due = clocks.monotonic + self._barrier_ns
         before = self._account()
-        if self._around.barrier.settle():
-            rows = self._around.slabinfo.read()
-            after = self._account()
-            slabs = slab_rows(self._around.slabinfo, rows)
-            self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
-            if before and after and "anon_vma" in rows and isinstance(self._source, LiveSource):
-                row = rows["anon_vma"]
-                off = self._source.ledger.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
-                if off:
-                    self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free explains")
+        if not self._around.barrier.settle():
+            return
+        rows = self._around.slabinfo.read()
+        after = self._account()
+        slabs = slab_rows(self._around.slabinfo, rows)
+        self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
+        if before and after and "anon_vma" in rows:
+            row = rows["anon_vma"]
+            off = self._source.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
+            if off:
+                self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free explains")
 
     def _account(self) -> Account | None:
+        if self._source.why_not("account"):
+            return None
         try:
-            return self._source.account() if isinstance(self._source, LiveSource) else None
+            return self._source.account()
         except OSError:  # the next sample tells it
             return None
-
-    def _mark_gap(self, clocks: Clocks, gap: Gap) -> None:
-        self._mark(clocks, gap.kind, gap.seconds, gap.text)
 
     def _mark(self, clocks: Clocks, kind: str, value: float | None, text: str) -> None:
         self._store.append(

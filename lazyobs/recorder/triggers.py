@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lazyobs.bpf.event import KIND_NAMES
+from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.errors import UsageError
 from lazyobs.kernel.log import LogLine
 from lazyobs.model import Sample
 from lazyobs.text import printable
 
-SPLAT, LEDGER = "splat", "ledger"
+LEDGER = "ledger"
 
 
 @dataclass
@@ -93,7 +94,7 @@ def parse(text: str) -> Trigger:
 class Watch:
     """Looks at each tick; a trigger that goes on firing counts once."""
 
-    def __init__(self, triggers: list[Trigger]) -> None:
+    def __init__(self, triggers: Sequence[Trigger]) -> None:
         self._triggers = triggers
         self._firing: set[str] = set()
 

@@ -30,12 +30,6 @@ def event_rows(found: ndarray[Any, Any], offset: int) -> dict[str, pa.Array]:
     return columns
 
 
-def read_events(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:
-    """[(event, offset)] of a batch."""
-    columns = [batch.column(name).to_pylist() for name in (*event.Event._fields, "offset")]
-    return [(event.Event._make(values[:-1]), values[-1]) for values in zip(*columns)]
-
-
 def log_rows(time: float, lines: list[LogLine]) -> dict[str, list[Any]]:
     """Rows of the table kernel_log, read at ``time``."""
     return {

@@ -3,55 +3,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from lazyobs.model import Sample
+from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.bpf.features import ACCOUNT, PROGRAMS, VMAS, why_not
+from lazyobs.errors import NotSupported
+from lazyobs.model import Kernel, Sample
+from lazyobs.recording.cursor import Cursor
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
+from lazyobs.recording.trace import RecordedTrace
+
+# What no recording has. The kinds of events that this one lacks are in its identity.
+_NEVER = {
+    VMAS: "recordings hold counts of VMAs, not each VMA",
+    PROGRAMS: "recordings hold the sum of all programs only",
+    ACCOUNT: "recordings hold the verdict on each barrier reading only",
+}
 
 
 class ReplaySource:
-    """Samples of a recording, one after the other. It does not wait: whoever reads sets the pace."""
+    """A Source (sources/source.py) on a recording: its samples one after the other. It does not wait: whoever reads
+    sets the pace."""
+
+    live = False
 
     def __init__(self, path: str, last: bool = False) -> None:
-        """``last``: only the last sample. RecordingError when there is none, or no readable recording."""
-        self.recording = Recording(path)
-        try:
-            self._samples = self._last() if last else self.recording.samples()
-            # The first one is read at once: what is wrong with the recording is told before anything is shown.
-            self._first = next(self._samples, None)
-            if self._first is None:
-                raise RecordingError(path, "holds no sample", "record for longer than one interval")
-        except BaseException:
-            self.recording.close()
-            raise
+        """``last``: only the last sample. RecordingError when it is no readable recording."""
+        self._recording = Recording(path)
+        self._samples = self._last() if last else self._recording.samples()
+        self._next: Sample | None = None
 
     @property
     def interval(self) -> float:
         """Seconds between two samples when they were recorded."""
-        return self.recording.interval
+        return self._recording.interval
+
+    @property
+    def kernel(self) -> Kernel:
+        return self._peek().kernel
+
+    @property
+    def tiers(self) -> Mapping[str, str | None]:
+        return self._peek().tiers
+
+    @property
+    def compiler(self) -> str | None:
+        version = self._recording.identity.get("bcc")
+        return version if isinstance(version, str) else None
+
+    def why_not(self, feature: str) -> str:
+        missing = self._recording.identity.get("not_recorded")
+        why = missing.get(f"events.{feature}") if isinstance(missing, dict) else None
+        return why_not(feature, {feature: why} | _NEVER if isinstance(why, str) else _NEVER)
+
+    def _peek(self) -> Sample:
+        """The next sample, which stays the next. EOFError behind the last one."""
+        self._next = self._next or next(self._samples, None)
+        if self._next is None:
+            raise EOFError
+        return self._next
 
     def read(self) -> Sample:
         """The next sample. EOFError behind the last one, RecordingError where the recording is damaged."""
-        sample, self._first = self._first or next(self._samples, None), None
-        if sample is None:
-            raise EOFError
+        sample, self._next = self._peek(), None
         return sample
 
     def _last(self) -> Iterator[Sample]:
-        for segment in reversed(self.recording.segments):
+        for segment in reversed(self._recording.segments):
             found = None
-            for sample in self.recording.samples([segment]):
+            for sample in self._recording.samples([segment]):
                 found = sample
             if found is not None:
                 yield found
                 return
 
+    def need_samples(self) -> None:
+        """RecordingError where there is none, or the first is damaged: said before anything is shown."""
+        try:
+            self._peek()
+        except EOFError:
+            what = "record for longer than one interval"
+            raise RecordingError(self._recording.path, "holds no sample", what) from None
+
+    def trace(self, wanted: EventFilter, splats: bool) -> RecordedTrace:
+        return RecordedTrace(self._recording, wanted, splats)
+
+    def cursor(self, trends: tuple[str, ...]) -> Cursor:
+        """Any sample at any time, instead of one after the other."""
+        return Cursor(self._recording, trends)
+
+    def vmas(self, pid: int) -> NoReturn:
+        raise _refusal(VMAS)
+
+    def programs(self) -> NoReturn:
+        raise _refusal(PROGRAMS)
+
+    def account(self) -> NoReturn:
+        raise _refusal(ACCOUNT)
+
+    def judge(self, barrier: object) -> NoReturn:
+        raise _refusal(ACCOUNT)
+
+    def events(self) -> NoReturn:
+        raise NotSupported("reading events", "those of a recording come decoded", "read its trace")
+
     def close(self) -> None:
-        self.recording.close()
+        self._recording.close()
+
+
+def _refusal(feature: str) -> NotSupported:
+    return NotSupported(f"reading {feature}", _NEVER[feature], "ask the running kernel")
 
 
 def open_replay(path: Path | str, last: bool = False) -> ReplaySource:
-    """The recording in that directory. RecordingError when it cannot be read."""
-    return ReplaySource(str(path), last)
+    """The recording in that directory. RecordingError when it cannot be read, or holds no sample."""
+    source = ReplaySource(str(path), last)
+    try:
+        source.need_samples()
+    except BaseException:
+        source.close()
+        raise
+    return source

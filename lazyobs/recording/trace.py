@@ -10,18 +10,31 @@ from collections.abc import Iterator
 from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
-from lazyobs.recording.events import read_events
+from lazyobs.recording.arrow import pa
 from lazyobs.recording.reader import Recording
 
 
-def recorded(recording: Recording, wanted: EventFilter, splats: bool) -> Iterator[TraceEvent]:
-    """From a recording, in order of time. RecordingError where it is damaged."""
-    for segment in recording.segments:
-        yield from recorded_in(recording, segment, wanted, splats)
+class RecordedTrace:
+    """A Trace (sources/source.py) of all segments, in order of time."""
+
+    def __init__(self, recording: Recording, wanted: EventFilter, splats: bool) -> None:
+        self._events = (
+            found for segment in recording.segments for found in recorded_in(recording, segment, wanted, splats)
+        )
+
+    def read(self, seconds: float) -> list[TraceEvent]:
+        """The next event alone, at once: whoever reads sets the pace. EOFError behind the last one, RecordingError
+        where the recording is damaged."""
+        for trace_event in self._events:
+            return [trace_event]
+        raise EOFError
+
+    def close(self) -> None:
+        """The recording is the source's, which closes it."""
 
 
 def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats: bool) -> Iterator[TraceEvent]:
-    """The same from one segment."""
+    """Events, splats and losses of one segment, in order of time."""
     streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
     if splats:
         streams.append(_recorded_splats(recording, segment))
@@ -30,11 +43,17 @@ def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats:
 
 def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:
     for batch in recording.batches("events", segment):
-        for record, offset in read_events(batch):
+        for record, offset in _decoded(batch):
             if record.kind >= len(event.KINDS):
                 raise recording.damaged(f"an event of segment {segment}", f"there is no kind {record.kind}")
             if wanted.passes(record):
                 yield TraceEvent.of_event(record, offset, mmap.PAGESIZE)
+
+
+def _decoded(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:
+    """[(event, offset that makes its stamps unix time, in ns)] of a batch."""
+    columns = [batch.column(name).to_pylist() for name in (*event.Event._fields, "offset")]
+    return [(event.Event._make(values[:-1]), values[-1]) for values in zip(*columns)]
 
 
 def _recorded_marks(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:

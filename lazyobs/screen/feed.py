@@ -7,19 +7,14 @@ Feeds are read in a thread of their own, one call at a time.
 from __future__ import annotations
 
 import bisect
-import re
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from lazyobs.bpf import maps
 from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, LiveUpdate, ProgramRuns, ScreenState, Wanted
-from lazyobs.sources.live import LiveSource
-from lazyobs.sources.live_trace import LiveTrace
+from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, LiveUpdate, ScreenState, Wanted
 from lazyobs.sources.source import Source
 
 if TYPE_CHECKING:
@@ -57,27 +52,24 @@ class RecordedFeed(Protocol):
 
 
 class KernelFeed:
-    """The running kernel. Events are read where the session has them."""
+    """The running kernel. Events are read where the source has them."""
 
     paces = False
 
     def __init__(self, source: Source, interval: float, notice: str = "") -> None:
         self.source, self.interval, self.notice = source, interval, notice
-        self._session = source.session if isinstance(source, LiveSource) else None
-        self._happenings: LiveTrace | None = None
-        if self._session is not None and "events" in self._session.maps:
-            self._happenings = LiveTrace(self._session, EventFilter(), None)
+        self._trace = None if source.why_not("events") else source.trace(EventFilter(), splats=False)
 
     def read(self, wanted: Wanted) -> LiveUpdate:
         sample = self.source.read()
-        trace_events = self._read_happenings()
+        trace_events = self._read_trace()
         return LiveUpdate(sample, trace_events, self.extras(sample, wanted))
 
-    def _read_happenings(self) -> list[TraceEvent]:
+    def _read_trace(self) -> list[TraceEvent]:
         found: list[TraceEvent] = []
-        if self._happenings is not None:
+        if self._trace is not None:
             for _ in range(_BATCHES):
-                some = self._happenings.read(0)
+                some = self._trace.read(0)
                 found += some
                 if not some:
                     break
@@ -85,66 +77,38 @@ class KernelFeed:
 
     def extras(self, sample: Sample, wanted: Wanted) -> Extras:
         """What is wanted beside the sample."""
-        extras, why_not = Extras(vmas_of=wanted.vmas_of), {}
-        if wanted.vmas_of is not None:
-            if isinstance(self.source, LiveSource) and self._has_vmas():
-                extras.vmas = self.source.vmas(wanted.vmas_of)
-            else:
-                why_not["vmas"] = "VMAs one by one need the BPF iterator"
-        if wanted.programs:
-            if self._session is not None:
-                extras.programs = [
-                    ProgramRuns(point_of(name), name, runs, nanoseconds, missed)
-                    for name, fd in self._session.programs.items()
-                    for nanoseconds, runs, missed in (maps.program_stats(fd),)
-                ]
-            else:
-                why_not["programs"] = "no BPF programs at this tier"
-        extras.why_not = why_not
+        extras = Extras(vmas_of=wanted.vmas_of, why_not=_reasons(self.source))
+        if wanted.vmas_of is not None and "vmas" not in extras.why_not:
+            extras.vmas = self.source.vmas(wanted.vmas_of)
+        if wanted.programs and "programs" not in extras.why_not:
+            extras.programs = list(self.source.programs())
         return extras
 
-    def _has_vmas(self) -> bool:
-        return self._session is not None and self._session.tiers.get("census_vmas") is not None
-
     def close(self) -> None:
-        if self._happenings is not None:
-            self._happenings.close()
+        if self._trace is not None:
+            self._trace.close()
         self.source.close()
 
 
-_PROGRAMS = {fixed.program: point.name for point in POINTS for fixed in point.fixed}
-_BODIES = [(re.compile(rf"(fentry|fexit|kprobe|kretprobe)_{call.body}(_|$)"), point.name) for point in POINTS for call in point.calls]  # fmt: skip
-
-
-def point_of(program: str) -> str:
-    """The probe point a program belongs to, by the name it was loaded under: program:target (bpf/wrappers.py)."""
-    program = program.partition(":")[0]
-    if program in _PROGRAMS:
-        return _PROGRAMS[program]
-    return next((point for pattern, point in _BODIES if pattern.match(program)), "")
+def _reasons(source: Source) -> dict[str, str]:
+    """{what is wanted beside a sample: why this source never has it}."""
+    found = {name: source.why_not(name) for name in ("vmas", "programs")}
+    return {name: why for name, why in found.items() if why}
 
 
 class ReplayFeed:
     """A recording: each sample can be shown at any time."""
 
     def __init__(self, source: ReplaySource, interval: float) -> None:
-        from lazyobs.recording.cursor import Cursor
-
         self.source, self.interval = source, interval
-        self._cursor = Cursor(source.recording, TRENDS)
+        self._cursor = source.cursor(TRENDS)
         self.times: Sequence[float] = self._cursor.times
 
     def at(self, position: int, wanted: Wanted) -> ScreenState:
         sample = self._cursor.sample(position)
         events, stamps = self._cursor.events(position)
         end = bisect.bisect_right(stamps, sample.time)
-        extras = Extras(
-            vmas_of=wanted.vmas_of,
-            why_not={
-                "vmas": "recordings hold counts of VMAs, not each VMA",
-                "programs": "recordings hold the sum of all programs only",
-            },
-        )
+        extras = Extras(vmas_of=wanted.vmas_of, why_not=_reasons(self.source))
         return ScreenState(
             sample, events[max(0, end - MOST_TRACE_EVENTS) : end], self._cursor.trends(position, TREND_VALUES), extras
         )

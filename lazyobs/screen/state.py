@@ -5,24 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from lazyobs.bpf.census import VmaRow
+from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
 
 TRENDS = ("prepares", "forks", "promotions", "rmap_walks")
 TREND_VALUES = 240  # as many as the widest sparkline shows
-
-
-class ProgramRuns(NamedTuple):
-    """One BPF program of a probe point. ``runs`` and ``nanoseconds`` stay 0 while kernel.bpf_stats_enabled is 0."""
-
-    point: str
-    program: str
-    runs: int
-    nanoseconds: int
-    missed: int
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from lazyobs.kernel.slab import Slabinfo
 from lazyobs.model import Sample
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import attach
+from lazyobs.sources.source import SampleSource
 
 
 class Observer:
     """``why_not`` says why nothing can be counted, "" where it can. Root is kept: scenarios need it."""
 
     def __init__(self, profile_file: Path | None = None, cap: str | None = None) -> None:
-        self.source: LiveSource | None = None
+        self.source: SampleSource | None = None
+        self.profile: Profile | None = None
         self.why_not = ""
         if cap == "procfs":
             self.why_not = "--tier procfs"
@@ -27,11 +29,8 @@ class Observer:
         except (BpfRefused, NotSupported) as error:
             self.why_not = f"{error.what}: {error.why}"
             return
+        self.profile = facts.profile
         self.source = LiveSource(facts, session, Slabinfo(), rates=False)
-
-    @property
-    def profile(self) -> Profile | None:
-        return self.source.facts.profile if self.source else None
 
     def read(self) -> Sample | None:
         return self.source.read() if self.source else None

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lazyobs.bpf import abi, plan, plan_cache
 from lazyobs.bpf.cache import Cache
@@ -15,17 +17,38 @@ from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import Slabinfo
-from lazyobs.sources.live import LiveSource
-from lazyobs.sources.procfs import ProcfsSource
+from lazyobs.preload import preload
+from lazyobs.sources.source import Source
+from lazyobs.text import plural
 from lazyobs.unix import privileges
 
+if TYPE_CHECKING:
+    from lazyobs.bpf.event_stream import EventStream
+    from lazyobs.kernel.log import Splats
 
-@dataclass
+_LIVE = preload("lazyobs.sources.live")
+
+
+@dataclass(frozen=True)
 class Opened:
-    """``why_not`` is the reason there is no BPF, "" where there is."""
+    """``why_not`` is the reason there is no BPF, "" where there is. ``how``: in lines, how the probes came to be and
+    what was refused."""
 
-    source: LiveSource | ProcfsSource
+    source: Source
     why_not: str
+    how: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str:
+        """A line on what is lost without BPF; "" where nothing is."""
+        if not self.why_not:
+            return ""
+        return f"lazyobs: tier procfs, counters are null: {self.why_not}; run lazyobs doctor for more"
+
+
+def points_but(*names: str) -> tuple[str, ...]:
+    """Every probe point that is not named."""
+    return tuple(point.name for point in POINTS if point.name not in names)
 
 
 def open_live(
@@ -36,13 +59,15 @@ def open_live(
     rates: bool = True,
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
+    splats: bool = False,
     accept: Callable[[Opened], object] = lambda opened: None,
     procfs_serves: bool = True,
 ) -> Opened:
     """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
-    ``rates``: whether processes have rates; ``events``: whether there is a stream (bpf/event_stream.py).
+    ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
+    ``splats``: whether its traces have those of the kernel log.
 
-    ``meanwhile`` is called while the loader is at work, and before root is given up: the place for
+    ``meanwhile`` is called once, while the loader is at work and before root is given up: the place for
     imports, which may lie where nobody cannot read. ``accept`` is called with what has been opened, also before
     root is given up; what it raises closes it again.
 
@@ -57,16 +82,48 @@ def open_live(
             "run it with sudo"
             + (", or add --tier procfs to see your own processes without BPF" if procfs_serves else ""),
         )
+    once = functools.cache(meanwhile)  # called by each tier that is tried
     if cap == "procfs":
-        return _without_bpf(profile_file, "--tier procfs", meanwhile, accept)
+        return _without_bpf(profile_file, "--tier procfs", once, accept)
+    log = _splats() if splats else None
     try:
-        subject, session = attach(profile_file, cap, points, meanwhile, events)
+        subject, session = attach(profile_file, cap, points, lambda: (_LIVE(), once()), events)
     except (BpfRefused, NotSupported) as error:
-        return _without_bpf(profile_file, f"{error.what}: {error.why}", meanwhile, accept)
-    opened = _accepted(Opened(LiveSource(subject, session, Slabinfo(), rates), ""), accept)
+        if log is not None:
+            log.log.close()
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept)
+    from lazyobs.sources.live import LiveSource
+
+    stream = _stream(session) if "events" in session.maps else None
+    source = LiveSource(subject, session, Slabinfo(), rates, stream, log)
+    opened = _accepted(Opened(source, "", tuple(_how_attached(session))), accept)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _touch(session))
     return opened
+
+
+def _splats() -> Splats:
+    """Those that come from now on."""
+    from lazyobs.kernel.log import KernelLog, Splats
+
+    return Splats(KernelLog())
+
+
+def _stream(session: Session) -> EventStream:
+    from lazyobs.bpf.event_stream import EventStream  # commands without events, the exporter above all, do without it
+
+    return EventStream(session)
+
+
+def _how_attached(session: Session) -> Iterator[str]:
+    how = "compiled" if session.compiled else "compiled at an earlier start"
+    count = len(session.programs)
+    yield f"probes {how} ({session.interpreter}); {count} {plural(count, 'program')} attached"
+    for ignored in session.ignored:
+        yield f"kept but not used: {ignored}"
+    for point, refused in session.refused.items():
+        for tier, why in refused.items():
+            yield f"{point}: {tier}: {why}"
 
 
 def attach(
@@ -129,6 +186,8 @@ def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:
 def _without_bpf(
     profile_file: Path | None, why: str, meanwhile: Callable[[], object], accept: Callable[[Opened], object]
 ) -> Opened:
+    from lazyobs.sources.procfs import ProcfsSource
+
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
     opened = _accepted(Opened(ProcfsSource(facts.release, facts.profile, Slabinfo(), why), why), accept)

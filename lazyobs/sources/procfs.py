@@ -5,16 +5,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from typing import NoReturn
 
+from lazyobs.bpf import features
+from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.errors import NotSupported
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.smaps import has_anonymous
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, HISTOGRAMS, Kernel, Process, Sample
-from lazyobs.sources import self_usage
+from lazyobs.sources import health
 from lazyobs.sources.cgroups import CgroupPaths
-from lazyobs.sources.live import slab_rows
+from lazyobs.sources.ledger import LedgerReading
+from lazyobs.sources.missing import NO_VMAS
+from lazyobs.sources.slabs import slab_rows
 from lazyobs.text import plural
 from lazyobs.unix.users import user_name
 
@@ -22,14 +29,30 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ProcfsSource:
-    """Samples from /proc alone. ``why`` says why there is no better tier."""
+    """A Source (sources/source.py) on /proc alone. ``why`` says why there is no better tier."""
+
+    live = True
+    compiler = None
+    tiers: Mapping[str, str | None] = {"census": "procfs"}
 
     def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
-        self._release, self.profile, self._slabinfo = release, profile, slabinfo
+        self._release, self._profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
         self._cgroups = CgroupPaths(proc_root)
         self._boot = boot_offset()
         self._last = time.monotonic()
+        self._missing = {
+            **dict.fromkeys(features.FEATURES, why),
+            features.VMAS: NO_VMAS,
+            features.PROGRAMS: "no BPF programs at this tier",
+        }
+
+    @property
+    def kernel(self) -> Kernel:
+        return Kernel(self._release, self._profile.name, lazy_switch(self._profile, self._proc))
+
+    def why_not(self, feature: str) -> str:
+        return features.why_not(feature, self._missing)
 
     def read(self) -> Sample:
         now = time.monotonic()
@@ -38,14 +61,11 @@ class ProcfsSource:
         processes = [process for process in (self._process(pid, unseen) for pid in self._pids()) if process]
         totals = dict.fromkeys(COUNTER_NAMES)
         divided = {counter.split_key: None for counter in COUNTERS if counter.split}
-        health: dict[str, float | None] = dict.fromkeys(HEALTH_NAMES)
-        health["self_cpu_seconds"] = self_usage.cpu_seconds()
-        health["self_rss_bytes"] = self_usage.rss_bytes()
         return Sample(
             time=time.time(),
             elapsed=round(elapsed, 6),
-            kernel=Kernel(self._release, self.profile.name, lazy_switch(self.profile, self._proc)),
-            tiers={"slab": None, "process": None, "census": "procfs"},
+            kernel=self.kernel,
+            tiers={"slab": None, "process": None, **self.tiers},
             totals={**totals, **divided},
             rates={},
             exited=dict.fromkeys(COUNTER_NAMES),
@@ -53,7 +73,7 @@ class ProcfsSource:
             slabs=slab_rows(self._slabinfo, self._slabinfo.read()),
             processes=processes,
             histograms={series: None for histogram in HISTOGRAMS for series in histogram.series()},
-            health=health,
+            health={**dict.fromkeys(HEALTH_NAMES), **health.of_this_process()},
             null_reasons=self._reasons(len(unseen)),
         )
 
@@ -113,6 +133,27 @@ class ProcfsSource:
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
         return reasons
+
+    def _refuse(self, feature: str) -> NoReturn:
+        raise NotSupported(f"reading {feature}", self._missing[feature], "run lazyobs doctor for more")
+
+    def vmas(self, pid: int) -> NoReturn:
+        self._refuse(features.VMAS)
+
+    def programs(self) -> NoReturn:
+        self._refuse(features.PROGRAMS)
+
+    def trace(self, wanted: EventFilter, splats: bool) -> NoReturn:
+        self._refuse(features.EVENTS)
+
+    def events(self) -> NoReturn:
+        self._refuse(features.EVENTS)
+
+    def account(self) -> NoReturn:
+        self._refuse(features.ACCOUNT)
+
+    def judge(self, barrier: LedgerReading) -> NoReturn:
+        self._refuse(features.ACCOUNT)
 
     def close(self) -> None:
         self._slabinfo.close()

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from lazyobs import text
 from lazyobs.errors import NotSupported
 from lazyobs.model import CENSUS_NAMES, Process, Sample
-from lazyobs.sources.live import LiveSource
-from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
 from lazyobs.unix.pidfd import absent
 from lazyobs.views import columns, lines, tables
@@ -25,7 +23,7 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     sample = source.read()
     chosen = ProcessFilter(pids)
     if chosen.has_ended(sample.processes):
-        raise absent(pids, live=isinstance(source, LiveSource | ProcfsSource))
+        raise absent(pids, source.live)
     rows = columns.sort(chosen.of(sample.processes), sort)
     names = _IDENTITY + CENSUS_NAMES
     if output == "json":
@@ -68,10 +66,10 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return None if None in found else sum(one for one in found if one is not None)
 
 
-def show_vmas(source: LiveSource | ProcfsSource, pids: tuple[int, ...], output: str) -> None:
-    """Every VMA of the processes, with the state the census gives it."""
-    if not isinstance(source, LiveSource):
-        raise NotSupported("census --vmas", "needs the BPF iterator", "see lazyobs doctor, or read /proc/PID/smaps")
+def show_vmas(source: Source, pids: tuple[int, ...], output: str) -> None:
+    """Every VMA of the processes, with the state the census gives it. NotSupported where they cannot be had."""
+    if why := source.why_not("vmas"):
+        raise NotSupported("census --vmas", why, "see lazyobs doctor, or read /proc/PID/smaps")
     rows = [row for pid in pids for row in source.vmas(pid)]
     if not rows:
         raise absent(pids, live=True)

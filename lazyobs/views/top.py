@@ -30,7 +30,6 @@ class TopOptions:
     sort: str
     rows: int | None = None
     filter: ProcessFilter = field(default_factory=ProcessFilter)
-    live: bool = True  # what is not in the first sample may be on this machine all the same
     notice: str = ""  # a line that stays above the tables: what is lost here, and why
 
 
@@ -53,7 +52,7 @@ def _batch(source: Source, options: TopOptions) -> None:
         except EOFError:  # the end of a recording
             return
         rows = _chosen(sample, options)
-        if _ended(sample, options, count):
+        if _ended(source, sample, options, count):
             return
         shown = rows if options.rows is None else rows[: options.rows]
         if options.output == "json":
@@ -86,12 +85,12 @@ def _chosen(sample: Sample, options: TopOptions) -> list[Process]:
     return columns.sort(options.filter.of(sample.processes), options.sort)
 
 
-def _ended(sample: Sample, options: TopOptions, count: int) -> bool:
+def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> bool:
     """True when every process of -p has ended. UsageError when none was there to begin with."""
     if not options.filter.has_ended(sample.processes):
         return False
     if count == 0:
-        raise absent(options.filter.pids, options.live)
+        raise absent(options.filter.pids, source.live)
     return True
 
 
@@ -116,7 +115,7 @@ def _refresh(source: Source, options: TopOptions) -> None:
                     pass
                 return
             rows = _chosen(sample, options)
-            if _ended(sample, options, count):
+            if _ended(source, sample, options, count):
                 return
             room = options.rows or shutil.get_terminal_size().lines
             screen.draw(_text(sample, rows[:room], options))

@@ -202,10 +202,13 @@ def test_the_reader_is_woken_before_the_ring_is_full(made: tuple[Producer, Ring]
 def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
     """What trace shows: 910 events found room, the rest of 2,003 is one line behind them."""
     from lazyobs.bpf.event_filter import EventFilter
+    from lazyobs.bpf.event_stream import EventStream
     from lazyobs.sources.live_trace import LiveTrace
 
     producer, _ = made
-    source = LiveTrace(producer.session, EventFilter(("fork", "promotion")), None)
+    stream = EventStream(producer.session)
+    stream.begin(EventFilter(("fork", "promotion")))
+    source = LiveTrace(stream, None)
     producer.emit(2003)
     found: list[TraceEvent] = []
     while len(found) < 911:
@@ -214,4 +217,4 @@ def test_losses_are_told_where_they_are(made: tuple[Producer, Ring]) -> None:
     assert [one.objects for one in found if one.kind == "lost"] == [2003 - 910]
     assert source.lost == 2003 - 910
     assert source.read(0) == []
-    source.close()
+    stream.close()

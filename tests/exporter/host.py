@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 
-from lazyobs.commands.options import points_but
 from lazyobs.model import (
     COUNTERS,
     HEALTH_NAMES,
@@ -16,6 +15,7 @@ from lazyobs.model import (
     Sample,
     Slab,
 )
+from lazyobs.sources.open import points_but
 
 # Those the exporter attaches.
 POINTS = points_but("census_vmas")

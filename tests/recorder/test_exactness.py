@@ -9,8 +9,8 @@ import numpy
 import pytest
 
 from lazyobs.bpf import event
-from lazyobs.bpf.ring import Ring
-from lazyobs.recorder.recorder import EventReader, Recorder, Surroundings
+from lazyobs.bpf.event_stream import EventStream
+from lazyobs.recorder.recorder import Recorder, Surroundings
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import Limits
 from tests.bpf.ring_producer import Producer, load
@@ -23,16 +23,16 @@ pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("bpf")]
 
 def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
     session = load(256)  # 1 MiB: 14,563 records
-    producer, ring = Producer(session), Ring(session.maps["events"])
+    producer, stream = Producer(session), EventStream(session)
     around = Surroundings(str(tmp_path), str(tmp_path), "/does/not/exist")
     store = made.store(tmp_path / "r", Limits(segment_bytes=200_000))
-    recorder = Recorder(FakeSource(), store, around, EventReader(ring, producer.counts), 1.0)
+    recorder = Recorder(FakeSource(), store, around, stream, 1.0)
     running = overflowed(producer)
     while running:
         ended(running)
         recorder.drain()
         store.maintain()
-    while ring.waiting():
+    while stream.ring.waiting():
         recorder.drain()
     recorder.tick()
     store.close()
@@ -51,5 +51,5 @@ def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:
     assert seen.records == recorder.progress.events
     assert seen.records + sum(marks) == emitted
     assert (seen.corrupt, seen.disordered) == (0, 0)
-    ring.close()
+    stream.close()
     session.close()

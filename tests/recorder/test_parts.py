@@ -20,6 +20,7 @@ from lazyobs.recorder.triggers import TRIGGERS, Tick, Watch, parse
 from lazyobs.recording.reader import Recording
 from tests.recording import made
 from tests.recording.samples import sample
+from tests.sources.handmade import HandmadeSource
 
 _S = 1_000_000_000
 
@@ -58,16 +59,13 @@ def test_gaps(passed: tuple[float, float, float], gaps: list[tuple[str, float]])
     assert finder.look() == []
 
 
-class FakeSource:
+class FakeSource(HandmadeSource):
     def __init__(self) -> None:
         self.number = 0
 
     def read(self):
         self.number += 1
         return sample(self.number)
-
-    def close(self) -> None:
-        pass
 
 
 def test_a_suspend_is_a_mark_in_the_recording(tmp_path: Path) -> None:

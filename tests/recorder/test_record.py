@@ -26,12 +26,13 @@ from lazyobs.sources.open import Opened, open_live
 from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
 from tests.harness import LAZYOBS, ROOT, lazyobs, skip
+from tests.sources.handmade import HandmadeSource
 
 pytestmark = pytest.mark.bpf
 KILLS = 50
 
 
-class Tee:
+class Tee(HandmadeSource):
     """A source that remembers what was shown."""
 
     def __init__(self, opened: Opened) -> None:
@@ -202,9 +203,9 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
 def start(path: Path, interval: float, segment_bytes: int = 16 << 20) -> subprocess.Popen[str]:
     """A recorder with small segments, saying on standard output what it has written."""
     script = (
-        "import sys; from lazyobs.recorder.run import *; from lazyobs.commands.options import points_but; "
+        "import sys; from lazyobs.recorder.options import *; from lazyobs.recorder.run import run; "
         f"sys.exit(run(RecordOptions({str(path)!r}, {interval}, segment_bytes={segment_bytes}, progress='json', "
-        "points=points_but('census_vmas'), event_filter=EventFilter(('fork', 'prepare')))))"
+        "events=EventChoice(('fork', 'prepare')))))"
     )
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 

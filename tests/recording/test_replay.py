@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.commands.replay_options import seconds_between
+from lazyobs.commands.replay_options import ReplayOptions
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.replay import open_replay
@@ -88,10 +88,13 @@ def test_vmas_are_not_recorded(recording: Path) -> None:
 
 def test_speeds(recording: Path) -> None:
     source = open_replay(recording)
-    assert seconds_between(source, None, on_screen=True) == 1.0
-    assert seconds_between(source, None, on_screen=False) == 0.0
-    assert seconds_between(source, 4.0, on_screen=True) == 0.25
-    assert seconds_between(source, float("inf"), on_screen=True) == 0.0
+    for speed, on_screen, seconds in (
+        (None, True, 1.0),
+        (None, False, 0.0),
+        (4.0, True, 0.25),
+        (float("inf"), True, 0.0),
+    ):
+        assert ReplayOptions(recording, speed).seconds_between(source, on_screen) == seconds
 
 
 @pytest.mark.parametrize("name", ["debian-6.12", "lab"])

@@ -15,6 +15,7 @@ from lazyobs.model import PROCESS_COLUMNS
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 from lazyobs.views.top import TopOptions, run
+from tests.sources.handmade import HandmadeSource
 from tests.views.handmade import process, sample
 
 
@@ -26,19 +27,14 @@ def options(**changed) -> TopOptions:
     })  # fmt: skip
 
 
-class Recorded:
+class Recorded(HandmadeSource):
     """A source of prepared samples."""
-
-    live = True
 
     def __init__(self, *samples):
         self._samples = list(samples)
 
     def read(self):
         return self._samples.pop(0)
-
-    def close(self):
-        pass
 
 
 def test_numbers_sort_from_the_largest_and_the_unknown_comes_last():

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from lazyobs import text
 from lazyobs.bpf.points import POINTS
+from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.model import INVARIANTS
 from lazyobs.screen import summary
 from lazyobs.screen.pages.events import latest_events
 from lazyobs.screen.pages.page import Page
-from lazyobs.screen.state import ProgramRuns
 
 _MOST_VIOLATIONS = 12
 _ABOUT = {point.name: point.about for point in POINTS}

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from lazyobs.bpf.census import VmaRow
+from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
-from lazyobs.screen.state import Extras, LiveUpdate, ProgramRuns, ScreenState, Wanted
+from lazyobs.screen.state import Extras, LiveUpdate, ScreenState, Wanted
 
 LENGTH = struct.Struct("=I")
 MOST_REQUEST = 1 << 12  # bytes

@@ -92,13 +92,10 @@ def everything() -> None:
 
 def live(tier: str) -> dict[str, Any]:
     from lazyobs.bpf.event_filter import EventFilter
-    from lazyobs.sources.live import LiveSource
-    from lazyobs.sources.live_trace import LiveTrace
     from lazyobs.sources.open import open_live
 
     source = open_live(cap=tier, keep_root=True, events=True).source
-    assert isinstance(source, LiveSource), source
-    trace_events = LiveTrace(source.session, EventFilter(("violation",)), None)
+    trace_events = source.trace(EventFilter(("violation",)), splats=False)
     found: dict[str, Any] = {"tiers": source.read().tiers}
     everything()
     totals = source.read().totals

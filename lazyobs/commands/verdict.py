@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""``report`` and ``compare``: reading recordings, the verdict on them, and showing it. Imports the libraries of lazyobs/soak."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from lazyobs.commands.verdict_options import VerdictOptions
+from lazyobs.errors import EXIT_BAD, EXIT_OK, NotSupported
+from lazyobs.soak import html_report, output, text_report
+from lazyobs.soak.compare import compare
+from lazyobs.soak.engine import open_engine
+from lazyobs.soak.report import report
+from lazyobs.soak.series import Series
+from lazyobs.soak.thresholds import load
+from lazyobs.soak.verdict import FAIL, PASS, Verdict
+from lazyobs.text import printable
+from lazyobs.unix.stdio import give_up
+
+_STEPS = 1000  # of the progress bar
+
+
+def on_each(options: VerdictOptions, directories: Sequence[str]) -> int:
+    """Judges each recording by itself, and shows it; the exit code."""
+    rules = load(options.thresholds)
+    recordings = _read(options, directories)
+    return _show(options, report(recordings, rules), recordings)
+
+
+def on_two(options: VerdictOptions, base: Sequence[str], new: Sequence[str], calibrate: bool) -> int:
+    """Judges the recordings of one kernel by those of another, and shows it; the exit code."""
+    rules = load(options.thresholds)
+    recordings = _read(options, [*base, *new])
+    first, second = recordings[: len(base)], recordings[len(base) :]
+    return _show(options, compare(first, second, rules, calibrate), recordings)
+
+
+def _read(options: VerdictOptions, paths: Sequence[str]) -> list[Series]:
+    """The recordings, each with a name that no other has. RecordingError where one is none."""
+    with open_engine(options.engine) as opened, _bar() as tell:
+        found = opened.all_series(paths, tell)
+    _name_apart(found, paths)
+    return found
+
+
+def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -> int:
+    """Writes the verdict; the exit code it means."""
+    if options.html is not None:
+        try:
+            html_report.write(verdict, recordings, str(options.html))
+        except OSError as error:
+            what = printable(str(options.html))
+            raise NotSupported(what, f"cannot be written ({error.strerror})", "name another file") from None
+    try:
+        _print(verdict, options.form)
+    except BrokenPipeError:  # whoever reads no further has not changed the verdict
+        give_up()
+    good = verdict.word == PASS if options.need_pass else verdict.word != FAIL
+    return EXIT_OK if good else EXIT_BAD
+
+
+def _print(verdict: Verdict, form: str) -> None:
+    if form == "text":
+        print(text_report.text(verdict), end="")
+    else:
+        output.show(verdict, form)
+    sys.stdout.flush()
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[float], None]]:
+    """A progress bar on standard error, where that is a terminal: a function that is told the share done."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    with click.progressbar(length=_STEPS, label="reading", file=sys.stderr) as bar:
+        yield lambda done: bar.update(round(_STEPS * done) - bar.pos)
+
+
+def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:
+    """Directories of one name are told apart by their paths."""
+    names = [series.name for series in recordings]
+    for series, path in zip(recordings, paths):
+        if names.count(series.name) > 1:
+            series.name = path.rstrip("/")

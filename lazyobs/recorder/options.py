@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""What one run of the recorder is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lazyobs.recorder.triggers import Trigger
+from lazyobs.sources.event_choice import EventChoice
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """Times are seconds, None is no limit. ``barrier``: seconds between barrier readings, 0 for none; ``keep_on``:
+    what makes the recorder keep what it has; ``segment_bytes`` None: as the writer sees fit; ``command``: the workload
+    to record, () for the system as it is."""
+
+    directory: str
+    interval: float = 1.0
+    duration: float | None = None
+    barrier: float = 0.0
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+    segment_bytes: int | None = None
+    keep_on: tuple[Trigger, ...] = ()
+    events: EventChoice = field(default_factory=EventChoice)
+    progress: str = "text"
+    profile: Path | None = None
+    tier: str | None = None
+    command: tuple[str, ...] = ()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The health columns of a sample: is anything lost, is everything attached, what does watching cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazyobs.bpf.counts import MAP_FULL_COUNTS
+from lazyobs.bpf.layouts import PROCESS_CAPACITY
+from lazyobs.kernel.slab import SlabRow
+from lazyobs.sources import self_usage
+
+Health = dict[str, float | None]
+
+
+def of_programs(stats: list[tuple[int, int, int]]) -> Health:
+    """From [(run time in ns, runs, recursion misses)]; runs and their time are known while statistics are on."""
+    runs = sum(count for _, count, _ in stats)
+    return {
+        "recursion_misses": sum(missed for _, _, missed in stats),
+        "bpf_runs": runs or None,
+        "bpf_seconds": round(sum(time for time, _, _ in stats) / 1e9, 9) if runs else None,
+    }
+
+
+def of_maps(totals: dict[str, int] | None, entries: int | None, counts_processes: bool) -> Health:
+    """``totals`` by the names of the maps; ``entries``: processes that have counts."""
+    return {
+        "map_full": sum(totals[name] for name in MAP_FULL_COUNTS) if totals else None,
+        "process_map_entries": entries,
+        "process_map_capacity": PROCESS_CAPACITY if counts_processes else None,
+    }
+
+
+def of_this_process() -> Health:
+    return {"self_cpu_seconds": self_usage.cpu_seconds(), "self_rss_bytes": self_usage.rss_bytes()}
+
+
+def ledger_residual(
+    totals: dict[str, Any], slabs: dict[str, SlabRow], slabs_at_attach: dict[str, SlabRow]
+) -> int | None:
+    """Live anon_vma objects by slabinfo against our own account, both since attach."""
+    allocs, frees = totals.get("anon_vma_allocs"), totals.get("anon_vma_frees")
+    if "anon_vma" not in slabs or "anon_vma" not in slabs_at_attach or allocs is None or frees is None:
+        return None
+    change: int = slabs["anon_vma"].active - slabs_at_attach["anon_vma"].active
+    return change - int(allocs - frees)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The processes of a sample, made of the census and of the counts in the maps.
+
+Most processes do nothing most of the time. One that has not moved for two samples is not made again: the
+object of the last sample stands for it, and a screen of 500 processes costs what the busy ones cost.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lazyobs.bpf.census import CensusRow
+from lazyobs.bpf.maps import ProcessCounts
+from lazyobs.kernel.boot import boot_offset
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process, rate
+from lazyobs.sources.census_columns import CensusColumns, Columns
+from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.counters import CounterTable
+from lazyobs.unix.users import user_name
+
+_Identity = tuple[int, int]  # tgid, start_boottime in ns
+
+
+class _Seen(NamedTuple):
+    """A process in the last sample and what it was made of. ``idle``: its counts had not moved since the sample
+    before, so its rates are zeros, and stay so while ``row`` and ``counts`` do."""
+
+    row: CensusRow | None
+    counts: tuple[int, ...] | None
+    process: Process
+    idle: bool
+
+
+class LiveProcesses:
+    """Remembers the last sample's processes, by identity: rates are changes since then."""
+
+    def __init__(self, table: CounterTable, columns: CensusColumns, rates: bool) -> None:
+        """Without ``rates`` the processes have none, which is cheaper."""
+        self._table, self._columns, self._rates = table, columns, rates
+        self._cgroups = CgroupPaths()
+        self._boot_offset = boot_offset()
+        self._before: dict[_Identity, _Seen] = {}
+        self._elapsed = 0.0
+
+    def read(
+        self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None, elapsed: float
+    ) -> list[Process]:
+        """Each process once. ``census`` and ``counted`` are None where they could not be read; ``elapsed`` is the
+        time since the last call in seconds."""
+        self._elapsed = elapsed
+        entries = {(entry.tgid, entry.start_boottime): entry for entry in counted or ()}
+        seen: dict[_Identity, _Seen] = {}
+        for row in census or ():
+            identity = (row.tgid, row.start_boottime)
+            entry = entries.pop(identity, None)
+            counts = entry.counts if entry else None
+            before = self._before.get(identity)
+            if before and before.idle and before.row == row and before.counts == counts and counted is not None:
+                seen[identity] = before
+            else:
+                seen[identity] = self._of_row(row, counts, before, counted is not None)
+        for identity, entry in entries.items():
+            seen[identity] = self._without_vmas(entry, self._before.get(identity), census is not None)
+        self._before = seen
+        return [one.process for one in seen.values()]
+
+    def _of_row(
+        self, row: CensusRow, counts: tuple[int, ...] | None, before: _Seen | None, counts_known: bool
+    ) -> _Seen:
+        # Zeros for a process that has no entry, None where the entries could not be read.
+        known = self._table.of_process(counts) if counts_known else dict.fromkeys(COUNTER_NAMES)
+        idle = counts_known and before is not None and before.process.counts == known
+        process = self._process(row, self._columns.of_process(row), known, before)
+        process.cgroup, process.ppid = self._cgroups.path(row.cgroup, row.tgid), row.ppid
+        return _Seen(row, counts, process, idle)
+
+    def _without_vmas(self, entry: ProcessCounts, before: _Seen | None, census_known: bool) -> _Seen:
+        """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended."""
+        columns: Columns = dict.fromkeys(CENSUS_NAMES, 0 if census_known else None)
+        process = self._process(entry, columns, self._table.of_process(entry.counts), before)
+        return _Seen(None, entry.counts, process, False)
+
+    def _process(
+        self, task: CensusRow | ProcessCounts, columns: Columns, counts: dict[str, int | None], before: _Seen | None
+    ) -> Process:
+        """Cgroup and parent are not known from the counts: None."""
+        return Process(
+            pid=task.tgid,
+            start_time=round(self._boot_offset + task.start_boottime / 1e9, 2),
+            user=user_name(task.uid),
+            comm=task.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+            cgroup=None,
+            census=columns,
+            counts=counts,
+            rates=self._rates_of(counts, before) if self._rates else {},
+        )
+
+    def _rates_of(self, counts: dict[str, int | None], before: _Seen | None) -> dict[str, float | None]:
+        """A process that was not there before began with zeros; without a sample before there are no rates."""
+        old = before.process.counts if before else dict.fromkeys(counts, 0) if self._before else {}
+        return {name: rate(count, old.get(name), self._elapsed) for name, count in counts.items()}

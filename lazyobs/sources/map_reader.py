@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The maps, iterators and programs of an attached session, each read through its descriptor."""
+
+from __future__ import annotations
+
+import os
+
+from lazyobs.bpf import abi, maps
+from lazyobs.bpf import census as iterators
+from lazyobs.bpf.census import CensusRow, VmaRow
+from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
+from lazyobs.bpf.programs import ProgramRuns, point_of
+from lazyobs.bpf.session import Session
+from lazyobs.sources.ledger import Account
+
+_CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
+_ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
+
+
+class MapReader:
+    """What the session has no map for is None; every method raises OSError where the kernel refuses."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._cpus = maps.possible_cpus()
+        self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
+        self._slots = _mapped_slots(session)
+
+    @property
+    def counts_processes(self) -> bool:
+        return self._processes is not None
+
+    @property
+    def has_census(self) -> bool:
+        return _CENSUS in self._session.links
+
+    def exited(self) -> dict[str, int] | None:
+        """{count: value} of processes that have ended."""
+        fd = self._session.maps.get("exited")
+        return None if fd is None else maps.exited(fd, self._cpus)
+
+    def totals(self) -> dict[str, int] | None:
+        """{count: value} of everything since attach."""
+        fd = self._session.maps.get("totals")
+        return None if fd is None else maps.totals(fd, self._cpus)
+
+    def processes(self) -> list[ProcessCounts] | None:
+        """The processes that have counts, each once."""
+        if self._processes is None:
+            return None
+        # The hash last: a process that has both uses its slot from then on.
+        return maps.merged([*(self._slots.read() if self._slots else ()), *self._processes.read()])
+
+    def histograms(self) -> dict[str, tuple[int, list[int]]]:
+        """{series: (sum, counts by bucket)}."""
+        return maps.histograms(self._session.maps["histograms"], self._cpus)
+
+    def census(self) -> list[CensusRow] | None:
+        """A row for every process that has VMAs."""
+        link = self._session.links.get(_CENSUS)
+        return None if link is None else list(iterators.rows(maps.read_iterator(link)))
+
+    def vmas(self, pid: int) -> list[VmaRow]:
+        """Every VMA of one process; empty when it has gone. Needs the point census_vmas."""
+        abi.map_update(self._session.maps["census_target"], bytes(4), pid.to_bytes(4, "little"))
+        return iterators.vmas(maps.read_iterator(self._session.links[_CENSUS_VMAS]))
+
+    def account(self) -> Account:
+        """anon_vma objects allocated and freed. Needs the point slab."""
+        counts = maps.totals(self._session.maps["totals"], self._cpus)
+        misses = [maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE)]
+        return Account(counts["anon_vma_allocs"], counts["anon_vma_frees"], *misses)
+
+    def program_stats(self) -> list[tuple[int, int, int]]:
+        """[(run time in ns, runs, recursion misses)] of the programs."""
+        return [maps.program_stats(fd) for fd in self._session.programs.values()]
+
+    def programs(self) -> list[ProgramRuns]:
+        """The same with the names of the programs."""
+        return [
+            ProgramRuns(point_of(name), name, runs, nanoseconds, missed)
+            for name, (nanoseconds, runs, missed) in zip(self._session.programs, self.program_stats())
+        ]
+
+    def close(self) -> None:
+        if self._slots is not None:
+            self._slots.close()
+
+
+def _mapped_slots(session: Session) -> ProcessSlots | None:
+    """The map is read from its mapping alone: its descriptor, which could write, does not stay."""
+    fd = session.maps.pop("process_slots", None)
+    if fd is None:
+        return None
+    try:
+        return ProcessSlots(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""Slab caches from slabinfo's rows to the schema."""
+
+from __future__ import annotations
+
+from lazyobs.kernel.slab import CACHES, Slabinfo, SlabRow
+from lazyobs.model import Slab
+
+
+def slab_rows(slabinfo: Slabinfo, rows: dict[str, SlabRow]) -> list[Slab]:
+    """The watched caches as the schema has them; unknown numbers are None."""
+    return [_slab(name, rows.get(name), slabinfo.merged[name]) for name in CACHES]
+
+
+def _slab(name: str, row: SlabRow | None, merged_with: list[str]) -> Slab:
+    if row is None:
+        return Slab(name, None, None, None, merged_with)
+    return Slab(name, row.active, row.total, row.object_bytes, merged_with)
