@@ -14,11 +14,11 @@ PAGE = LAB.parent / "docs" / "kernels.md"
 HEAD = """<!-- Written by `python3 -m lab.docs` from lab/kernels.toml: change that. -->
 # Supported kernels
 
-lazyobs decides by what a kernel offers, never by its version. These are the kernels on which every change is
-tried; `lab/run --kernel NAME COMMAND` boots each of them (see [the lab](../lab/README.md)).
+lazyobs asks what a kernel offers, never for its version. Every change is tested on these kernels;
+`lab/run --kernel NAME COMMAND` boots each of them (see [the lab](../lab/README.md)).
 
-*Profile* is the design that `lazyobs doctor` finds there; *tier* the best one that a probe of a kernel function
-(`anon_vma_fork`, say) can have there; CI boots those marked so.
+*Profile* is the design that `lazyobs doctor` finds there. *Tier* is the best tier that a probe of a
+kernel function (`anon_vma_fork`, say) can have there. *CI* says which ones CI boots.
 
 | kernel | what it is | made from | command line | profile | tier | CI |
 |---|---|---|---|---|---|---|

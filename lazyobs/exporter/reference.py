@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from lazyobs.exporter import buckets
 from lazyobs.exporter.families import FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family
 from lazyobs.model import COUNTERS, VMA_STATE_NAMES
@@ -10,19 +12,28 @@ from lazyobs.model import COUNTERS, VMA_STATE_NAMES
 _HEAD = """\
 # Metrics
 
-Written by `python -m lazyobs.exporter.reference` from the table in `lazyobs/exporter/families.py`, which is
-derived from the schema in `lazyobs/model.py`. A test compares.
+Written by `python -m lazyobs.exporter.reference` from the table in `lazyobs/exporter/families.py`,
+which is derived from the schema in `lazyobs/model.py`. A test compares.
 
-- A number that the tier in use cannot give makes **no series**; it is never 0. `lazyobs doctor` says why.
-- A label value that is known beforehand (a reason, a walker) has its series from the first scrape, if only as 0.
-- No label is a process, a command or a cgroup's number. Cgroups are folded to a depth (`cgroup_depth`, 2); the
-  largest `cgroup_top` (10) by bytes saved and savable have rows, the others are summed up as `other`. Cgroup
-  metrics are gauges from the census: counters by cgroup could not keep from falling when processes exit.
-- Counters count since the probes were attached (`{prefix}attach_time_seconds`). They start anew with the exporter,
-  which Prometheus sees as a reset; within a run they never fall, whatever exits.
-- A part of a scrape that cannot be read is left out, and its row of `{success}` is 0.
+- A number that the tier in use cannot give makes **no series**; it is never 0. `lazyobs doctor`
+  says why.
+- Every known value of a label (a reason, a walker) has its series from the first scrape, even at 0.
+- No label is a process, a command or the number of a cgroup. Cgroups are folded to a depth
+  (`cgroup_depth`, 2); the largest `cgroup_top` (10) by bytes saved and savable have rows, the
+  others are summed up as `other`. Cgroup metrics are gauges from the census: counters by cgroup
+  would fall when processes exit.
+- Counters count since the probes were attached (`{prefix}attach_time_seconds`). They start at 0
+  with the exporter, which Prometheus sees as a reset; within a run they never fall, whatever exits.
+- A part of a scrape that cannot be read is left out, and its row of
+  `{success}` is 0.
 - Histogram bounds are the same everywhere and never change.
 """
+
+
+def _item(text: str) -> str:
+    """A list item of the document."""
+    lines = textwrap.wrap(f"- {text}", 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) + "\n"
 
 
 def reference() -> str:
@@ -37,8 +48,8 @@ def reference() -> str:
             *(_values(label, values) for label, values in splits.items()),
             _values("state", (*VMA_STATE_NAMES, "anonymous")), _values("collector", PARTS),
             "\n## Histogram bounds (`le`)\n\n",
-            f"- seconds: {', '.join(buckets.bounds('seconds'))}: 2^8 ns, then a factor of 4 to 2^26 ns, and 2^30 ns\n",
-            f"- VMAs: {', '.join(buckets.bounds('vmas'))}\n",
+            _item(f"seconds: {', '.join(buckets.bounds('seconds'))}: 2^8 ns, then a factor of 4 to 2^26 ns, and 2^30 ns"),
+            _item(f"VMAs: {', '.join(buckets.bounds('vmas'))}"),
         ]
     )  # fmt: skip
 
@@ -50,7 +61,7 @@ def _row(family: Family) -> str:
 
 
 def _values(label: str, values: tuple[str, ...]) -> str:
-    return f"- `{label}`: {', '.join(values)}\n"
+    return _item(f"`{label}`: {', '.join(values)}")
 
 
 if __name__ == "__main__":
