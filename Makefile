@@ -1,31 +1,53 @@
 # SPDX-License-Identifier: MIT
-# make top    set up what is missing and run `sudo lazyobs top`
-# make test   set up what is missing and run the tests
-# make setup  the set-up alone: distribution packages, virtual environment, /usr/local/bin/lazyobs
-# make bench  the measurements of the README, each beside its peer
-# make check  linters and types
+# `make help` prints the text behind "##" here and in lab/lab.mk.
 
+##@ Settings, given behind the target (make test TESTS=tests/kernel)
+## VENV=DIR         the virtual environment (.venv)
+## COMMAND=PATH     where to install the command (/usr/local/bin/lazyobs); in a directory that you may
+##                  write, nothing is done as root: make setup COMMAND=~/.local/bin/lazyobs
+## SUDO=            tests and benchmarks as yourself; what needs root is skipped
+## TESTS=ARGS       what pytest is given: TESTS="tests/kernel -k btf"
+## BENCH=NAMES      some of the benchmarks: BENCH=start,screen
 VENV := .venv
 COMMAND := /usr/local/bin/lazyobs
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+TESTS :=
+BENCH :=
 
-.PHONY: setup top test bench check
-setup:
-	@setup/install $(VENV) $(COMMAND)
+PYTHON = $(SUDO) $(VENV)/bin/python
 
-top: setup
+.DEFAULT_GOAL := help
+.PHONY: help setup installed uninstall top test test-quick bench check
+
+help: ## print this text
+	@awk -f setup/help.awk $(MAKEFILE_LIST)
+	@echo
+	@echo 'Start with "make top"; without root with "make setup COMMAND=~/.local/bin/lazyobs".'
+
+setup: ## install what is missing: distribution packages, a virtual environment, the command
+	@setup/install --hint "$(VENV)" "$(COMMAND)"
+
+installed:
+	@setup/install "$(VENV)" "$(COMMAND)"
+
+uninstall: ## remove the virtual environment, and the command if it runs from this checkout
+	@setup/uninstall "$(VENV)" "$(COMMAND)"
+
+top: installed ## set up, then run sudo lazyobs top
 	@if [ -t 1 ]; then $(SUDO) $(COMMAND) top; else $(SUDO) $(COMMAND) top -b -n 3; fi
 
-test: setup
-	@$(SUDO) $(VENV)/bin/python -m pytest $(TESTS)
+test: installed ## set up, then run the tests (20 to 25 minutes on 2 CPUs)
+	@[ -n "$(TESTS)" ] || echo "All tests: 20 to 25 minutes on 2 CPUs. make test-quick takes less than 3."
+	@$(PYTHON) -m pytest $(TESTS)
 
-bench: setup
-	@$(SUDO) $(VENV)/bin/python -m bench $(BENCH)
+test-quick: installed ## set up, then run the tests that are fast (3 minutes on 2 CPUs)
+	@echo "Without the tests marked slow or lab, which make test has: guests, the battery, whole recordings, costs."
+	@$(PYTHON) -m pytest -m "not slow and not lab" $(TESTS)
 
-check: setup
-	@$(VENV)/bin/pip install -q -e '.[check]'
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
-	@# The boards' SDK needs a Python newer than the oldest that lazyobs runs on.
-	@$(VENV)/bin/mypy --python-version 3.11 dashboards
+bench: installed ## set up, then measure what lazyobs costs, beside its peers
+	@$(PYTHON) -m bench $(BENCH)
+
+check: installed ## lint, formats of Python and C, types; what CI asks first
+	@setup/check "$(VENV)"
 
 include lab/lab.mk

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-# make lab [KERNEL=NAME]         makes the image of one kernel of lab/kernels.toml, KERNEL=ci all of CI's
-# make lab-stress [KERNEL=NAME] [SECONDS=N]   the stress program in it
-# make lab-clean                 removes the lab's cache: source, objects, images
 
+##@ Settings of the lab
+## KERNEL=NAME      a kernel of lab/kernels.toml; for "make lab" also "ci", all that CI boots
+## SECONDS=N        how long the stress program runs (60)
 KERNEL ?=
 SECONDS ?= 60
 
 .PHONY: lab lab-stress lab-clean
-lab:
+lab: ## build the image of a lab kernel (cached; half an hour on 2 CPUs the first time)
 	@python3 -m lab.build $(KERNEL)
 
-lab-stress:
+lab-stress: ## run the stress program in a lab kernel
 	@python3 -m lab.stress $(if $(KERNEL),--kernel $(KERNEL)) --seconds $(SECONDS)
 
-lab-clean:
+lab-clean: ## remove the lab's cache: source, objects, images
 	@python3 -c 'import shutil, lab.cache; shutil.rmtree(lab.cache.root(), ignore_errors=True)'

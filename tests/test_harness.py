@@ -36,7 +36,7 @@ def skips(file: Path) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom) and node.module == "pytest":
             yield from ((where, f"pytest.{alias.name}") for alias in node.names if alias.name in RAW)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("skip", "harness.skip"):
-            yield from ((where, one.value) for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant))
+            yield from ((where, str(one.value)) for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant))
 
 
 def raw(files: list[Path]) -> list[str]:

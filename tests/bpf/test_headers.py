@@ -44,7 +44,7 @@ def test_types_have_the_kernels_sizes(folder: Path) -> None:
     lines += ['_Static_assert(__builtin_offsetof(struct aligned, word) == 8, "aligned");']
     lines += ['_Static_assert(true == 1 && false == 0, "bool");']
     text = "\n".join(lines).replace("'", '"').replace('#"', '"') + "\n"
-    command = ["gcc", "-nostdinc", "-fsyntax-only", "-Wall", "-Werror", "-I", folder / "include", "-x", "c", "-"]
+    command = ["gcc", "-nostdinc", "-fsyntax-only", "-Wall", "-Werror", "-I", str(folder / "include"), "-x", "c", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -52,7 +52,7 @@ def test_types_have_the_kernels_sizes(folder: Path) -> None:
 def test_what_is_computed(folder: Path) -> None:
     need_programs("gcc")
     text = "#include <linux/version.h>\n#include <asm/page.h>\nint made[] = {KERNEL_VERSION(5, 15, 0), LINUX_VERSION_CODE, PAGE_SIZE};\n"
-    command = ["gcc", "-nostdinc", "-E", "-P", "-I", folder / "include", "-x", "c", "-"]
+    command = ["gcc", "-nostdinc", "-E", "-P", "-I", str(folder / "include"), "-x", "c", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     numbers = done.stdout.split("{")[1].split("}")[0].split(", ")
     version = 5 << 16 | 15 << 8

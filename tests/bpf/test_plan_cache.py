@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.bpf import plan_cache
+from lazyobs.bpf import maps, plan, plan_cache, sources
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import UsageError
@@ -60,13 +60,13 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
-    monkeypatch.setattr(plan_cache.plan, "gather", made.gather)
-    monkeypatch.setattr(plan_cache.plan, "make", made.make)
-    monkeypatch.setattr(plan_cache.Build, "read", lambda: made.build)
-    monkeypatch.setattr(plan_cache.maps, "possible_cpus", lambda: made.cpus)
+    monkeypatch.setattr(plan, "gather", made.gather)
+    monkeypatch.setattr(plan, "make", made.make)
+    monkeypatch.setattr(Build, "read", lambda: made.build)
+    monkeypatch.setattr(maps, "possible_cpus", lambda: made.cpus)
     monkeypatch.setattr(plan_cache, "has_compare_and_swap", lambda: made.compare_and_swap)
     monkeypatch.setattr(plan_cache, "refused_tiers", lambda _function: made.closed)
-    monkeypatch.setattr(plan_cache, "trial_function", lambda _btf: 0)
+    monkeypatch.setattr(plan_cache, "trial_function", lambda _btf, _profile: 0)
     return made
 
 
@@ -150,7 +150,7 @@ def test_the_probes_and_profiles_are_part_of_the_code(
 ) -> None:
     (tmp_path / "probes").mkdir()
     (tmp_path / "probes/slab.c").write_text("int x;\n")
-    monkeypatch.setattr(plan_cache.sources, "folder", lambda: tmp_path / "probes")
+    monkeypatch.setattr(sources, "folder", lambda: tmp_path / "probes")
     assert planned(kept)[2] == 1
     assert planned(kept)[2] == 0
     (tmp_path / "probes/slab.c.orig").write_text("int x;\n")
@@ -230,7 +230,7 @@ def test_one_made_when_other_tiers_were_let_in_is_not_used(kernel: Kernel, kept:
     planned(kept)
     kernel.closed = closed
     found, ignored, new = planned(kept)
-    assert [why.partition(": ")[2] for why in ignored] == ["made when the kernel let in other tiers"]
+    assert [why.partition(": ")[2] for why in ignored] == ["made when the kernel allowed other tiers"]
     assert (found.closed, new) == (closed, 1)
     assert planned(kept)[1:] == ([], 0)
 

@@ -72,7 +72,8 @@ def overflowed(producer: Producer) -> set[int]:
     producer.target(second)
     first = in_child(cpus[0], lambda: producer.emit(EVENTS))
     os.write(go, b"x")
-    os.close(begin), os.close(go)
+    os.close(begin)
+    os.close(go)
     while producer.counts.lost() == 0:
         pass
     return {first, second}

@@ -13,6 +13,7 @@ from lazyobs.bpf import abi, tier_trials
 from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_tiers, trial_function
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
+from lazyobs.kernel.profile import Profile
 from tests.kernel.made_btf import Types
 
 RETURN_0 = bytes.fromhex("b700000000000000 9500000000000000")
@@ -84,9 +85,12 @@ def test_the_function_to_try_fentry_on() -> None:
     types = Types()
     types.function("anon_vma_fork")
     types.function("__anon_vma_prepare")  # and its prototype before it
-    assert trial_function(types.btf("__anon_vma_prepare")) == 4
-    assert trial_function(types.btf("anon_vma_fork")) == 0
-    assert trial_function(None) == 0
+    mainline = Profile("made-up", "")
+    assert trial_function(types.btf("__anon_vma_prepare"), mainline) == 4
+    assert trial_function(types.btf("anon_vma_fork"), mainline) == 0
+    assert trial_function(None, mainline) == 0
+    renamed = Profile("made-up", "", aliases={"__anon_vma_prepare": ("anon_vma_fork",)})
+    assert trial_function(types.btf("anon_vma_fork"), renamed) == 2
 
 
 def test_this_kernel_takes_the_programs(bpf: None) -> None:
@@ -94,7 +98,7 @@ def test_this_kernel_takes_the_programs(bpf: None) -> None:
     assert tier_trials._load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0) == ""
     assert tier_trials._load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0, COMPARE_AND_SWAP) == "Invalid argument"
     before = os.listdir("/proc/self/fd")
-    refused = refused_tiers(trial_function(Btf.read(["__anon_vma_prepare"])))
+    refused = refused_tiers(trial_function(Btf.read(["__anon_vma_prepare"]), Profile("made-up", "")))
     assert refused.keys() <= {"fentry", "kprobe"} and all(refused.values())
     release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
     assert has_compare_and_swap() or release < (5, 18)

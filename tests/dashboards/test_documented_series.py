@@ -15,9 +15,10 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.families import EXPORTER
 from lazyobs.model import COUNTERS, HISTOGRAMS, Sample
-from tests.dashboards.test_boards import PROMETHEUS, ROOT
+from tests.dashboards.test_boards import PROMETHEUS
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_page
+from tests.harness import ROOT
 
 FLEET = (ROOT / "docs/fleet.md").read_text()
 AGENT = (PROMETHEUS / "agent.yml").read_text()

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,7 +240,7 @@ def test_points_that_ask_for_lazy_vmas_say_so_then(bpf) -> None:
         ({"lazy_member": "vm_start", "pool_member": "no_such_member"}, "vm_area_struct.vm_start has 64 bits, not 8"),
     ],
 )
-def test_points_that_ask_for_a_member_that_is_not_there_say_so(bpf, members: dict[str, str], why: str) -> None:
+def test_points_that_ask_for_a_member_that_is_not_there_say_so(bpf, members: dict[str, Any], why: str) -> None:
     design = profile.Profile("made-up", "", lazy_test="vma_flag", **members)
     made = plan.make(plan.gather([design]))
     for name in ("census", "census_vmas", "lazy_prepare", "promotion"):

@@ -121,7 +121,7 @@ def test_signals_are_not_left_blocked_where_blocking_raises(monkeypatch: pytest.
             raise Asked
         return before
 
-    monkeypatch.setattr(fork_module.signal, "pthread_sigmask", raises)
+    monkeypatch.setattr(signal, "pthread_sigmask", raises)
     with pytest.raises(Asked):
         fork_module.fork()
     assert block(signal.SIG_BLOCK, ()) == set()
