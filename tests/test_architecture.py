@@ -28,7 +28,7 @@ FLOORS = (
     ("kernel",),
     ("unix", "schema"),
     ("model",),
-    ("invariants", "errors", "text"),
+    ("invariants", "errors", "text", "preload"),
     ("lazyobs",),
 )
 # Room for what is to come: a verdict apart from soak, prebuilt BPF images. A row goes when the room is there.
