@@ -92,6 +92,7 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	row->mm = (u64)READ(task->mm);
 	state->pool = pool_of(task);
 	state->end = 0;
+	row->anon_vmas_held = state->pool != 0;
 #if HAVE_css_set_dfl_cgrp
 	struct css_set *css = READ(task->cgroups);
 	struct cgroup *cgroup = READ(css->dfl_cgrp);
@@ -100,6 +101,42 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	row->cgroup = READ(node->id);
 #endif
 	bpf_probe_read_kernel(row->comm, sizeof(row->comm), &leader->comm);
+}
+
+/*
+ * Every chain is on the list of one VMA, so counting the lists counts the chains. An anon_vma can be in the chains of many
+ * VMAs, and is counted at one of them: the leftmost in its interval tree. Another process can change that tree
+ * meanwhile; the pool of a lazy design is counted with its mm (begin_row).
+ */
+#define CHAINS_OF_A_VMA 512
+
+static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
+{
+#if HAVE_anon_vma_pool_live
+	return READ(anon_vma->pool_live);
+#else
+	return false;
+#endif
+}
+
+static __always_inline void count_chains(struct census_row *row, struct vm_area_struct *vma)
+{
+	u64 head = (u64)&vma->first_chain, next = READ(vma->first_chain);
+	struct anon_vma_chain *chain;
+	struct anon_vma *anon_vma;
+
+#pragma clang loop unroll(disable)
+	for (int count = 0; count < CHAINS_OF_A_VMA; count++) {
+		if (next == head || !next)
+			return;
+		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain, next_chain));
+		anon_vma = (struct anon_vma *)READ(chain->anon_vma);
+		row->chains_held++;
+		if (READ(anon_vma->leftmost) == (u64)&chain->node && !is_live_pool(anon_vma))
+			row->anon_vmas_held++;
+		next = READ(chain->next_chain);
+	}
+	row->chains_cut++;
 }
 
 #if LAZY_DESIGN
@@ -172,5 +209,6 @@ int census(struct bpf_iter__task_vma *ctx)
 		break;
 	}
 	state->row.vmas_anon++;
+	count_chains(&state->row, vma);
 	return 0;
 }

@@ -29,8 +29,10 @@ class CensusRow(NamedTuple):
     vmas_private: int
     vmas_shared: int
     classic_anon_vmas: int
+    chains_held: int
+    anon_vmas_held: int
     ppid: int
-    unused: int
+    chains_cut: int
     comm: bytes
 
 

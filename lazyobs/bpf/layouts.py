@@ -124,8 +124,10 @@ CENSUS_ROW = Layout(
         Field("vmas_private", "u32"),
         Field("vmas_shared", "u32"),
         Field("classic_anon_vmas", "u32", "that mainline would have made for the VMAs a lazy design gave none"),
+        Field("chains_held", "u32"),
+        Field("anon_vmas_held", "u32"),
         Field("ppid", "u32"),
-        Field("unused", "u32"),
+        Field("chains_cut", "u32", "VMAs whose list of chains was longer than CHAINS_OF_A_VMA"),
         Field("comm", "char", "name of the process, ended by a zero", 16),
     ),
 )

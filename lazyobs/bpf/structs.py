@@ -50,8 +50,13 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("num_children", "u64", optional=True),
         Wanted("num_active_vmas", "u64", optional=True),
         Wanted("degree", "u32", optional=True),
+        Wanted("rb_root.rb_leftmost", "u64", name="leftmost"),
     ),
-    "anon_vma_chain": (),
+    "anon_vma_chain": (
+        Wanted("anon_vma", "u64"),
+        Wanted("same_vma.next", "u64", name="next_chain"),
+        Wanted("rb", "u64[3]", name="node"),
+    ),
     "vm_area_struct": (
         Wanted("vm_start", "u64"),
         Wanted("vm_end", "u64"),
