@@ -21,7 +21,12 @@ def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
         wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
     # Optional: where there is none, HAVE_mm_struct_pool is 0.
     pool = "" if why_unknown(profile, btf) else profile.pool_member
-    return {**wanted, "mm_struct": (Wanted(pool or "no_pool", "u64", optional=True, name="pool"),)}
+    live = Wanted(profile.pool_live_member if pool else "no_pool", "u8", optional=True, name="pool_live")
+    return {
+        **wanted,
+        "mm_struct": (Wanted(pool or "no_pool", "u64", optional=True, name="pool"),),
+        "anon_vma": (live,),
+    }
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,9 @@ def _cgroup_processes(reading: Reading) -> Points:
         yield (row.path,), row.processes
 
 
-_BYTES_COLUMNS = tuple((name, text) for name, text in model.CENSUS_COLUMNS if name.endswith("_bytes"))
+_STATES_AND_VMAS = {"vmas", "vmas_anon", *(f"vmas_{state}" for state in model.VMA_STATE_NAMES)}
+# What is no count of VMAs, which the family "vmas" has by state.
+_OTHER_COLUMNS = tuple((name, text) for name, text in model.CENSUS_COLUMNS if name not in _STATES_AND_VMAS)
 
 # --- slabs ----------------------------------------------------------------------------------------
 
@@ -244,10 +246,10 @@ FAMILIES: tuple[Family, ...] = (
     *(_exited(counter) for counter in model.COUNTERS),
     *(_histogram(histogram) for histogram in model.HISTOGRAMS),
     Family("vmas", GAUGE, f"VMAs of all address spaces, {_STATE_HELP}", "census", _vmas, ("state",)),
-    *(_census_column(*column) for column in _BYTES_COLUMNS),
+    *(_census_column(*column) for column in _OTHER_COLUMNS),
     Family("processes", GAUGE, "processes of the reading", "processes", _one(lambda r: len(r.sample.processes))),
     Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state; an address space that processes share counts in each of them", "cgroups", _cgroup_vmas, ("cgroup", "state")),
-    *(_cgroup_column(*column) for column in _BYTES_COLUMNS),
+    *(_cgroup_column(*column) for column in _OTHER_COLUMNS),
     Family("cgroup_processes", GAUGE, "processes by cgroup", "cgroups", _cgroup_processes, ("cgroup",)),
     Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _one(lambda r: r.cgroups().found)),
     Family(

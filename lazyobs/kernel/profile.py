@@ -14,6 +14,7 @@
       tag_prefix             of the enumerators in BTF that are the tags      lazy = "tag"
       tag_mask, tag_lazy, tag_shared    or the tags as numbers                lazy = "tag"
       pool_member            of mm_struct: the anon_vma that an mm's lazy VMAs share; none where they have no anon_vma
+      pool_live_member       of struct anon_vma, not 0 in such a one as long as its mm lives
     [lazy_prepare]
       function               marks a VMA lazy on its first anonymous fault
       made                   what it returns where it made the VMA lazy; left out where it does not say so
@@ -78,6 +79,8 @@ class Profile:
     tag_lazy: int = 0
     tag_shared: int = 0
     pool_member: str = ""
+    # Member of struct anon_vma that is not 0 in a pool whose mm lives: it is counted with the mm, not with its chains.
+    pool_live_member: str = ""
     lazy_prepare_made: int = 0
     enums: tuple[str, ...] = ()  # promotion.reasons
     stated: dict[str, tuple[str, ...]] = field(default_factory=dict)  # {key of STATED: functions}
@@ -196,6 +199,7 @@ _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
         "tag_lazy": ("tag_lazy", _word),
         "tag_shared": ("tag_shared", _word),
         "pool_member": ("pool_member", _pool_member),
+        "pool_live_member": ("pool_live_member", _member),
     },
     "lazy_prepare": {
         "function": (LAZY_PREPARE, lambda value: (_name(value),)),
