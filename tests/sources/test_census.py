@@ -66,6 +66,35 @@ def test_sums_are_those_of_the_vmas(live, islands):
     assert row.census["savable_bytes"] == each * states.count("private")
 
 
+@pytest.mark.parametrize("count", [23, 211])
+def test_what_vmas_hold_is_what_was_allocated(live, islands, count):
+    """Object by object: chains and anon_vmas held, against allocations less frees of the process that made them."""
+    source = live()
+    program = islands(count)
+
+    def held(*pids: int) -> tuple[int, int]:
+        rows = [process_of(sample, pid).census for pid in pids]
+        return sum(row["chains_held"] for row in rows), sum(row["anon_vmas_held"] for row in rows)
+
+    def made() -> tuple[int, int]:
+        counts = process_of(sample, program.pid).counts
+        return counts["chain_allocs"] - counts["chain_frees"], counts["anon_vma_allocs"] - counts["anon_vma_frees"]
+
+    sample = source.read()
+    chains, anon_vmas = held(program.pid)
+    offset = chains - made()[0], anon_vmas - made()[1]  # what it had before the probes
+    program.tell("touch")
+    sample = source.read()
+    assert held(program.pid) == (chains + count, anon_vmas + count)
+    child = int(program.tell("fork"))
+    sample = source.read()
+    assert held(program.pid, child) == (made()[0] + offset[0], made()[1] + offset[1])
+    assert held(child)[0] >= 2 * count  # each VMA of the child is chained to the parent's anon_vma and to its own
+    program.tell("reap")
+    sample = source.read()
+    assert held(program.pid) == (chains + count, anon_vmas + count)
+
+
 def test_threads_and_vfork_children_count_once(live, tmp_path):
     source = live()
     code = (
