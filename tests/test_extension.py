@@ -187,9 +187,9 @@ print(json.dumps([any(f.full_name == "lazyobs_interval_seconds" for f in FAMILIE
 def test_a_column_of_the_census(tree: Tree, bpf: None) -> None:
     tree.insert("lazyobs/model.py", '    ("saved_bytes", "anon', '    ("vmas_file", "VMAs of files"),\n')
     tree.insert("lazyobs/bpf/layouts.py", '        Field("classic_anon_vmas"', '        Field("vmas_file", "u32"),\n')
-    tree.insert("lazyobs/bpf/layouts.py", '        Field("unused", "u32"),\n        Field("comm", "char", "name of the process, ended by a zero", 16),\n    ),\n)\nVMA_ROW', '        Field("unused_too", "u32"),\n')  # fmt: skip
+    tree.insert("lazyobs/bpf/layouts.py", '        Field("comm", "char", "name of the process, ended by a zero", 16),\n    ),\n)\nVMA_ROW', '        Field("unused", "u32"),\n')  # fmt: skip
     tree.insert("lazyobs/bpf/census.py", "    classic_anon_vmas: int", "    vmas_file: int\n")
-    tree.insert("lazyobs/bpf/census.py", "    unused: int", "    unused_too: int\n")
+    tree.insert("lazyobs/bpf/census.py", "    comm: bytes", "    unused: int\n")
     tree.insert(
         "probes/census.c", "	switch (vma_state(", "	if (READ(vma->vm_file))\n		state->row.vmas_file++;\n"
     )

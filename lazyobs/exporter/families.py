@@ -158,6 +158,8 @@ def _cgroup_processes(reading: Reading) -> Points:
 _STATES_AND_VMAS = {"vmas", "vmas_anon", *(f"vmas_{state}" for state in model.VMA_STATE_NAMES)}
 # What is no count of VMAs, which the family "vmas" has by state.
 _OTHER_COLUMNS = tuple((name, text) for name, text in model.CENSUS_COLUMNS if name not in _STATES_AND_VMAS)
+# By cgroup there are the bytes alone: every column is a series for each cgroup.
+_CGROUP_COLUMNS = tuple((name, text) for name, text in _OTHER_COLUMNS if name.endswith("_bytes"))
 
 # --- slabs ----------------------------------------------------------------------------------------
 
@@ -249,7 +251,7 @@ FAMILIES: tuple[Family, ...] = (
     *(_census_column(*column) for column in _OTHER_COLUMNS),
     Family("processes", GAUGE, "processes of the reading", "processes", _one(lambda r: len(r.sample.processes))),
     Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state; an address space that processes share counts in each of them", "cgroups", _cgroup_vmas, ("cgroup", "state")),
-    *(_cgroup_column(*column) for column in _OTHER_COLUMNS),
+    *(_cgroup_column(*column) for column in _CGROUP_COLUMNS),
     Family("cgroup_processes", GAUGE, "processes by cgroup", "cgroups", _cgroup_processes, ("cgroup",)),
     Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _one(lambda r: r.cgroups().found)),
     Family(
