@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The same work in every boot of an A/B: processes that hold private memory, one that has less than it needs, and
-rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
-where it came from.
+"""The same work in every boot of an A/B.
 
-ab_workload.py SLABINFO RECORDING: runs until SIGTERM; writes what slabinfo says in the 11th round after there is a
-directory RECORDING, while the recorder and all of the work are there.
+Processes hold private memory, one has less memory than it needs, and every three seconds there is a round of forks,
+maps, page-outs and migrations. Counts are primes, so that a number in a report shows where it comes from.
+
+python3 -m lab.ab_workload SLABINFO RECORDING: runs until SIGTERM. In the 11th round after the directory RECORDING
+appears, while the recorder and all of the work are running, it writes the rows of /proc/slabinfo to SLABINFO.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -16,6 +18,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+from lazyobs.selftest import syscalls
 
 HOLDERS, ISLANDS = 7, 211  # processes, and islands of anonymous memory in each
 CHILDREN, INHERITED, OWN = 7, 23, 53  # in a round: forks, pages a child writes of what it inherits, islands it makes
@@ -25,27 +29,16 @@ NEEDED, ALLOWED = 12 << 20, 8 << 20  # bytes that the squeezed process writes, a
 PAGE, PAGES = mmap.PAGESIZE, 2  # of an island, and as many between two
 _CGROUPS = Path("/sys/fs/cgroup")
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
-_NONE, _READ, _WRITE, _PRIVATE, _ANONYMOUS = 0, 1, 2, 2, 0x20
-_PAGEOUT = 21  # MADV_PAGEOUT
-_MIGRATE_PAGES = 256  # x86-64
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-
-
-def _call(name: str, start: int, pages: int, what: int) -> None:
-    if getattr(_libc, name)(ctypes.c_void_p(start), ctypes.c_size_t(pages * PAGE), what):
-        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 def islands(count: int) -> list[int]:
-    """Addresses of written memory, each between pages that cannot be: no VMA merges with another."""
-    size = ctypes.c_size_t(count * 2 * PAGES * PAGE)
-    sea: int = _libc.mmap(None, size, _NONE, _PRIVATE | _ANONYMOUS, -1, ctypes.c_long(0))
-    found = [sea + number * 2 * PAGES * PAGE for number in range(count)]
-    for start in found:
-        _call("mprotect", start, PAGES, _READ | _WRITE)
+    """Addresses of written VMAs, apart by pages that are PROT_NONE, so that none merges with another."""
+    sea = syscalls.mmap(count * 2 * PAGES * PAGE, syscalls.PROT_NONE)
+    addresses = [sea + number * 2 * PAGES * PAGE for number in range(count)]
+    for start in addresses:
+        syscalls.mprotect(start, PAGES * PAGE, syscalls.PROT_RW)
         touch(start)
-    return found
+    return addresses
 
 
 def touch(start: int) -> None:
@@ -56,18 +49,19 @@ def touch(start: int) -> None:
 def migrate(node: int) -> None:
     """All of this process's pages to one of two NUMA nodes."""
     nodes = [ctypes.c_ulong(1 << (1 - node)), ctypes.c_ulong(1 << node)]
-    _libc.syscall(_MIGRATE_PAGES, 0, ctypes.c_ulong(64), *(ctypes.byref(mask) for mask in nodes))
+    with contextlib.suppress(OSError):  # pages that cannot move stay where they are
+        syscalls.syscall("migrate_pages", 0, 64, *(ctypes.byref(mask) for mask in nodes))
 
 
 def hold(moving: bool) -> None:
-    """Private memory, of which a part goes to swap and comes back in every round, and the whole may change its node."""
+    """Private memory: in every round a part is swapped out and in and, if ``moving``, all of it changes its node."""
     held = islands(ISLANDS)
     number = 0
     while True:
         number += 1
         time.sleep(ROUND)
         for start in held[:INHERITED]:
-            _call("madvise", start, PAGES, _PAGEOUT)
+            syscalls.madvise(start, PAGES * PAGE, "PAGEOUT")
         for start in held[:INHERITED]:
             touch(start)
         if moving:
@@ -75,7 +69,7 @@ def hold(moving: bool) -> None:
 
 
 def squeeze() -> None:
-    """Writes more than its cgroup may hold, in every round: the rest is reclaimed to swap."""
+    """Writes more than its cgroup may hold in every round: the rest is reclaimed to swap."""
     (_CGROUPS / "cgroup.subtree_control").write_text("+memory")
     group = _CGROUPS / "squeezed"
     group.mkdir()
@@ -105,7 +99,7 @@ def _fork(work: object, *given: object) -> int:
 
 
 def slabinfo(path: str) -> None:
-    """The rows of the three caches, after their free slabs were given back."""
+    """Writes the rows of the three caches, after a shrink."""
     for cache in CACHES:
         Path(f"/sys/kernel/slab/{cache}/shrink").write_text("1")
     rows = Path("/proc/slabinfo").read_text().splitlines()
