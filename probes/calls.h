@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entry and exit of a kernel function, paired by task: the functions sleep and migrate between CPUs.
+ * Entry and exit of a kernel function, paired by task: the functions sleep and migrate between
+ * CPUs.
  *
- * A task can be in several functions at once (reclaim walks the reverse map below a prepare), so the key also names the
- * function. Bodies are written once; the fentry, fexit, kprobe and kretprobe programs that call them are generated,
- * with the arguments that the function has on this kernel.
+ * A task can be in several functions at once (reclaim walks the reverse map below a prepare), so
+ * the key also names the function. Bodies are written once; the fentry, fexit, kprobe and kretprobe
+ * programs that call them are generated, with the arguments that the function has on this kernel.
  */
 
 enum called {
@@ -20,16 +21,17 @@ struct call {
 	u64 start;
 	u64 object; /* a pointer from the entry, for the exit */
 	u64 vmas;
-	u32 detail;  /* reason or walker */
+	u32 detail;    /* reason or walker */
 	u32 lost_race; /* another task was first: nothing was done */
-	u32 flags;   /* CALL_*, what invariants.h judges by */
-	u32 chains;  /* made by a promotion */
-	u32 offered; /* VMAs a migrating walk came to, and callbacks that ended */
+	u32 flags;     /* CALL_*, what invariants.h judges by */
+	u32 chains;    /* made by a promotion */
+	u32 offered;   /* VMAs a migrating walk came to, and callbacks that ended */
 	u32 ended;
 	s64 mappings; /* of the folio, when the walk came to its first VMA */
 };
 
-/* A direct-mapped cache as for processes (lazyobs.h), by function and tid. Only the task itself uses its slot. */
+/* A direct-mapped cache as for processes (lazyobs.h), by function and tid. Only the task itself
+ * uses its slot. */
 struct call_slot {
 	u64 owner;
 	struct call call;
@@ -64,13 +66,16 @@ static __always_inline struct call *find_call(enum called called)
 
 static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)
 {
-	struct call call = {.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags};
+	struct call call = {
+		.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags
+	};
 	u32 tid = bpf_get_current_pid_tgid();
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 
 	/* The slot can still be its own: the probe at the last exit was skipped. */
-	if (slot && (slot->owner == SLOT_OPEN(tid) || slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
+	if (slot && (slot->owner == SLOT_OPEN(tid) ||
+		     slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
 		slot->call = call;
 	else if (calls.update(&key, &call))
 		count_total(TOTAL_TASK_MAP_FULL, 1);
@@ -89,7 +94,8 @@ static __always_inline void call_lost_race(enum called called)
 		call->lost_race = 1;
 }
 
-/* False when the entry was not seen: the probe was attached during the call, or the map was full. */
+/* False when the entry was not seen: the probe was attached during the call, or the map was full.
+ */
 static __always_inline bool call_ends(enum called called, struct call *call, u64 *nanoseconds)
 {
 	u32 tid = bpf_get_current_pid_tgid();

@@ -2,9 +2,9 @@
 /*
  * The census: every process's VMAs by what they keep for anonymous reverse mapping (iter/task_vma).
  *
- * The iterator visits every VMA of every thread. Rows are summed up here, one per process, and a row is written when
- * the next task begins. If its output does not fit, the call is repeated: bpf_seq_write() comes before any change of
- * state.
+ * The iterator visits every VMA of every thread. Rows are summed up here, one per process, and a
+ * row is written when the next task begins. If its output does not fit, the call is repeated:
+ * bpf_seq_write() comes before any change of state.
  */
 
 struct census_state {
@@ -22,8 +22,9 @@ struct census_state {
 BPF_TABLE("array", u32, struct census_state, census_states, 1);
 
 /*
- * The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no children. Newer kernels
- * count a root among its own children; older ones have one count for both (degree).
+ * The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no
+ * children. Newer kernels count a root among its own children; older ones have one count for both
+ * (degree).
  */
 static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
 {
@@ -104,9 +105,10 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 }
 
 /*
- * Every chain is on the list of one VMA, so counting the lists counts the chains. An anon_vma can be in the chains of many
- * VMAs, and is counted at one of them: the leftmost in its interval tree. Another process can change that tree
- * meanwhile; the pool of a lazy design is counted with its mm (begin_row).
+ * Every chain is on the list of one VMA, so counting the lists counts the chains. An anon_vma can
+ * be in the chains of many VMAs, and is counted at one of them: the leftmost in its interval tree.
+ * Another process can change that tree meanwhile; the pool of a lazy design is counted with its mm
+ * (begin_row).
  */
 #define CHAINS_OF_A_VMA 512
 
@@ -129,7 +131,8 @@ static __always_inline void count_chains(struct census_row *row, struct vm_area_
 	for (int count = 0; count < CHAINS_OF_A_VMA; count++) {
 		if (next == head || !next)
 			return;
-		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain, next_chain));
+		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
+									    next_chain));
 		anon_vma = (struct anon_vma *)READ(chain->anon_vma);
 		row->chains_held++;
 		if (READ(anon_vma->leftmost) == (u64)&chain->node && !is_live_pool(anon_vma))
@@ -141,9 +144,9 @@ static __always_inline void count_chains(struct census_row *row, struct vm_area_
 
 #if LAZY_DESIGN
 /*
- * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only (anon_vma_compatible() in
- * mm/vma.c; memory policies are not compared here): the segments of a library, or the parts of a mapping that mprotect()
- * split, share one.
+ * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only
+ * (anon_vma_compatible() in mm/vma.c; memory policies are not compared here): the segments of a
+ * library, or the parts of a mapping that mprotect() split, share one.
  */
 #define ACCESS_FLAGS 0x08000007ULL /* VM_READ | VM_WRITE | VM_EXEC | VM_SOFTDIRTY */
 
@@ -152,7 +155,8 @@ static __always_inline void count_classic(struct census_state *state, struct vm_
 	u64 start = READ(vma->vm_start), end = READ(vma->vm_end), pgoff = READ(vma->vm_pgoff);
 	u64 flags = READ(vma->vm_flags) & ~ACCESS_FLAGS, file = READ(vma->vm_file);
 
-	if (start != state->end || pgoff != state->end_pgoff || file != state->file || flags != state->flags)
+	if (start != state->end || pgoff != state->end_pgoff || file != state->file ||
+	    flags != state->flags)
 		state->row.classic_anon_vmas++;
 	state->end = end;
 	state->end_pgoff = pgoff + ((end - start) / PAGE_SIZE);
@@ -181,7 +185,8 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (task && meta->seq_num == 0)
 		state->task = 0;
 	if ((u64)task != state->task) {
-		if (state->task && state->counted && bpf_seq_write(meta->seq, &state->row, sizeof(state->row)))
+		if (state->task && state->counted &&
+		    bpf_seq_write(meta->seq, &state->row, sizeof(state->row)))
 			return 0;
 		if (!task || !vma) {
 			state->task = 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The event stream: one struct event for each rare event, through a ring buffer written in program order.
+ * The event stream: one struct event for each rare event, through a ring buffer written in program
+ * order.
  *
- * struct event, struct event_filter, struct event_counts, EVENT_RING_PAGES and EVENT_WAKE_EVERY are generated from
- * lazyobs/bpf/event.py. An event that was not asked for costs one lookup; one that does not fit is counted as lost, and
- * nothing waits.
+ * struct event, struct event_filter, struct event_counts, EVENT_RING_PAGES and EVENT_WAKE_EVERY are
+ * generated from lazyobs/bpf/event.py. An event that was not asked for costs one lookup; one that
+ * does not fit is counted as lost, and nothing waits.
  */
 
 /* An unknown duration passes the filter: it may have been long. */
@@ -48,8 +49,9 @@ static __always_inline bool event_wanted(u32 kind, u64 nanoseconds)
 }
 
 /*
- * A record to be filled in and passed to event_end(); NULL where the event is not wanted, or there is no room, which is
- * counted. Atomically: an interrupt, or another task on a preemptible kernel, can come in between.
+ * A record to be filled in and passed to event_end(); NULL where the event is not wanted, or there
+ * is no room, which is counted. Atomically: an interrupt, or another task on a preemptible kernel,
+ * can come in between.
  */
 static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanoseconds)
 {
@@ -100,9 +102,9 @@ static __always_inline u32 event_number(u32 knows, u64 number)
 }
 
 /*
- * Wakes the reader after every EVENT_WAKE_EVERY records of a CPU, few enough that the ring cannot fill between two
- * wake-ups; below that rate the reader polls. (BCC cannot pass a ring to bpf_ringbuf_query(), which returns how full it
- * is.)
+ * Wakes the reader after every EVENT_WAKE_EVERY records of a CPU, few enough that the ring cannot
+ * fill between two wake-ups; below that rate the reader polls. (BCC cannot pass a ring to
+ * bpf_ringbuf_query(), which returns how full it is.)
  */
 static __always_inline void event_end(struct event *event)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The invariants that are checked where a walk or a promotion ends. docs/invariants.md explains each.
+ * The invariants that are checked where a walk or a promotion ends. docs/invariants.md explains
+ * each.
  *
  * A false alarm is worse than a miss: what was seen in part only, or is ambiguous, is not judged.
  */
@@ -42,8 +43,9 @@ static __always_inline bool fork_in_progress(void)
 }
 
 /*
- * The cause is looked for on the stack, which also shows operations that began before the probes were attached. Forks
- * promote thousands of VMAs and are recognised without it (a stack costs 2 us).
+ * The cause is looked for on the stack, which also shows operations that began before the probes
+ * were attached. Forks promote thousands of VMAs and are recognised without it (a stack costs 2
+ * us).
  */
 static __always_inline bool has_no_cause(void *ctx, u32 reason)
 {
@@ -88,8 +90,8 @@ static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 rea
 }
 
 /*
- * Called for promotions that did not lose the race (and freed the chain they had allocated). One that breaks both
- * invariants is reported as the more serious.
+ * Called for promotions that did not lose the race (and freed the chain they had allocated). One
+ * that breaks both invariants is reported as the more serious.
  */
 static __always_inline void judge_promotion(struct call *call, bool done)
 {
@@ -97,8 +99,8 @@ static __always_inline void judge_promotion(struct call *call, bool done)
 	bool again = call->chains && call->flags & (CALL_NOT_LAZY | CALL_HAD_CHAIN);
 
 	if (again || (done && call->flags & CALL_NO_CAUSE))
-		violation(again ? INVARIANT_PROMOTION_ONCE : INVARIANT_PROMOTION_CAUSE, READ(vma->vm_start),
-			  READ(vma->vm_end), call->chains);
+		violation(again ? INVARIANT_PROMOTION_ONCE : INVARIANT_PROMOTION_CAUSE,
+			  READ(vma->vm_start), READ(vma->vm_end), call->chains);
 }
 
 static __always_inline void promotion_makes_chain(void)
@@ -138,10 +140,10 @@ static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *cont
 }
 
 /*
- * While the folio is locked nothing maps it anew, except fork from an existing mapping, and while the walk holds the
- * anon_vma's lock no VMA comes or goes. But page tables change beside a walk that does not take their locks: mprotect,
- * NUMA hinting, mremap, a copy on write or munmap clear an entry for a moment. That a page stays mapped is therefore not
- * enough.
+ * While the folio is locked nothing maps it anew, except fork from an existing mapping, and while
+ * the walk holds the anon_vma's lock no VMA comes or goes. But page tables change beside a walk
+ * that does not take their locks: mprotect, NUMA hinting, mremap, a copy on write or munmap clear
+ * an entry for a moment. That a page stays mapped is therefore not enough.
  */
 static __always_inline void judge_walk(struct call *call, u32 walker)
 {
@@ -151,7 +153,8 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 
 	if (!migrates && (walker != WALKER_UNMAP || call->vmas))
 		return;
-	/* Three probes count the VMAs independently: where they differ, a run of one was skipped. */
+	/* Three probes count the VMAs independently: where they differ, a run of one was skipped.
+	 */
 	if (call->flags & (CALL_REFUSED | CALL_UNCLEAR) || call->ended != call->vmas ||
 	    (migrates && call->offered < call->vmas))
 		return;
@@ -162,7 +165,8 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 	visited_all = call->flags & CALL_SYNC && call->offered == call->vmas;
 	/* A VMA maps a small page at most once. */
 	if (!visits || visited_all || (!(flags >> PG_HEAD & 1) && call->mappings > call->offered))
-		violation(visits ? INVARIANT_WALK_COMPLETE : INVARIANT_WALK_VISITS, 0, 0, call->vmas);
+		violation(visits ? INVARIANT_WALK_COMPLETE : INVARIANT_WALK_VISITS, 0, 0,
+			  call->vmas);
 }
 #else
 static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)

@@ -2,28 +2,28 @@
 /*
  * Shared by every probe: reading kernel memory, the maps, and counting.
  *
- * Generated text precedes this file: kernel struct layouts from BTF, call-site ranges, the indices of the
- * counters (COUNT_*, TOTAL_*) from lazyobs/bpf/counts.py, and the structs that user space reads, struct process
- * among them, from lazyobs/bpf/layouts.py.
+ * Generated text precedes this file: kernel struct layouts from BTF, call-site ranges, the indices
+ * of the counters (COUNT_*, TOTAL_*) from lazyobs/bpf/counts.py, and the structs that user space
+ * reads, struct process among them, from lazyobs/bpf/layouts.py.
  */
 
 #define NULL ((void *)0)
 #define __always_inline inline __attribute__((always_inline))
 
 /* BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. */
-#define READ(source)                                                            \
-	({                                                                      \
-		typeof(source) value_;                                          \
-		bpf_probe_read_kernel(&value_, sizeof(value_), &(source));      \
-		value_;                                                         \
+#define READ(source)                                                       \
+	({                                                                 \
+		typeof(source) value_;                                     \
+		bpf_probe_read_kernel(&value_, sizeof(value_), &(source)); \
+		value_;                                                    \
 	})
 
 /*
- * All additions are atomic. Tracepoint programs run with preemption disabled on most kernels, function probes do
- * not, so two of them can update the same count of the same CPU.
+ * All additions are atomic. Tracepoint programs run with preemption disabled on most kernels,
+ * function probes do not, so two of them can update the same count of the same CPU.
  *
- * A process has one entry shared by all CPUs. A per-CPU hash would multiply the memory by the number of CPUs (half a
- * gigabyte at 256) for counts whose own code paths already share locks.
+ * A process has one entry shared by all CPUs. A per-CPU hash would multiply the memory by the
+ * number of CPUs (half a gigabyte at 256) for counts whose own code paths already share locks.
  */
 
 /* Everything since attach, by CPU; never reset, and not lost when a process ends. */
@@ -42,17 +42,17 @@ struct histogram {
 };
 
 /*
- * Processes and tasks are looked up in a direct-mapped cache before the hash: an array slot indexed by the low bits
- * of the tgid or tid. Comparing the slot's owner costs a tenth of a hash lookup. On a collision the entry goes to
- * the hash, so a slot affects speed only. Slots are taken and released by compare-and-swap; kernels before 5.12 lack
- * it in BPF, and use the hash alone.
+ * Processes and tasks are looked up in a direct-mapped cache before the hash: an array slot indexed
+ * by the low bits of the tgid or tid. Comparing the slot's owner costs a tenth of a hash lookup. On
+ * a collision the entry goes to the hash, so a slot affects speed only. Slots are taken and
+ * released by compare-and-swap; kernels before 5.12 lack it in BPF, and use the hash alone.
  *
- * A process can be in both for a while (two of its threads were first at the same time, and one found the slot
- * taken): its counts are the sum of both.
+ * A process can be in both for a while (two of its threads were first at the same time, and one
+ * found the slot taken): its counts are the sum of both.
  *
- * A process that ends marks its slot SLOT_ENDED until another process takes it, so that the frees of its mm are
- * attributed to an ended process. They come before sched_process_exit, or after it since 6.16. The mark is cleared
- * when the tgid is reused (process_fork).
+ * A process that ends marks its slot SLOT_ENDED until another process takes it, so that the frees
+ * of its mm are attributed to an ended process. They come before sched_process_exit, or after it
+ * since 6.16. The mark is cleared when the tgid is reused (process_fork).
  */
 #define SLOT_FREE 0ULL
 #define SLOT_OPEN(number) (1ULL << 32 | (number))
@@ -61,7 +61,8 @@ struct histogram {
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE */
 
-/* A fork in progress in a task: from the allocation of the child's mm_struct to sched_process_fork. */
+/* A fork in progress in a task: from the allocation of the child's mm_struct to sched_process_fork.
+ */
 struct fork_window {
 	u64 mm;
 	u64 chains;
@@ -73,7 +74,8 @@ struct fork_slot {
 	struct fork_window window;
 };
 
-/* Addresses of slab caches, 0 until seen. They are created at boot and never destroyed, so an address identifies one. */
+/* Addresses of slab caches, 0 until seen. They are created at boot and never destroyed, so an
+ * address identifies one. */
 struct known_caches {
 	u64 anon_vma;
 	u64 mm;
@@ -136,8 +138,9 @@ static __always_inline bool group_is_dead(struct task_struct *task)
 }
 
 /*
- * The last thread of a process drops signal->live before the mm is torn down, so the frees of exit follow. They are
- * counted for the process as long as its entry exists (process_exit folds it), and in "exited" afterwards.
+ * The last thread of a process drops signal->live before the mm is torn down, so the frees of exit
+ * follow. They are counted for the process as long as its entry exists (process_exit folds it), and
+ * in "exited" afterwards.
  */
 static __always_inline struct process *new_process(u32 tgid, struct task_struct *task)
 {
@@ -150,7 +153,8 @@ static __always_inline struct process *new_process(u32 tgid, struct task_struct 
 	fresh.start_boottime = READ(leader->start_boottime);
 	fresh.uid = READ(cred->uid);
 	bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
-	if (slot && slot_is_available(owner) && slot_changes(&slot->owner, owner, SLOT_CHANGING(tgid))) {
+	if (slot && slot_is_available(owner) &&
+	    slot_changes(&slot->owner, owner, SLOT_CHANGING(tgid))) {
 		slot->process.start_boottime = fresh.start_boottime;
 		slot->process.uid = fresh.uid;
 		__builtin_memcpy(slot->process.comm, fresh.comm, sizeof(fresh.comm));
@@ -224,8 +228,8 @@ static __always_inline void count(u32 index, u64 by)
 }
 
 /*
- * Bucket i of a histogram counts values <= 2^i. The verifier of 6.1 needs the mask to see the bound; the asm keeps the
- * compiler from optimising it away.
+ * Bucket i of a histogram counts values <= 2^i. The verifier of 6.1 needs the mask to see the
+ * bound; the asm keeps the compiler from optimising it away.
  */
 static __always_inline void observe(u32 histogram, u64 value)
 {
@@ -258,10 +262,11 @@ static __always_inline struct fork_window *find_fork_window(u32 tid)
 /* Only the task itself opens, uses and closes its window. */
 static __always_inline void open_fork_window(u32 tid, u64 mm)
 {
-	struct fork_window window = {.mm = mm};
+	struct fork_window window = { .mm = mm };
 	struct fork_slot *slot = fork_slot_of(tid);
 
-	if (slot && (slot->owner == SLOT_OPEN(tid) || slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
+	if (slot && (slot->owner == SLOT_OPEN(tid) ||
+		     slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
 		slot->window = window;
 	else if (fork_windows.update(&tid, &window))
 		count_total(TOTAL_FORK_MAP_FULL, 1);

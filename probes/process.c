@@ -32,7 +32,8 @@ int process_fork(u64 *ctx)
 		nanoseconds = window ? window->nanoseconds : 0;
 		event = event_begin(EVENT_FORK, 0, nanoseconds ? nanoseconds : EVENT_NO_DURATION);
 		if (event) {
-			event->objects = event_number(EVENT_KNOWS_CHAINS, window ? window->chains : 0);
+			event->objects =
+				event_number(EVENT_KNOWS_CHAINS, window ? window->chains : 0);
 			event_end(event);
 		}
 	}
@@ -52,8 +53,9 @@ int process_exec(u64 *ctx)
 }
 
 /*
- * Two exiting threads can both see a dead group: the one that gets the slot, or deletes the entry, folds it. What
- * another thread adds meanwhile stays in the slot and is counted for its next owner, rather than lost.
+ * Two exiting threads can both see a dead group: the one that gets the slot, or deletes the entry,
+ * folds it. What another thread adds meanwhile stays in the slot and is counted for its next owner,
+ * rather than lost.
  */
 static __always_inline void release_slot(u32 tgid, struct exited *gone)
 {

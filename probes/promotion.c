@@ -2,8 +2,8 @@
 /*
  * Lazy designs: VMAs marked lazy instead of prepared, and lazy VMAs promoted to regular ones.
  *
- * Both functions may be called without effect, so the state of the VMA is compared before and after. Where the return
- * value says who changed it, that decides.
+ * Both functions may be called without effect, so the state of the VMA is compared before and
+ * after. Where the return value says who changed it, that decides.
  */
 
 static __always_inline bool is_lazy(u64 vma)

@@ -2,8 +2,9 @@
 /*
  * rmap_walk_anon() and rmap_walk_ksm(): from an anonymous folio to every VMA that may map it.
  *
- * The callback (rwc->rmap_one) identifies the purpose of a walk; each of its runs is a VMA visited. Walks are counted for
- * the task that walks (kswapd, ksmd, khugepaged, ...), not for the owner of the pages.
+ * The callback (rwc->rmap_one) identifies the purpose of a walk; each of its runs is a VMA visited.
+ * Walks are counted for the task that walks (kswapd, ksmd, khugepaged, ...), not for the owner of
+ * the pages.
  */
 
 /* Low bits of folio->mapping: anonymous, and both for KSM (include/linux/page-flags.h). */

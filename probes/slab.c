@@ -2,9 +2,10 @@
 /*
  * anon_vma and anon_vma_chain objects, counted as the slab allocator hands them out.
  *
- * The address of the caller (call_site) identifies the path. Nothing else of an allocation is read unless it comes from
- * one of the few functions of interest, so that unrelated allocations cost two comparisons. Cache names cannot identify
- * the objects: anon_vma_chain is merged with other caches of its object size.
+ * The address of the caller (call_site) identifies the path. Nothing else of an allocation is read
+ * unless it comes from one of the few functions of interest, so that unrelated allocations cost two
+ * comparisons. Cache names cannot identify the objects: anon_vma_chain is merged with other caches
+ * of its object size.
  */
 
 /* anon_vma has a constructor and is never merged, so its object size identifies the cache. */
@@ -58,8 +59,8 @@ static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 	text = READ(cache->name);
 	if (bpf_probe_read_kernel_str(name, sizeof(name), text) != sizeof(name))
 		return false;
-	if (name[0] != 'm' || name[1] != 'm' || name[2] != '_' || name[3] != 's' || name[4] != 't' ||
-	    name[5] != 'r' || name[6] != 'u' || name[7] != 'c' || name[8] != 't')
+	if (name[0] != 'm' || name[1] != 'm' || name[2] != '_' || name[3] != 's' ||
+	    name[4] != 't' || name[5] != 'r' || name[6] != 'u' || name[7] != 'c' || name[8] != 't')
 		return false;
 	known->mm = (u64)cache;
 	return true;
@@ -144,7 +145,8 @@ int slab_free(u64 *ctx)
 		return 0;
 	}
 	add(&tally, COUNT_CHAIN_FREES, 1);
-	/* The race for the VMA was lost, or there was no memory for the anon_vma: undo the count. */
+	/* The race for the VMA was lost, or there was no memory for the anon_vma: undo the count.
+	 */
 	if (IN_ANON_VMA_PREPARE(site)) {
 		add(&tally, COUNT_PREPARES_BY_SITE, -1);
 		call_lost_race(CALLED_PREPARE);
