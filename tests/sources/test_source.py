@@ -6,7 +6,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,10 @@ from lazyobs.recording.replay import ReplaySource, open_replay
 from lazyobs.sources.open import open_live
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
+from tests.harness import ROOT
 from tests.sources.test_procfs import source as procfs
 
-LAB = Path(__file__).parent.parent.parent / "examples/lab"
+LAB = ROOT / "examples/lab"
 CALLS: dict[str, Callable[[Source], object]] = {
     "vmas": lambda source: source.vmas(os.getpid()),
     "programs": lambda source: source.programs(),
