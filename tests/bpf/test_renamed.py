@@ -168,7 +168,7 @@ def is_null(source: LiveSource, program, why: str) -> None:
         assert sample.null_reasons[f"totals.{name}"] == why
     assert sample.totals["promotions"] is sample.totals["lazy_prepares"] is None
     assert counts["prepares"] - before["prepares"] == 101
-    assert sample.health["ledger_residual"] is None and source.account() is None
+    assert sample.health["ledger_residual"] is None and source.why_not("account") == why
     assert sample.null_reasons["totals.violations_by_invariant.ledger"] == why
 
 
