@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
-"""The commands, one file each. cli.py finds them by name and imports only the one that is run."""
+"""The commands: each in the file of its name, which cli.py imports when it is run, and beside them the forms of ``top``
+and the options that several share."""
