@@ -88,7 +88,7 @@ def test_it_ends_when_the_processes_of_p_have_ended(capsys):
 def test_an_absent_process_is_a_usage_error():
     with pytest.raises(UsageError, match="no such process"):
         run(Recorded(sample(process(3))), options(pids=(4194303,)))
-    with pytest.raises(UsageError, match="no memory that the census sees"):
+    with pytest.raises(UsageError, match="the census sees no memory of it"):
         run(Recorded(sample(process(3))), options(pids=(os.getpid(),)))
 
 
