@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The battery: scenarios that drive each path of anonymous reverse mapping and demand exact events."""
+"""The battery: scenarios that drive each path of anonymous reverse mapping and require exact event counts."""

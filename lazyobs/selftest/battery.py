@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs scenarios one after the other, each in a fresh process, and judges them."""
+"""Runs scenarios in sequence, each in a new process, and judges the results."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from lazyobs.text import plural
 
 @dataclass(frozen=True)
 class Options:
-    """``off_by`` is added to every expectation and ``spoil`` names a step whose content is spoilt: both show
-    that a scenario can fail."""
+    """``off_by`` is added to every expected number; ``spoil`` is the number of a step that corrupts a page.
+
+    Both exist to prove that a scenario can fail. ``timeout`` is in seconds, per scenario.
+    """
 
     seed: int = 0
     timeout: float = 45.0
@@ -38,17 +40,17 @@ class Battery:
         self._guardian = Guardian()
         self._log = KernelLog()
         self._violations = Violations()
-        self._of_no_use: dict[str, str] = {}  # features that were there and did not work, and why
+        self._of_no_use: dict[str, str] = {}  # features that exist but do not work: name -> reason
 
     def run(self, scenario: Scenario) -> Result:
-        """One scenario, whatever comes of it. The machine is as it was when this returns."""
+        """Runs one scenario and restores the machine's settings, whether it passes, fails or skips."""
         result = Result(scenario.name)
         why = features.missing(scenario.needs) or self._why_of_no_use(scenario.needs)
         if why:
             result.skip(why)
             return result
         began = time.monotonic()
-        list(self._log.records())  # what came before is not its doing
+        list(self._log.records())  # earlier kernel messages do not belong to this scenario
         mark = self._guardian.records
         try:
             settings = features.set_up(scenario.needs, self._guardian)
@@ -61,8 +63,8 @@ class Battery:
                 result.fail(f"not restored: {failure}")
         self._hear_kernel(result)
         if result.outcome == "pass" and not result.has_checked:
-            why = self._observer.why_not or "none of its numbers is known at this tier"
-            result.skip(f"nothing of it can be checked: {why}")
+            why = self._observer.why_not or "this tier provides none of its numbers"
+            result.skip(f"nothing can be checked: {why}")
         result.seconds = time.monotonic() - began
         return result
 
@@ -82,10 +84,10 @@ class Battery:
             self._conduct(scenario, worker, result)
         except WorkerTimedOut as hung:
             result.fail(
-                f"not done after {self._options.timeout:g} s, behind step {result.last_step!r}: {hung} (--timeout)"
+                f"not done after {self._options.timeout:g} s (--timeout), last completed step {result.last_step!r}: {hung}"
             )
         except WorkerDied as death:
-            result.fail(f"its process ended behind step {result.last_step!r}: {death}")
+            result.fail(f"its process ended after step {result.last_step!r}: {death}")
         finally:
             worker.end()
         if result.failed_checks():
@@ -94,7 +96,7 @@ class Battery:
             result.fail(f"{len(result.wrong)} wrong pages")
 
     def _conduct(self, scenario: Scenario, worker: Worker, result: Result) -> None:
-        """Lets the worker go from stop to stop, and reads the probes at each."""
+        """Reads the probes each time the worker stops, then lets it continue."""
         warm = before = None
         judge = self._judge(None, None, worker.pid)
         steps = {step.name: step for step in scenario.steps}
@@ -126,7 +128,7 @@ class Battery:
                 result.last_step = message["step"]
             elif "skip" in message:
                 result.skip(message["skip"])
-                # "ksm: ...": finding that out takes time; once is enough.
+                # "ksm: ...": finding out takes time, so later scenarios skip at once.
                 feature = message["skip"].partition(":")[0]
                 if feature in scenario.needs:
                     self._of_no_use[feature] = message["skip"]
@@ -141,7 +143,7 @@ class Battery:
             worker.go_on()
 
     def _judge(self, before: Sample | None, after: Sample | None, pid: int) -> Judge:
-        """Calibrated by a fork of the bare interpreter between two samples: one anon_vma for each of its VMAs."""
+        """Calibrates: a fork between the samples allocates one anon_vma for each VMA of the interpreter."""
         lazy = bool(after and after.kernel.lazy_enabled)
         inherited = Span(before, after, [pid]).observed()["anon_vma_allocs"] if before and after else 0
         return Judge(self._observer.profile, lazy, inherited or 0, self._options.off_by)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What a step must cause, as data: exact numbers of events for a kernel that is lazy and one that is not.
+"""What a step must cause, as data: exact event counts for lazy and for regular kernels.
 
-Object counts follow from how an anon_vma is made. Regular: an anon_vma and a chain for each VMA at its
-first anonymous fault; fork clones every chain of the parent's VMA and makes an anon_vma and a chain of
-the child's own; split and mremap clone the chains. Lazy: the first fault allocates nothing, a promotion
-allocates one chain, and from then on the VMA is regular.
+Object counts follow from when the kernel allocates. Regular: the first anonymous fault of a VMA allocates
+an anon_vma and a chain; fork clones every chain of the parent's VMA and allocates an anon_vma and a chain
+for the child's; split and mremap clone the chains. Lazy: the first fault allocates nothing; a promotion
+allocates one chain, after which the VMA is regular.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# An event that is not named in an expectation must not happen.
+# An event that an expectation does not name must not happen.
 EVENTS = (
     "first_faults",  # prepares + lazy_prepares
     "prepares",
@@ -26,17 +26,17 @@ EVENTS = (
     "promotions",
     "promotions_failed",
 )
-# These are judged only where they are named: other work in the process's name may cause them.
+# Checked only where an expectation names them: other kernel work in the process's context may cause walks.
 WALKS = ("rmap_walks", "rmap_walk_vmas")
-# Changes of the census of the scenario's first process.
+# Changes in the VMA census of the scenario's first process.
 CENSUS = ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared")
-# True of any lazy design, while object counts are those of one whose lazy VMAs share an anon_vma per mm.
+# Valid for every lazy design. Object counts assume a design in which lazy VMAs share one anon_vma per mm.
 OF_EVERY_DESIGN = ("first_faults", "forks", "promotions", "promotions_failed")
 
 
 @dataclass(frozen=True)
 class Count:
-    """``own``, plus ``inherited`` for each VMA that the interpreter itself brings into a fork."""
+    """``own`` events, plus ``inherited`` events for each of the interpreter's VMAs in a fork."""
 
     own: int
     inherited: int = 0
@@ -57,9 +57,9 @@ def _sum(one: Counts, other: Counts) -> Counts:
 
 @dataclass(frozen=True)
 class Expect:
-    """``regular``: on a kernel without laziness, or with it switched off; ``lazy``: with it on.
+    """Counts for kernels without lazy anon_vmas or with them off (``regular``), and with them on (``lazy``).
 
-    ``facts`` are what the scenario itself states about the pages at the end of the step.
+    ``facts`` are values that the scenario itself must report about its pages at the end of the step.
     """
 
     regular: Counts = field(default_factory=dict)
@@ -71,12 +71,12 @@ class Expect:
 
 
 def facts(**values: int) -> Expect:
-    """What the scenario must state."""
+    """Values that the scenario must report."""
     return Expect(facts=values)
 
 
 def events(**counts: int) -> Expect:
-    """The same on every kernel."""
+    """The same counts on every kernel. ``__`` in a name stands for ``.``."""
     exact = {name.replace("__", "."): Count(count) for name, count in counts.items()}
     return Expect(exact, exact)
 
@@ -93,7 +93,7 @@ NOTHING = Expect()
 
 
 def first_touch(vmas: int) -> Expect:
-    """Anonymous VMAs without a usable neighbour get their first page."""
+    """First page of ``vmas`` anonymous VMAs that have no neighbour whose anon_vma they can reuse."""
     return Expect(
         {name: Count(vmas) for name in ("first_faults", "prepares", "anon_vma_allocs", "chain_allocs")},
         {name: Count(vmas) for name in ("first_faults", "lazy_prepares")},
@@ -101,12 +101,12 @@ def first_touch(vmas: int) -> Expect:
 
 
 def first_lazy_of_a_process() -> Expect:
-    """The anon_vma that the lazy VMAs of an address space share is made for the first of them."""
+    """The first lazy VMA of an address space allocates the anon_vma that all its lazy VMAs share."""
     return only_lazy(anon_vma_allocs=1)
 
 
 def first_touch_beside(vmas: int) -> Expect:
-    """The same beside a neighbour whose anon_vma can be reused."""
+    """First page of ``vmas`` anonymous VMAs that can each reuse a neighbour's anon_vma."""
     return Expect(
         {name: Count(vmas) for name in ("first_faults", "prepares", "chain_allocs")},
         {name: Count(vmas) for name in ("first_faults", "lazy_prepares")},
@@ -114,18 +114,18 @@ def first_touch_beside(vmas: int) -> Expect:
 
 
 def first_write_to_file(vmas: int) -> Expect:
-    """Private file mappings are never lazy, but share the anon_vma of the lazy ones."""
+    """Private file mappings are never lazy, but use the anon_vma that the lazy VMAs share."""
     regular = dict(first_touch(vmas).regular)
     return Expect(regular, {name: count for name, count in regular.items() if name != "anon_vma_allocs"})
 
 
 def unmapped(vmas: int) -> Expect:
-    """VMAs that nothing ever shared go: chain and anon_vma where there are any."""
+    """Unmaps VMAs that were never shared: regular ones free a chain and an anon_vma each."""
     return only_regular(chain_frees=vmas, anon_vma_frees=vmas)
 
 
 def unmapped_regular(vmas: int) -> Expect:
-    """VMAs go that have chains on any kernel, but an anon_vma of their own only without laziness."""
+    """Unmaps VMAs that have a chain on every kernel, but their own anon_vma only on a regular one."""
     return Expect(
         {"chain_frees": Count(vmas), "anon_vma_frees": Count(vmas)},
         {"chain_frees": Count(vmas)},
@@ -133,16 +133,16 @@ def unmapped_regular(vmas: int) -> Expect:
 
 
 def cloned(clones: int, first_of: int, reason: str) -> Expect:
-    """Chains cloned within a process. ``first_of`` VMAs have been lazy until now, and ``reason`` promotes them."""
+    """``clones`` chains cloned within a process. ``reason`` promotes ``first_of`` VMAs that were still lazy."""
     promoted = {"promotions": Count(first_of), f"promotions.{reason}": Count(first_of)}
     return Expect({"chain_allocs": Count(clones)}, {"chain_allocs": Count(clones + first_of), **promoted})
 
 
 def forked(vmas: int, generation: int = 1, promoted: int | None = None) -> Expect:
-    """One fork by a process of that generation, whose VMAs are ``vmas`` of the scenario and the interpreter's.
+    """One fork by a process of ``generation``, with ``vmas`` VMAs of the scenario plus the interpreter's.
 
-    Each VMA has a chain for every generation. ``promoted`` VMAs have been lazy until now (all of them
-    in the first generation, where they cannot have been shared).
+    Each VMA has one chain per generation. ``promoted`` VMAs were still lazy (default: all of the scenario's
+    in generation 1, which nothing has shared yet; none later).
     """
     lazy_until_now = (vmas if generation == 1 else 0) if promoted is None else promoted
     regular = {
@@ -156,16 +156,16 @@ def forked(vmas: int, generation: int = 1, promoted: int | None = None) -> Expec
 
 
 def also_forked(vmas: int) -> Expect:
-    """What a fork costs more when its process has as many VMAs besides, made by itself and never shared."""
+    """Extra cost of a fork for ``vmas`` more VMAs that its process created and never shared."""
     regular = {"fork_chains": Count(vmas), "anon_vma_allocs": Count(vmas), "chain_allocs": Count(2 * vmas)}
     promotions = {"promotions": Count(vmas), "promotions.fork": Count(vmas), "chain_allocs": Count(vmas)}
     return Expect(regular, _sum(regular, promotions))
 
 
 def walked(**pages: int) -> Expect:
-    """Reverse-map walks of pages that one VMA maps, by walker. Walks of other kinds may come on top.
+    """Reverse-map walks of pages that one VMA maps, by walker; other walkers may add walks.
 
-    Reclaim asks whether a page was referenced before it unmaps it, or does not when it was told to.
+    For example, reclaim may check whether a page was referenced before it unmaps the page.
     """
     counts = {f"rmap_walks.{walker}": Count(count) for walker, count in pages.items()}
     counts |= {f"rmap_walk_vmas.{walker}": Count(count) for walker, count in pages.items()}

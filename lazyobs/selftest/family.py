@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes forked in a scenario. Each goes on only when told, so that events can be read while all stand still."""
+"""Child processes of a scenario. Each waits for a command between parts, so that counters are read while all wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lazyobs.unix.fork import die_with_parent, fork
 
 
 class Home(Protocol):
-    """What a child is born into: a stage."""
+    """The part of a stage that a child uses."""
 
     memory: Memory
     facts: dict[str, int]
@@ -29,9 +29,9 @@ H = TypeVar("H", bound=Home)
 
 
 class Child(Generic[H]):
-    """A forked process that runs ``body``, a generator: one part of it for each ``advance``.
+    """A forked process that runs the generator ``body``: each ``advance`` runs it to its next ``yield``.
 
-    Its content is checked after each part; wrong pages come back with the answer.
+    The child checks its pages after each part and reports the wrong ones to the parent.
     """
 
     def __init__(self, stage: H, body: Callable[[H], Iterator[None]], name: str) -> None:
@@ -48,7 +48,7 @@ class Child(Generic[H]):
         stage.children.append(self)
 
     def advance(self) -> dict[str, Any]:
-        """Runs the next part. Facts that the child states come back; its wrong pages join ours."""
+        """Runs the next part and returns the child's facts; adds its wrong pages to ours. RuntimeError if it fails."""
         os.write(self._down[1], b"n")
         answer = _read_line(self._up[0])
         if answer is None:
@@ -63,12 +63,12 @@ class Child(Generic[H]):
         return facts
 
     def set_off(self) -> None:
-        """Begins the next part and does not wait for it: the child may never come to its end."""
+        """Starts the next part without waiting: the part may never end."""
         os.write(self._down[1], b"n")
 
     def end(self) -> None:
-        """Lets it exit, and waits. RuntimeError unless it exits with 0."""
-        # Not by closing the pipe: younger children hold it too.
+        """Asks it to exit, and waits. RuntimeError if its exit status is not 0."""
+        # Closing the pipe is not enough: later children hold it open too.
         os.write(self._down[1], b"q")
         _, status = os.waitpid(self.pid, 0)
         self._gone()
@@ -76,7 +76,7 @@ class Child(Generic[H]):
             raise RuntimeError(f"{self.name} ended with wait status {status:#x}")
 
     def kill(self) -> None:
-        """Ends it wherever it is."""
+        """Kills it in the middle of whatever it does, and waits."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         self._gone()
@@ -88,7 +88,7 @@ class Child(Generic[H]):
 
 
 def _live(stage: H, body: Callable[[H], Iterator[None]], name: str, down: tuple[int, int], up: tuple[int, int]) -> None:
-    """The child's life; never returns."""
+    """The child's main loop; never returns."""
     try:
         os.close(down[1])
         os.close(up[0])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What scenarios need of the kernel, found out by trial, and how each is switched on while it is needed.
+"""Kernel features that scenarios need: how to test for each, and how to enable it for a scenario.
 
-A feature says why it is not there ("" where it is); setting it up tells the guardian first.
+``why_not`` returns why a feature is missing, or "". ``set_up`` informs the guardian before each change.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ UNPOISON = "/sys/kernel/debug/hwpoison/unpoison-pfn"
 
 @dataclass(frozen=True)
 class Feature:
-    """``why_not`` is asked before every scenario; ``set_up`` returns what the scenario has to know."""
+    """``why_not`` runs before every scenario; ``set_up`` returns the value that the scenario finds in its settings."""
 
     why_not: Callable[[], str]
     set_up: Callable[[Guardian], Any] = lambda _guardian: True
 
 
 def change(guardian: Guardian, path: str, value: str) -> None:
-    """Writes a setting, which the guardian will put back."""
+    """Writes a setting; the guardian restores the old value."""
     with open(path, encoding="ascii") as file:
         old = file.read().strip()
     if "[" in old:  # one of several words: "always [madvise] never"
@@ -58,7 +58,7 @@ def _read(path: str) -> str:
 
 def _advice(name: str) -> Callable[[], str]:
     def why_not() -> str:
-        # No page at all: an advice that the kernel knows succeeds and does nothing.
+        # Length 0: advice that the kernel knows succeeds and does nothing.
         page = syscalls.mmap(PAGE)
         try:
             syscalls.madvise(page, 0, name)
@@ -75,12 +75,12 @@ def _thp() -> str:
     if not os.path.exists(f"{_THP}/hpage_pmd_size"):
         return f"no transparent huge pages ({_THP} is missing)"
     if "[never]" in _read(f"{_THP}/enabled") and not os.access(f"{_THP}/enabled", os.W_OK):
-        return "transparent huge pages are set to never, and changing that needs root"
+        return "transparent huge pages are set to never; changing that needs root"
     return ""
 
 
 def _set_up_thp(guardian: Guardian) -> int:
-    # "madvise": the interpreter's own heap must not become huge on the way.
+    # "madvise", not "always": the interpreter's heap must not get huge pages.
     if os.access(f"{_THP}/enabled", os.W_OK):
         change(guardian, f"{_THP}/enabled", "madvise")
     return int(_read(f"{_THP}/hpage_pmd_size"))
@@ -92,8 +92,8 @@ def _mthp_path() -> str:
 
 def _mthp() -> str:
     if not os.path.exists(_mthp_path()):
-        return f"no huge pages of 16 pages ({_mthp_path()} is missing)"
-    return "" if os.access(_mthp_path(), os.W_OK) else "setting sizes of huge pages needs root"
+        return f"no folios of 16 pages ({_mthp_path()} is missing)"
+    return "" if os.access(_mthp_path(), os.W_OK) else "changing huge page sizes needs root"
 
 
 def _set_up_mthp(guardian: Guardian) -> int:
@@ -106,13 +106,13 @@ def _ksm() -> str:
     if not os.path.exists(f"{_KSM}/run"):
         return f"no KSM ({_KSM} is missing)"
     if not os.path.exists("/proc/self/ksm_merging_pages"):
-        return "/proc/self/ksm_merging_pages is missing: merging cannot be seen"
+        return "/proc/self/ksm_merging_pages is missing: merged pages cannot be counted"
     return "" if os.access(f"{_KSM}/run", os.W_OK) else "starting KSM needs root"
 
 
 def _set_up_ksm(guardian: Guardian) -> bool:
     if _read(f"{_KSM}/run") == "0" and _read(f"{_KSM}/pages_shared") == "0":
-        # ksmd also merges other processes' pages while it runs: nothing was merged, nothing stays so.
+        # ksmd also merges other processes' pages while it runs. Nothing was merged before: unmerge all at the end.
         guardian.remember("write", f"{_KSM}/run", "0")
         guardian.remember("write", f"{_KSM}/run", "2")
     if os.path.exists(f"{_KSM}/advisor_mode"):
@@ -137,7 +137,7 @@ def _memory_nodes() -> list[int]:
 def _numa() -> str:
     nodes = _memory_nodes()
     if len(nodes) < 2:
-        return f"{len(nodes)} NUMA node with memory: pages have nowhere to move to"
+        return f"{len(nodes)} NUMA node with memory: page migration needs two"
     try:
         syscalls.syscall("move_pages", 0, 0, None, None, None, 0)
     except OSError as error:
@@ -192,7 +192,7 @@ def _process_madvise() -> str:
 
 
 def _set_up_unpoison(guardian: Guardian) -> str:
-    """File where the scenario writes the frames down that it is about to have taken out of use."""
+    """Path of the file in which the scenario records each frame before it soft-offlines it."""
     path = os.path.join(tempfile.gettempdir(), f"lazyobs-selftest-{os.getpid()}.frames")
     guardian.remember("remove", path)
     guardian.remember("unpoison", UNPOISON, path)
@@ -222,7 +222,7 @@ FEATURES: dict[str, Feature] = {
     "frames": Feature(_frames),
     "page_flags": Feature(_page_flags),
     "soft_offline": Feature(_advice("SOFT_OFFLINE")),
-    "unpoison": Feature(_writable(UNPOISON, "giving an offlined page back"), _set_up_unpoison),
+    "unpoison": Feature(_writable(UNPOISON, "restoring an offlined page"), _set_up_unpoison),
     "userfaultfd": Feature(lambda: userfaultfd.why_not(0)),
     "userfaultfd_wp": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_PAGEFAULT_FLAG_WP)),
     "userfaultfd_move": Feature(lambda: userfaultfd.why_not(userfaultfd.FEATURE_MOVE)),
@@ -233,7 +233,7 @@ FEATURES: dict[str, Feature] = {
 
 
 def missing(needs: tuple[str, ...]) -> str:
-    """The first need that is not there, and why; "" where all are."""
+    """The first missing feature and why it is missing; "" if all are present."""
     for name in needs:
         why = FEATURES[name].why_not()
         if why:
@@ -242,5 +242,5 @@ def missing(needs: tuple[str, ...]) -> str:
 
 
 def set_up(needs: tuple[str, ...], guardian: Guardian) -> dict[str, Any]:
-    """Switches on what is needed. OSError where that fails; the guardian undoes what was done."""
+    """Enables the features: {name: settings value}. OSError on failure; the guardian undoes what was done."""
     return {name: FEATURES[name].set_up(guardian) for name in needs}

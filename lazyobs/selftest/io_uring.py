@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""io_uring as far as registered buffers need it (include/uapi/linux/io_uring.h): their pages are pinned."""
+"""The part of io_uring that registered (pinned) buffers need; see include/uapi/linux/io_uring.h."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SQE = struct.Struct("=BBHiQQIIQHHiQQ")
 
 
 class IoUring:
-    """A ring of one entry. OSError where the kernel refuses it."""
+    """A ring with one entry. OSError if the kernel refuses it."""
 
     def __init__(self) -> None:
         parameters = ctypes.create_string_buffer(120)
@@ -30,7 +30,7 @@ class IoUring:
         self._sqes = syscalls.mmap(PAGE, PROT_RW, MAP_SHARED, self.fd, offset=_OFF_SQES)
 
     def register(self, pages: list[int]) -> None:
-        """Pins every page, each as a buffer of its own, until ``unregister``."""
+        """Pins every page as a separate buffer until ``unregister``."""
         vector = (ctypes.c_uint64 * (2 * len(pages)))(*(word for page in pages for word in (page, PAGE)))
         syscalls.syscall("io_uring_register", self.fd, _REGISTER_BUFFERS, vector, len(pages))
 
@@ -38,7 +38,7 @@ class IoUring:
         syscalls.syscall("io_uring_register", self.fd, _UNREGISTER_BUFFERS, None, 0)
 
     def write(self, buffer: int, page: int, fd: int, offset: int) -> int:
-        """Has the kernel write a registered page to a file; the bytes written. OSError as the write."""
+        """Writes a registered page to a file through the ring; returns the bytes written. OSError if the write fails."""
         request = _SQE.pack(_WRITE_FIXED, 0, 0, fd, offset, page, PAGE, 0, 0, buffer, 0, 0, 0, 0)
         ctypes.memmove(self._sqes, request, len(request))
         tail = ctypes.c_uint32.from_address(self._sq_ring + self._sq[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Comparing what a step should have caused with what it did. Equality, or not known."""
+"""Compares the expected and the observed events of a step. They must be equal; unknown numbers are not checked."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Reading(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """One number. ``found`` None: this tier cannot know it, and nothing is said about it.
+    """One number. ``found`` None: this tier cannot measure it, so it is not checked.
 
-    ``others`` is how many events of the rest of the system may be among ``found``.
+    ``others``: at most this many of the ``found`` events may come from other processes.
     """
 
     step: str
@@ -41,21 +41,21 @@ class Check:
         return self.found is not None
 
     def __str__(self) -> str:
-        among = f" (of which others may have caused {self.others})" if self.others else ""
+        among = f" (other processes may have caused {self.others})" if self.others else ""
         return f"step {self.step!r}: {self.what} expected {self.expected} found {self.found}{among}"
 
 
 @dataclass(frozen=True)
 class Judge:
-    """``lazy``: laziness is switched on. ``interpreter_vmas``: VMAs that a fork inherits without the scenario's."""
+    """``lazy``: lazy anon_vmas are on. ``interpreter_vmas``: VMAs in a fork that are not the scenario's."""
 
     profile: Profile | None
     lazy: bool
     interpreter_vmas: int
-    off_by: int = 0  # added to every expected number, to show that each of them counts
+    off_by: int = 0  # added to every expected number, to prove that each can fail
 
     def checks(self, step: Step, reading: Reading, facts: Mapping[str, int]) -> list[Check]:
-        """One for each number that the step must have; events that it does not name must be 0."""
+        """One check per expected number; events that the step does not name must be 0."""
         found = [self._fact(step, name, expected, facts) for name, expected in step.expect.facts.items()]
         if not step.judged:
             return found
@@ -71,7 +71,7 @@ class Judge:
         return found
 
     def _fact(self, step: Step, name: str, expected: int, facts: Mapping[str, int]) -> Check:
-        # A fact that the scenario forgot to state is no match for any number.
+        # -1: a fact that the scenario did not report matches no expected number.
         return Check(step.name, name, expected + self.off_by, facts.get(name, -1))
 
     def _is_of_this_design(self, name: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs selftest --observe``: any command under the probes, and which paths the system took meanwhile."""
+"""``lazyobs selftest --observe``: runs a command and reports which kernel paths the system took meanwhile."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lazyobs.text import printable, seconds
 from lazyobs.unix import privileges
 from lazyobs.views.lines import json_line
 
-WIDTH = 72  # a mailing list's
+WIDTH = 72  # fits in mail
 
 
 @dataclass(frozen=True)
 class KernelPath:
-    """A counter, or one value of a divided one. ``events`` None: not known, and ``why`` says why."""
+    """A counter, or one value of a split counter. ``events`` None: unknown, for the reason in ``why``."""
 
     name: str
     events: int | None
@@ -64,7 +64,7 @@ class Coverage:
         return KernelPath(name, now - old)
 
     def reached(self, point: str) -> bool | None:
-        """Whether anything was counted at a probe point; None where it counts nothing or is not attached."""
+        """Whether a probe point counted any event; None if it feeds no known counter or is not attached."""
         feeds = next((row.feeds for row in POINTS if row.name == point), ())
         events = [path.events for path in self.paths() if path.name.partition(" ")[0] in feeds]
         known = [count for count in events if count is not None]
@@ -119,9 +119,9 @@ def _wrapped(head: str, text: str) -> list[str]:
 
 
 def run(command: tuple[str, ...], profile: Path | None, tier: str | None, output: str) -> int:
-    """Runs the command with our own standard streams, then prints the report. The command's exit status."""
+    """Runs the command with our standard streams, prints the report, and returns the command's exit status."""
     if tier == "procfs":
-        raise UsageError("--observe", "counts events, which the procfs tier cannot", "leave --tier procfs out")
+        raise UsageError("--observe", "counts events, which the procfs tier cannot do", "omit --tier procfs")
     if not privileges.may_load_bpf():
         raise NotPermitted("loading the probes", "needs root (or CAP_BPF and CAP_PERFMON)", "run it with sudo")
     observer = Observer(profile, tier)
@@ -149,7 +149,7 @@ def _observe(command: tuple[str, ...], observer: Observer) -> Coverage:
     try:
         status = process.wait()
     except KeyboardInterrupt:
-        # The terminal's Ctrl-C has reached the command too; whatever else ended us has not.
+        # Ctrl-C in a terminal also reaches the command; a signal sent to us alone does not.
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         status = process.wait()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What /proc says about single pages of this process (Documentation/admin-guide/mm/pagemap.rst)."""
+"""What /proc reports about individual pages of this process (Documentation/admin-guide/mm/pagemap.rst)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def _words(addresses: Iterable[int], path: str = "/proc/self/pagemap") -> list[i
 
 
 def pages_of(addresses: Iterable[int], pages: int) -> list[int]:
-    """Address of every page of areas of ``pages`` pages."""
+    """Addresses of all pages in areas of ``pages`` pages each."""
     return [page for address in addresses for page in range(address, address + pages * PAGE, PAGE)]
 
 
 def swapped(addresses: Iterable[int], pid: int | str = "self") -> int:
-    """How many of the pages are in swap."""
+    """Number of the pages that are in swap."""
     return sum(bool(word & _SWAPPED) for word in _words(addresses, f"/proc/{pid}/pagemap"))
 
 
 def frames(addresses: Iterable[int]) -> list[int]:
-    """Page frame numbers; 0 for a page that is not in memory, and without CAP_SYS_ADMIN."""
+    """Page frame numbers; 0 if the page is not in memory or CAP_SYS_ADMIN is missing."""
     return [word & _FRAME if word & _PRESENT else 0 for word in _words(addresses)]
 
 
 def with_flag(addresses: Iterable[int], bit: int) -> int:
-    """How many of the pages in memory have a flag of /proc/kpageflags."""
+    """Number of the pages in memory that have the /proc/kpageflags flag ``bit``."""
     found = 0
     with open("/proc/kpageflags", "rb", buffering=0) as file:
         for frame in frames(addresses):

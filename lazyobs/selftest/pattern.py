@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a page should hold: every 8-byte word its own address, with the writer's mark in the top 16 bits.
+"""Page contents: each 8-byte word holds its own address, with the writer's mark in the top 16 bits.
 
-A page in the wrong place, of the wrong process or of the wrong time is thus told from the right one.
+A misplaced page, another process's page and stale contents therefore all differ from the right page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lazyobs.selftest.syscalls import PAGE, libc
 
 @dataclass(frozen=True)
 class Content:
-    """What was written: at ``origin`` (the page's address then), with ``mark`` (1..65535)."""
+    """Contents written when the page was at address ``origin``, with ``mark`` (1..65535)."""
 
     origin: int
     mark: int
@@ -44,7 +44,7 @@ class Bytes:
 
 @dataclass(frozen=True)
 class WrongPage:
-    """A page that is not what it should be. ``found`` and ``expected`` are 16 bytes from ``offset``."""
+    """A page with wrong contents. ``found`` and ``expected`` are 16 bytes at ``offset``, in hex."""
 
     page: int
     offset: int
@@ -57,13 +57,13 @@ class WrongPage:
 
 
 def write(address: int, content: Content) -> None:
-    """Fills the page at ``address``. The copying runs without the interpreter's lock."""
+    """Fills the page at ``address``. The copy runs without the GIL."""
     page = content.page()
     libc.memcpy(address, page.buffer_info()[0], PAGE)
 
 
 def wrong(address: int, allowed: tuple[Content | Bytes, ...], where: str) -> WrongPage | None:
-    """None where the page at ``address`` holds one of ``allowed``."""
+    """The mismatch, or None if the page at ``address`` holds one of ``allowed``."""
     for content in allowed:
         page = content.page()
         if libc.memcmp(address, page.buffer_info()[0], PAGE) == 0:

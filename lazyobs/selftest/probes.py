@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The probes as the battery uses them: loaded with root kept, read as samples."""
+"""The probes as the battery uses them: loads them, keeps root, and reads samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lazyobs.sources.source import SampleSource
 
 
 class Observer:
-    """``why_not`` says why nothing can be counted, "" where it can. Root is kept: scenarios need it."""
+    """``why_not``: why events cannot be counted, or "". Does not drop root, which scenarios need."""
 
     def __init__(self, profile_file: Path | None = None, cap: str | None = None) -> None:
         self.source: SampleSource | None = None
@@ -36,9 +36,9 @@ class Observer:
         return self.source.read() if self.source else None
 
     def heading(self) -> list[str]:
-        """What the results are about, for the head of a report."""
+        """Kernel and probe tiers, for the head of a report."""
         if self.source is None:
-            return [f"events are not counted, contents alone are checked: {self.why_not}"]
+            return [f"events are not counted, only page contents are checked: {self.why_not}"]
         sample = self.source.read()
         switch = {True: "on", False: "off", None: "not in this kernel"}[sample.kernel.lazy_enabled]
         lines = [f"kernel {sample.kernel.release}, profile {sample.kernel.profile}, lazy anon_vmas {switch}"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happened between two samples in the processes of a scenario. None is "cannot be known here"."""
+"""Events in the processes of a scenario between two samples. None: this tier cannot measure the number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lazyobs.model import COUNTERS, Process, Sample
 from lazyobs.selftest.expectations import CENSUS, EVENTS, WALKS
 
 Observed = dict[str, int | None]
-# What is left of objects, some of which a race makes in vain.
+# Allocations minus frees: a thread that loses a race frees what it allocated.
 _KEPT = (
     ("anon_vmas_kept", "anon_vma_allocs", "anon_vma_frees"),
     ("chains_kept", "chain_allocs", "chain_frees"),
@@ -17,7 +17,7 @@ _KEPT = (
 class Span:
     """The events of the processes in ``pids`` (and kernel threads named in ``actors``) from ``before`` to ``after``.
 
-    Of a process that has begun meanwhile everything counts; one that has ended is not in ``pids``.
+    All events of a process that started in between count; a process that has exited is not in ``pids``.
     """
 
     def __init__(self, before: Sample, after: Sample, pids: list[int], actors: tuple[str, ...] = ()) -> None:
@@ -27,7 +27,7 @@ class Span:
         self._new = [process for process in after.processes if process.pid in wanted]
 
     def observed(self) -> Observed:
-        """Every event of the expectations, the census changes, and divided counters as "rmap_walks.unmap"."""
+        """All expected events, census changes, and split counters under names such as "rmap_walks.unmap"."""
         found: Observed = {name: self._count(name) for name in (*EVENTS, *WALKS) if name != "first_faults"}
         lazy, regular = found["lazy_prepares"], found["prepares"]
         found["first_faults"] = None if regular is None else regular + (lazy or 0)
@@ -67,13 +67,13 @@ class Span:
         return None if now is None or old is None else int(now - old)
 
     def of_others(self, counter: str) -> int | None:
-        """Events of everybody else, by which a divided counter (known for the whole system) may be too high."""
+        """Other processes' events: the most by which a split counter, which covers the whole system, can be too high."""
         now, old, own = self._after.totals.get(counter), self._before.totals.get(counter), self._count(counter)
         return None if now is None or old is None or own is None else max(0, int(now - old) - own)
 
 
 class Violations:
-    """Of the whole system, from reading to reading: whoever breaks an invariant, it is the kernel that did."""
+    """Broken invariants between readings, in any process: a broken invariant is always the kernel's fault."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
@@ -87,7 +87,7 @@ class Violations:
 
 
 class Blind:
-    """Stands for a span where nothing can be counted."""
+    """Replaces a Span when events cannot be counted."""
 
     def observed(self) -> Observed:
         return {}

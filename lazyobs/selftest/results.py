@@ -17,7 +17,7 @@ _MOST_PAGES, _MOST_LINES = 8, 60
 
 @dataclass
 class Result:
-    """``reason``: why it was skipped, or what went wrong beside checks and pages."""
+    """``reason``: why the scenario was skipped, or why it failed."""
 
     name: str
     outcome: str = "pass"  # pass, fail, skip
@@ -28,7 +28,7 @@ class Result:
     wrong: list[WrongPage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kernel_log: list[str] = field(default_factory=list)
-    last_step: str = "start"  # the last one that was completed
+    last_step: str = "start"  # the last completed step
 
     def fail(self, reason: str) -> None:
         self.outcome = "fail"
@@ -39,7 +39,7 @@ class Result:
 
     @property
     def has_checked(self) -> bool:
-        """Whether there was anything that could have been wrong."""
+        """Whether the scenario compared any page or any known number."""
         return self.pages > 0 or any(check.is_known for check in self.checks)
 
     def failed_checks(self) -> list[Check]:
@@ -70,14 +70,14 @@ class Result:
 
 
 def exit_code(results: list[Result]) -> int:
-    """As kselftest: 1 when one failed, 4 when there was nothing but skips, else 0."""
+    """As kselftest: 1 if any scenario failed, 4 if all were skipped, else 0."""
     if any(result.outcome == "fail" for result in results):
         return 1
     return EXIT_SKIPPED if all(result.outcome == "skip" for result in results) else 0
 
 
 class Ktap:
-    """KTAP version 1 (Documentation/dev-tools/ktap.rst). Nothing of it is held back until the end."""
+    """KTAP version 1 (Documentation/dev-tools/ktap.rst). Each line is written at once."""
 
     def __init__(self, out: TextIO, verbose: bool) -> None:
         self._out, self._verbose = out, verbose
@@ -85,14 +85,14 @@ class Ktap:
         self._begun = False
 
     def begin(self, count: int, heading: list[str]) -> None:
-        """The plan, and what it is about."""
+        """Writes the plan and the heading."""
         self._begun = True
         self._put("KTAP version 1")
         self._put(f"1..{count}")
         self._say(heading)
 
     def result(self, result: Result) -> None:
-        """Diagnostics first, then the line they belong to."""
+        """Writes the diagnostics, then the result line they belong to."""
         self._counts[result.outcome] += 1
         number = sum(self._counts.values())
         if result.outcome == "skip":
@@ -112,7 +112,7 @@ class Ktap:
         )
 
     def bail_out(self, reason: str) -> None:
-        """The end of what was begun; nothing where nothing was."""
+        """Writes "Bail out!" if the report has begun."""
         if self._begun:
             self._put(f"Bail out! {_one_line(reason)}")
 
@@ -126,14 +126,14 @@ class Ktap:
 
 
 class JsonLines:
-    """The same, one object a line: each scenario, and a summary."""
+    """The same results as JSON lines: one object per scenario, then a summary."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._counts = {"pass": 0, "fail": 0, "skip": 0}
 
     def begin(self, count: int, heading: list[str]) -> None:
-        """Objects need neither."""
+        """Writes nothing: JSON lines have no plan and no heading."""
 
     def result(self, result: Result) -> None:
         self._counts[result.outcome] += 1
@@ -151,7 +151,7 @@ class JsonLines:
 
 
 def _one_line(text: str) -> str:
-    # A "#" begins a directive on a result line.
+    # On a result line, "#" starts a directive.
     return " ".join(printable(text.replace("\t", " ").replace("\n", " ")).replace("#", "no.").split())
 
 
@@ -163,7 +163,7 @@ def _why(result: Result) -> list[str]:
             f"expected {page.expected} found {page.found}"
         )
     if len(result.wrong) > _MOST_PAGES:
-        lines.append(f"{result.name}: and {len(result.wrong) - _MOST_PAGES} wrong pages more")
+        lines.append(f"{result.name}: and {len(result.wrong) - _MOST_PAGES} more wrong pages")
     lines += [f"{result.name}: {check}" for check in result.failed_checks()[:_MOST_LINES]]
     lines += [f"{result.name}: events: {line}" for line in _seen(result)]
     lines += [f"{result.name}: {note}" for note in result.notes]
@@ -172,7 +172,7 @@ def _why(result: Result) -> list[str]:
 
 
 def _seen(result: Result) -> list[str]:
-    """What was counted, a line for each step; zeros left out."""
+    """Counted events, one line per step, without zeros."""
     steps: dict[str, list[str]] = {}
     unknown: set[str] = set()
     for check in result.checks:

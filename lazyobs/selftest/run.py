@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The battery from the command line's point of view: which scenarios, in what order, and what is printed."""
+"""Command-line side of the battery: selects and orders the scenarios, runs them, and prints the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Selection:
     seed: int = 0
 
     def scenarios(self) -> list[Scenario]:
-        """UsageError when a pattern matches nothing."""
+        """The selected scenarios. UsageError if a pattern matches none."""
         known = scenario.load()
         if self.only is None:
             return list(known.values())
@@ -39,7 +39,7 @@ class Selection:
         return [found for name, found in known.items() if name in chosen]
 
     def runs(self) -> list[tuple[str, Scenario]]:
-        """Every run in order, with the name it is reported under."""
+        """All runs in order: (reported name, scenario)."""
         chosen = self.scenarios()
         every = [
             (f"{one.name}_{number}" if self.repeat > 1 else one.name, one)
@@ -47,12 +47,12 @@ class Selection:
             for one in chosen
         ]
         if self.seed:
-            random.Random(self.seed).shuffle(every)  # noqa: S311 - an order, not a secret
+            random.Random(self.seed).shuffle(every)  # noqa: S311 - shuffles, keeps no secret
         return every
 
 
 def list_scenarios(selection: Selection, output: str) -> None:
-    """One line each; whether its needs are met is found out on the spot."""
+    """Prints each scenario, its needs, and which need is missing on this machine."""
     chosen = selection.scenarios()
     width = max(len(one.name) for one in chosen)
     for one in chosen:
@@ -69,19 +69,19 @@ def list_scenarios(selection: Selection, output: str) -> None:
 def run(
     selection: Selection, profile: Path | None, tier: str | None, output: str, timeout: float, verbose: bool
 ) -> int:
-    """Runs the battery; the exit code. KeyboardInterrupt once what was begun is bailed out of and put back."""
+    """Runs the battery; returns the exit code. On KeyboardInterrupt it bails out, restores settings and re-raises."""
     runs = selection.runs()
     try:
         if tier != "procfs" and not privileges.may_load_bpf():
             raise NotPermitted(
                 "counting events",
                 "needs root (or CAP_BPF and CAP_PERFMON)",
-                "run it with sudo, or add --tier procfs to check contents alone",
+                "run it with sudo, or add --tier procfs to check only page contents",
             )
     except NotPermitted as error:
         print(f"KTAP version 1\n1..0 # SKIP {error}")
         return EXIT_SKIPPED
-    # The guardian starts with the battery, before anything is changed.
+    # Battery starts the guardian before anything is changed.
     observer = Observer(profile, tier)
     battery = Battery(observer, Options(selection.seed, timeout))
     report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, verbose)
@@ -110,5 +110,5 @@ def _remarks(results: list[Result]) -> list[str]:
         f"{sum(check.is_known for check in checks)} numbers checked"
     ]
     if unknown:
-        remarks.append(f"not known at this tier, and not checked: {' '.join(unknown)}")
+        remarks.append(f"not known at this tier and not checked: {' '.join(unknown)}")
     return remarks

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A scenario: a name, what it needs of the kernel, its steps with their expectations, and the code that takes them."""
+"""Scenarios: each has a name, needed kernel features, steps with expectations, and the code that runs them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Run = Callable[["Stage"], Iterator[None]]
 class Step:
     """One part of a scenario, up to its next ``yield``.
 
-    ``judged`` False: preparation whose events do not matter. ``content`` False: looking at the pages
-    would change what the next step is about. ``except_for``: events that chance decides here.
-    ``actors``: kernel threads that work for the scenario in this step.
+    ``judged`` False: preparation; its events are not checked. ``content`` False: do not check pages after
+    this step, because reading them would disturb the next one. ``except_for``: events that depend on
+    timing and are not checked. ``actors``: kernel threads whose events count as the scenario's.
     """
 
     name: str
@@ -51,7 +51,7 @@ _found: dict[str, Scenario] = {}
 
 
 def scenario(*steps: Step, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
-    """Declares the decorated function a scenario of its own name; its docstring's first line is shown.
+    """Registers the decorated function as a scenario under its name; --list shows its docstring's first line.
 
     The function yields once at the end of every step.
     """
@@ -62,14 +62,14 @@ def scenario(*steps: Step, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
         if name in _found:
             raise ValueError(f"two scenarios named {name}")
         if len({step.name for step in steps}) < len(steps):
-            raise ValueError(f"{name} has two steps of one name")
+            raise ValueError(f"{name} has two steps with the same name")
         _found[name] = Scenario(name, about, needs, steps, run, run.__module__)
         return run
 
     return declare
 
 
-# In the order they are run: what others build upon comes first.
+# In execution order: basic paths come before those that build on them.
 MODULES = (
     "control",
     "fault",
@@ -98,7 +98,7 @@ MODULES = (
 
 
 def load(modules: tuple[str, ...] = MODULES) -> dict[str, Scenario]:
-    """Every scenario, by name. ValueError when a file of scenarios is in no list."""
+    """All scenarios, by name. ValueError if MODULES does not match the scenario files."""
     package = importlib.import_module("lazyobs.selftest.scenarios")
     there = {module.name for module in pkgutil.iter_modules(package.__path__)}
     if there != set(MODULES):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A process that knows how to undo every change the battery has made, and does so when the battery ends.
+"""A separate process that undoes the battery's changes when the battery ends.
 
-It hears of a change before the change is made, through a pipe; when the pipe closes, for whatever
-reason, it restores what is left, the youngest change first, and ends. Signals meant for the battery do
-not reach it.
+The battery announces each change through a pipe before it makes the change. When the pipe closes, for
+any reason, the guardian undoes the remaining changes, newest first, and exits. It ignores the signals
+that stop the battery.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ LOCK = "/run/lazyobs-selftest.lock"
 
 
 def _one_at_a_time(path: str) -> list[int]:
-    """Waits for another battery to end: two would take each other's settings for the machine's.
+    """Waits until no other battery runs: otherwise each would save the other's settings as the original ones.
 
-    Returns the lock's descriptor; nothing for users who cannot change settings anyway.
+    Returns the lock's descriptor; an empty list if the lock is unavailable or the user cannot change settings.
     """
     if os.geteuid() != 0:
         return []
@@ -44,13 +44,13 @@ def _one_at_a_time(path: str) -> list[int]:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("lazyobs: selftest: another battery runs on this machine; waiting for it to end", file=sys.stderr)
+        print("lazyobs: selftest: another selftest is running on this machine; waiting for it to end", file=sys.stderr)
         fcntl.flock(fd, fcntl.LOCK_EX)
     return [fd]
 
 
 class Guardian:
-    """The battery's end."""
+    """The battery's side of the guardian process."""
 
     def __init__(self, lock: str = LOCK) -> None:
         held = _one_at_a_time(lock)
@@ -61,25 +61,25 @@ class Guardian:
             start_new_session=True,
             pass_fds=held,
         )
-        # The lock is the guardian's from here on: free when everything is restored.
+        # From here on the guardian holds the lock: it becomes free once everything is restored.
         for fd in held:
             os.close(fd)
         self.pid = self._process.pid
         self.records = 0
 
     def remember(self, undo: str, *arguments: Any) -> None:
-        """To be called before the change. ``undo`` is one of UNDO."""
+        """Records how to undo a change; call it before the change. ``undo`` is a key of UNDO."""
         self._send({"undo": undo, "arguments": list(arguments)})
         self.records += 1
 
     def restore(self, to: int) -> list[str]:
-        """Undoes the changes made since there were ``to`` records; what could not be undone is returned."""
+        """Undoes all records after the first ``to``; returns the failures."""
         self._send({"restore": to})
         self.records = to
         assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         if not answer:
-            return ["the restoring process has ended"]
+            return ["the guardian process has exited"]
         failures: list[str] = json.loads(answer)
         return failures
 
@@ -118,7 +118,7 @@ def _remove_directory(path: str) -> None:
 
 
 def _remove_zram(before: list[str]) -> None:
-    """Every zram device that was not there before; they are ours."""
+    """Removes every zram device that is not in ``before``: the battery created it."""
     for name in sorted(os.listdir("/sys/block")):
         if name.startswith("zram") and name not in before:
             _swapoff(f"/dev/{name}")
@@ -151,7 +151,7 @@ def _undo_down_to(records: list[dict[str, Any]], count: int) -> list[str]:
             try:
                 UNDO[record["undo"]](*record["arguments"])
             except OSError as error:
-                # Busy while a killed process is still being torn down.
+                # Busy while a killed process is still exiting: try again.
                 if left:
                     time.sleep(0.1)
                     continue

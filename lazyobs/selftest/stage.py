@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a scenario has at hand in its process: memory, children, threads, facts."""
+"""What a scenario works with in its process: memory, children, threads, facts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lazyobs.selftest import family
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.threads import Threads
 
-Body = Callable[["Stage"], Iterator[None]]  # what a child does, a part at a time
+Body = Callable[["Stage"], Iterator[None]]  # what a child does; one part per yield
 
 
 def writes(addresses: list[int] | None = None) -> Body:
-    """Body of a child that holds what it inherited, and writes the pages (all that it has) in its second part."""
+    """Body of a child that keeps its inherited pages, then writes ``addresses`` (default: all) in part two."""
 
     def body(inside: Stage) -> Iterator[None]:
         yield
@@ -27,14 +27,14 @@ def writes(addresses: list[int] | None = None) -> Body:
 
 
 class Skip(Exception):
-    """The scenario cannot be brought about here; the message says why."""
+    """The scenario cannot run here; the message says why."""
 
 
 class Stage:
-    """``settings`` are what the features of the scenario were set up with ("swap": ...)."""
+    """``settings``: what ``set_up`` returned for each feature of the scenario ("swap": ...)."""
 
     def __init__(self, seed: int, settings: dict[str, Any]) -> None:
-        # The seed moves the marks in the pages; 0x4000 marks are far more than a scenario writes.
+        # The seed selects the first mark; a scenario writes far fewer than 0x4000 marks.
         self.memory = Memory(1 + seed % 0x3FFF)
         self.settings = settings
         self.children: list[family.Child[Stage]] = []
@@ -46,23 +46,23 @@ class Stage:
         return family.Child(self, body, name)
 
     def threads(self, count: int) -> Threads:
-        """Threads that wait for work. To be made in a set-up step: each has a stack of its own."""
+        """Threads that wait for work. Create them in a set-up step: each maps its own stack."""
         return Threads(count)
 
     def use_all_cpus(self) -> None:
-        """Threads and children race from here on; until then the scenario keeps to one CPU."""
+        """Lets threads and children race on all CPUs; until then the scenario runs on one."""
         os.sched_setaffinity(0, self.cpus)
 
     def fact(self, **values: int) -> None:
-        """States what the step must have brought about."""
+        """Reports facts that the step's expectation checks."""
         self.facts.update(values)
 
     def note(self, text: str) -> None:
-        """A line for whoever reads a failure."""
+        """Adds a line that explains a failure."""
         self.notes.append(text)
 
     def pids(self) -> list[int]:
-        """This process and every living one below it."""
+        """This process and its living descendants."""
         found = [os.getpid()]
         for child in self.children:
             found += [child.pid, *child.descendants]
@@ -70,7 +70,7 @@ class Stage:
 
     @staticmethod
     def wait_until(true: Callable[[], bool], seconds: float = 20.0, pause: float = 0.002) -> bool:
-        """False when it does not become true in time."""
+        """Polls until ``true()`` holds; False on timeout. Times in seconds."""
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A swap device of our own: zram where the kernel can make one, a file otherwise."""
+"""A swap device for the battery: zram if the kernel supports it, otherwise a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SWAP_FLAG_PREFER, _HIGHEST = 0x8000, 0x7FFF
 
 
 def why_not() -> str:
-    """Why no swap can be set up here; "" where it can (or seems so)."""
+    """Why swap cannot be set up here, or "" (``set_up`` may still fail)."""
     if not os.path.exists("/proc/swaps"):
         return "the kernel has no swap"
     if os.geteuid() != 0:
@@ -25,7 +25,7 @@ def why_not() -> str:
 
 
 def set_up(guardian: Guardian) -> str:
-    """The device or file that is in use now. OSError where neither can be had."""
+    """Enables swap; returns its device or file. OSError on failure."""
     path = _zram(guardian) if os.path.exists(_HOT_ADD) else _file(guardian)
     _make_header(path)
     if syscalls.libc.swapon(path.encode(), _SWAP_FLAG_PREFER | _HIGHEST):
@@ -43,7 +43,7 @@ def _zram(guardian: Guardian) -> str:
 
 
 def _file(guardian: Guardian) -> str:
-    # Not in /tmp, which is often a tmpfs: swap cannot lie in memory.
+    # Not in /tmp: it is often a tmpfs, which swapon refuses.
     directory = os.path.join("/var/tmp", f"lazyobs-selftest-{os.getpid()}")
     path = os.path.join(directory, "swap")
     guardian.remember("remove_directory", directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The system calls of the scenarios, straight to libc: the interpreter's lock is dropped in each, so threads race."""
+"""System calls of the scenarios, through ctypes: each releases the GIL, so that threads race."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ for _name, _result, _arguments in (
 
 
 def failed(call: str) -> OSError:
-    """The error that libc left behind."""
+    """The OSError for the current libc errno."""
     error = ctypes.get_errno()
     return OSError(error, f"{call}: {os.strerror(error)}")
 
 
 def mmap(length: int, prot: int = PROT_RW, flags: int = 0, fd: int = -1, at: int = 0, offset: int = 0) -> int:
-    """Address of a new private mapping, anonymous where there is no file. OSError as mmap(2)."""
+    """Address of a new mapping: private without MAP_SHARED, anonymous without ``fd``. OSError as mmap(2)."""
     kind = flags if flags & MAP_SHARED else flags | MAP_PRIVATE
     if fd < 0:
         kind |= MAP_ANONYMOUS
@@ -87,13 +87,13 @@ def mremap(address: int, old: int, new: int, flags: int, to: int = 0) -> int:
 
 
 def madvise(address: int, length: int, advice: str) -> None:
-    """``advice`` is a name in ADVICE."""
+    """``advice`` is a key of ADVICE."""
     if libc.madvise(address, length, ADVICE[advice]):
         raise failed(f"madvise(MADV_{advice})")
 
 
 def syscall(name: str, *arguments: object) -> int:
-    """As ``unix.syscalls.call``; the error says which call it was."""
+    """As ``unix.syscalls.call``; the error names the call."""
     try:
         return call(name, *arguments)
     except OSError as error:
@@ -101,7 +101,7 @@ def syscall(name: str, *arguments: object) -> int:
 
 
 def words(page: int) -> list[int]:
-    """The 8-byte words of a page, copied at once."""
+    """The 8-byte words of a page, copied with one memcpy."""
     copy = (ctypes.c_uint64 * (PAGE // 8))()
     libc.memcpy(copy, page, PAGE)
     return list(copy)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Threads that exist, stacks and all, before the events are counted, and start together when told."""
+"""Threads that are created, with their stacks, before events are counted, and then start work together."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Threads:
             self._end.wait()
 
     def start(self, work: Callable[[int], None]) -> None:
-        """All begin ``work(number)`` at once."""
+        """Starts ``work(number)`` in all threads at once."""
         self._work = work
         self._start.wait()
 
     def join(self) -> None:
-        """Waits for all of them; raises what one of them raised."""
+        """Waits for all threads; re-raises an exception if any thread raised one."""
         self._end.wait()
         if self._errors:
             raise self._errors.pop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""userfaultfd(2) as far as the scenarios use it (include/uapi/linux/userfaultfd.h)."""
+"""The part of userfaultfd(2) that the scenarios use (include/uapi/linux/userfaultfd.h)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WRITEPROTECT = _request(0x06, 24)
 
 
 class Userfaultfd:
-    """One descriptor. OSError where the kernel refuses it or lacks a feature."""
+    """One descriptor. OSError if the kernel refuses it or lacks a feature."""
 
     def __init__(self, features: int) -> None:
         self.fd = syscalls.syscall("userfaultfd", os.O_CLOEXEC)
@@ -46,15 +46,15 @@ class Userfaultfd:
         fcntl.ioctl(self.fd, _COPY, struct.pack("=QQQQq", target, source, length, 0, 0))
 
     def move(self, target: int, source: int, length: int) -> None:
-        """The pages themselves go from ``source`` to the missing ones at ``target``."""
+        """Moves the pages from ``source`` to the missing pages at ``target``, without a copy."""
         fcntl.ioctl(self.fd, _MOVE, struct.pack("=QQQQq", target, source, length, 0, 0))
 
     def protect(self, address: int, length: int, protected: bool) -> None:
-        """Write protection on, or off with whoever waits woken up."""
+        """Sets write protection, or removes it and wakes the waiting threads."""
         fcntl.ioctl(self.fd, _WRITEPROTECT, struct.pack("=QQQ", address, length, int(protected)))
 
     def fault(self) -> int:
-        """Waits for a fault; its page."""
+        """Waits for a fault; returns its page address."""
         event, _, _, _, _flags, address, _ = _MESSAGE.unpack(os.read(self.fd, _MESSAGE.size))
         if event != _EVENT_PAGEFAULT:
             raise ValueError(f"userfaultfd event {event:#x}")
@@ -65,7 +65,7 @@ class Userfaultfd:
 
 
 def why_not(features: int) -> str:
-    """Why it cannot be used with these features; "" where it can."""
+    """Why userfaultfd cannot be used with these features, or ""."""
     try:
         Userfaultfd(features).close()
     except OSError as error:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The process a scenario runs in. Its parent reads the probes while it waits between two steps.
+"""The process that runs a scenario. It waits between steps while its parent reads the probes.
 
-The interpreter itself must not cause a single event of the kind that is counted. Its allocator
-therefore takes everything from one heap (see ENVIRONMENT in workers.py), and before the first step every
-writable private VMA has been written to and forked once.
+The interpreter itself must not cause any counted event. Its allocator therefore uses a single heap (see
+ENVIRONMENT in workers.py), and before the first step every writable private VMA has been written to and
+forked once.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def _take_steps(stage: Stage, chosen: Scenario, spoil: int | None) -> None:
 
 
 def _pin_to_one_cpu() -> None:
-    # Pages wait in lists of the CPU that faulted them; madvise and move_pages empty only their own CPU's.
+    # Faulted pages wait in per-CPU lists; madvise and move_pages drain only the list of the CPU they run on.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _quieten() -> None:
-    """Nothing that the interpreter does from here on makes a VMA, or writes to one for the first time."""
+    """Ensures that the interpreter creates no VMA, and writes to none for the first time, from here on."""
     gc.disable()
     spare = ctypes.create_string_buffer(_HEAP)
     del spare
@@ -91,7 +91,7 @@ def _writable_private() -> list[int]:
 
 
 def _warm_up(stage: Stage) -> None:
-    """Walks once through what every step does, fork included: what was lazy before is regular now."""
+    """Does once what every step does, including a fork, which makes the interpreter's lazy VMAs regular."""
     _calibrate()
     page = stage.memory.islands(1)
     stage.memory.fill(page)
@@ -104,7 +104,7 @@ def _warm_up(stage: Stage) -> None:
 
 
 def _calibrate() -> None:
-    """A child of the kind that scenarios have, which does nothing."""
+    """Forks one child as scenarios do; the child does nothing."""
     stage = Stage(0, {})
     family.Child(stage, lambda _stage: iter(()), "calibration").advance()
     stage.children[0].end()
@@ -116,7 +116,7 @@ def _tell(message: dict[str, Any]) -> None:
 
 
 def _ask(message: dict[str, Any]) -> None:
-    """Tells, then stands still until the parent has read the probes."""
+    """Sends a message, then waits until the parent has read the probes."""
     _tell(message)
     if not sys.stdin.readline():
         os._exit(1)

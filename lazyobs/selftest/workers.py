@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The parent's end of a worker: start it, hear it, let it go on, end it with all its children."""
+"""The parent's side of a worker: starts it, reads its messages, continues it, kills it and its children."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
-# -I would forbid the environment below; the current directory must not be searched either.
+# Not -I, which would ignore the environment below; sys.path must not contain the current directory either.
 _CODE = (
     "import sys; sys.path[:] = [path for path in sys.path if path]; sys.path.append(sys.argv[1]);"
     "import json; from lazyobs.selftest.worker import main; main(json.loads(sys.argv[2]))"
 )
-# All memory from one heap that is never given back: no VMA comes or goes while events are counted.
+# One heap that never shrinks: the allocator creates and removes no VMA while events are counted.
 ENVIRONMENT = {
     "PYTHONMALLOC": "malloc",
     "PYTHONHASHSEED": "0",
@@ -36,19 +36,19 @@ ENVIRONMENT = {
 
 
 class WorkerDied(Exception):
-    """The worker ended without a word; the message says how."""
+    """The worker ended without a final message; the text says how."""
 
 
 class WorkerTimedOut(Exception):
-    """The worker did not come to its next stop in time."""
+    """The worker did not send its next message in time."""
 
 
 class Worker:
-    """One scenario's process. ``deadline`` is on the monotonic clock and for all of it."""
+    """The process of one scenario. ``deadline`` (monotonic clock, seconds) covers the whole scenario."""
 
     def __init__(self, task: dict[str, Any], deadline: float) -> None:
         self._deadline = deadline
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - stays open as long as the process runs
         self._process = subprocess.Popen(
             [sys.executable, "-s", "-S", "-c", _CODE, _PACKAGE_ROOT, json.dumps({**task, "parent": os.getpid()})],
             stdin=subprocess.PIPE,
@@ -62,7 +62,7 @@ class Worker:
         self._buffer = b""
 
     def hear(self) -> dict[str, Any]:
-        """The next message. WorkerDied, WorkerTimedOut."""
+        """Waits for the next message. WorkerDied, WorkerTimedOut."""
         assert self._process.stdout is not None
         fd = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
@@ -84,12 +84,12 @@ class Worker:
             self._process.stdin.flush()
 
     def _where(self) -> str:
-        """In which kernel function it hangs, where that may be read."""
+        """The kernel function in which the worker waits, if /proc shows it."""
         try:
             with open(f"/proc/{self.pid}/wchan", encoding="ascii", errors="replace") as file:
                 return f"waiting in {file.read() or '?'}"
         except OSError:
-            return "its place cannot be read"
+            return "its wait channel cannot be read"
 
     def _how_it_ended(self) -> str:
         status = self._process.wait()
@@ -99,13 +99,13 @@ class Worker:
         return f"{how}: {said[-1]}" if said else how
 
     def end(self) -> None:
-        """Ends it and whatever it has forked, wherever they are, and waits."""
+        """Kills the worker and all processes it forked, and waits for them."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        # Its children hold the other end of this pipe: it closes when the last of them is gone.
+        # Its children hold the other end of this pipe, which closes when the last of them has exited.
         os.set_blocking(self._process.stdout.fileno(), True)
         limit = time.monotonic() + 10
         while select.select([self._process.stdout], [], [], max(0.0, limit - time.monotonic()))[0]:
