@@ -76,7 +76,7 @@ class Child(Generic[H]):
             raise RuntimeError(f"{self.name} ended with wait status {status:#x}")
 
     def kill(self) -> None:
-        """Kills it in the middle of whatever it does, and waits."""
+        """Kills it in the middle of a part, and waits."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         self._gone()

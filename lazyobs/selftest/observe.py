@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs selftest --observe``: runs a command and reports which kernel paths the system took meanwhile."""
+"""``lazyobs selftest --observe``: runs a command and reports which kernel paths ran in the meantime."""
 
 from __future__ import annotations
 

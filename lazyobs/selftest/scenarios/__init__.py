@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The scenarios, one file a kernel path. They run in a process of their own; see lazyobs/selftest/stage.py."""
+"""The scenarios, one file per kernel path. Each runs in its own process; see lazyobs/selftest/stage.py."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""madvise that takes pages away, or may: the VMA keeps its anon_vma."""
+"""madvise that drops pages or lets the kernel drop them: the VMA keeps its anon_vma."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAME_VMAS = Expect({"vmas": Count(0), "vmas_anon": Count(0)}, {"vmas": Count(0)
 def _write_advise_write(
     stage: Stage, advice: str, account: Callable[[Memory, list[int], int], None] | None = None
 ) -> Iterator[None]:
-    """``account`` enters in the memory's account what the advice does to the pages; None: nothing."""
+    """``account`` records what the advice does to the pages; None: it changes no contents."""
     islands = stage.memory.islands(N, PAGES)
     yield
     stage.memory.fill(islands, PAGES)
@@ -39,7 +39,7 @@ def _write_advise_write(
     Step("write again", _SAME_VMAS),
 )
 def madvise_dontneed(stage: Stage) -> Iterator[None]:
-    """MADV_DONTNEED takes the pages, not the anon_vma: zeros, and no second prepare"""
+    """MADV_DONTNEED drops the pages, not the anon_vma: they read as zeros, and no second prepare"""
     return _write_advise_write(stage, "DONTNEED", Memory.expect)
 
 
@@ -51,7 +51,7 @@ def madvise_dontneed(stage: Stage) -> Iterator[None]:
     needs=("free",),
 )
 def madvise_free(stage: Stage) -> Iterator[None]:
-    """MADV_FREE lets the kernel take the pages until they are written to again"""
+    """MADV_FREE lets the kernel drop the pages until they are written again"""
     return _write_advise_write(stage, "FREE", Memory.or_zero)
 
 
@@ -63,5 +63,5 @@ def madvise_free(stage: Stage) -> Iterator[None]:
     needs=("cold",),
 )
 def madvise_cold(stage: Stage) -> Iterator[None]:
-    """MADV_COLD changes what reclaim thinks of the pages and nothing in them"""
+    """MADV_COLD ages the pages for reclaim and leaves their contents unchanged"""
     return _write_advise_write(stage, "COLD")

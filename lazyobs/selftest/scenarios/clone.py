@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes that share their memory: clone(CLONE_VM), with and without CLONE_VFORK, clones no anon_vma."""
+"""Processes that share an mm: clone(CLONE_VM), with or without CLONE_VFORK, clones no anon_vma."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lazyobs.selftest.stage import Stage
 from lazyobs.selftest.syscalls import CLONE_VFORK, CLONE_VM, PAGE, PROT_READ, failed, libc, mprotect
 
 N = 13
-# uname(2) writes known bytes to the address it is given, and its return value becomes the exit status:
-# a child that needs no interpreter, which could not share its memory with another.
+# The child runs only uname(2): it writes known bytes to its argument, and its return value becomes the exit
+# status. Two Python interpreters could not run in the same memory.
 _UTSNAME = 6 * 65
 
 
@@ -49,7 +49,7 @@ def _scenario(stage: Stage, flags: int) -> Iterator[None]:
     yield
 
 
-# The child's faults are its own, but the VMAs are prepared for all who share them.
+# The child takes the faults, but the VMAs are prepared for every process that shares the mm.
 _SHARED = events(forks=N) + Expect({"vmas_anon": Count(N)}, {"vmas_lazy": Count(N)})
 _STEPS = (
     SET_UP,
@@ -61,11 +61,11 @@ _STEPS = (
 
 @scenario(*_STEPS)
 def vfork(stage: Stage) -> Iterator[None]:
-    """vfork children (CLONE_VM, CLONE_VFORK) fault in the parent's memory, which is prepared for both"""
+    """vfork children (CLONE_VM, CLONE_VFORK) fault in the parent's memory and prepare it for both"""
     return _scenario(stage, CLONE_VM | CLONE_VFORK)
 
 
 @scenario(*_STEPS)
 def clone_vm(stage: Stage) -> Iterator[None]:
-    """clone(CLONE_VM) children fault in the parent's memory while the parent goes on"""
+    """clone(CLONE_VM) children fault in the parent's memory while the parent runs on"""
     return _scenario(stage, CLONE_VM)

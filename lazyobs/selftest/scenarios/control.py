@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nothing happens: as long as this is not exactly so, no other count means anything."""
+"""An idle process: unless its counts are exact, no other count can be trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lazyobs.selftest.stage import Stage
     Step("wait again"),
 )
 def control(stage: Stage) -> Iterator[None]:
-    """An idle process, and one that only computes, cause no event at all."""
+    """A process that is idle or only computes causes no events"""
     yield
     numbers = [json.loads(json.dumps({"number": number, "text": "x" * (number % 4099)})) for number in range(2003)]
     del numbers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes killed in the middle of what they do: nothing of it may show in their parent."""
+"""Children killed in the middle of an operation: the parent's memory must not change."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from lazyobs.unix.fork import die_with_parent, fork
 N, PAGES = 11, 3
 KILLS, CYCLES = 5, 7
 
-# One cycle of what the child does until it is killed, given its islands and targets to move to.
+# One cycle of the child's work, repeated until it is killed: (stage, islands, targets for moves).
 Work = Callable[[Stage, list[int], list[int]], None]
 
 
 def _kill_amid(stage: Stage, work: Work) -> Iterator[None]:
     islands, targets = stage.memory.islands(N, PAGES), stage.memory.islands(N, PAGES, prot=0)
     stage.memory.fill(islands, PAGES)
-    # Shared by all: how many cycles the child has done.
+    # Shared with the child: number of cycles it has completed.
     cycles = ctypes.c_uint64.from_address(syscalls.mmap(PAGE, PROT_RW, MAP_SHARED))
     stage.use_all_cpus()
     yield
@@ -67,7 +67,7 @@ _STEPS = (SET_UP, Step("kill 1", _FORK), *(Step(f"kill {number}", _AGAIN) for nu
 
 @scenario(*_STEPS)
 def exit_amid_faults(stage: Stage) -> Iterator[None]:
-    """Killed while it maps, faults and unmaps"""
+    """A child is killed while it maps, faults and unmaps"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for address in islands:
@@ -79,7 +79,7 @@ def exit_amid_faults(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS)
 def exit_amid_forks(stage: Stage) -> Iterator[None]:
-    """Killed while it forks children that write and exit"""
+    """A child is killed while it forks children that write and exit"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         parent = os.getpid()
@@ -95,7 +95,7 @@ def exit_amid_forks(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS)
 def exit_amid_mprotect(stage: Stage) -> Iterator[None]:
-    """Killed while it splits and merges"""
+    """A child is killed while it splits and merges VMAs"""
 
     def work(_inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for prot in (PROT_READ, PROT_RW):
@@ -107,7 +107,7 @@ def exit_amid_mprotect(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS)
 def exit_amid_munmap(stage: Stage) -> Iterator[None]:
-    """Killed while it unmaps parts"""
+    """A child is killed while it unmaps parts of VMAs"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for address in islands:
@@ -121,7 +121,7 @@ def exit_amid_munmap(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS)
 def exit_amid_mremap(stage: Stage) -> Iterator[None]:
-    """Killed while it moves VMAs there and back"""
+    """A child is killed while it moves VMAs back and forth"""
 
     def work(_inside: Stage, islands: list[int], targets: list[int]) -> None:
         for old, new in ((islands, targets), (targets, islands)):
@@ -133,7 +133,7 @@ def exit_amid_mremap(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS, needs=("swap", "pageout"))
 def exit_amid_swap(stage: Stage) -> Iterator[None]:
-    """Killed while its pages go to swap and come back"""
+    """A child is killed while its pages are swapped out and in"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for address in islands:
@@ -145,7 +145,7 @@ def exit_amid_swap(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS, needs=("thp", "collapse"))
 def exit_amid_collapse(stage: Stage) -> Iterator[None]:
-    """Killed while small pages are gathered in huge ones and split again"""
+    """A child is killed while its small pages are collapsed into huge pages and split again"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         size = int(inside.settings["thp"])
@@ -164,7 +164,7 @@ def exit_amid_collapse(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS, needs=("ksm",))
 def exit_amid_ksm(stage: Stage) -> Iterator[None]:
-    """Killed while ksmd merges its pages"""
+    """A child is killed while ksmd merges its pages"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for address in islands:
@@ -185,7 +185,7 @@ def _has_merged() -> bool:
 
 @scenario(*_STEPS, needs=("numa",))
 def exit_amid_move_pages(stage: Stage) -> Iterator[None]:
-    """Killed while its pages move from node to node"""
+    """A child is killed while its pages move between NUMA nodes"""
 
     def work(inside: Stage, islands: list[int], _targets: list[int]) -> None:
         for node in inside.settings["numa"][:2]:
@@ -196,7 +196,7 @@ def exit_amid_move_pages(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS, needs=("userfaultfd_move",))
 def exit_amid_userfault_move(stage: Stage) -> Iterator[None]:
-    """Killed while pages move from VMA to VMA by UFFDIO_MOVE"""
+    """A child is killed while UFFDIO_MOVE moves pages between its VMAs"""
 
     def work(inside: Stage, islands: list[int], targets: list[int]) -> None:
         inside.memory.fill(islands, PAGES)
@@ -212,7 +212,7 @@ def exit_amid_userfault_move(stage: Stage) -> Iterator[None]:
 
 @scenario(*_STEPS, needs=("process_madvise", "pageout", "swap"))
 def exit_amid_process_madvise(stage: Stage) -> Iterator[None]:
-    """Killed while it sends the pages of a child of its own to swap"""
+    """A child is killed while it sends its own child's pages to swap"""
 
     def work(_inside: Stage, islands: list[int], _targets: list[int]) -> None:
         parent = os.getpid()
@@ -227,7 +227,7 @@ def exit_amid_process_madvise(stage: Stage) -> Iterator[None]:
         try:
             syscalls.syscall("process_madvise", fd, vector, N, syscalls.ADVICE["PAGEOUT"], 0)
         except ProcessLookupError:
-            pass  # it has exited first: that is the race
+            pass  # the process exited first: the race is intended
         os.close(fd)
         os.waitpid(pid, 0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The first anonymous fault of a VMA: here an anon_vma is prepared, or the VMA marked lazy."""
+"""The first anonymous fault of a VMA: it prepares an anon_vma, or marks the VMA lazy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N = 101
     Step("unmap", unmapped(N) + Expect({"vmas_private": Count(-N)}, {"vmas_lazy": Count(-N)})),
 )
 def first_touch_of_islands(stage: Stage) -> Iterator[None]:
-    """Each VMA is prepared once, by its first write and not by reading"""
+    """The first write prepares each VMA once; reads prepare nothing"""
     islands = stage.memory.islands(N)
     yield
     stage.memory.expect(islands, 1, ZERO)
@@ -49,7 +49,7 @@ PAGES, WIDE = 61, 7
     Step("unmap", only_regular(chain_frees=WIDE, anon_vma_frees=WIDE)),
 )
 def first_touch_of_many_pages(stage: Stage) -> Iterator[None]:
-    """However many pages a VMA has, and in whatever order they are written, it is prepared once"""
+    """A VMA is prepared once, for any number of pages written in any order"""
     islands = stage.memory.islands(WIDE, PAGES)
     yield
     stage.memory.fill([address + (PAGES - 1) * PAGE for address in islands])

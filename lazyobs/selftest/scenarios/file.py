@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Private mappings of files: the file's pages are copied on write, into anonymous ones."""
+"""Private file mappings: a write copies the file's page into an anonymous page."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def _scenario(stage: Stage, fd: int) -> Iterator[None]:
 
 @scenario(*_STEPS)
 def private_file(stage: Stage) -> Iterator[None]:
-    """MAP_PRIVATE of a file on disk: written pages are ours alone, the file stays as it is"""
-    # Without a name: nothing is left of it, whatever happens.
+    """MAP_PRIVATE of a file on disk: written pages become anonymous, the file does not change"""
+    # The file has no name, so that it vanishes even if the process is killed.
     with tempfile.TemporaryFile() as file:
         yield from _scenario(stage, file.fileno())
 
 
 @scenario(*_STEPS)
 def private_memfd(stage: Stage) -> Iterator[None]:
-    """MAP_PRIVATE of shared memory (memfd): the same for pages of a tmpfs"""
+    """MAP_PRIVATE of a memfd: written pages become anonymous, the memfd does not change"""
     fd = os.memfd_create("lazyobs-selftest", os.MFD_CLOEXEC)
     try:
         yield from _scenario(stage, fd)

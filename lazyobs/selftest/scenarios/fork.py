@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""fork: the parent's chains are cloned, lazy VMAs are promoted, and writes separate the two."""
+"""fork: the parent's chains are cloned, lazy VMAs are promoted, and writes separate parent from child."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def fork_and_write(stage: Stage) -> Iterator[None]:
     yield
 
     def body(inside: Stage) -> Iterator[None]:
-        yield  # holds what the parent had
+        yield  # still has the parent's contents
         inside.memory.fill(islands)
         yield
         while True:
-            yield  # and keeps its own
+            yield  # keeps its own contents
 
     first = stage.fork(body, "first child")
     first.advance()
@@ -81,14 +81,14 @@ DEPTH, DEEP = 16, 5
     Step("all look again"),
 )
 def fork_chain(stage: Stage) -> Iterator[None]:
-    """A chain of 16 generations: each fork clones a chain for every generation above"""
+    """A chain of 16 generations: each fork clones one chain per earlier generation"""
     islands = stage.memory.islands(DEEP)
     yield
     stage.memory.fill(islands)
     yield
 
     def generation(number: int) -> Body:
-        """First it looks; when told again it has a child; then it passes on what it is told."""
+        """Part 1 checks the inherited pages, part 2 forks the next generation, later parts advance it."""
 
         def body(inside: Stage) -> Iterator[None]:
             yield
@@ -161,7 +161,7 @@ def fork_wide(stage: Stage) -> Iterator[None]:
     Step("grandchild writes"),
 )
 def fork_of_new_vmas(stage: Stage) -> Iterator[None]:
-    """VMAs that a child makes are its own: prepared or lazy in it, whatever its parent's are"""
+    """VMAs that a child creates are prepared, or made lazy, independently of its parent's"""
     islands = stage.memory.islands(N)
     stage.memory.fill(islands)
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""VMAs that grow by themselves: the heap by brk, stacks by being touched below."""
+"""VMAs that grow: the heap by brk, stacks by a fault below them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SAME_VMAS = Expect({"vmas": Count(0), "vmas_anon": Count(0)}, {"vmas": Count(0)
     Step("grow again", _SAME_VMAS),
 )
 def brk(stage: Stage) -> Iterator[None]:
-    """The heap grows into its own VMA, which is prepared, and gives back zeroed pages when it grows again"""
+    """The heap grows within a prepared VMA; after it shrinks and grows again, its pages are zero"""
     yield
-    # The interpreter's allocator has all it needs below this, and does not mind.
+    # The interpreter's allocator has enough heap below this address and tolerates a foreign sbrk.
     start = libc.sbrk(PAGES * PAGE)
     if start == syscalls.WORD:
         raise syscalls.failed("sbrk")
@@ -53,7 +53,7 @@ N, DEPTH = 7, 19
     Step("unmap the lower half", cloned(N, N, "split") + events(chain_frees=N)),
 )
 def stack_growth(stage: Stage) -> Iterator[None]:
-    """A MAP_GROWSDOWN mapping grows under the first touch below it and keeps its anon_vma"""
+    """A fault below a MAP_GROWSDOWN mapping grows it, and it keeps its anon_vma"""
     room = stage.memory.islands(N, DEPTH, DEPTH + 1, prot=0)
     for address in room:
         munmap(address, DEPTH * PAGE)

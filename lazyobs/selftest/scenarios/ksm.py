@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KSM: pages with the same content become one, found again through anon_vmas that ksmd remembers."""
+"""KSM: ksmd merges pages with equal contents and remembers their anon_vmas for reverse-map walks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lazyobs.selftest.stage import Skip, Stage, writes
 from lazyobs.selftest.syscalls import PAGE, madvise
 
 N = 23
-_SECONDS = 12.0  # far more than ksmd needs where nobody else uses it
-# ksmd merges, and promotes, in its own name.
+_SECONDS = 12.0  # far more than ksmd needs if no other process uses it
+# Merges and promotions count as ksmd's events.
 _PROMOTED_BY_KSMD = Expect(
     {}, {"promotions": Count(N), "promotions.ksm": Count(N), "chain_allocs": Count(N), "vmas_lazy": Count(-N)}
 )
@@ -33,11 +33,11 @@ def _merge(stage: Stage, islands: list[int]) -> None:
     before = _full_scans()
     for address in islands:
         madvise(address, PAGE, "MERGEABLE")
-    # A page is merged when two scans have found it unchanged and a third has found its like.
+    # ksmd merges a page after two scans find it unchanged and a third finds its duplicate.
     merged = stage.wait_until(lambda: _merging() == len(islands) or _full_scans() > before + 4, _SECONDS)
     if not merged:
         raise Skip(
-            f"ksm: ksmd has {_full_scans() - before} scans done in {_SECONDS:g} s, with the pages of other processes to look at"
+            f"ksm: ksmd finished only {_full_scans() - before} scans in {_SECONDS:g} s; it also scans other processes' pages"
         )
 
 
@@ -52,7 +52,7 @@ _MERGE = (
         "merge",
         facts(merging=N, frames=1) + _PROMOTED_BY_KSMD,
         actors=("ksmd",),
-        except_for=("anon_vma_frees",),  # ksmd lets go of anon_vmas of processes long gone
+        except_for=("anon_vma_frees",),  # ksmd also drops anon_vmas of processes that exited earlier
     ),
 )
 
@@ -68,7 +68,7 @@ def _merged(stage: Stage, islands: list[int]) -> Iterator[None]:
 
 @scenario(*_MERGE, Step("unmerge", facts(frames=N)), Step("write again"), needs=("ksm", "frames"))
 def ksm_merge_and_unmerge(stage: Stage) -> Iterator[None]:
-    """Equal pages are merged into one frame, and apart again when told"""
+    """Equal pages are merged into one frame, and separated again by MADV_UNMERGEABLE"""
     islands = stage.memory.islands(N)
     yield from _merged(stage, islands)
     for address in islands:
@@ -81,7 +81,7 @@ def ksm_merge_and_unmerge(stage: Stage) -> Iterator[None]:
 
 @scenario(*_MERGE, Step("write to all", facts(frames=N)), needs=("ksm", "frames"))
 def ksm_write(stage: Stage) -> Iterator[None]:
-    """Writing to a merged page copies it; the others keep the old content"""
+    """A write to a merged page copies it; the others keep the old contents"""
     islands = stage.memory.islands(N)
     yield from _merged(stage, islands)
     for address in islands[::2]:
@@ -102,7 +102,7 @@ def ksm_write(stage: Stage) -> Iterator[None]:
     needs=("ksm", "frames"),
 )
 def ksm_fork(stage: Stage) -> Iterator[None]:
-    """Merged pages are shared by a fork; child and parent leave them one after the other"""
+    """Fork shares merged pages; the child unshares them by writing, then the parent by unmerging"""
     islands = stage.memory.islands(N)
     yield from _merged(stage, islands)
 
@@ -127,7 +127,7 @@ def ksm_fork(stage: Stage) -> Iterator[None]:
     needs=("ksm", "swap", "pageout", "frames"),
 )
 def ksm_swap(stage: Stage) -> Iterator[None]:
-    """Pages that were merged and are no longer can go to swap"""
+    """Pages that were merged and unmerged again can be swapped out"""
     islands = stage.memory.islands(N)
     yield from _merged(stage, islands)
     for address in islands:

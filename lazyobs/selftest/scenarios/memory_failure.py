@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Soft offline: the kernel gives up a frame that works still, and the page moves to another."""
+"""Soft offline: the kernel retires a frame that still works and moves its page to another frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ N = 5
 
 
 def _offline(stage: Stage, islands: list[int]) -> int:
-    """How many pages are in another frame then. The frames are written down first, to be given back."""
+    """Soft-offlines the pages; returns how many changed frames. Records the old frames first, for unpoisoning."""
     before = pagemap.frames(islands)
     with open(stage.settings["unpoison"], "a", encoding="ascii") as file:
         file.writelines(f"{frame}\n" for frame in before)
@@ -32,7 +32,7 @@ def _offline(stage: Stage, islands: list[int]) -> int:
     needs=("soft_offline", "unpoison", "frames"),
 )
 def soft_offline(stage: Stage) -> Iterator[None]:
-    """MADV_SOFT_OFFLINE moves the page away from its frame; the content comes along"""
+    """MADV_SOFT_OFFLINE moves the page to another frame with its contents"""
     islands = stage.memory.islands(N)
     yield
     stage.memory.fill(islands)
@@ -51,7 +51,7 @@ def soft_offline(stage: Stage) -> Iterator[None]:
     needs=("soft_offline", "unpoison", "frames"),
 )
 def soft_offline_of_fork(stage: Stage) -> Iterator[None]:
-    """A shared page moves for parent and child"""
+    """Soft offline moves a shared page for parent and child"""
     islands = stage.memory.islands(N)
     stage.memory.fill(islands)
     yield

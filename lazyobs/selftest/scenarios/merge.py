@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Neighbours that become one VMA, faulted in either order, with and without an anon_vma in common."""
+"""Adjacent VMAs that merge, faulted in either order, with and without a common anon_vma."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _vmas(vmas: int, anon: int) -> Expect:
 
 
 def _pairs(stage: Stage, closed: int) -> list[int]:
-    """Two pages side by side, one of them (0 or 1) read-only: two VMAs."""
+    """Pairs of adjacent one-page VMAs; page ``closed`` (0 or 1) of each pair is read-only."""
     islands = stage.memory.islands(N, 2)
     for address in islands:
         mprotect(address + closed * PAGE, PAGE, PROT_READ)
@@ -44,18 +44,18 @@ _ONE_FAULTED = (SET_UP, Step("write one", first_touch(N)), Step("merge", _vmas(-
 
 @scenario(*_ONE_FAULTED)
 def merge_left_faulted(stage: Stage) -> Iterator[None]:
-    """A VMA with pages takes in its untouched right neighbour, which needs no prepare then"""
+    """A VMA with pages merges with its untouched right neighbour, which then needs no prepare"""
     return _one_faulted(stage, 0)
 
 
 @scenario(*_ONE_FAULTED)
 def merge_right_faulted(stage: Stage) -> Iterator[None]:
-    """A VMA with pages takes in its untouched left neighbour, which needs no prepare then"""
+    """A VMA with pages merges with its untouched left neighbour, which then needs no prepare"""
     return _one_faulted(stage, 1)
 
 
 def _both_faulted(stage: Stage, first: int) -> Iterator[None]:
-    # Different in what is allowed and in nothing else: neighbours that may share, but are not merged.
+    # The VMAs differ only in protection: they may share an anon_vma but cannot merge yet.
     islands = stage.memory.islands(N, 2)
     for address in islands:
         mprotect(address + PAGE, PAGE, PROT_WRITE)
@@ -99,7 +99,7 @@ def merge_right_then_left(stage: Stage) -> Iterator[None]:
     Step("write all"),
 )
 def merge_across_hole(stage: Stage) -> Iterator[None]:
-    """Untouched, hole, touched become one VMA: the first takes over the chains of the third"""
+    """Three VMAs (untouched, hole, touched) merge: the first takes over the chains of the third"""
     islands = stage.memory.islands(N, 3)
     for address in islands:
         mprotect(address + PAGE, PAGE, PROT_NONE)
@@ -117,7 +117,7 @@ def merge_across_hole(stage: Stage) -> Iterator[None]:
 @scenario(
     SET_UP,
     Step("write first and third", first_touch(2 * N)),
-    # Two anon_vmas keep two VMAs apart; lazy ones have the same.
+    # VMAs with different anon_vmas cannot merge; lazy VMAs share one.
     Step(
         "fill the hole",
         Expect({"vmas": Count(-N), "vmas_anon": Count(0)}, {"vmas": Count(-2 * N), "vmas_anon": Count(-N)}),
@@ -125,7 +125,7 @@ def merge_across_hole(stage: Stage) -> Iterator[None]:
     Step("write all"),
 )
 def merge_strangers(stage: Stage) -> Iterator[None]:
-    """VMAs prepared apart are not merged when the hole between them is filled; lazy ones are"""
+    """VMAs with separate anon_vmas do not merge when the hole between them is filled; lazy ones do"""
     islands = stage.memory.islands(N, 3)
     for address in islands:
         mprotect(address + PAGE, PAGE, PROT_NONE)

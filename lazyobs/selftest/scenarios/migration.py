@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages that change frames under the process: every mapping is taken away and put back by reverse-map walks."""
+"""Page migration: reverse-map walks remove every mapping of a page and restore it afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STILL_LAZY = Expect({"vmas_private": Count(0)}, {"vmas_lazy": Count(0)})
 
 
 def _nodes_of(pages: list[int]) -> list[int]:
-    """NUMA node of each page; negative errno where it has none."""
+    """NUMA node of each page, or a negative errno."""
     addresses, status = array.array("Q", pages), array.array("i", [-1] * len(pages))
     _move_pages(addresses, None, status, 0)
     return list(status)
@@ -32,19 +32,19 @@ def _move_pages(
     def at(words: array.array[int] | None) -> ctypes.c_void_p | None:
         return None if words is None else ctypes.c_void_p(words.buffer_info()[0])
 
-    with contextlib.suppress(OSError):  # ``status`` tells what became of each page
+    with contextlib.suppress(OSError):  # ``status`` has the result for each page
         syscalls.syscall("move_pages", 0, len(addresses), at(addresses), at(nodes), at(status), how)
 
 
 def move_to(pages: list[int], node: int, how: int = _MOVE) -> int:
-    """How many of the pages are on ``node`` afterwards."""
+    """Moves the pages to ``node``; returns how many are there afterwards."""
     addresses, status = array.array("Q", pages), array.array("i", [-1] * len(pages))
     _move_pages(addresses, array.array("i", [node] * len(pages)), status, how)
     return _nodes_of(pages).count(node)
 
 
 def _away_from(stage: Stage, pages: list[int]) -> int:
-    """A node on which none of the pages is; they are gathered on one first."""
+    """Gathers the pages on one node; returns the node to move them to next."""
     first, second = stage.settings["numa"][:2]
     return int(second if move_to(pages, first) == len(pages) else first)
 
@@ -57,7 +57,7 @@ def _away_from(stage: Stage, pages: list[int]) -> int:
     needs=("numa",),
 )
 def move_pages(stage: Stage) -> Iterator[None]:
-    """move_pages to another node: two walks a page, nothing promoted, contents the same"""
+    """move_pages to another node: two walks per page, no promotions, same contents"""
     islands = stage.memory.islands(N)
     yield
     stage.memory.fill(islands)
@@ -70,7 +70,7 @@ def move_pages(stage: Stage) -> Iterator[None]:
 
 
 def _walks(to_migrate: int, to_put_back: int) -> Expect:
-    """Walks away stop when nothing maps the page any more; walks back ask every VMA that might."""
+    """The migrate walk stops once the page is unmapped; remove_migration visits every VMA that could map it."""
     return events(
         rmap_walks__migrate=N,
         rmap_walks__remove_migration=N,
@@ -121,7 +121,7 @@ def move_pages_of_fork(stage: Stage) -> Iterator[None]:
     needs=("numa",),
 )
 def migrate_pages(stage: Stage) -> Iterator[None]:
-    """migrate_pages moves the whole process, interpreter and all"""
+    """migrate_pages moves the whole process, including the interpreter's pages"""
     islands = stage.memory.islands(N)
     stage.memory.fill(islands)
     away = _away_from(stage, islands)
@@ -145,12 +145,12 @@ MANY, ROUNDS = 8191, 5
     needs=("compaction", "frames"),
 )
 def compaction(stage: Stage) -> Iterator[None]:
-    """Compaction moves pages that lie scattered; wherever they go, they are the same"""
+    """Compaction moves scattered pages; their contents stay the same"""
     start = stage.memory.reserve(MANY)
     stage.memory.map(start, MANY)
     madvise(start, MANY * PAGE, "NOHUGEPAGE")
     syscalls.libc.memset(start, 1, MANY * PAGE)
-    # One page in 16 stays: blocks of free pages with something in the way.
+    # Keep one page in 16, so that free blocks are fragmented.
     kept = [start + page * PAGE for page in range(0, MANY, 16)]
     for page in kept:
         madvise(page + PAGE, min(15 * PAGE, start + MANY * PAGE - page - PAGE), "DONTNEED")
@@ -166,7 +166,7 @@ def compaction(stage: Stage) -> Iterator[None]:
             break
     stage.note(f"{moved} of {len(kept)} pages moved")
     if not moved:
-        raise Skip(f"compaction: nothing of {len(kept)} scattered pages was moved in {ROUNDS} rounds")
+        raise Skip(f"compaction: none of {len(kept)} scattered pages moved in {ROUNDS} rounds")
     stage.fact(moved=1)
     yield
     stage.memory.fill(kept)

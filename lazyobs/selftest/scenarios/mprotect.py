@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mprotect of a part of a VMA splits it; the same protection again merges it."""
+"""mprotect of part of a VMA splits it; restoring the protection merges it again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _vmas(count: int) -> Expect:
     Step("split again", cloned(2 * N, 0, "split") + _vmas(2 * N)),
 )
 def mprotect_split_and_merge(stage: Stage) -> Iterator[None]:
-    """A read-only page in the middle makes three VMAs of one, writable again one of three"""
+    """A read-only page in the middle splits a VMA into three; making it writable merges them"""
     islands = stage.memory.islands(N, PAGES)
     stage.memory.fill(islands, PAGES)
     yield
@@ -49,11 +49,11 @@ def mprotect_split_and_merge(stage: Stage) -> Iterator[None]:
     Step("write"),
 )
 def mprotect_whole(stage: Stage) -> Iterator[None]:
-    """Protecting a whole VMA splits and promotes nothing"""
+    """mprotect of a whole VMA splits and promotes nothing"""
     islands = stage.memory.islands(N, PAGES, PAGES)
     stage.memory.fill(islands, PAGES)
     for address in islands:
-        mprotect(address + PAGES * PAGE, PAGE, PROT_READ)  # a neighbour that stays different
+        mprotect(address + PAGES * PAGE, PAGE, PROT_READ)  # keeps the neighbour unmergeable
     yield
     for address in islands:
         mprotect(address, PAGES * PAGE, PROT_RW ^ PROT_READ)
@@ -71,7 +71,7 @@ def mprotect_whole(stage: Stage) -> Iterator[None]:
     Step("open tail", events(chain_frees=N) + _vmas(-N)),
 )
 def mprotect_tail(stage: Stage) -> Iterator[None]:
-    """Closing the last pages splits once; their content is there when they are open again"""
+    """Protecting the last pages splits once; their contents remain when they become accessible again"""
     islands = stage.memory.islands(N, PAGES)
     stage.memory.fill(islands, PAGES)
     for address in islands:

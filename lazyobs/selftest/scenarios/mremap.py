@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mremap: growing in place needs nothing; moving makes a VMA with clones of the old one's chains."""
+"""mremap: growth in place allocates nothing; a move creates a VMA with clones of the old chains."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def mremap_grow(stage: Stage) -> Iterator[None]:
     Step("move back", cloned(N, 0, "mremap") + events(chain_frees=N) + _vmas(0)),
 )
 def mremap_move(stage: Stage) -> Iterator[None]:
-    """Moving a VMA clones its chains, and frees those of the old place; the pages come along"""
+    """A move clones the VMA's chains and frees the old ones; the pages move too"""
     islands, targets = _touched(stage), stage.memory.islands(N, PAGES, prot=0)
     yield
     _move(stage, islands, targets)
@@ -77,7 +77,7 @@ def mremap_move(stage: Stage) -> Iterator[None]:
     Step("write"),
 )
 def mremap_move_part(stage: Stage) -> Iterator[None]:
-    """Moving the middle page clones for the new place, then splits the old one twice to unmap it"""
+    """Moving the middle page clones chains for the new VMA, then splits the old VMA twice to unmap the page"""
     islands, targets = _touched(stage), stage.memory.islands(N, 1, prot=0)
     yield
     _move(stage, [address + PAGE for address in islands], targets, 1)
@@ -96,7 +96,7 @@ def mremap_move_part(stage: Stage) -> Iterator[None]:
     Step("write"),
 )
 def mremap_onto(stage: Stage) -> Iterator[None]:
-    """Moving onto a VMA with pages unmaps it first: what was there is gone for good"""
+    """Moving onto a VMA with pages unmaps that VMA first; its pages are lost"""
     islands, targets = _touched(stage), stage.memory.islands(N, PAGES)
     yield
     stage.memory.fill(targets, PAGES)
@@ -115,7 +115,7 @@ def mremap_onto(stage: Stage) -> Iterator[None]:
     Step("write the new place"),
 )
 def mremap_dontunmap(stage: Stage) -> Iterator[None]:
-    """MREMAP_DONTUNMAP leaves an empty VMA without an anon_vma, which is prepared anew"""
+    """MREMAP_DONTUNMAP leaves an empty VMA without an anon_vma; the next write prepares it again"""
     islands, targets = _touched(stage), stage.memory.islands(N, PAGES, prot=0)
     yield
     for source, target in zip(islands, targets):
@@ -135,7 +135,7 @@ def mremap_dontunmap(stage: Stage) -> Iterator[None]:
     Step("write", first_touch(N)),
 )
 def mremap_untouched(stage: Stage) -> Iterator[None]:
-    """A VMA without pages has nothing to clone when it moves"""
+    """Moving a VMA without pages clones nothing"""
     islands, targets = stage.memory.islands(N, PAGES), stage.memory.islands(N, PAGES, prot=0)
     yield
     for source, target in zip(islands, targets):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Huge pages of a smaller size (16 pages), where the kernel has sizes to choose from."""
+"""Large folios of 16 pages, on kernels with per-size huge page settings (mTHP)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _regions(stage: Stage) -> tuple[list[int], int]:
 
 
 def _touch(found: list[int], pages: int) -> int:
-    """Pages that are tails of a bigger folio once the first of each VMA is written."""
+    """Writes the first page of each VMA; returns the number of tail pages that appear."""
     for address in found:
         write(address, Content(0, 1))
     return pagemap.with_flag(pagemap.pages_of(found, pages), pagemap.TAIL)
@@ -48,7 +48,7 @@ def mthp(stage: Stage) -> Iterator[None]:
     yield
     missing = N * (pages - 1) - _touch(found, pages)
     if missing == N * (pages - 1):
-        raise Skip("mthp: the kernel had no free pages of this size")
+        raise Skip("mthp: the kernel had no free folios of this size")
     stage.fact(pages_not_in_folios=missing)
     yield
     stage.memory.fill(found, pages)

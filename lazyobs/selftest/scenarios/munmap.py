@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""munmap of a part of a VMA: it is split first, and the split clones the chains."""
+"""munmap of part of a VMA splits it first, and the split clones its chains."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _touched(stage: Stage) -> list[int]:
     Step("unmap the rest", unmapped_regular(N) + _vmas(-N)),
 )
 def munmap_head(stage: Stage) -> Iterator[None]:
-    """Unmapping the first pages splits the VMA, once each time, and frees what it cloned"""
+    """Unmapping the first pages splits the VMA once each time and frees the cloned chains"""
     islands = _touched(stage)
     yield
     _unmap(stage, islands, 0)
@@ -77,7 +77,7 @@ def munmap_middle(stage: Stage) -> Iterator[None]:
     Step("unmap the rest", unmapped_regular(N) + _vmas(-N)),
 )
 def munmap_tail(stage: Stage) -> Iterator[None]:
-    """Unmapping the last page splits the VMA once and frees what it cloned"""
+    """Unmapping the last page splits the VMA once and frees the cloned chains"""
     islands = _touched(stage)
     yield
     _unmap(stage, islands, PAGES - 1)
@@ -90,7 +90,7 @@ def munmap_tail(stage: Stage) -> Iterator[None]:
 
 @scenario(SET_UP, Step("touch", first_touch(N)), Step("write after the neighbour has gone"))
 def munmap_neighbour(stage: Stage) -> Iterator[None]:
-    """Unmapping another VMA beside one leaves it alone"""
+    """Unmapping a neighbour does not affect a VMA"""
     islands = stage.memory.islands(N, 1, 4)
     yield
     stage.memory.fill(islands)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages that the kernel holds itself while the process forks and writes: nobody may end up with the other's."""
+"""Pages that the kernel holds while the process forks and writes: each owner must keep its own contents."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def pinned_by_io_uring(stage: Stage) -> Iterator[None]:
     needs=("vmsplice",),
 )
 def held_by_vmsplice(stage: Stage) -> Iterator[None]:
-    """Pages in a pipe keep what they held at the fork, whoever writes afterwards"""
+    """Pages in a pipe keep their contents when parent or child writes after the fork"""
     islands = stage.memory.islands(N)
     out, into = os.pipe()
     yield
@@ -83,7 +83,7 @@ def held_by_vmsplice(stage: Stage) -> Iterator[None]:
     vector = (ctypes.c_uint64 * (2 * N))(*(word for page in islands for word in (page, PAGE)))
     spliced = syscalls.syscall("vmsplice", into, vector, N, 0)
     if spliced != N * PAGE:
-        raise RuntimeError(f"vmsplice took {spliced} bytes of {N * PAGE}")
+        raise RuntimeError(f"vmsplice took {spliced} of {N * PAGE} bytes")
     right = b"".join(stage.memory.pages[address][0].page().tobytes() for address in islands)
     yield
 

@@ -24,7 +24,7 @@ from lazyobs.selftest.syscalls import (
 from lazyobs.unix.fork import die_with_parent, fork
 
 THREADS, N = 4, 101
-# Whoever loses the race for a VMA has allocated in vain: what is left counts.
+# A thread that loses the race for a VMA frees what it allocated: only the difference is checked.
 _OBJECTS = ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees")
 
 
@@ -37,7 +37,7 @@ def _first_touch(vmas: int) -> Expect:
 
 @scenario(SET_UP, Step("all write to all", _first_touch(N), except_for=_OBJECTS), Step("write again"))
 def threads_fault(stage: Stage) -> Iterator[None]:
-    """Four threads write to the same 101 VMAs: each is prepared once, whoever is first"""
+    """Four threads write to the same 101 VMAs: each VMA is prepared once, whichever thread is first"""
     islands = stage.memory.islands(N)
     threads = stage.threads(THREADS)
     stage.use_all_cpus()
@@ -59,7 +59,7 @@ FORKS, MARKS, PER_THREAD = 23, 5, 13
 
 
 def _is_some_write(page: int, first_mark: int) -> bool:
-    """True when every word was written by one of the rounds, or by none: a fork may find a page half written."""
+    """True if each word is zero or from one of the rounds: a fork may copy a half-written page."""
     words = syscalls.words(page)
     return all(
         word == 0 or (word & (1 << 48) - 1 == page + 8 * number and first_mark <= word >> 48 < first_mark + MARKS)
@@ -77,7 +77,7 @@ def _is_some_write(page: int, first_mark: int) -> bool:
     Step("write again"),
 )
 def threads_fault_and_fork(stage: Stage) -> Iterator[None]:
-    """Four threads write while another forks 23 times; every child has pages of one round or the next"""
+    """Four threads write while another forks 23 times; each child sees only words that a thread wrote"""
     islands = stage.memory.islands(THREADS * PER_THREAD)
     threads = stage.threads(THREADS)
     stage.use_all_cpus()
@@ -100,7 +100,7 @@ def threads_fault_and_fork(stage: Stage) -> Iterator[None]:
         torn += os.waitpid(pid, 0)[1] != 0
     threads.join()
     if torn:
-        raise RuntimeError(f"{torn} of {FORKS} children have pages that nobody wrote")
+        raise RuntimeError(f"{torn} of {FORKS} children have pages with words that no thread wrote")
     stage.memory.expect_written(islands, first + MARKS - 1)
     yield
     stage.memory.fill(islands)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Reclaim as the judge of the reverse map: a page goes to swap only when every mapping of it has been found.
+"""Reclaim as a test of the reverse map: a page is swapped out only if the walk finds all its mappings.
 
-Contents stay right when the map is incomplete; the pages then just do not go. So after everything that
-rearranges VMAs all pages are sent to swap, and all must arrive, each by one walk.
+If a walk misses a mapping, page contents stay correct but the page is not swapped out. Each scenario
+therefore rearranges VMAs, then sends all pages to swap: all must arrive, each after one walk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ N, PAGES = 13, 5
 ALL = N * PAGES
 _NEEDS = ("swap", "pageout")
 
-# Rearranges the VMAs of the islands and returns where their pages are then.
+# Rearranges the VMAs of the islands; returns the addresses of their pages afterwards.
 Rearrange = Callable[[Stage, list[int]], list[int]]
 
 
@@ -56,7 +56,7 @@ def _reclaim(stage: Stage, rearrange: Rearrange) -> Iterator[None]:
 
 @scenario(*_steps(ALL), needs=_NEEDS)
 def reclaim_after_split(stage: Stage) -> Iterator[None]:
-    """Pages of VMAs that were split are found in each part"""
+    """After a split, walks find the pages in each part"""
 
     def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
         for address in islands:
@@ -68,7 +68,7 @@ def reclaim_after_split(stage: Stage) -> Iterator[None]:
 
 @scenario(*_steps(N * (PAGES - 1)), needs=_NEEDS)
 def reclaim_after_hole(stage: Stage) -> Iterator[None]:
-    """Pages on both sides of a hole are found"""
+    """After munmap in the middle, walks find the pages on both sides of the hole"""
 
     def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
         holes = [address + 2 * PAGE for address in islands]
@@ -82,7 +82,7 @@ def reclaim_after_hole(stage: Stage) -> Iterator[None]:
 
 @scenario(*_steps(ALL), needs=_NEEDS)
 def reclaim_after_merge(stage: Stage) -> Iterator[None]:
-    """Pages of VMAs that were split and merged again are found in the whole"""
+    """After a split and a merge, walks find the pages in the merged VMA"""
 
     def rearrange(_stage: Stage, islands: list[int]) -> list[int]:
         for prot in (PROT_NONE, PROT_RW):
@@ -95,7 +95,7 @@ def reclaim_after_merge(stage: Stage) -> Iterator[None]:
 
 @scenario(*_steps(ALL), needs=_NEEDS)
 def reclaim_after_move(stage: Stage) -> Iterator[None]:
-    """Pages of VMAs that were moved are found in the new place"""
+    """After mremap, walks find the pages at the new address"""
 
     def rearrange(stage: Stage, islands: list[int]) -> list[int]:
         targets = stage.memory.islands(N, PAGES, prot=0)
@@ -109,7 +109,7 @@ def reclaim_after_move(stage: Stage) -> Iterator[None]:
 
 @scenario(*_steps(ALL), needs=_NEEDS)
 def reclaim_after_fork(stage: Stage) -> Iterator[None]:
-    """Pages are found when the child that shared them has gone"""
+    """After the child that shared them exits, walks find the pages"""
 
     def rearrange(stage: Stage, islands: list[int]) -> list[int]:
         child = stage.fork(lambda _inside: iter(()))
@@ -130,7 +130,7 @@ def reclaim_after_fork(stage: Stage) -> Iterator[None]:
     needs=_NEEDS,
 )
 def reclaim_beside_child(stage: Stage) -> Iterator[None]:
-    """With a child that has written, the parent's pages are found first among two VMAs, and the child's stay"""
+    """After the child copies the pages, walks for the parent's find its VMA first; the child's stay in memory"""
     islands = stage.memory.islands(N, PAGES)
     pages = pagemap.pages_of(islands, PAGES)
     stage.memory.fill(islands, PAGES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""process_madvise: one process gives advice for the memory of another."""
+"""process_madvise: a process gives advice for another process's memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _advise(pid: int, islands: list[int], advice: str) -> None:
     finally:
         os.close(fd)
     if done != N * PAGE:
-        raise RuntimeError(f"process_madvise did {done} bytes of {N * PAGE}")
+        raise RuntimeError(f"process_madvise handled {done} of {N * PAGE} bytes")
 
 
 def _with_child(stage: Stage, advice: str) -> Iterator[None]:
@@ -63,11 +63,11 @@ def _with_child(stage: Stage, advice: str) -> Iterator[None]:
     needs=("process_madvise", "cold"),
 )
 def process_madvise_cold(stage: Stage) -> Iterator[None]:
-    """Another process's pages can be called cold; nothing in them changes"""
+    """MADV_COLD for a child's pages leaves their contents unchanged"""
     return _with_child(stage, "COLD")
 
 
-# Each page is the child's alone, found through the child's own anon_vma.
+# Only the child maps each page; the walk finds it through the child's own anon_vma.
 _WALKS = walked(unmap=N)
 
 
@@ -80,5 +80,5 @@ _WALKS = walked(unmap=N)
     needs=("process_madvise", "pageout", "swap"),
 )
 def process_madvise_pageout(stage: Stage) -> Iterator[None]:
-    """Another process's pages can be sent to swap; ours stay"""
+    """MADV_PAGEOUT for a child's pages swaps them out; the parent's stay in memory"""
     return _with_child(stage, "PAGEOUT")

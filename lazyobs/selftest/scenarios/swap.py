@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Swap: reclaim finds every mapping of a page through the reverse map before the page may go."""
+"""Swap: reclaim swaps a page out after a reverse-map walk finds every mapping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STILL_LAZY = Expect({"vmas_private": Count(0)}, {"vmas_lazy": Count(0)})
 
 
 def page_out(stage: Stage, islands: list[int], pages: int) -> int:
-    """How many pages are in swap in the end. A page that somebody looked at meanwhile is tried again."""
+    """Sends the pages to swap; returns how many are there. Retries pages that were not reclaimed at once."""
     every = pagemap.pages_of(islands, pages)
     for address in islands:
         madvise(address, pages * PAGE, "PAGEOUT")
@@ -41,7 +41,7 @@ def page_out(stage: Stage, islands: list[int], pages: int) -> int:
     needs=("swap", "pageout"),
 )
 def swap_out_and_in(stage: Stage) -> Iterator[None]:
-    """Pages go to swap by way of one walk each, and come back as they were"""
+    """Pages are swapped out after one walk each, and swapped in with the same contents"""
     islands = stage.memory.islands(N, PAGES)
     every = pagemap.pages_of(islands, PAGES)
     yield
@@ -69,7 +69,7 @@ def swap_out_and_in(stage: Stage) -> Iterator[None]:
     needs=("swap", "pageout"),
 )
 def swap_and_fork(stage: Stage) -> Iterator[None]:
-    """A fork shares what is in swap; parent and child each bring in their own"""
+    """Fork shares swap entries; parent and child each swap in their own copy"""
     islands = stage.memory.islands(N, PAGES)
     every = pagemap.pages_of(islands, PAGES)
     stage.memory.fill(islands, PAGES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Huge pages: one anon_vma for the VMA, whatever the size of its folios."""
+"""Transparent huge pages: a VMA has one anon_vma for folios of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPLIT = Expect({"vmas_anon": Count(2 * N)}, {"vmas_anon": Count(2 * N)})
 
 
 def regions(stage: Stage) -> tuple[list[int], int]:
-    """VMAs of one huge page each, apart from each other, and the pages in one."""
+    """Maps N separate VMAs of one huge page each; returns (addresses, small pages per VMA)."""
     size = int(stage.settings["thp"])
     base = stage.memory.reserve(2 * N * size // PAGE, size)
     found = [base + 2 * number * size for number in range(N)]
@@ -27,7 +27,7 @@ def regions(stage: Stage) -> tuple[list[int], int]:
 
 
 def _huge(addresses: list[int], pages: int) -> int:
-    """Bytes in huge pages after all are written to."""
+    """Writes to each VMA; returns the bytes in huge pages."""
     for address in addresses:
         madvise(address, pages * PAGE, "HUGEPAGE")
         write(address + 5 * PAGE, Content(0, 1))
@@ -79,7 +79,7 @@ def thp_fault(stage: Stage) -> Iterator[None]:
     needs=("thp", "collapse"),
 )
 def thp_collapse(stage: Stage) -> Iterator[None]:
-    """MADV_COLLAPSE gathers small pages in a huge one; the VMA stays what it is"""
+    """MADV_COLLAPSE collapses small pages into a huge page; the VMA does not change"""
     found, pages = regions(stage)
     size = pages * PAGE
     for address in found:
@@ -105,7 +105,7 @@ def thp_collapse(stage: Stage) -> Iterator[None]:
     needs=("thp",),
 )
 def thp_split_mapping(stage: Stage) -> Iterator[None]:
-    """A read-only page amid a huge one splits the VMA and the mapping"""
+    """mprotect of one page inside a huge page splits the VMA and the mapping"""
     found, pages = _fault_huge(stage)
     yield
     for address in found:
@@ -127,7 +127,7 @@ def thp_split_mapping(stage: Stage) -> Iterator[None]:
     needs=("thp", "cold", "page_flags"),
 )
 def thp_split_folio(stage: Stage) -> Iterator[None]:
-    """Advice for one page amid a huge one splits the folio: every mapping is found, taken away and put back"""
+    """madvise of one page inside a huge page splits the folio: walks remove and restore every mapping"""
     found, pages = _fault_huge(stage)
     yield
     for address in found:
@@ -149,7 +149,7 @@ def thp_split_folio(stage: Stage) -> Iterator[None]:
     needs=("thp",),
 )
 def thp_partial_unmap(stage: Stage) -> Iterator[None]:
-    """Unmapping 11 pages amid a huge one leaves the others as they were"""
+    """Unmapping 11 pages inside a huge page leaves the others unchanged"""
     found, pages = _fault_huge(stage)
     yield
     holes = [address + 13 * PAGE for address in found]
@@ -172,7 +172,7 @@ def thp_partial_unmap(stage: Stage) -> Iterator[None]:
     needs=("thp",),
 )
 def thp_fork(stage: Stage) -> Iterator[None]:
-    """A huge page is shared by a fork and copied on write, both ways"""
+    """Fork shares a huge page; writes by the parent and the child copy it"""
     found, pages = _fault_huge(stage)
     yield
 
@@ -203,7 +203,7 @@ def thp_fork(stage: Stage) -> Iterator[None]:
     needs=("thp", "swap", "pageout"),
 )
 def thp_swap(stage: Stage) -> Iterator[None]:
-    """Huge pages go to swap, whole or in pieces, and come back"""
+    """Huge pages are swapped out, whole or split, and swapped in again"""
     found, pages = _fault_huge(stage)
     every = pagemap.pages_of(found, pages)
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""userfaultfd: pages that another thread brings, moves in from elsewhere, or guards against writing."""
+"""userfaultfd: pages that another thread copies in, moves in, or write-protects."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def userfault_copy(stage: Stage) -> Iterator[None]:
 
 @scenario(SET_UP, Step("fault", first_touch(N) + facts(faults=N)), Step("write"), needs=("userfaultfd",))
 def userfault_missing(stage: Stage) -> Iterator[None]:
-    """A thread that writes to missing pages waits until another has brought each"""
+    """A thread that writes to missing pages waits until another thread has copied each page in"""
     islands, sources = stage.memory.islands(N), stage.memory.islands(N)
     stage.memory.fill(sources)
     threads = stage.threads(1)
@@ -76,7 +76,7 @@ def userfault_missing(stage: Stage) -> Iterator[None]:
 
 @scenario(SET_UP, Step("guard"), Step("write", facts(faults=N)), needs=("userfaultfd_wp",))
 def userfault_write_protect(stage: Stage) -> Iterator[None]:
-    """A thread that writes to guarded pages waits; until it is let go the old content stands"""
+    """A thread that writes to protected pages waits; the old contents stay until protection ends"""
     islands = stage.memory.islands(N)
     stage.memory.fill(islands)
     threads = stage.threads(1)
@@ -132,7 +132,7 @@ _MOVED = Step("move", first_touch(N) + facts(same_frames=N))
 
 @scenario(SET_UP, _MOVED, Step("write"), needs=("userfaultfd_move", "frames"))
 def userfault_move(stage: Stage) -> Iterator[None]:
-    """UFFDIO_MOVE takes a page from one VMA to another: the same frame, and zeros are left behind"""
+    """UFFDIO_MOVE moves a page to another VMA: the frame stays the same, and the source reads as zeros"""
     return _move(stage)
 
 
@@ -145,5 +145,5 @@ def userfault_move(stage: Stage) -> Iterator[None]:
     needs=("userfaultfd_move", "frames", "swap", "pageout"),
 )
 def userfault_move_and_swap(stage: Stage) -> Iterator[None]:
-    """A moved page is found through its new VMA when it goes to swap"""
+    """After UFFDIO_MOVE, the swap-out walk finds the page through its new VMA"""
     return _move(stage)
