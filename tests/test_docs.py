@@ -14,6 +14,8 @@ from tests.test_architecture import FLOORS
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
     "lab/README.md",
     *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")),
 )
