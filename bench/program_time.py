@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +30,7 @@ def statistics_on() -> Iterator[None]:
 @contextlib.contextmanager
 def empty_program(tracepoint: str) -> Iterator[int]:
     """fd of an attached program that does nothing: what being called, and being timed, costs by itself."""
-    return_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
-    program, _ = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, return_0, "empty")
+    program, _ = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, abi.RETURN_0, "empty")
     link = abi.raw_tracepoint_open(program, tracepoint)
     try:
         yield program

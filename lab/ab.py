@@ -33,7 +33,7 @@ mkswap /dev/zram0 > /dev/null
 swapon /dev/zram0
 record="{lazyobs} record --interval 2 --barrier 4 --progress none"
 $record -o /tmp/warm-up --duration 3
-python3 lab/ab_workload.py /tmp/slabinfo.txt /tmp/{name} &
+python3 -m lab.ab_workload /tmp/slabinfo.txt /tmp/{name} &
 work=$!
 $record -o /tmp/{name} --duration {seconds}
 kill $work

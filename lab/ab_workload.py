@@ -3,12 +3,13 @@
 rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
 where it came from.
 
-ab_workload.py SLABINFO RECORDING: runs until SIGTERM; writes what slabinfo says in the 11th round after there is a
+python3 -m lab.ab_workload SLABINFO RECORDING: runs until SIGTERM; writes what slabinfo says in the 11th round after there is a
 directory RECORDING, while the recorder and all of the work are there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -16,6 +17,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+from lazyobs.selftest import syscalls
 
 HOLDERS, ISLANDS = 7, 211  # processes, and islands of anonymous memory in each
 CHILDREN, INHERITED, OWN = 7, 23, 53  # in a round: forks, pages a child writes of what it inherits, islands it makes
@@ -25,27 +28,16 @@ NEEDED, ALLOWED = 12 << 20, 8 << 20  # bytes that the squeezed process writes, a
 PAGE, PAGES = mmap.PAGESIZE, 2  # of an island, and as many between two
 _CGROUPS = Path("/sys/fs/cgroup")
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
-_NONE, _READ, _WRITE, _PRIVATE, _ANONYMOUS = 0, 1, 2, 2, 0x20
-_PAGEOUT = 21  # MADV_PAGEOUT
-_MIGRATE_PAGES = 256  # x86-64
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-
-
-def _call(name: str, start: int, pages: int, what: int) -> None:
-    if getattr(_libc, name)(ctypes.c_void_p(start), ctypes.c_size_t(pages * PAGE), what):
-        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 def islands(count: int) -> list[int]:
     """Addresses of written memory, each between pages that cannot be: no VMA merges with another."""
-    size = ctypes.c_size_t(count * 2 * PAGES * PAGE)
-    sea: int = _libc.mmap(None, size, _NONE, _PRIVATE | _ANONYMOUS, -1, ctypes.c_long(0))
-    found = [sea + number * 2 * PAGES * PAGE for number in range(count)]
-    for start in found:
-        _call("mprotect", start, PAGES, _READ | _WRITE)
+    sea = syscalls.mmap(count * 2 * PAGES * PAGE, syscalls.PROT_NONE)
+    addresses = [sea + number * 2 * PAGES * PAGE for number in range(count)]
+    for start in addresses:
+        syscalls.mprotect(start, PAGES * PAGE, syscalls.PROT_RW)
         touch(start)
-    return found
+    return addresses
 
 
 def touch(start: int) -> None:
@@ -56,7 +48,8 @@ def touch(start: int) -> None:
 def migrate(node: int) -> None:
     """All of this process's pages to one of two NUMA nodes."""
     nodes = [ctypes.c_ulong(1 << (1 - node)), ctypes.c_ulong(1 << node)]
-    _libc.syscall(_MIGRATE_PAGES, 0, ctypes.c_ulong(64), *(ctypes.byref(mask) for mask in nodes))
+    with contextlib.suppress(OSError):  # pages that cannot move stay where they are
+        syscalls.syscall("migrate_pages", 0, 64, *(ctypes.byref(mask) for mask in nodes))
 
 
 def hold(moving: bool) -> None:
@@ -67,7 +60,7 @@ def hold(moving: bool) -> None:
         number += 1
         time.sleep(ROUND)
         for start in held[:INHERITED]:
-            _call("madvise", start, PAGES, _PAGEOUT)
+            syscalls.madvise(start, PAGES * PAGE, "PAGEOUT")
         for start in held[:INHERITED]:
             touch(start)
         if moving:

@@ -6,11 +6,9 @@ The frames are described at the head of ``guest/init.c``.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -20,11 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from lazyobs.unix.fork import die_with_parent
+
 from .errors import LabError
 from .qemu import Machine, command_line
 from .splats import fatal
 
-_PR_SET_PDEATHSIG = 1
 _CHUNK = 16384  # of standard input; init.c has room for this much
 #: A guest that has given its exit status gets this long to power off.
 _POWER_OFF_SECONDS = 20.0
@@ -35,10 +34,6 @@ class Limits:
     seconds: float = 300.0
     console: str | None = None
     stdin: bool = False
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Guest:
@@ -77,7 +72,7 @@ class Guest:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         agent.close()
         console.close()

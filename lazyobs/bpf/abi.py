@@ -8,49 +8,31 @@ kernel version named at each call. Every call raises OSError with the kernel's e
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
 import struct
 
-_SYSCALLS = {
-    "x86_64": (321, 298),
-    "aarch64": (280, 241),
-    "riscv64": (280, 241),
-    "ppc64le": (361, 319),
-    "s390x": (351, 331),
-}
+from lazyobs.unix import syscalls
 
 MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM = 0, 1, 2, 3
 PROG_LOAD, PROG_TEST_RUN, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
 MAP_LOOKUP_BATCH, LINK_CREATE, ITER_CREATE = 24, 28, 33
 
-PROG_TYPE_KPROBE, PROG_TYPE_TRACEPOINT, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 5, 17, 26
+PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_TRACE_FENTRY, ATTACH_TRACE_FEXIT, ATTACH_TRACE_ITER = 24, 25, 28
 PSEUDO_MAP_FD = 1
 MAP_TYPE_RINGBUF = 27
 F_RDONLY = 1 << 3  # of MAP_CREATE: this descriptor only reads; programs still write
 LD_IMM64 = 0x18
 
+# struct bpf_insn: opcode; source register << 4 | destination register; offset; immediate.
+INSTRUCTION = struct.Struct("<BBhi")
+RETURN_0 = INSTRUCTION.pack(0xB7, 0, 0, 0) + INSTRUCTION.pack(0x95, 0, 0, 0)  # r0 = 0; exit
+
 Buffer = ctypes.Array[ctypes.c_char]
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
-
-def _numbers() -> tuple[int, int]:
-    machine = platform.machine()
-    if machine not in _SYSCALLS:
-        raise OSError(38, f"bpf(2) has no known number on {machine}")
-    return _SYSCALLS[machine]
 
 
 def bpf(command: int, attributes: Buffer) -> int:
     """One bpf(2) call; ``attributes`` is read and written in place."""
-    result = _libc.syscall(_numbers()[0], command, attributes, ctypes.sizeof(attributes))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return int(result)
+    return syscalls.call("bpf", command, attributes, ctypes.sizeof(attributes))
 
 
 def attributes(layout: str, *values: object) -> Buffer:
@@ -137,11 +119,7 @@ def perf_probe_open(pmu_type: int, function: str, is_return: bool) -> int:
     size = 112
     raw = struct.pack("=IIQQQQQIIQQ", pmu_type, size, 1 if is_return else 0, 1, 0, 0, 0, 0, 0, address(label), 0)
     attr = ctypes.create_string_buffer(raw, size)
-    result = _libc.syscall(_numbers()[1], attr, -1, 0, -1, 8)  # all tasks, CPU 0 (system-wide), CLOEXEC
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return int(result)
+    return syscalls.call("perf_event_open", attr, -1, 0, -1, 8)  # all tasks, CPU 0 (system-wide), CLOEXEC
 
 
 def perf_attach(event_fd: int, prog_fd: int) -> None:

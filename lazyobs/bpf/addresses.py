@@ -12,7 +12,6 @@ import struct
 from lazyobs.bpf import abi
 
 _TAG = 0x4C617A79  # upper half of the constant; the lower one is the position in Addresses.values
-_INSTRUCTION = struct.Struct("<BBhi")
 
 # ld_imm64 in assembly: the compiler would fold a constant into the expressions around it.
 C_ADDRESS = f"""#define ADDRESS(number) ({{ \\
@@ -40,9 +39,9 @@ def references(code: bytes) -> list[tuple[int, int]]:
     """Where ``code`` loads an address: [(instruction index, number)]."""
     found = []
     for index in range(len(code) // 8 - 1):
-        opcode, registers, _, low = _INSTRUCTION.unpack_from(code, index * 8)
+        opcode, registers, _, low = abi.INSTRUCTION.unpack_from(code, index * 8)
         if opcode == abi.LD_IMM64 and registers >> 4 == 0:
-            high = _INSTRUCTION.unpack_from(code, index * 8 + 8)[3]
+            high = abi.INSTRUCTION.unpack_from(code, index * 8 + 8)[3]
             if high == _TAG:
                 found.append((index, low))
     return found

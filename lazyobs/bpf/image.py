@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 
 from lazyobs.bpf import abi, addresses
 
-_INSTRUCTION = struct.Struct("<BBhi")
-
 
 class ImageError(ValueError):
     """The bytes are not an image this version reads."""
@@ -60,8 +58,8 @@ class Image:
         """Instructions of one program with the maps' fds and the addresses filled in."""
         code = bytearray(self.programs[name])
         for index, map_name in self.references[name]:
-            opcode, registers, offset, _ = _INSTRUCTION.unpack_from(code, index * 8)
-            _INSTRUCTION.pack_into(code, index * 8, opcode, registers, offset, map_fds[map_name])
+            opcode, registers, offset, _ = abi.INSTRUCTION.unpack_from(code, index * 8)
+            abi.INSTRUCTION.pack_into(code, index * 8, opcode, registers, offset, map_fds[map_name])
         addresses.fill_in(code, self.addresses[name], values)
         return bytes(code)
 
@@ -99,7 +97,7 @@ def map_references(code: bytes, names_by_fd: dict[int, str]) -> list[tuple[int, 
     """Where ``code`` loads a map by fd (ld_imm64 with BPF_PSEUDO_MAP_FD in the source register)."""
     references = []
     for index in range(len(code) // 8):
-        opcode, registers, _, immediate = _INSTRUCTION.unpack_from(code, index * 8)
+        opcode, registers, _, immediate = abi.INSTRUCTION.unpack_from(code, index * 8)
         if opcode == abi.LD_IMM64 and registers >> 4 == abi.PSEUDO_MAP_FD:
             references.append((index, names_by_fd[immediate]))
     return references

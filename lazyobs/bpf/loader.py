@@ -9,7 +9,6 @@ stays behind.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import signal
@@ -22,9 +21,9 @@ from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
 from lazyobs.bpf.headers import stub_headers
 from lazyobs.bpf.image import Image, ImageError
+from lazyobs.unix.fork import die_with_parent
 
 _VERIFIER_LOG_BYTES = 1 << 20
-_PR_SET_PDEATHSIG = 1
 _IMAGE = "image"  # kind of cache entry
 _PROG_TYPES = {
     "raw_tracepoint": (abi.PROG_TYPE_RAW_TRACEPOINT, 0),
@@ -66,7 +65,7 @@ def main(fd: int) -> None:
     # Not SIGKILL: the compiler's files in /tmp have to be removed first, which takes a third of a second at most.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the consumer handles Ctrl-C
     sock = socket.socket(fileno=fd)
     try:

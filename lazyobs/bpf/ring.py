@@ -11,7 +11,6 @@ x86 keeps loads in order, and stores behind earlier loads; elsewhere each step i
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import platform
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lazyobs.bpf import abi
 from lazyobs.bpf.event import BYTES, LAYOUT, dtype
+from lazyobs.unix import syscalls
 
 if TYPE_CHECKING:
     import numpy
@@ -33,9 +33,7 @@ assert _RECORD.size == STRIDE
 
 Values = tuple[int, int, int, int, int, int, int, int, int, int, int, bytes]
 
-_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}
-_GLOBAL_EXPEDITED = 2
-_libc = ctypes.CDLL(None, use_errno=True)
+_GLOBAL_EXPEDITED = 2  # enum membarrier_cmd
 
 
 class RingError(RuntimeError):
@@ -48,7 +46,7 @@ def _no_fence() -> None:
 
 def _fence() -> None:
     """A full barrier of this CPU: membarrier(2) begins with one, whoever else is registered (4.16)."""
-    _libc.syscall(_MEMBARRIER[platform.machine()], _GLOBAL_EXPEDITED, 0, 0)
+    syscalls.call("membarrier", _GLOBAL_EXPEDITED, 0, 0)
 
 
 class Ring:
@@ -57,8 +55,10 @@ class Ring:
     def __init__(self, fd: int, size: int | None = None) -> None:
         """``fd`` is a BPF_MAP_TYPE_RINGBUF and may be closed afterwards; ``size`` is asked of the kernel.
 
-        OSError when it cannot be mapped.
+        OSError when it cannot be mapped, or where reads have to be fenced and membarrier(2) is refused.
         """
+        self._fence = _no_fence if platform.machine() in ("x86_64", "i686") else _fence
+        self._fence()
         page = mmap.PAGESIZE
         if size is None:
             size = struct.unpack_from("=6I", abi.object_info(fd))[4]
@@ -74,7 +74,6 @@ class Ring:
         self._fd = os.dup(fd)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
-        self._fence = _no_fence if platform.machine() in ("x86_64", "i686") else _fence
 
     def fileno(self) -> int:
         """For select and poll: readable when the producer has woken the reader."""

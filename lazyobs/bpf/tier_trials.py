@@ -7,20 +7,17 @@ This comes before the compile, so that no program is compiled that the kernel wo
 from __future__ import annotations
 
 import os
-import struct
 
 from lazyobs.bpf import abi
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.profile import Profile
 
-_INSTRUCTION = struct.Struct("<BBhi")
-_RETURN_0 = _INSTRUCTION.pack(0xB7, 0, 0, 0) + _INSTRUCTION.pack(0x95, 0, 0, 0)
 _COMPARE_AND_SWAP = (
-    _INSTRUCTION.pack(0x7A, 10, -8, 0)  # *(u64 *)(r10 - 8) = 0
-    + _INSTRUCTION.pack(0xB7, 0, 0, 0)
-    + _INSTRUCTION.pack(0xB7, 2, 0, 0)
-    + _INSTRUCTION.pack(0xDB, 2 << 4 | 10, -8, 0xF1)  # r0 = cmpxchg_64(r10 - 8, r0, r2)
+    abi.INSTRUCTION.pack(0x7A, 10, -8, 0)  # *(u64 *)(r10 - 8) = 0
+    + abi.INSTRUCTION.pack(0xB7, 0, 0, 0)
+    + abi.INSTRUCTION.pack(0xB7, 2, 0, 0)
+    + abi.INSTRUCTION.pack(0xDB, 2 << 4 | 10, -8, 0xF1)  # r0 = cmpxchg_64(r10 - 8, r0, r2)
 )
 # Present in every kernel with anonymous memory.
 _FUNCTION = "__anon_vma_prepare"
@@ -52,10 +49,10 @@ def refused_tiers(type_id: int) -> dict[str, str]:
 
 def has_compare_and_swap() -> bool:
     """Whether programs have BPF_CMPXCHG: 5.12, on arm64 5.18."""
-    return not _load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0, _COMPARE_AND_SWAP + _RETURN_0)
+    return not _load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0, _COMPARE_AND_SWAP + abi.RETURN_0)
 
 
-def _load(prog_type: int, attach_type: int, btf_id: int, code: bytes = _RETURN_0) -> str:
+def _load(prog_type: int, attach_type: int, btf_id: int, code: bytes = abi.RETURN_0) -> str:
     fd, _ = abi.prog_load(prog_type, code, "lazyobs_trial", attach_type, btf_id)
     if fd < 0:
         return os.strerror(-fd)

@@ -8,6 +8,7 @@ server: there is nothing in what it is told that could lead it astray.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import socket
@@ -20,13 +21,14 @@ from lazyobs.exporter.application import Pages
 from lazyobs.exporter.page import PageError
 from lazyobs.unix.fork import fork
 from lazyobs.unix.sockets import exactly
+from lazyobs.unix.syscalls import number
 
 _LENGTH = struct.Struct("=BI")
 _TEXT, _OPENMETRICS = b"t", b"o"
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
-_ARCHITECTURES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198), "riscv64": (0xC00000F3, 198)}
-_IO_URING_SETUP = 425  # it could make sockets too; one number everywhere
+# AUDIT_ARCH_* of the machines where a socket takes socket(2): ppc64le and s390x have socketcall(2) as well.
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "riscv64": 0xC00000F3}
 _X32 = 0x40000000
 
 
@@ -94,17 +96,16 @@ def forbid_sockets() -> None:
     """socket(2) and io_uring_setup(2) fail with EACCES from here on; needs no_new_privs. OSError where it cannot be."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
-        raise OSError(38, f"no seccomp filter is known for {machine}")
-    architecture, number = _ARCHITECTURES[machine]
+        raise OSError(errno.ENOSYS, f"no seccomp filter is known for {machine}")
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
     refuse, allow = 0x00050000 | 13, 0x7FFF0000  # SECCOMP_RET_ERRNO | EACCES, SECCOMP_RET_ALLOW
     program = (
         (load, 0, 0, 4),  # seccomp_data.arch
-        (equal, 0, 5, architecture),  # another (32-bit) table of system calls: refused
+        (equal, 0, 5, _ARCHITECTURES[machine]),  # another (32-bit) table of system calls: refused
         (load, 0, 0, 0),  # seccomp_data.nr
         (at_least, 3, 0, _X32),
-        (equal, 2, 0, number),
-        (equal, 1, 0, _IO_URING_SETUP),
+        (equal, 2, 0, number("socket")),
+        (equal, 1, 0, number("io_uring_setup")),  # IORING_OP_SOCKET makes sockets too
         (give, 0, 0, allow),
         (give, 0, 0, refuse),
     )

@@ -8,15 +8,12 @@ The shrink files are opened while root; writing them later takes no permission.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 
 from lazyobs.kernel.slab import CACHES
+from lazyobs.unix import syscalls
 
-_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}
 _GLOBAL = 1  # MEMBARRIER_CMD_GLOBAL is synchronize_rcu(), open to everyone (4.3)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class SlabBarrier:
@@ -52,5 +49,8 @@ class SlabBarrier:
 
 def _grace_period() -> bool:
     """Every object freed under RCU before this call can be freed for good when it returns."""
-    number = _MEMBARRIER.get(platform.machine())
-    return number is not None and _libc.syscall(number, _GLOBAL, 0, 0) == 0
+    try:
+        syscalls.call("membarrier", _GLOBAL, 0, 0)
+    except OSError:
+        return False
+    return True

@@ -10,10 +10,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from lazyobs.selftest import syscalls
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.pattern import WrongPage
-from lazyobs.unix.fork import fork
+from lazyobs.unix.fork import die_with_parent, fork
 
 
 class Home(Protocol):
@@ -42,7 +41,7 @@ class Child(Generic[H]):
         parent = os.getpid()
         self.pid = fork()
         if self.pid == 0:
-            syscalls.die_with_parent(parent)
+            die_with_parent(parent=parent)
             _live(stage, body, name, self._down, self._up)
         os.close(self._down[0])
         os.close(self._up[1])

@@ -6,12 +6,14 @@ from __future__ import annotations
 import ctypes
 import os
 
+from lazyobs.unix.syscalls import call
+
 PAGE = os.sysconf("SC_PAGESIZE")
 WORD = (1 << 64) - 1
 
 PROT_NONE, PROT_READ, PROT_WRITE, PROT_RW = 0, 1, 2, 3
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 0x1, 0x2, 0x10, 0x20
-MAP_GROWSDOWN, MAP_NORESERVE, MAP_STACK = 0x100, 0x4000, 0x20000
+MAP_GROWSDOWN, MAP_NORESERVE = 0x100, 0x4000
 MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
 
 # include/uapi/asm-generic/mman-common.h
@@ -29,21 +31,6 @@ ADVICE = {
 }
 
 CLONE_VM, CLONE_VFORK = 0x100, 0x4000
-PR_SET_PDEATHSIG = 1
-MPOL_MF_MOVE = 2
-
-# Calls that have no wrapper in every libc. New ones have one number on all machines.
-_NUMBERS = {
-    "x86_64": {"userfaultfd": 323, "move_pages": 279, "migrate_pages": 256, "vmsplice": 278},
-    "aarch64": {"userfaultfd": 282, "move_pages": 239, "migrate_pages": 238, "vmsplice": 75},
-}
-_EVERYWHERE = {
-    "io_uring_setup": 425,
-    "io_uring_enter": 426,
-    "io_uring_register": 427,
-    "process_madvise": 440,
-}
-NUMBERS = {**_NUMBERS.get(os.uname().machine, {}), **_EVERYWHERE}
 
 libc = ctypes.CDLL(None, use_errno=True)
 _address, _size = ctypes.c_void_p, ctypes.c_size_t
@@ -62,7 +49,6 @@ for _name, _result, _arguments in (
 ):
     _function = getattr(libc, _name)
     _function.restype, _function.argtypes = _result, _arguments
-libc.syscall.restype = ctypes.c_long
 
 
 def failed(call: str) -> OSError:
@@ -106,15 +92,12 @@ def madvise(address: int, length: int, advice: str) -> None:
         raise failed(f"madvise(MADV_{advice})")
 
 
-def syscall(name: str, *arguments: int | ctypes.Array | ctypes.Structure | None) -> int:  # type: ignore[type-arg]
-    """Result of a system call of NUMBERS. OSError(ENOSYS) where this machine's number is not known."""
-    if name not in NUMBERS:
-        raise OSError(38, f"{name}: number not known on {os.uname().machine}")
-    words = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    result: int = libc.syscall(ctypes.c_long(NUMBERS[name]), *words)
-    if result == -1:
-        raise failed(name)
-    return result
+def syscall(name: str, *arguments: object) -> int:
+    """As ``unix.syscalls.call``; the error says which call it was."""
+    try:
+        return call(name, *arguments)
+    except OSError as error:
+        raise OSError(error.errno, f"{name}: {error.strerror}") from None
 
 
 def words(page: int) -> list[int]:
@@ -122,10 +105,3 @@ def words(page: int) -> list[int]:
     copy = (ctypes.c_uint64 * (PAGE // 8))()
     libc.memcpy(copy, page, PAGE)
     return list(copy)
-
-
-def die_with_parent(parent: int) -> None:
-    """SIGKILL for this process when its parent ends, also when that has happened already."""
-    libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)

@@ -19,13 +19,14 @@ from typing import Any
 from lazyobs.selftest import family, scenario, syscalls
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.selftest.stage import Skip, Stage
+from lazyobs.unix.fork import die_with_parent
 
 _HEAP = 24 << 20
 
 
 def main(task: dict[str, Any]) -> None:
     """Runs one scenario; ``task`` holds name, module, seed, spoil (a step's number or null) and settings."""
-    syscalls.die_with_parent(task["parent"])
+    die_with_parent(parent=task["parent"])
     chosen = scenario.load((task["module"],))[task["name"]]
     stage = Stage(task["seed"], task["settings"])
     try:

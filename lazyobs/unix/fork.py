@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
 
 from lazyobs.unix import interrupt
+
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
 
 
 def fork() -> int:
@@ -49,3 +53,11 @@ def close_all_but(*kept: int) -> None:
         os.closerange(begin, fd)
         begin = fd + 1
     os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
+
+
+def die_with_parent(number: int = signal.SIGKILL, parent: int | None = None) -> None:
+    """This process gets signal ``number`` when its parent ends. Given the ``parent``'s pid, it exits at once where that
+    one has ended already."""
+    _prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)

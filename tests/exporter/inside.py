@@ -7,7 +7,6 @@ import json
 import mmap
 import os
 import socket
-import struct
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,9 +20,6 @@ from lazyobs.exporter.application import make_application
 from lazyobs.exporter.server import Answer, Application
 from lazyobs.unix import privileges
 
-# r0 = 0; exit
-_PROGRAM = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)
-
 
 def _attempt(action: Callable[[], object]) -> str:
     try:
@@ -34,7 +30,7 @@ def _attempt(action: Callable[[], object]) -> str:
 
 
 def _load(program_type: int) -> None:
-    fd, _ = abi.prog_load(program_type, _PROGRAM, "attempt")
+    fd, _ = abi.prog_load(program_type, abi.RETURN_0, "attempt")
     if fd < 0:
         raise OSError(-fd, os.strerror(-fd))
 

@@ -140,3 +140,33 @@ def test_another_thread_may_fork() -> None:
     thread.start()
     thread.join()
     assert status == [23]
+
+
+# The child ends only by the signal: without it, it would still hold the pipe after its parent has gone.
+_ORPHAN = """
+import os, time
+from lazyobs.unix.fork import die_with_parent, fork
+
+ready, ready_write = os.pipe()
+if not fork():
+    die_with_parent()
+    os.write(ready_write, b"x")
+    time.sleep(60)
+os.read(ready, 1)
+"""
+_LATE = """
+import os
+from lazyobs.unix.fork import die_with_parent
+
+die_with_parent(parent=os.getppid() + 1)
+print("still here")
+"""
+
+
+def test_a_child_ends_with_its_parent() -> None:
+    # It returns when the last process that holds standard output has ended.
+    assert python(_ORPHAN, timeout=30) == ("", "", 0)
+
+
+def test_a_child_whose_parent_has_ended_already_ends_at_once() -> None:
+    assert python(_LATE, timeout=30) == ("", "", 1)

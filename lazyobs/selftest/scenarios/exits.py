@@ -25,7 +25,7 @@ from lazyobs.selftest.syscalls import (
     munmap,
 )
 from lazyobs.selftest.userfaultfd import FEATURE_MOVE, MISSING, Userfaultfd
-from lazyobs.unix.fork import fork
+from lazyobs.unix.fork import die_with_parent, fork
 
 N, PAGES = 11, 3
 KILLS, CYCLES = 5, 7
@@ -85,7 +85,7 @@ def exit_amid_forks(stage: Stage) -> Iterator[None]:
         parent = os.getpid()
         pid = fork()
         if pid == 0:
-            syscalls.die_with_parent(parent)
+            die_with_parent(parent=parent)
             inside.memory.fill(islands)
             os._exit(0)
         os.waitpid(pid, 0)
@@ -218,7 +218,7 @@ def exit_amid_process_madvise(stage: Stage) -> Iterator[None]:
         parent = os.getpid()
         pid = fork()
         if pid == 0:
-            syscalls.die_with_parent(parent)
+            die_with_parent(parent=parent)
             for address in islands:
                 syscalls.libc.memset(address, 1, PAGES * PAGE)
             os._exit(0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 from collections.abc import Iterator
 
@@ -31,15 +32,8 @@ def _move_pages(
     def at(words: array.array[int] | None) -> ctypes.c_void_p | None:
         return None if words is None else ctypes.c_void_p(words.buffer_info()[0])
 
-    syscalls.libc.syscall(
-        ctypes.c_long(syscalls.NUMBERS["move_pages"]),
-        ctypes.c_long(0),
-        ctypes.c_ulong(len(addresses)),
-        at(addresses),
-        at(nodes),
-        at(status),
-        ctypes.c_long(how),
-    )
+    with contextlib.suppress(OSError):  # ``status`` tells what became of each page
+        syscalls.syscall("move_pages", 0, len(addresses), at(addresses), at(nodes), at(status), how)
 
 
 def move_to(pages: list[int], node: int, how: int = _MOVE) -> int:
@@ -134,7 +128,7 @@ def migrate_pages(stage: Stage) -> Iterator[None]:
     home = next(node for node in stage.settings["numa"] if node != away)
     yield
     old, new = ctypes.c_ulong(1 << home), ctypes.c_ulong(1 << away)
-    syscalls.syscall("migrate_pages", 0, 64, ctypes.byref(old), ctypes.byref(new))  # type: ignore[arg-type]
+    syscalls.syscall("migrate_pages", 0, 64, ctypes.byref(old), ctypes.byref(new))
     stage.fact(arrived=_nodes_of(islands).count(away))
     yield
     stage.memory.fill(islands)

@@ -21,7 +21,7 @@ from lazyobs.selftest.syscalls import (
     mprotect,
     mremap,
 )
-from lazyobs.unix.fork import fork
+from lazyobs.unix.fork import die_with_parent, fork
 
 THREADS, N = 4, 101
 # Whoever loses the race for a VMA has allocated in vain: what is left counts.
@@ -95,7 +95,7 @@ def threads_fault_and_fork(stage: Stage) -> Iterator[None]:
         parent = os.getpid()
         pid = fork()
         if pid == 0:
-            syscalls.die_with_parent(parent)
+            die_with_parent(parent=parent)
             os._exit(0 if all(_is_some_write(page, first) for page in islands) else 1)
         torn += os.waitpid(pid, 0)[1] != 0
     threads.join()
@@ -148,7 +148,7 @@ def threads_everything(stage: Stage) -> Iterator[None]:
         parent = os.getpid()
         pid = fork()
         if pid == 0:
-            syscalls.die_with_parent(parent)
+            die_with_parent(parent=parent)
             os._exit(0)
         os.waitpid(pid, 0)
     threads.join()

@@ -5,7 +5,6 @@ mostly work under the interpreter's lock.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
@@ -13,8 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Protocol
 
 from lazyobs.soak.series import Series
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+from lazyobs.unix.fork import die_with_parent
 
 
 class Reader(Protocol):
@@ -54,7 +52,7 @@ def _start(open_reader: Callable[[str], Reader], name: str) -> None:
     """Ctrl-C is the first process's to act on, and with it all the others end."""
     global _reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     _reader = open_reader(name)
 
 
