@@ -17,7 +17,7 @@ from lazyobs.sources.source import SampleSource
 
 
 @click.command()
-@click.option("--listen", metavar="HOST:PORT", help="Address to serve at (127.0.0.1:9797).")
+@click.option("--listen", metavar="HOST:PORT", help="Address to serve at (127.0.0.1:9797); :PORT is every address.")
 @click.option("--web-config", metavar="FILE", help="TLS and passwords, in the form of Prometheus' exporters.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (/etc/lazyobs/lazyobs.toml where it exists).")
 @click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording, at its pace.")

@@ -19,12 +19,12 @@ from lazyobs.exporter.collector import LazyobsCollector, nothing
 from lazyobs.exporter.notify import Notifier
 from lazyobs.exporter.page import Page, PageError
 from lazyobs.exporter.privileged_reader import RemotePages
-from lazyobs.exporter.server import Server, listen, parse_listen
+from lazyobs.exporter.server import Server, listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
-from lazyobs.unix import privileges
+from lazyobs.unix import address, privileges
 
 _M_ARENA_MAX = -8
 
@@ -52,7 +52,7 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
     if settings.web_config and web.asks_for_nothing:
         file = printable(settings.web_config)
         say(f"lazyobs: web configuration {file}: asks for neither TLS nor passwords; plain HTTP for everybody")
-    listening = listen(*parse_listen(settings.listen))
+    listening = listen(address.parse("address", settings.listen))
     notifier = Notifier()
     rehearse()
     source = open_source()
@@ -88,11 +88,10 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
     try:
         server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
         first = served.text()
-        host, port = listening.getsockname()[:2]
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        say(f"lazyobs: serving {'https' if web.tls else 'http'}://{address}/metrics")
+        at = address.Address(*listening.getsockname()[:2])
+        say(f"lazyobs: serving {'https' if web.tls else 'http'}://{at}/metrics")
         series = sum(1 for line in first.splitlines() if not line.startswith(b"#"))
-        notifier.tell(ready=1, status=f"serving {address}, {series} series at the first reading")
+        notifier.tell(ready=1, status=f"serving {at}, {series} series at the first reading")
         server.serve()
     except PageError as error:
         raise NotSupported("the first reading", str(error), "run lazyobs doctor") from None

@@ -22,7 +22,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotSupported
+from lazyobs.unix.address import Address
 
 MOST_REQUEST_BYTES = 16384
 _MOST_IGNORED_BYTES = 1 << 20  # of a refused request, so that its sender comes to read the answer
@@ -60,20 +61,9 @@ class _Connection:
             pass
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """``127.0.0.1:9797``, ``[::1]:9797`` or ``:9797`` (every address). UsageError otherwise."""
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        colon = ""
-    if not colon or not port.isdecimal() or not int(port) < 1 << 16:
-        raise UsageError(f"address {text!r}", "is not HOST:PORT", "use for example 127.0.0.1:9797 or [::1]:9797")
-    return host, int(port)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; every address, IPv4 and IPv6, where ``host`` is empty. NotSupported where it is taken."""
+def listen(address: Address) -> socket.socket:
+    """A listening socket. NotSupported where the address is taken or not of this machine."""
+    host, port = address
     try:
         if not host:
             both = socket.has_dualstack_ipv6()
@@ -83,7 +73,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = error.strerror or str(error)
-        raise NotSupported(f"listening on {host}:{port}", why, "choose another address with --listen") from None
+        raise NotSupported(f"listening on {address}", why, "choose another address with --listen") from None
 
 
 class Server:

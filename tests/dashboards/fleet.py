@@ -12,6 +12,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page
 from lazyobs.exporter.server import Server, listen
+from lazyobs.unix.address import Address
 
 
 def _attached() -> dict[str, float | None]:
@@ -23,7 +24,7 @@ def exporting(*sources: object, steady: bool = True) -> Iterator[list[str]]:
     """Real exporters' HTTP over these sources: their addresses."""
     servers = []
     for source in sources:
-        listening = listen("127.0.0.1", 0)
+        listening = listen(Address("127.0.0.1", 0))
         collector = LazyobsCollector(source, CgroupFold(), itself=_attached, steady=steady)  # type: ignore[arg-type]
         page = Page(collector)
         server = Server(listening, make_application(page))

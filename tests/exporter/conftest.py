@@ -12,6 +12,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page
 from lazyobs.exporter.server import Server, listen
+from lazyobs.unix.address import Address
 from tests.exporter.starting import Exporter, exporters
 
 
@@ -31,7 +32,7 @@ def serving() -> Iterator[Callable[..., tuple[str, int]]]:
         source: object, fold: CgroupFold | None = None, authorise: object = None, **limits: object
     ) -> tuple[str, int]:
         page = Page(LazyobsCollector(source, fold or CgroupFold()))  # type: ignore[arg-type]
-        listening = listen("127.0.0.1", 0)
+        listening = listen(Address("127.0.0.1", 0))
         server = Server(listening, make_application(page, authorise), **limits)  # type: ignore[arg-type]
         thread = threading.Thread(target=server.serve)
         thread.start()

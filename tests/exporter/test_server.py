@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lazyobs.errors import NotSupported, UsageError
-from lazyobs.exporter.server import Answer, Server, listen, parse_listen
+from lazyobs.errors import NotSupported
+from lazyobs.exporter.server import Answer, Server, listen
+from lazyobs.unix.address import Address
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_page, series
 
@@ -150,7 +151,7 @@ def test_a_client_that_drips_is_cut_off(serving: Serving) -> None:
 
 
 def test_a_client_that_does_not_listen_is_cut_off() -> None:
-    listening = listen("127.0.0.1", 0)
+    listening = listen(Address("127.0.0.1", 0))
     body = bytes(50 << 20)  # more than any socket buffer takes
     server = Server(listening, lambda path, headers: Answer(200, body if path == "/large" else b"ok"), seconds=0.3)
     thread = threading.Thread(target=server.serve)
@@ -191,17 +192,8 @@ def test_no_descriptor_is_left_behind(serving: Serving) -> None:
     assert settled() == before
 
 
-def test_addresses() -> None:
-    assert parse_listen("127.0.0.1:9797") == ("127.0.0.1", 9797)
-    assert parse_listen("[::1]:9797") == ("::1", 9797)
-    assert parse_listen(":9797") == ("", 9797)
-    for wrong in ("9797", "::1:9797", "host:", "host:http", "host:65536", "host:-1"):
-        with pytest.raises(UsageError):
-            parse_listen(wrong)
-
-
 def test_an_address_that_is_taken_is_told() -> None:
-    taken = listen("127.0.0.1", 0)
+    taken = listen(Address("127.0.0.1", 0))
     with pytest.raises(NotSupported, match="choose another address"):
-        listen("127.0.0.1", taken.getsockname()[1])
+        listen(Address("127.0.0.1", taken.getsockname()[1]))
     taken.close()

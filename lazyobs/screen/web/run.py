@@ -21,22 +21,24 @@ from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.web import sampler
+from lazyobs.unix.address import Address, parse
 from lazyobs.unix.fork import close_all_but, fork
 from lazyobs.views.process_filter import ProcessFilter
 
-DEFAULT = "127.0.0.1:9798"
+DEFAULT = Address("127.0.0.1", 9798)
 
 
 def listen(address: str) -> tuple[socket.socket, str]:
-    """(socket, host) for HOST:PORT, PORT or HOST. UsageError for a bad address, NotSupported if it cannot be bound."""
-    host, _, port = address.rpartition(":")
-    if not address.rpartition(":")[1]:
-        host, port = ("127.0.0.1", address) if address.isdigit() else (address, DEFAULT.rpartition(":")[2])
-    host = host.strip("[]") or "127.0.0.1"
-    if not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"--web {address}", "is no address", "use 127.0.0.1:9798 or another HOST:PORT")
+    """(socket, host) for HOST:PORT, PORT or HOST. UsageError for a bad address, NotSupported if it cannot be bound.
+
+    ``:PORT`` is every address (unix/address.py), and refused: without password and encryption it has to be explicit.
+    """
+    host, port = parse("--web", address, DEFAULT)
+    if not host:
+        why = "is every address of this machine, and there is neither a password nor encryption"
+        raise UsageError(f"--web {address}", why, f"use 127.0.0.1:{port}, or 0.0.0.0:{port} if that is meant")
     try:
-        family, kind, _, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(where)
@@ -62,9 +64,8 @@ def run(
     """Serves until a signal."""
     from lazyobs.screen.web.server import is_loopback
 
-    name = f"[{host}]" if ":" in host else host
     print(
-        f"lazyobs: http://{name}:{listening.getsockname()[1]}/ serves a read-only copy of top to browsers; Ctrl-C stops it",
+        f"lazyobs: http://{Address(host, listening.getsockname()[1])}/ serves a read-only copy of top to browsers; Ctrl-C stops it",
         flush=True,
     )
     if not is_loopback(host):
