@@ -72,11 +72,11 @@ def main() -> None:
 
 def _told() -> int:
     """The exit code; what is to be told of standard output has been."""
-    stdio.make_sure_of_the_standard_three()
+    stdio.open_closed_streams()
     try:
         return _run()
     except BrokenPipeError:  # the reader (| head) has what it wanted
-        stdio.give_up()
+        stdio.discard_output()
         if _asked() in _JUDGE:
             _complain(f"{_asked()}: nobody reads what it says, and it is not done; let it end, or write to a file")
             return EXIT_REFUSED
@@ -84,7 +84,7 @@ def _told() -> int:
     except OSError as error:
         if not stdio.is_full(error):
             raise
-        stdio.give_up()
+        stdio.discard_output()
         _complain(f"standard output: {os.strerror(error.errno or 0).lower()}; make room, or write somewhere else")
         return EXIT_REFUSED
 

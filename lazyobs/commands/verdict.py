@@ -19,7 +19,7 @@ from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, PASS, Verdict
 from lazyobs.text import printable
-from lazyobs.unix.stdio import give_up
+from lazyobs.unix.stdio import discard_output
 
 _STEPS = 1000  # of the progress bar
 
@@ -58,7 +58,7 @@ def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -
     try:
         _print(verdict, options.form)
     except BrokenPipeError:  # whoever reads no further has not changed the verdict
-        give_up()
+        discard_output()
     good = verdict.word == PASS if options.need_pass else verdict.word != FAIL
     return EXIT_OK if good else EXIT_BAD
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What Python's standard library lacks of Unix: giving up root, forking safely, pidfds, bounded reads."""
+"""What Python's standard library lacks of Unix: system calls, privileges, fork, pidfds, addresses, bounded reads."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""fork(2), without losing the signal that asks for the end, and without keeping what is not the child's."""
+"""fork(2) without losing a signal that asks the process to end; what a child gives up; how it ends with its parent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ _prctl = ctypes.CDLL(None).prctl
 
 
 def fork() -> int:
-    """As os.fork(). A signal of interrupt.ENDING that comes meanwhile raises in the parent when the fork is over; those
-    that are caught end the child.
+    """As os.fork(). A signal of interrupt.ENDING that comes meanwhile raises in the parent after the fork; in the child
+    those that interrupt.catch() caught have their default action.
 
-    Python runs hooks around a fork (logging has some) and forgets what is raised in them. Two things keep a handler
-    from running there: the signals are blocked in this thread, which also keeps those sent to a child just born; and
-    our handler, which Python runs in the main thread even where another thread has received the signal, only takes
-    note.
+    Python runs hooks around a fork (logging registers some) and drops what is raised in them. Two things keep a handler
+    from running there. The signals are blocked in this thread, also for a child just born. And our handler, which Python
+    runs in the main thread even where another thread received the signal, only sets a flag.
     """
     if threading.get_ident() != threading.main_thread().ident:
         return _fork()  # no handler runs in this thread
@@ -46,8 +45,9 @@ def _fork() -> int:
 
 
 def close_all_but(*kept: int) -> None:
-    """For a child: every other descriptor above the standard three. Those of probes must not go where they are not needed,
-    and those that tell a parent's end must not outlive it."""
+    """For a child: closes every descriptor above the standard three but ``kept``. A process without need of the probes'
+    descriptors must not hold them, and a pipe whose end of file means "the parent has ended" must not stay open here.
+    """
     begin = 3
     for fd in sorted(fd for fd in kept if fd >= 3):
         os.closerange(begin, fd)

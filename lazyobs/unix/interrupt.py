@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""SIGINT, SIGTERM and SIGHUP ask for the end: they raise an exception in the main thread.
+"""SIGINT, SIGTERM and SIGHUP ask the process to end: they raise an exception in the main thread.
 
 Python runs a handler between two instructions, wherever the main thread is. In a callback (of a weak reference, or a
-hook around a fork) it prints what the handler raises and goes on, so that the request is lost. ``unix.fork`` holds the
-exception back for that long; where it was lost all the same, a timer asks again.
+hook around a fork) it prints what the handler raises and goes on, and the request is lost. ``unix.fork`` therefore delays
+the exception; where one was lost all the same, a timer raises it again.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _raise() -> None:
     raise Interrupted
 
 
-def _unraisable(told: sys.UnraisableHookArgs) -> None:
-    if not isinstance(told.exc_value, Interrupted):
-        sys.__unraisablehook__(told)
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    if not isinstance(lost.exc_value, Interrupted):
+        sys.__unraisablehook__(lost)
     elif not _state.settled:
         signal.setitimer(signal.ITIMER_REAL, _RETRY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The processes of ``-p``, where they are not looked for in samples."""
+"""Waiting for the processes of ``-p`` to end (pidfd_open(2)), and the error where none of them exists."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import select
 
 from lazyobs.errors import NotSupported, UsageError
 
-_ABSENT = (errno.ESRCH, errno.ENOENT, errno.EINVAL)  # the last two: a thread that is no process
+_ABSENT = (errno.ESRCH, errno.ENOENT, errno.EINVAL)  # ENOENT or EINVAL: the number of a thread, not of a process
 
 
 def absent(pids: tuple[int, ...], live: bool) -> UsageError:
-    """The error for ``-p`` where no sample has any of them. Of a recording nothing more can be said."""
+    """The error for ``-p`` where no sample has any of ``pids``. ``live`` is False for a recording."""
     listed = ", ".join(map(str, pids))
     if not live:
-        return UsageError(f"-p {listed}", "no such process", "name one of the recording")
+        return UsageError(f"-p {listed}", "no such process", "name one that the recording has")
     if any(os.path.exists(f"/proc/{pid}") for pid in pids):
-        why = "is there, and has no memory that the census sees: a kernel thread, or one the kernel keeps from it"
+        why = "it exists but the census sees no memory of it: a kernel thread, or a process that the kernel hides"
         return UsageError(f"-p {listed}", why, "name another")
-    return UsageError(f"-p {listed}", "no such process", "name one that runs and is no kernel thread")
+    return UsageError(f"-p {listed}", "no such process", "name a running process, not a kernel thread")
 
 
 class ProcessWaiter:
-    """Held by descriptors: a number that the kernel gives again is another process."""
+    """Holds the processes by descriptor, so that a pid the kernel uses again is not taken for the old process."""
 
     def __init__(self, pids: tuple[int, ...]) -> None:
-        """UsageError when none of them is there; those that have ended already are like others that end."""
+        """UsageError where none of ``pids`` exists; one that has ended already counts as ended."""
         self._any = bool(pids)
         self._poll = select.poll()
         self._running: set[int] = set()
@@ -45,7 +45,7 @@ class ProcessWaiter:
             raise UsageError(f"-p {', '.join(map(str, pids))}", "no such process", "name one that runs")
 
     def have_ended(self) -> bool:
-        """True once all have; never without ``pids``. Does not wait."""
+        """True once all have ended; never without ``pids``. Does not wait."""
         for fd, _ in self._poll.poll(0) if self._running else ():
             self._poll.unregister(fd)
             self._running.remove(fd)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Giving up root: user nobody, no groups, no capabilities, no way back.
+"""Giving up root for good: user ``nobody``, no groups, no capabilities.
 
-What the consumer needs later it already holds as descriptors. It becomes nobody, not the user behind
-sudo: processes of that user could otherwise trace it and take its descriptors (the kernel also clears
-the dumpable flag when the user changes, which keeps other processes of nobody out).
+By then the process holds as descriptors what it needs later. It becomes ``nobody``, not the user behind sudo: other
+processes of that user could trace it and take its descriptors. (The kernel clears the dumpable flag when the user
+changes, which keeps out other processes of ``nobody``.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def effective() -> int:
-    """Bits of the capabilities in force."""
+    """The effective capabilities, as a bit mask."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         for line in file:
             if line.startswith("CapEff:"):
@@ -38,11 +38,11 @@ def may_load_bpf() -> bool:
 
 
 def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[], None] | None = None) -> frozenset[int]:
-    """Becomes nobody for good, keeping only the capabilities in ``keep``.
+    """Becomes user ``nobody`` for good, and keeps only the capabilities in ``keep``.
 
-    ``works_without`` is tried first without CAP_BPF; where the kernel refuses it (bpf(2) closed to the
-    unprivileged even with a descriptor at hand, before 5.19) CAP_BPF is kept too. Returns what is kept.
-    Not root: only no_new_privs is set.
+    ``works_without`` is tried without CAP_BPF first. Where it raises OSError (before 5.19 bpf(2) may be closed to the
+    unprivileged even for a descriptor they hold) CAP_BPF is kept too. Returns what is kept. Not root: only
+    no_new_privs is set.
     """
     if os.geteuid() == 0:
         held = effective()
@@ -65,17 +65,17 @@ def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[],
 
 
 def no_new_privileges() -> None:
-    """Nothing this process executes gains privileges any more."""
+    """From now on no program that this process executes gains privileges."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def keep_nothing() -> None:
-    """Gives up the capabilities that ``give_up_root`` kept."""
+    """Gives up every capability, also those that ``give_up_root`` kept."""
     _set_capabilities(frozenset(), frozenset())
 
 
 def keep_only(capabilities: frozenset[int]) -> None:
-    """Keeps the user, and of the capabilities held only these."""
+    """Keeps the user, and of its effective capabilities only these."""
     held = effective()
     kept = frozenset(capability for capability in capabilities if held >> capability & 1)
     _drop_bounding_set(held)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that a person names: settings, profiles, thresholds, passwords. They are short, and they have an end."""
+"""Files named by the user: settings, profiles, thresholds, passwords. Only regular files, and only short ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MOST_BYTES = 1 << 20
 
 
 class Unusable(Exception):
-    """The message says why, without the name: ``cannot be read (No such file or directory)``."""
+    """The message says why, without the file's name: ``cannot be read (No such file or directory)``."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a regular file of at most MOST_BYTES holds. Unusable otherwise."""
+    """The content of a regular file of at most MOST_BYTES. Unusable otherwise."""
     try:
         return _bytes(path)
     except OSError as error:
@@ -33,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The same in UTF-8. Unusable otherwise."""
+    """The same, decoded from UTF-8. Unusable otherwise."""
     try:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The same as a TOML document. Unusable otherwise."""
+    """The same, parsed as TOML. Unusable otherwise."""
     text = read_text(path)
     try:
         document: dict[str, Any] = tomllib.loads(text)
@@ -53,16 +53,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _bytes(path: Path) -> bytes:
-    # Without waiting: a FIFO may have nobody at its other end. What a device answers has no end, nor has st_size a
-    # meaning everywhere (/proc): the bytes are counted as they come.
+    # Nonblocking, because a FIFO may have no writer. A device never ends, and st_size means nothing in /proc: the bytes
+    # are counted as they come.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            found = file.read(MOST_BYTES + 1)
+            content = file.read(MOST_BYTES + 1)
     finally:
         os.close(descriptor)
-    if len(found) > MOST_BYTES:
+    if len(content) > MOST_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MiB")
-    return found
+    return content

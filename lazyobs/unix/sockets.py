@@ -9,7 +9,7 @@ _MOST_AT_ONCE = 1 << 20
 
 
 def exactly(sock: socket.socket, length: int) -> bytes:
-    """The next ``length`` bytes. EOFError where the other side has ended before; OSError as recv() has it."""
+    """The next ``length`` bytes. EOFError where the other side closes before that; OSError as of recv()."""
     parts = []
     while length:
         part = sock.recv(min(length, _MOST_AT_ONCE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Standard output, as the end of a command meets it: closed, given up by its reader, or on a full disk."""
+"""Standard output that is closed, that its reader has closed, or that is on a full disk."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import sys
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def make_sure_of_the_standard_three() -> None:
-    """Whoever began us may have closed some: a file opened later must not get the number of one."""
+def open_closed_streams() -> None:
+    """Opens /dev/null for each standard stream the parent left closed: a file opened later would get its number."""
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, mode)  # gets the lowest number that is free: this one
+            os.open(os.devnull, mode)  # gets the lowest free number: this one
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
 
 
-def give_up() -> None:
-    """Nothing more is written: what waits in buffers would fail once more when the interpreter ends."""
+def discard_output() -> None:
+    """Sends what is still buffered to /dev/null: writing it at exit would fail once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_full(error: OSError) -> bool:
-    """Whether it is the error of a write to a stream: whoever writes files says which."""
+    """Whether a stream could not be written for want of space. (An error of a named file has its name.)"""
     return error.errno in _FULL and error.filename is None

@@ -9,7 +9,7 @@ import pwd
 
 @functools.lru_cache(maxsize=1024)
 def user_name(uid: int) -> str:
-    """Login name, or the number where there is none."""
+    """Login name of a user id, or the number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
