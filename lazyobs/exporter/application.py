@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the exporter answers: /metrics, /healthz, /readyz and a word at /."""
+"""The exporter's paths: /metrics, /healthz, /readyz, and a list of them at /."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDEX = b"lazyobs exporter: /metrics, /healthz (it runs), /readyz (the last rea
 
 
 class Pages(Protocol):
-    """Where pages come from: made here, or by the reader process."""
+    """Makes the pages: in this process (page.Page), or in the reader process (privileged_reader.RemotePages)."""
 
     @property
     def error(self) -> str | None: ...
@@ -27,7 +27,7 @@ Authorise = Callable[[str], bool]
 
 
 def make_application(pages: Pages, authorise: Authorise | None = None) -> Application:
-    """``/healthz`` and ``/readyz`` say nothing but yes or no, and need no password."""
+    """``/healthz`` and ``/readyz`` answer yes or no, without a password."""
 
     def application(path: str, headers: Mapping[str, str]) -> Answer:
         if path == "/healthz":

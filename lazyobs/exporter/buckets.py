@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Histogram buckets of the metrics: a part of the schema's slots, the same on every machine, for ever.
+"""Histogram buckets of the metrics: a subset of the schema's slots, the same on every machine, for ever.
 
 Quantiles over a fleet and over years need equal bounds everywhere, so these are never configurable and
 never change. Each is the upper bound of a slot (2**i), hence exact: nothing is interpolated here.

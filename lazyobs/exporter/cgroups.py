@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Processes by cgroup, in few rows: paths folded to a depth, the largest kept, the others in one.
+"""Processes by cgroup in a bounded number of rows: paths cut to a depth, the largest cgroups, and one row for the rest.
 
-These are gauges from the census alone. Counters by cgroup would have to fall when a process exits or
-when a cgroup leaves the rows, and a counter that falls is read as a restart.
+These are gauges from the census alone. Counters by cgroup would have to fall when a process exits or when a
+cgroup leaves the rows, and Prometheus reads a counter that falls as a restart.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from lazyobs import text
 from lazyobs.model import CENSUS_NAMES, Process
 
-OTHER = "other"  # no path: those begin with a slash
-# A row is given up only to one half as large again: rows that change places make new series.
+OTHER = "other"  # cannot be a path: those begin with a slash
+# A cgroup keeps its row until another is half as large again: each cgroup that gets a row starts new series.
 _STAYS = 1.5
 
 
 @dataclass
 class CgroupRow:
-    """``census``: CENSUS_NAMES summed over the processes; None where no process tells.
+    """``census``: CENSUS_NAMES summed over the processes; None where no process has the number.
 
-    Unlike the sample's census, processes that share an address space (vfork, CLONE_VM) count in each.
+    Unlike the sample's census, processes that share an address space (vfork, CLONE_VM) each count it.
     """
 
     path: str
@@ -37,14 +37,14 @@ class CgroupRow:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """Bytes at stake; where those are not known, VMAs with anonymous memory."""
+        """Bytes saved and savable; VMAs with anonymous memory, where those are not known."""
         census = self.census
         return (census["saved_bytes"] or 0) + (census["savable_bytes"] or 0), census["vmas_anon"] or 0
 
 
 @dataclass
 class Folded:
-    """``rows``: the largest, then OTHER (always there). ``found``: cgroups at that depth, ``hidden``: those in OTHER."""
+    """``rows``: the largest, then OTHER (always present). ``found``: cgroups at that depth; ``hidden``: in OTHER."""
 
     rows: list[CgroupRow]
     found: int
@@ -66,7 +66,7 @@ class CgroupFold:
     def fold(self, processes: Iterable[Process]) -> Folded:
         rows: dict[str, CgroupRow] = {}
         other = CgroupRow(OTHER, census=dict.fromkeys(CENSUS_NAMES))
-        folded, self._folded = self._folded, {}  # the paths of this reading, for the next
+        folded, self._folded = self._folded, {}  # cut paths are kept from one reading to the next
         for process in processes:
             if process.cgroup is None:
                 other.add(process.census)
@@ -86,7 +86,7 @@ class CgroupFold:
             other.add(row.census, row.processes)
         for name, value in other.census.items():
             if value is None and any(row.census[name] is not None for row in ranked):
-                other.census[name] = 0  # known, and there are none
+                other.census[name] = 0  # a known number, of no process
         return Folded([*sorted(kept, key=lambda row: row.path), other], len(rows), len(hidden))
 
     def _rank(self, row: CgroupRow) -> tuple[float, float, str]:

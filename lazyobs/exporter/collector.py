@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A prometheus-client collector over any source: one reading a scrape, a failing part costs that part alone."""
+"""A prometheus-client collector over any source: one reading per scrape; a part that fails is left out alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from lazyobs.exporter.cgroups import CgroupFold
-from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Reading
+from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Scrape
 from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
 from lazyobs.sources.source import SampleSource
@@ -23,14 +23,14 @@ _KINDS: dict[str, Callable[..., Metric]] = {COUNTER: CounterMetricFamily, HISTOG
 
 
 def kernel_splats() -> dict[str, Any]:
-    """The running kernel's; OSError where /proc/sys or /sys is not there."""
+    """Taint flags, warnings and oopses of the running kernel. OSError where /proc/sys or /sys is missing."""
     return {"tainted": taint.tainted(), "warnings": taint.warnings(), "oopses": taint.oopses()}
 
 
 class LazyobsCollector(Collector):
-    """``splats`` is None for a source that is not this kernel. ``itself`` gives what the server counts.
+    """``splats`` is None for a source that is not this kernel. ``itself`` returns the exporter's numbers about itself.
 
-    ``steady``: a counter is never given out lower than before (a prepare that lost its race is taken back).
+    ``steady``: a counter never falls (the source subtracts a prepare that lost its race once it knows of it).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LazyobsCollector(Collector):
     ) -> None:
         self._source, self._fold, self._splats, self._itself = source, fold, splats, itself
         self._highest: dict[tuple[str, ...], float] | None = {} if steady else None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def describe(self) -> Iterator[Metric]:
         """The names, so that registering reads nothing."""
@@ -57,38 +57,38 @@ class LazyobsCollector(Collector):
             sample = self._source.read()
             failed = set(sample.failed)
         except Exception as error:
-            self._tell("source", error)
-            sample, failed = nothing(), set(PARTS) - _WITHOUT_SOURCE
+            self._report("source", error)
+            sample, failed = unknown_sample(), set(PARTS) - _WITHOUT_SOURCE
         if "census" in failed:
             failed |= {"cgroups", "processes"}
         itself = self._itself() | {"scrape_read_seconds": time.perf_counter() - started}
-        reading = Reading(
+        scrape = Scrape(
             sample,
             functools.cache(lambda: self._fold.fold(sample.processes)),
             functools.cache(self._splats) if self._splats else _no_splats,
             itself,
         )
-        yield from self._families(reading, failed)
+        yield from self._families(scrape, failed)
         yield self._success(failed)
 
-    def _families(self, reading: Reading, failed: set[str]) -> Iterator[Metric]:
-        """Families of the parts that can be read; the others' names are added to ``failed``."""
+    def _families(self, scrape: Scrape, failed: set[str]) -> Iterator[Metric]:
+        """Families of the parts that can be read; the names of the other parts are added to ``failed``."""
         found: dict[str, list[Metric]] = {}
         for family in FAMILIES:
             if family.part in failed:
                 continue
             try:
-                found.setdefault(family.part, []).append(self._filled(family, reading))
-            except Exception as error:  # whatever it is: the other parts are still wanted
-                self._tell(family.part, error)
+                found.setdefault(family.part, []).append(self._filled(family, scrape))
+            except Exception as error:  # any error: the other parts are still served
+                self._report(family.part, error)
                 failed.add(family.part)
         for part, metrics in found.items():
             if part not in failed:
                 yield from (metric for metric in metrics if metric.samples)
 
-    def _filled(self, family: Family, reading: Reading) -> Metric:
+    def _filled(self, family: Family, scrape: Scrape) -> Metric:
         metric: Any = _empty(family)
-        for labels, value in family.points(reading):
+        for labels, value in family.points(scrape):
             if value is None:
                 continue
             if family.kind == HISTOGRAM:
@@ -112,10 +112,10 @@ class LazyobsCollector(Collector):
             metric.add_metric([part], 0 if part in failed else 1)
         return metric
 
-    def _tell(self, part: str, error: Exception) -> None:
-        """Once for each part: a log that grows with every scrape helps nobody."""
-        if part not in self._told:
-            self._told.add(part)
+    def _report(self, part: str, error: Exception) -> None:
+        """Once per part: a line per scrape would only fill the log."""
+        if part not in self._reported:
+            self._reported.add(part)
             print(f"lazyobs: scraping {part}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
@@ -127,7 +127,7 @@ def _no_splats() -> dict[str, Any]:
     return {"tainted": dict.fromkeys(taint.TAINTS), "warnings": None, "oopses": None}
 
 
-def nothing() -> Sample:
-    """A sample of which nothing is known."""
+def unknown_sample() -> Sample:
+    """A sample in which no number is known."""
     kernel = Kernel("", "", None)
     return Sample(0.0, 0.0, kernel, {}, {}, {}, {}, dict.fromkeys(CENSUS_NAMES), [], [], {}, {}, {})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The metrics as a table, derived from the schema: name, kind, labels, and where the numbers lie.
+"""The metrics as a table, derived from the schema: name, kind, labels, and the function that reads the numbers.
 
-Every row gives its numbers as (label values, number); None is a number that is not known at this tier
-and makes no series. What a known label can be is always there, from the start, if only as 0.
+A row yields (label values, number). None is a number that this tier does not know, and makes no series. Each value of a
+label that is known beforehand has its series from the first scrape, if only as 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 
 
 @dataclass
-class Reading:
-    """What one scrape is made of. Parts beside the sample are called when a family asks for them."""
+class Scrape:
+    """The data of one scrape. Functions are called when a family first asks for their part."""
 
     sample: model.Sample
     cgroups: Callable[[], Folded]
@@ -44,7 +44,7 @@ class Family:
     kind: str
     help: str
     part: str
-    points: Callable[[Reading], Points]
+    points: Callable[[Scrape], Points]
     labels: tuple[str, ...] = ()
     unit: str = ""
 
@@ -54,9 +54,9 @@ class Family:
         return PREFIX + self.name + ("_total" if self.kind == COUNTER else "")
 
 
-def _one(read: Callable[[Reading], Any]) -> Callable[[Reading], Points]:
-    def points(reading: Reading) -> Points:
-        yield (), read(reading)
+def _single(read: Callable[[Scrape], Any]) -> Callable[[Scrape], Points]:
+    def points(scrape: Scrape) -> Points:
+        yield (), read(scrape)
 
     return points
 
@@ -65,13 +65,13 @@ def _one(read: Callable[[Reading], Any]) -> Callable[[Reading], Points]:
 
 
 def _counter(counter: model.Counter) -> Family:
-    def points(reading: Reading) -> Points:
-        totals = reading.sample.totals
-        divided = totals.get(counter.split_key) if counter.split else None
-        if divided is not None:
-            yield from (((value,), divided.get(value)) for value in counter.values)
+    def points(scrape: Scrape) -> Points:
+        totals = scrape.sample.totals
+        split = totals.get(counter.split_key) if counter.split else None
+        if split is not None:
+            yield from (((value,), split.get(value)) for value in counter.values)
         else:
-            # A counter whose division is not known: one series without the label (in Prometheus, an empty one).
+            # The split is not known: one series without the label (in Prometheus, with an empty one).
             yield ("",) if counter.split else (), totals.get(counter.name)
 
     return Family(counter.name, COUNTER, counter.help, "totals", points, (counter.split,) if counter.split else ())
@@ -83,33 +83,33 @@ def _exited(counter: model.Counter) -> Family:
         COUNTER,
         f"the part of {PREFIX}{counter.name}_total that belongs to ended processes",
         "exited",
-        _one(lambda reading: reading.sample.exited.get(counter.name)),
+        _single(lambda scrape: scrape.sample.exited.get(counter.name)),
     )
 
 
 # --- histograms -----------------------------------------------------------------------------------
 
-# A counter is called rmap_walk_vmas too, and a page may hold each name once.
+# There is a counter rmap_walk_vmas too, and a page may have a name only once.
 _HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
-# Divided by walker in the schema, not in the metrics: the counter of the same name tells the walkers apart.
-_UNDIVIDED = ("rmap_walk_vmas",)
+# Split by walker in the schema, not in the metrics: the counter of that name has the walkers.
+_UNSPLIT = ("rmap_walk_vmas",)
 
 
 def _histogram(histogram: model.Histogram) -> Family:
     def number(found: dict[str, Any] | None) -> Any:
         return None if found is None else (buckets.chosen(found, histogram.unit), found["sum"])
 
-    def points(reading: Reading) -> Points:
-        all_series = reading.sample.histograms
+    def points(scrape: Scrape) -> Points:
+        all_series = scrape.sample.histograms
         series = [all_series.get(name) for name in histogram.series()]
-        if histogram.name in _UNDIVIDED:
+        if histogram.name in _UNSPLIT:
             known = [found for found in series if found is not None]
             yield (), number(buckets.added(known)) if known else None
         else:
             values: list[tuple[str, ...]] = [(value,) for value in histogram.values] or [()]
             yield from zip(values, map(number, series))
 
-    labels = (histogram.split,) if histogram.split and histogram.name not in _UNDIVIDED else ()
+    labels = (histogram.split,) if histogram.split and histogram.name not in _UNSPLIT else ()
     name = _HISTOGRAM_NAMES.get(histogram.name, histogram.name)
     return Family(name, HISTOGRAM, histogram.help, "histograms", points, labels, histogram.unit)
 
@@ -128,30 +128,30 @@ def _states(census: dict[str, int | None]) -> Points:
         yield ("anonymous",), census.get("vmas_anon")
 
 
-def _vmas(reading: Reading) -> Points:
-    yield from _states(reading.sample.census)
+def _vmas(scrape: Scrape) -> Points:
+    yield from _states(scrape.sample.census)
 
 
 def _census_column(name: str, help_text: str) -> Family:
-    return Family(name, GAUGE, help_text, "census", _one(lambda reading: reading.sample.census.get(name)))
+    return Family(name, GAUGE, help_text, "census", _single(lambda scrape: scrape.sample.census.get(name)))
 
 
-def _cgroup_vmas(reading: Reading) -> Points:
-    for row in reading.cgroups().rows:
+def _cgroup_vmas(scrape: Scrape) -> Points:
+    for row in scrape.cgroups().rows:
         for (state,), count in _states(row.census):
             yield (row.path, state), count
 
 
 def _cgroup_column(name: str, help_text: str) -> Family:
-    def points(reading: Reading) -> Points:
-        for row in reading.cgroups().rows:
+    def points(scrape: Scrape) -> Points:
+        for row in scrape.cgroups().rows:
             yield (row.path,), row.census[name]
 
     return Family(f"cgroup_{name}", GAUGE, f"{help_text}, by cgroup", "cgroups", points, ("cgroup",))
 
 
-def _cgroup_processes(reading: Reading) -> Points:
-    for row in reading.cgroups().rows:
+def _cgroup_processes(scrape: Scrape) -> Points:
+    for row in scrape.cgroups().rows:
         yield (row.path,), row.processes
 
 
@@ -165,34 +165,34 @@ _CGROUP_COLUMNS = tuple((name, text) for name, text in _OTHER_COLUMNS if name.en
 
 
 def _slab(name: str, help_text: str, read: Callable[[model.Slab], Any]) -> Family:
-    def points(reading: Reading) -> Points:
-        for slab in reading.sample.slabs:
+    def points(scrape: Scrape) -> Points:
+        for slab in scrape.sample.slabs:
             yield (slab.cache,), read(slab)
 
     return Family(name, GAUGE, help_text, "slabs", points, ("cache",))
 
 
-def _slab_merge(reading: Reading) -> Points:
-    for slab in reading.sample.slabs:
+def _slab_merge(scrape: Scrape) -> Points:
+    for slab in scrape.sample.slabs:
         yield (slab.cache, ",".join(slab.merged_with)), 1
 
 
 # --- kernel, probes, health -----------------------------------------------------------------------
 
 
-def _kernel(reading: Reading) -> Points:
-    kernel = reading.sample.kernel
+def _kernel(scrape: Scrape) -> Points:
+    kernel = scrape.sample.kernel
     lazy = {True: "on", False: "off", None: "none"}[kernel.lazy_enabled]
     yield (kernel.release, kernel.profile, lazy), 1
 
 
-def _probes(reading: Reading) -> Points:
-    for point, tier in reading.sample.tiers.items():
+def _probes(scrape: Scrape) -> Points:
+    for point, tier in scrape.sample.tiers.items():
         yield (point, tier or ""), 0 if tier is None else 1
 
 
-def _tainted(reading: Reading) -> Points:
-    flags = reading.splats()["tainted"]
+def _tainted(scrape: Scrape) -> Points:
+    flags = scrape.splats()["tainted"]
     for flag in TAINTS:
         yield (flag,), flags[flag]
 
@@ -214,10 +214,10 @@ def _health(name: str, help_text: str) -> Family:
     kind = COUNTER if name in _HEALTH_COUNTERS else GAUGE
     metric = _HEALTH_COUNTERS.get(name) or _HEALTH_GAUGES.get(name, name)
     help_text += _HEALTH_NOTES.get(name, "")
-    return Family(metric, kind, help_text, "health", _one(lambda reading: reading.sample.health.get(name)))
+    return Family(metric, kind, help_text, "health", _single(lambda scrape: scrape.sample.health.get(name)))
 
 
-# What the exporter knows of itself: name, kind, help.
+# The exporter's numbers about itself: name, kind, help.
 EXPORTER = (
     ("attach_time_seconds", GAUGE, "unix time since when the counters count"),
     ("scrape_read_seconds", GAUGE, "time this reading took"),
@@ -226,12 +226,12 @@ EXPORTER = (
 )
 
 
-def _build(_reading: Reading) -> Points:
+def _build(_scrape: Scrape) -> Points:
     yield (__version__,), 1
 
 
 def _exporter(name: str, kind: str, help_text: str) -> Family:
-    return Family(name, kind, help_text, "exporter", _one(lambda reading: reading.exporter.get(name)))
+    return Family(name, kind, help_text, "exporter", _single(lambda scrape: scrape.exporter.get(name)))
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -249,14 +249,14 @@ FAMILIES: tuple[Family, ...] = (
     *(_histogram(histogram) for histogram in model.HISTOGRAMS),
     Family("vmas", GAUGE, f"VMAs of all address spaces, {_STATE_HELP}", "census", _vmas, ("state",)),
     *(_census_column(*column) for column in _OTHER_COLUMNS),
-    Family("processes", GAUGE, "processes of the reading", "processes", _one(lambda r: len(r.sample.processes))),
+    Family("processes", GAUGE, "processes of the reading", "processes", _single(lambda scrape: len(scrape.sample.processes))),
     Family("cgroup_vmas", GAUGE, "VMAs by cgroup and state; an address space that processes share counts in each of them", "cgroups", _cgroup_vmas, ("cgroup", "state")),
     *(_cgroup_column(*column) for column in _CGROUP_COLUMNS),
     Family("cgroup_processes", GAUGE, "processes by cgroup", "cgroups", _cgroup_processes, ("cgroup",)),
-    Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _one(lambda r: r.cgroups().found)),
+    Family("cgroups", GAUGE, "cgroups at the configured depth", "cgroups", _single(lambda scrape: scrape.cgroups().found)),
     Family(
         "cgroups_in_other", GAUGE, "of those, the ones summed up under \"other\"",
-        "cgroups", _one(lambda r: r.cgroups().hidden),
+        "cgroups", _single(lambda scrape: scrape.cgroups().hidden),
     ),
     _slab("slab_objects", "objects there is room for in the cache", lambda slab: slab.objects),
     _slab("slab_objects_active", "objects in use, and free ones on per-CPU slabs", lambda slab: slab.objects_active),
@@ -266,8 +266,8 @@ FAMILIES: tuple[Family, ...] = (
         "slabs", _slab_merge, ("cache", "merged_with"),
     ),
     Family("kernel_tainted", GAUGE, "taint flags of the kernel", "splats", _tainted, ("flag",)),
-    Family("kernel_warnings", COUNTER, "WARN()s since boot", "splats", _one(lambda r: r.splats()["warnings"])),
-    Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _one(lambda r: r.splats()["oopses"])),
+    Family("kernel_warnings", COUNTER, "WARN()s since boot", "splats", _single(lambda scrape: scrape.splats()["warnings"])),
+    Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _single(lambda scrape: scrape.splats()["oopses"])),
     *(_health(*column) for column in model.HEALTH_COLUMNS),
     *(_exporter(*row) for row in EXPORTER),
 )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Telling systemd how the service does (sd_notify(3)), over a socket taken while starting."""
+"""The state of the service, sent to systemd (sd_notify(3)) over a socket that is opened at the start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 class Notifier:
-    """Says nothing where $NOTIFY_SOCKET is not set. No watchdog: it would want work between scrapes."""
+    """Sends nothing where $NOTIFY_SOCKET is not set. No watchdog: it would need a wake-up between scrapes."""
 
     def __init__(self, address: str | None = None) -> None:
         address = os.environ.get("NOTIFY_SOCKET") if address is None else address
@@ -16,14 +16,14 @@ class Notifier:
         if address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             try:
-                # A leading @ is a name in the abstract space.
+                # A leading @ stands for the abstract namespace (unix(7)).
                 self._socket.connect("\0" + address[1:] if address.startswith("@") else address)
             except OSError:
                 self._socket.close()
                 self._socket = None
 
-    def tell(self, **state: object) -> None:
-        """``tell(ready=1, status="...")`` sends READY=1 and STATUS=...; never fails."""
+    def send(self, **state: object) -> None:
+        """``send(ready=1, status="...")`` sends READY=1 and STATUS=...; never fails."""
         if self._socket is None:
             return
         message = "\n".join(f"{name.upper()}={' '.join(str(value).split())}" for name, value in state.items())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page a scrape gets, made once for all who ask at the same time."""
+"""The page that a scrape gets, made once for all requests of the same time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-# A reading is followed by a rest this many times as long: however many ask, a fifth of one CPU is the limit.
+# After a reading, none begins for this many times as long as it took: readings take a fifth of one CPU at most.
 _REST = 4.0
 _OPENMETRICS = "application/openmetrics-text"
 
 
 class PageError(Exception):
-    """There is no page; the text says why."""
+    """There is no page; the message says why."""
 
 
 class _Collected(Collector):
-    """Metrics of one reading, for the encoders, which want a collector."""
+    """Metrics of one reading, for the encoders, which take a collector."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -31,9 +31,9 @@ class _Collected(Collector):
 
 
 class Page:
-    """``text`` joins callers: those that come while a reading is due or under way share the next one.
+    """Callers of ``text`` that come while a reading is due or under way share the next one.
 
-    Nobody is given numbers that were read before he asked. ``error`` is None when the last reading succeeded.
+    No caller gets numbers that were read before it called. ``error`` is None when the last reading succeeded.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Page:
         """The page in OpenMetrics or in Prometheus' own text form. PageError where there is none in time."""
         deadline = self._clock() + self._patience
         with self._turn:
-            wanted = self._begun + 1  # one that is under way began before this caller came
+            wanted = self._begun + 1  # a reading under way began before this call
             while self._done < wanted:
                 now = self._clock()
                 if now >= deadline:
@@ -77,7 +77,7 @@ class Page:
             return self._pages[openmetrics]
 
     def _read(self) -> None:
-        """One reading, with the lock given up meanwhile."""
+        """One reading; the lock is released meanwhile."""
         self._reading = True
         self._begun += 1
         started = self._clock()
@@ -85,7 +85,7 @@ class Page:
         error, metrics = None, []
         try:
             metrics = list(self._registry.collect())
-        except Exception as problem:  # told to whoever asked, and by /readyz
+        except Exception as problem:  # for the waiting callers, and for /readyz
             error = f"{type(problem).__name__}: {problem}"
         finally:
             self._turn.acquire()
@@ -101,5 +101,5 @@ def content_type(openmetrics: bool) -> str:
 
 
 def wants_openmetrics(accept: str) -> bool:
-    """Whether an Accept header asks for OpenMetrics; its parameters are not looked at."""
+    """Whether an Accept header asks for OpenMetrics; its parameters are ignored."""
     return _OPENMETRICS in accept

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A recording at the pace it was recorded: whoever asks gets the sample of that moment."""
+"""A recording played at the pace it was recorded: ``read`` returns the sample of the current moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lazyobs.sources.source import SampleSource
 
 
 class Playback:
-    """The first sample is of now; behind the last one, the last one stays."""
+    """The first sample counts as now; after the end, ``read`` keeps returning the last one."""
 
     def __init__(self, recorded: SampleSource, clock: Callable[[], float] = time.monotonic) -> None:
         self._recorded, self._clock = recorded, clock

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where reading needs a capability, a process that has it and no network, apart from the one that serves.
+"""A process for reading where that takes a capability: it has no network, and the process that serves no capability.
 
-The reader makes whole pages. It cannot open a socket (seccomp), and hears one byte at a time from the
-server: there is nothing in what it is told that could lead it astray.
+The reader makes whole pages. It cannot open a socket (seccomp), and its only input from the server is single bytes:
+there is nothing to parse that could be malformed.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _X32 = 0x40000000
 
 
 class RemotePages:
-    """Pages made by ``pages`` in a child process; the connection to it is used by one thread at a time."""
+    """Pages made by ``pages`` in a child process; one thread at a time uses the connection to it."""
 
     def __init__(self, pages: Callable[[], Pages], close_in_reader: Callable[[], None], patience: float) -> None:
         self._sock, theirs = socket.socketpair()
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
         self.error: str | None = "nothing was read yet"
         self.pid = fork()
         if self.pid == 0:
@@ -56,14 +56,14 @@ class RemotePages:
         self._sock.settimeout(patience)
 
     def text(self, openmetrics: bool = False) -> bytes:
-        """As Page.text. PageError also when the reader is gone; it is not started again, the service is."""
-        with self._one:
+        """As Page.text. PageError also when the reader has ended: it is not started again, the service has to be."""
+        with self._lock:
             try:
                 self._sock.sendall(_OPENMETRICS if openmetrics else _TEXT)
                 good, length = _LENGTH.unpack(exactly(self._sock, _LENGTH.size))
                 page = exactly(self._sock, length)
             except (OSError, EOFError) as error:
-                # Whatever comes late would be taken for the next answer.
+                # A late answer would be taken for that of the next request.
                 self._sock.close()
                 self.error = f"the reader gave no answer ({error or 'it has ended'})"
                 raise PageError(self.error) from None
@@ -80,7 +80,7 @@ class RemotePages:
 
 
 def _answer(sock: socket.socket, pages: Pages) -> None:
-    """One page for every byte, until the other side is gone."""
+    """One page for every byte, until the other side closes."""
     while True:
         wanted = sock.recv(1)
         if not wanted:
@@ -93,7 +93,7 @@ def _answer(sock: socket.socket, pages: Pages) -> None:
 
 
 def forbid_sockets() -> None:
-    """socket(2) and io_uring_setup(2) fail with EACCES from here on; needs no_new_privs. OSError where it cannot be."""
+    """socket(2) and io_uring_setup(2) fail with EACCES from here on; takes no_new_privs. OSError without a filter."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no seccomp filter is known for {machine}")

@@ -15,7 +15,7 @@ from lazyobs.errors import NotSupported
 from lazyobs.exporter import webconfig
 from lazyobs.exporter.application import Pages, make_application
 from lazyobs.exporter.cgroups import CgroupFold
-from lazyobs.exporter.collector import LazyobsCollector, nothing
+from lazyobs.exporter.collector import LazyobsCollector, unknown_sample
 from lazyobs.exporter.notify import Notifier
 from lazyobs.exporter.page import Page, PageError
 from lazyobs.exporter.privileged_reader import RemotePages
@@ -30,24 +30,24 @@ _M_ARENA_MAX = -8
 
 
 class _Blank:
-    """A source of samples that say nothing."""
+    """A source whose samples know nothing."""
 
     def read(self) -> Sample:
-        return nothing()
+        return unknown_sample()
 
     def close(self) -> None:
         pass
 
 
 def rehearse() -> None:
-    """Makes both pages once: whatever is imported late is imported now, while the files can still be read."""
+    """Makes both pages once, so that late imports happen now, while the files can still be read."""
     page = Page(LazyobsCollector(_Blank(), CgroupFold()))
     page.text(openmetrics=False)
     page.text(openmetrics=True)
 
 
 def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool, say: Callable[[str], None]) -> None:
-    """Serves until a signal. ``live`` is False for a recording: then there is no kernel of ours to look at."""
+    """Serves until a signal. ``live`` is False for a recording: it says nothing about this kernel."""
     web = webconfig.load(Path(settings.web_config)) if settings.web_config else webconfig.WebConfig(None, None)
     if settings.web_config and web.asks_for_nothing:
         file = printable(settings.web_config)
@@ -78,7 +78,7 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
         source.close()
         privileges.keep_nothing()
     elif not live and os.geteuid() == 0:
-        # A recording that root started: its files may be root's alone. The reader opens it anew.
+        # A recording, started by root: perhaps only root can read its files, so the reader opens them again.
         source.close()
         reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
         privileges.give_up_root()
@@ -91,12 +91,12 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
         at = address.Address(*listening.getsockname()[:2])
         say(f"lazyobs: serving {'https' if web.tls else 'http'}://{at}/metrics")
         series = sum(1 for line in first.splitlines() if not line.startswith(b"#"))
-        notifier.tell(ready=1, status=f"serving {at}, {series} series at the first reading")
+        notifier.send(ready=1, status=f"serving {at}, {series} series at the first reading")
         server.serve()
     except PageError as error:
         raise NotSupported("the first reading", str(error), "run lazyobs doctor") from None
     finally:
-        notifier.tell(stopping=1)
+        notifier.send(stopping=1)
         if reader is not None:
             reader.close()
         else:
@@ -104,7 +104,7 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
 
 
 def settle() -> None:
-    """Gives back what starting needed, and keeps short-lived threads from each having a heap of its own (glibc)."""
+    """Returns the memory that starting took, and keeps glibc from giving short-lived threads arenas of their own."""
     libc = ctypes.CDLL(None)
     gc.collect()
     gc.freeze()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""TLS and passwords from a web configuration file as Prometheus' own exporters take it.
+"""TLS and passwords, from a web configuration file in the format of Prometheus' own exporters.
 
-Known are ``tls_server_config`` (cert_file, key_file, client_auth_type, client_ca_file, min_version) and
-``basic_auth_users`` ({name: bcrypt hash}). Anything else is refused, for a setting that is not obeyed is a
-hole. The files are read once, while the exporter still may.
+Supported are ``tls_server_config`` (cert_file, key_file, client_auth_type, client_ca_file, min_version) and
+``basic_auth_users`` ({name: bcrypt hash}). Any other key is an error: a security setting that is ignored is a hole.
+The files are read once, before root is given up.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _CLIENT_AUTH = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# Looked for when a name is unknown, so that the answer takes as long.
-_NOBODYS_HASH = b"$2b$10$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+# Checked where the name is unknown, so that the answer takes as long as for a known one.
+_DUMMY_HASH = b"$2b$10$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
 
 
 @dataclass
@@ -47,14 +47,14 @@ class WebConfig:
 
 
 class Users:
-    """Checks ``Authorization: Basic``. One bcrypt at a time: guesses must not take every CPU."""
+    """Checks ``Authorization: Basic``. One bcrypt at a time: guessing must not occupy every CPU."""
 
     def __init__(self, hashes: dict[str, str], bcrypt: ModuleType) -> None:
         self._hashes = {name: value.encode() for name, value in hashes.items()}
         self._bcrypt = bcrypt
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
         self._secret = os.urandom(32)
-        self._known: set[bytes] = set()  # keyed digests of what was right once: at most one a user
+        self._known: set[bytes] = set()  # keyed digests of accepted passwords: at most one per user
 
     def __call__(self, header: str) -> bool:
         scheme, _, word = header.partition(" ")
@@ -70,10 +70,10 @@ class Users:
         if digest in self._known:
             return True
         wanted = self._hashes.get(name.decode("utf-8", "replace"))
-        with self._one:
+        with self._lock:
             try:
                 # bcrypt itself looks at no more than 72 bytes, and newer versions refuse longer ones.
-                right = self._bcrypt.checkpw(password[:72], wanted or _NOBODYS_HASH)
+                right = self._bcrypt.checkpw(password[:72], wanted or _DUMMY_HASH)
             except ValueError:
                 right = False
         if wanted is None or not right:
@@ -83,7 +83,7 @@ class Users:
 
 
 def load(path: Path) -> WebConfig:
-    """UsageError where the file cannot be read or asks for what is not known; NotSupported without PyYAML, bcrypt."""
+    """UsageError where the file cannot be read or has an unsupported key or value; NotSupported without PyYAML, bcrypt."""
     try:
         import yaml
     except ImportError as error:
@@ -145,7 +145,7 @@ def _file(config: dict[str, str], key: str, directory: Path) -> Path:
 
 
 def _no_password() -> str:
-    """Asked for where a key is encrypted; OpenSSL would ask the terminal."""
+    """For an encrypted key. Without a callback OpenSSL would prompt on the terminal."""
     raise ValueError("tls_server_config: key_file is encrypted")
 
 

@@ -7,7 +7,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from lazyobs import model
 from lazyobs.exporter.cgroups import CgroupFold
-from lazyobs.exporter.collector import LazyobsCollector, nothing
+from lazyobs.exporter.collector import LazyobsCollector, unknown_sample
 from lazyobs.exporter.families import EXPORTER, FAMILIES, HISTOGRAM
 from tests.exporter.host import Host, counter_step
 from tests.exporter.metrics import of_families, series
@@ -83,7 +83,7 @@ def test_cgroups_where_the_states_of_anonymous_memory_are_not_known() -> None:
 
 
 def test_unknown_is_no_series_and_never_zero() -> None:
-    sample = nothing()
+    sample = unknown_sample()
     names = {name for name, _ in _metrics(sample)}
     for family in FAMILIES:
         if family.part in ("totals", "exited", "histograms", "slabs", "health"):

@@ -15,11 +15,11 @@ def test_state_is_sent(tmp_path: Path, abstract: bool) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind("\0" + address[1:] if abstract else address)
         receiver.settimeout(10)
-        Notifier(address).tell(ready=1, status="two\nlines")
+        Notifier(address).send(ready=1, status="two\nlines")
         assert receiver.recv(1024) == b"READY=1\nSTATUS=two lines"
 
 
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    Notifier().tell(ready=1)
-    Notifier(str(tmp_path / "nowhere")).tell(ready=1)
+    Notifier().send(ready=1)
+    Notifier(str(tmp_path / "nowhere")).send(ready=1)
