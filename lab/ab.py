@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """An A/B of the lab kernel's switch, from booting to the verdict: ``python3 -m lab.ab DIRECTORY``.
 
-Boots with vm.anon_vma_lazy off and on take turns (off, on, on, off, ...), so that what changes on this machine meanwhile
-falls on both arms. Each does the work of ab_workload.py under ``lazyobs record``, with zram for swap.
+Boots with vm.anon_vma_lazy off and on alternate (off, on, on, off, ...), so that a change on this machine meanwhile
+affects both positions. Each boot does the work of ab_workload.py under ``lazyobs record``, with zram for swap.
 
-The guest's clock counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each, and does
-not depend on what else this machine does; nor does it see caches and contention. It takes a minute of CPU or two a boot. With
---real-time it takes less, and durations are those of this machine's emulation under its load of the moment.
+The guest's clock counts instructions (-icount): a duration in the report is a number of instructions, 1 ns each. It
+does not depend on what else this machine does, and it does not show caches and contention. A boot takes a minute or
+two of CPU. With --real-time it takes less, and durations are those of this machine's emulation under its load at the
+time.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent
 _KERNEL = "lab-nomerge"  # rows of slabinfo mean what they say
 _LAZYOBS = ".venv/bin/lazyobs"
-_ARMS = {"off": 0, "on": 1}
+_POSITIONS = {"off": 0, "on": 1}
 
-# Whoever waits for the host makes an -icount guest's clock leap to the next timer. So what the recording needs is read
-# before, by a short one that is thrown away.
+# Waiting for the host makes the clock of an -icount guest leap to the next timer. A short recording, thrown away, reads
+# beforehand what the real one needs.
 _GUEST = """
 set -e
 echo {switch} > /proc/sys/vm/anon_vma_lazy
@@ -44,40 +45,43 @@ cp -r /tmp/{name} /mnt/share/
 
 
 def order(boots: int) -> list[tuple[str, int]]:
-    """[(arm, number of its boot)]: off, on, on, off, off, on, ..."""
-    found = []
+    """[(position, number of its boot)]: off, on, on, off, off, on, ..."""
+    boots_in_order = []
     for number in range(1, boots + 1):
         pair = ("off", "on") if number % 2 else ("on", "off")
-        found += [(arm, number) for arm in pair]
-    return found
+        boots_in_order += [(position, number) for position in pair]
+    return boots_in_order
 
 
-def boot(directory: Path, arm: str, number: int, seconds: int, real_time: bool = False) -> None:
-    """One boot and its recording, DIRECTORY/ARM-NUMBER; one that is there already is left as it is."""
-    name = f"{arm}-{number}"
+def boot(directory: Path, position: str, number: int, seconds: int, real_time: bool = False) -> None:
+    """One boot and its recording, DIRECTORY/POSITION-NUMBER; skipped where the recording exists."""
+    name = f"{position}-{number}"
     if (directory / name / "slabinfo.txt").exists():
         return
-    script = _GUEST.format(switch=_ARMS[arm], lazyobs=_LAZYOBS, name=name, seconds=seconds)
+    script = _GUEST.format(switch=_POSITIONS[position], lazyobs=_LAZYOBS, name=name, seconds=seconds)
     command = ["lab/run", "--kernel", _KERNEL, "--timeout", "3600", "--share", str(directory.resolve())]
     command += [] if real_time else ["--icount"]
-    # A leaping clock, or a busy machine, would otherwise run out any time-out.
+    # A clock that leaps, or a busy machine, would exceed any time-out.
     command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000", "--", "sh", "-c", script]
     print(f"ab: {name}", file=sys.stderr, flush=True)
     subprocess.run(command, cwd=_ROOT, check=True, start_new_session=True)
 
 
 def slab_bytes(recording: Path) -> dict[str, int]:
-    """{cache: bytes of live objects} as slabinfo said while it was recorded."""
+    """{cache: bytes of live objects}, from slabinfo as it was during the recording."""
     rows = [line.split() for line in (recording / "slabinfo.txt").read_text().splitlines()]
     return {row[0]: int(row[1]) * int(row[3]) for row in rows}
 
 
 def second_opinion(directory: Path, boots: int) -> str:
-    """What slabinfo itself said, read by the workload, as a table of means."""
+    """A table of means of slabinfo's own numbers, as the workload read them."""
     lines = ["slabinfo, read by the workload in its 11th round, bytes, mean over boots:"]
-    arms = {arm: [slab_bytes(directory / f"{arm}-{number}") for number in range(1, boots + 1)] for arm in _ARMS}
+    recordings = {
+        position: [slab_bytes(directory / f"{position}-{number}") for number in range(1, boots + 1)]
+        for position in _POSITIONS
+    }
     for cache in ("vm_area_struct", "anon_vma_chain", "anon_vma"):
-        off, on = (sum(boot[cache] for boot in arms[arm]) / boots for arm in ("off", "on"))
+        off, on = (sum(boot[cache] for boot in recordings[position]) / boots for position in ("off", "on"))
         lines.append(
             f"  {cache:15} off {off:10.0f}  on {on:10.0f}  on - off {on - off:+10.0f} ({(on - off) / off:+.1%})"
         )
@@ -86,7 +90,7 @@ def second_opinion(directory: Path, boots: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.ab", description=__doc__)
-    parser.add_argument("directory", type=Path, help="for the recordings; what is there is not made again")
+    parser.add_argument("directory", type=Path, help="for the recordings; those that exist are not made again")
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
     parser.add_argument("--seconds", type=int, default=60, help="of each recording, by the guest's clock (60)")
     parser.add_argument("--parallel", type=int, default=1, help="boots at a time (1)")
@@ -96,16 +100,17 @@ def main() -> int:
     with ThreadPoolExecutor(options.parallel) as pool:
         run = partial(boot, options.directory, seconds=options.seconds, real_time=options.real_time)
         list(pool.map(lambda one: run(*one), order(options.boots)))
-    arms = {
-        arm: [str(options.directory / f"{arm}-{number}") for number in range(1, options.boots + 1)] for arm in _ARMS
+    recordings = {
+        position: [str(options.directory / f"{position}-{number}") for number in range(1, options.boots + 1)]
+        for position in _POSITIONS
     }
     command = [
         _LAZYOBS,
         "compare",
         "--base",
-        *arms["off"],
+        *recordings["off"],
         "--new",
-        *arms["on"],
+        *recordings["on"],
         "--calibrate",
         "--text",
     ]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The same work in every boot of an A/B: processes that hold private memory, one that has less than it needs, and
-rounds of forks, maps, page-outs and migrations, three seconds apart. Counts are primes, so that a number in a report shows
-where it came from.
+"""The same work in every boot of an A/B.
 
-python3 -m lab.ab_workload SLABINFO RECORDING: runs until SIGTERM; writes what slabinfo says in the 11th round after there is a
-directory RECORDING, while the recorder and all of the work are there.
+Processes hold private memory, one has less memory than it needs, and every three seconds there is a round of forks,
+maps, page-outs and migrations. Counts are primes, so that a number in a report shows where it comes from.
+
+python3 -m lab.ab_workload SLABINFO RECORDING: runs until SIGTERM. In the 11th round after the directory RECORDING
+appears, while the recorder and all of the work are running, it writes the rows of /proc/slabinfo to SLABINFO.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 
 def islands(count: int) -> list[int]:
-    """Addresses of written memory, each between pages that cannot be: no VMA merges with another."""
+    """Addresses of written VMAs, apart by pages that are PROT_NONE, so that none merges with another."""
     sea = syscalls.mmap(count * 2 * PAGES * PAGE, syscalls.PROT_NONE)
     addresses = [sea + number * 2 * PAGES * PAGE for number in range(count)]
     for start in addresses:
@@ -53,7 +54,7 @@ def migrate(node: int) -> None:
 
 
 def hold(moving: bool) -> None:
-    """Private memory, of which a part goes to swap and comes back in every round, and the whole may change its node."""
+    """Private memory: in every round a part is swapped out and in and, if ``moving``, all of it changes its node."""
     held = islands(ISLANDS)
     number = 0
     while True:
@@ -68,7 +69,7 @@ def hold(moving: bool) -> None:
 
 
 def squeeze() -> None:
-    """Writes more than its cgroup may hold, in every round: the rest is reclaimed to swap."""
+    """Writes more than its cgroup may hold in every round: the rest is reclaimed to swap."""
     (_CGROUPS / "cgroup.subtree_control").write_text("+memory")
     group = _CGROUPS / "squeezed"
     group.mkdir()
@@ -98,7 +99,7 @@ def _fork(work: object, *given: object) -> int:
 
 
 def slabinfo(path: str) -> None:
-    """The rows of the three caches, after their free slabs were given back."""
+    """Writes the rows of the three caches, after a shrink."""
     for cache in CACHES:
         Path(f"/sys/kernel/slab/{cache}/shrink").write_text("1")
     rows = Path("/proc/slabinfo").read_text().splitlines()

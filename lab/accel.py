@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether KVM works here: tried once per boot of the host, since some hosts only pretend."""
+"""Whether KVM works here: tried once per boot of the host, because /dev/kvm can exist and not work."""
 
 from __future__ import annotations
 

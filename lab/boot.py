@@ -13,7 +13,7 @@ from pathlib import Path
 from .accel import accelerator
 from .build import image
 from .cache import root
-from .errors import LAB_FAILED, LabError
+from .errors import LAB_FAILED, LabError, reports_errors
 from .guest import Guest, Limits
 from .initramfs import initramfs
 from .kernels import Kernel, default_name, kernel, table
@@ -21,7 +21,7 @@ from .qemu import Machine, kernel_command_line
 from .splats import splats
 
 TIMED_OUT = 124
-#: Where the guest has something else than the host, whatever the current directory.
+#: Mounted anew in the guest: it does not have the host's files there.
 FRESH = ("/dev", "/proc", "/sys")
 #: Variables of the caller that mean something in the guest too.
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
@@ -87,7 +87,7 @@ def _tail(log: str, lines: int = 30) -> str:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """What can be told before a boot is told before it."""
+    """LabError for what cannot work, before the boot."""
     if options.share and not Path(options.share).is_dir():
         raise LabError(f"--share {options.share}: no such folder; make it first")
     top = "/" + os.getcwd().split("/")[1]
@@ -139,21 +139,14 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
+@reports_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        if options.list:
-            for row in table().values():
-                print(f"{row.name:14} {row.about}")
-            return 0
-        if not options.command:
-            parser.error("no COMMAND to run")
-        return run(options)
-    except LabError as error:
-        if error.detail:
-            print(error.detail.rstrip(), file=sys.stderr)
-        print(f"lab: {error}", file=sys.stderr)
-        return LAB_FAILED
-    except KeyboardInterrupt:
-        return 130
+    if options.list:
+        for row in table().values():
+            print(f"{row.name:14} {row.about}")
+        return 0
+    if not options.command:
+        parser.error("no COMMAND to run")
+    return run(options)

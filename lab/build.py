@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``make lab``: makes the image of a kernel, or finds that it is there already."""
+"""``make lab``: makes the image of a kernel, where it does not exist yet."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from . import packages
 from .cache import content_hash, locked, made_once, root
-from .errors import LAB_FAILED, LabError
+from .errors import LabError, reports_errors
 from .kernels import Kernel, default_name, kernel, table
 from .source import apply_series, objects, unpack
 
-#: Part of every content hash: raise it when the way of building changes what comes out.
+#: Part of every content hash: raise it when a change of the build changes its output.
 RECIPE = "2"
 
 
@@ -27,7 +27,7 @@ def _inputs(row: Kernel) -> str:
 
 
 def _image_name(row: Kernel) -> str:
-    """The first kernel of the table made of the same things lends its name to the image."""
+    """Name of the first kernel of the table with the same inputs: rows that differ in ``cmdline`` alone share it."""
     return next(k.name for k in table().values() if _inputs(k) == _inputs(row))
 
 
@@ -37,7 +37,7 @@ def image_folder(row: Kernel, version: str) -> Path:
 
 
 def image(row: Kernel) -> Path:
-    """The finished image of a kernel; its newest one of another package version will do."""
+    """The finished image of a kernel: of the present package version, else the newest of another."""
     try:
         found = image_folder(row, packages.find(row.packages, row.release)[1])
         if found.is_dir():
@@ -55,7 +55,7 @@ def _say(text: str) -> None:
     print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
-#: The build must not depend on who builds, nor on the make that called us.
+#: The build must not depend on the user, nor on a make that called us.
 _BUILD_ENV = {"KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "lab", "KBUILD_BUILD_VERSION": "1"}
 _NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "LOCALVERSION")
 
@@ -63,7 +63,7 @@ _NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "LOC
 def _run(command: Sequence[str], log: Path, what: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
     env.update(_BUILD_ENV)
-    # a changed option rebuilds all that could see it; most of it comes out the same
+    # a changed option rebuilds all that includes it; most objects come out the same
     env.update(CCACHE_DIR=str(root() / "ccache"), CCACHE_MAXSIZE="2G")
     with open(log, "a") as out:
         result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env)
@@ -101,7 +101,7 @@ def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
     if refused:
         raise LabError(
             f"the kernel's configuration refused {', '.join(refused)}; "
-            "a dependency is missing: mend the fragments in lab/config"
+            "a dependency is missing: fix the fragments in lab/config"
         )
     current = objects() / ".config"
     if not current.exists() or current.read_bytes() != (made / ".config").read_bytes():
@@ -162,27 +162,20 @@ def make_image(row: Kernel) -> Path:
     target = image_folder(row, version)
     if target.is_dir():
         return target
-    with locked(target.name):  # a second caller waits and finds it made
+    with locked(target.name):  # a second caller waits, and finds it there
         return made_once(target, make)
 
 
+@reports_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make lab KERNEL=NAME", description=__doc__)
     parser.add_argument("names", nargs="*", help="kernels of lab/kernels.toml; 'ci' for all that CI boots")
     names = parser.parse_args(arguments).names or [default_name()]
-    try:
-        if names == ["ci"]:
-            names = [row.name for row in table().values() if row.ci]
-        packages.ensure(packages.BOOT_TOOLS)
-        for name in names:
-            print(f"{name}: {make_image(kernel(name))}")
-    except LabError as error:
-        if error.detail:
-            print(error.detail.rstrip(), file=sys.stderr)
-        print(f"lab: {error}", file=sys.stderr)
-        return LAB_FAILED
-    except KeyboardInterrupt:
-        return 130
+    if names == ["ci"]:
+        names = [row.name for row in table().values() if row.ci]
+    packages.ensure(packages.BOOT_TOOLS)
+    for name in names:
+        print(f"{name}: {make_image(kernel(name))}")
     return 0
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where the lab keeps what is dear to make: source trees, objects, finished images.
+"""The lab's cache of what takes long to make: source trees, objects, finished images.
 
-``images/NAME-HASH/`` is complete or absent (it is renamed into place); everything else may be
-removed at any time and only costs time.
+``images/NAME-HASH/`` is complete or absent (it is renamed into place). Everything may be removed at any time, and is
+then made again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def content_hash(parts: Iterable[Union[str, bytes, Path]]) -> str:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Holds a lock among all processes that use this cache."""
+    """Holds a lock against all other processes that use this cache."""
     path = root() / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as lock:
@@ -63,7 +63,7 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
         try:
             making.rename(target)
         except OSError:
-            if not target.is_dir():  # else another process was quicker with the same content
+            if not target.is_dir():  # else another process made the same content first
                 raise
     finally:
         shutil.rmtree(making, ignore_errors=True)

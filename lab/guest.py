@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One run of a virtual machine: its console, and the conversation with its init.
+"""One run of a virtual machine: its console, and the frames exchanged with its init.
 
-The frames are described at the head of ``guest/init.c``.
+The head of ``guest/init.c`` describes the frames.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .qemu import Machine, command_line
 from .splats import fatal
 
 _CHUNK = 16384  # of standard input; init.c has room for this much
-#: A guest that has given its exit status gets this long to power off.
+#: How long a guest may take to power off once it has sent the exit status.
 _POWER_OFF_SECONDS = 20.0
 
 
@@ -77,33 +77,33 @@ class Guest:
         agent.close()
         console.close()
         try:
-            self._converse(qemu)
+            self._exchange(qemu)
         finally:
             if qemu.poll() is None:
                 qemu.kill()
-            said = qemu.communicate()[0].decode(errors="replace")
+            output = qemu.communicate()[0].decode(errors="replace")
             self._agent.close()
             self._console_end.close()
         if self._status is None and not self.failure:
-            self.failure = self._why_dead(said)
+            self.failure = self._why_dead(output)
         return None if self.failure else self._status
 
-    def _why_dead(self, said: str) -> str:
+    def _why_dead(self, output: str) -> str:
         reason = fatal(self.log)
         if reason:
             return ("died during the command: " if self.up else "did not come up: ") + reason
-        if said.strip():
-            return "QEMU ended: " + said.strip().splitlines()[-1]
+        if output.strip():
+            return "QEMU ended: " + output.strip().splitlines()[-1]
         return "powered off during the command" if self.up else "did not come up"
 
-    def _converse(self, qemu: subprocess.Popen[bytes]) -> None:
+    def _exchange(self, qemu: subprocess.Popen[bytes]) -> None:
         self._deadline = time.monotonic() + self._limits.seconds
         with selectors.DefaultSelector() as waiting:
-            waiting.register(self._agent, selectors.EVENT_READ, self._hear_agent)
-            waiting.register(self._console_end, selectors.EVENT_READ, self._hear_console)
+            waiting.register(self._agent, selectors.EVENT_READ, self._read_agent)
+            waiting.register(self._console_end, selectors.EVENT_READ, self._read_console)
             self._waiting = waiting
-            # the sockets close when QEMU ends: then there is nobody left to hear
-            while waiting.get_map() and self._listening():
+            # the sockets close when QEMU ends: then there is nothing left to read
+            while waiting.get_map() and self._is_connected():
                 left = self._deadline - time.monotonic()
                 if left <= 0:
                     self._give_up()
@@ -111,12 +111,12 @@ class Guest:
                 for key, _ in waiting.select(left):
                     key.data()
 
-    def _listening(self) -> bool:
+    def _is_connected(self) -> bool:
         return any(key.fileobj in (self._agent, self._console_end) for key in self._waiting.get_map().values())
 
     def _give_up(self) -> None:
         if self._status is not None:
-            return  # it only does not power off; the command is done
+            return  # the command is done; only the guest does not power off
         if self.up:
             self.timed_out, self._status = True, 124
         else:
@@ -131,10 +131,10 @@ class Guest:
             self._waiting.unregister(end)
         return data
 
-    def _hear_console(self) -> None:
+    def _read_console(self) -> None:
         self._console += self._receive(self._console_end)
 
-    def _hear_agent(self) -> None:
+    def _read_agent(self) -> None:
         self._frames += self._receive(self._agent)
         while len(self._frames) >= 5:
             kind, length = chr(self._frames[0]), struct.unpack_from("<I", self._frames, 1)[0]
@@ -149,33 +149,33 @@ class Guest:
             self.up = True
             self._send("R", self._request)
             if self._limits.stdin:
-                self._waiting.register(sys.stdin.fileno(), selectors.EVENT_READ, self._take_stdin)
+                self._waiting.register(sys.stdin.fileno(), selectors.EVENT_READ, self._forward_stdin)
             else:
                 self._send("I", b"")
         elif kind == "O":
-            self._pass_on(self._stdout, payload)
+            self._write_out(self._stdout, payload)
         elif kind == "E":
-            self._pass_on(self._stderr, payload)
+            self._write_out(self._stderr, payload)
         elif kind == "X":
             self._status = int(payload)
             self._deadline = time.monotonic() + _POWER_OFF_SECONDS
         elif kind == "F":
-            self.failure = "init said: " + payload.decode(errors="replace")
+            self.failure = "init output: " + payload.decode(errors="replace")
 
-    def _pass_on(self, stream: BinaryIO, payload: bytes) -> None:
+    def _write_out(self, stream: BinaryIO, payload: bytes) -> None:
         try:
             stream.write(payload)
             stream.flush()
         except BrokenPipeError:
-            os._exit(141)  # as a program that SIGPIPE ends; QEMU dies with us
+            os._exit(141)  # as a program that SIGPIPE kills; QEMU ends with this process
 
     def _send(self, kind: str, payload: bytes) -> None:
         try:
             self._agent.sendall(struct.pack("<cI", kind.encode(), len(payload)) + payload)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it is gone; reading finds out why
+            pass  # it has ended; reading finds out why
 
-    def _take_stdin(self) -> None:
+    def _forward_stdin(self) -> None:
         data = os.read(sys.stdin.fileno(), _CHUNK)
         if not data:
             self._waiting.unregister(sys.stdin.fileno())

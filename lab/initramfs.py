@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guest's first files: init, and the modules it takes to reach the host's root."""
+"""The guest's first files: init, and the modules for mounting the host's root."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def _init() -> Path:
 
 
 def module_order(dependencies: dict[str, tuple[str, list[str]]], wanted: Iterable[str]) -> list[str]:
-    """The paths of the wanted modules and all they need, needed ones first.
+    """Paths of the wanted modules and all that they depend on, dependencies first.
 
-    ``dependencies`` is modules.dep by module name: (path, names it needs). A name that is not
-    in it is built in.
+    ``dependencies`` is modules.dep by module name: (path, names it depends on). A name without a
+    row is built in.
     """
     order: list[str] = []
 
@@ -59,7 +59,7 @@ def read_modules_dep(text: str) -> dict[str, tuple[str, list[str]]]:
     found = {}
     for line in text.splitlines():
         path, _, needs = line.partition(":")
-        # modules.dep lists the nearest need last
+        # modules.dep lists the nearest dependency last
         found[_module_name(path)] = (path, [_module_name(need) for need in reversed(needs.split())])
     return found
 
@@ -87,7 +87,7 @@ def _cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
 
 
 def initramfs(image: Path) -> Path:
-    """The archive that goes with an image, made once."""
+    """The archive for an image, made once."""
     init = _init()
     target = root() / "initramfs" / f"{image.name}-{content_hash([init])}"
 

@@ -36,7 +36,7 @@ class Kernel:
     known: tuple[str, ...] = ()
 
     def is_known(self, splat: str) -> bool:
-        """Whether that head line of a splat is the base kernel's own, patched or not."""
+        """Whether a splat with this first line is a known fault of the base kernel, patched or not."""
         return any(f" {function}+0x" in splat for function in self.known)
 
     def patch_files(self) -> list[Path]:
@@ -47,7 +47,7 @@ class Kernel:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file, read by whichever reader this Python has (3.11 has its own, pip carries one)."""
+    """A TOML file, read by the reader that this Python has (3.11 has its own, pip brings one along)."""
     for name in ("tomllib", "tomli", "pip._vendor.tomli"):
         try:
             reader = importlib.import_module(name)
@@ -84,7 +84,7 @@ def default_name() -> str:
 
 
 def kernel(name: str) -> Kernel:
-    """The row of that name, or an error that lists the names there are."""
+    """The row of that name. LabError, with the names that exist, where there is none."""
     kernels = table()
     if name not in kernels:
         raise LabError(f"no kernel named {name!r} in {TABLE.name}; there are: {', '.join(kernels)}")

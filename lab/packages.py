@@ -47,7 +47,7 @@ def _have(tool: str) -> bool:
 
 
 def missing(tools: Iterable[Sequence[str]]) -> list[str]:
-    """The packages of those tools that are not there."""
+    """The packages of those tools that are missing."""
     return sorted({package for tool, package in tools if not _have(tool)})
 
 
@@ -91,7 +91,7 @@ def _field(lines: Iterable[str], name: str) -> str:
 
 
 def _lists_stamp() -> str:
-    """Changes when apt's knowledge does."""
+    """A text that changes whenever apt's lists do."""
     stamps = []
     for path in ("/var/lib/apt/lists", "/etc/apt/sources.list", "/etc/apt/sources.list.d"):
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ def _lists_stamp() -> str:
 
 
 def find(packages: Sequence[str], contains: str = "") -> tuple[str, str]:
-    """What ``_ask`` answers, remembered for as long as apt's lists stay the same."""
+    """As ``_ask``, with the answer kept until apt's lists change."""
     memory = root() / "apt.json"
     try:
         known = json.loads(memory.read_text())
@@ -120,10 +120,9 @@ def find(packages: Sequence[str], contains: str = "") -> tuple[str, str]:
 
 
 def _ask(packages: Sequence[str], contains: str) -> tuple[str, str]:
-    """(package, version) of the first one apt knows; a metapackage is followed to the kernel.
+    """(package, version) of the first one that apt knows; a metapackage stands for the kernel it depends on.
 
-    ``contains`` has to occur in the name of the package found, so that linux-image-amd64
-    is taken for 6.1 only where it is 6.1.
+    ``contains`` has to occur in the name of that package: linux-image-amd64 counts as 6.1 only where it is 6.1.
     """
     if not shutil.which("apt-cache"):
         raise LabError(f"cannot look for {packages[0]}: this system has no apt; use Debian or Ubuntu")

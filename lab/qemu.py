@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""The virtual machine: what QEMU is told."""
+"""QEMU's command line for a machine of the lab.
+
+virtme-ng, too, boots a kernel on the host's own files. It does not serve here (looked at: 1.42):
+
+- It has no time limit, and its exit status is 255 for any guest that ends early. The lab distinguishes a time-out, a
+  kernel that did not come up, and one that died, with the reason.
+- The console of a scripted run is either dropped ("quiet loglevel=0") or mixed into standard error. The lab keeps a
+  console of its own, where it looks for splats and for the cause of death.
+- QEMU opens standard output and error anew by /proc/self/fd; where they are sockets, standard error is lost.
+- It takes a /dev/kvm that can be opened for a KVM that works, and gives TCG ``-cpu max``, whose vector units are slow
+  there.
+- Debian 12 has no package of it, and it needs two from PyPI. The lab needs Python's standard library and QEMU.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-#: x86-64-v2, which wheels such as numpy's ask for, and a random number source for early boot.
-#: The vector units of "max" are left out: TCG emulates them slowly, and libc would pick them.
+#: x86-64-v2, which wheels such as numpy's require, and a random number source for early boot.
+#: Without the vector units of "max": TCG emulates them slowly, and libc would use them.
 _TCG_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed,+pcid,-svm"
 
 
@@ -25,9 +37,9 @@ class Machine:
 
 
 def kernel_command_line(*extra: str) -> str:
-    """Oopses panic and panics end the machine, so that a dead kernel is never waited for.
+    """An oops panics and a panic ends the machine, so that nothing waits for a dead kernel.
 
-    The timer is not tested: on a busy host too few ticks come in the time the kernel gives them, and it panics.
+    no_timer_check: on a busy host too few ticks arrive within the time of the kernel's test, and it would panic.
     """
     base = "console=ttyS0 loglevel=6 oops=panic panic=-1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180"
     base += " no_timer_check"
@@ -37,7 +49,7 @@ def kernel_command_line(*extra: str) -> str:
 def _numa(machine: Machine) -> list[str]:
     nodes = max(1, machine.nodes)
     cpus = -(-max(nodes, machine.cpus) // nodes) * nodes
-    # one socket a node: the kernel warns of a socket that spans nodes
+    # one socket per node: the kernel warns of a socket that spans nodes
     arguments = ["-smp", f"{cpus},sockets={nodes}", "-m", f"{machine.memory}M"]
     if nodes == 1:
         return arguments
@@ -53,7 +65,7 @@ def _numa(machine: Machine) -> list[str]:
 
 
 def _folder(tag: str, path: str, readonly: bool) -> list[str]:
-    # QEMU takes a comma in an option's value when it is doubled
+    # a comma in an option's value has to be doubled
     return [
         "-virtfs",
         f"local,path={path.replace(',', ',,')},mount_tag={tag},security_model=none,multidevs=remap"

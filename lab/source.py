@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The kernel source tree: unpacked once, with the patch series put on and taken off in place.
+"""The kernel source tree: unpacked once, with patch series applied and removed in place.
 
-Only files whose contents change are written, so that a new object build redoes as little as
-it can.
+Only files whose contents change are written, so that the next build compiles as little as possible.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def tree(package: str) -> Path:
 
 
 def objects() -> Path:
-    """The one object folder: variants are built in it in turn, each redoing only its difference."""
+    """The one object folder: variants are built in it in turn, and compile only what differs."""
     return root() / "obj"
 
 
@@ -34,7 +33,7 @@ def _originals() -> Path:
 
 
 def unpack(package: str, version: str) -> Path:
-    """The source tree of that version; another version's tree and objects make room for it."""
+    """The source tree of that version; the tree and objects of another version are removed."""
     source, stamp = tree(package), root() / "tree" / "version"
     if source.is_dir() and stamp.is_file() and stamp.read_text() == f"{package} {version}":
         return source
@@ -44,7 +43,7 @@ def unpack(package: str, version: str) -> Path:
     source.parent.mkdir(parents=True)
     tarball = folder / "usr" / "src" / f"{package}.tar.xz"
     subprocess.run(["tar", "-xf", str(tarball), "-C", str(source.parent)], check=True)
-    shutil.rmtree(folder)  # 150 MB which nobody reads again
+    shutil.rmtree(folder)  # 150 MB that are not read again
     stamp.write_text(f"{package} {version}")
     return source
 
@@ -75,7 +74,7 @@ def _patch(patch: Path, folder: Path, version: str) -> None:
 
 
 def failed_hunks(output: str) -> str:
-    """``mm/rmap.c hunk 3 (line 412)`` and so on, out of what patch said."""
+    """``mm/rmap.c hunk 3 (line 412)`` and so on, from the output of patch."""
     file, failures = "?", []
     for line in output.splitlines():
         found = re.match(r"(?:checking|patching) file (\S+)", line)
@@ -105,9 +104,9 @@ def _original(source: Path, name: str, into: Path) -> None:
 
 
 def apply_series(source: Path, patches: Sequence[Path], version: str) -> None:
-    """Makes the tree what the package had plus exactly this series.
+    """Makes the tree that of the package plus exactly this series.
 
-    Every patch is tried dry first, away from the tree: when one fails the tree stays as it was.
+    Every patch is applied to copies first: when one fails the tree stays as it was.
     """
     names = set(touched(patches))
     if _originals().is_dir():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel log says when something is wrong with the kernel."""
+"""Signs of a kernel fault in a console log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from lazyobs.kernel.log import kind_of
 
 _STAMP = re.compile(r"(?:<\d+>)?(?:\[\s*\d+\.\d+\]\s*)?(?:\[\s*[TC]\d+\]\s*)?")
-# No fault of the kernel on a real machine, where memory does fail; here it is injected, and must be recovered from.
+# On a real machine memory does fail. Here the failure is injected, and the kernel has to recover from it.
 _NOT_RECOVERED = re.compile(r"Memory failure: .*: recovery action for .* page: Failed")
 _DEADLY = ("panic", "Oops")
 
@@ -23,6 +23,6 @@ def splats(log: str) -> list[str]:
 
 
 def fatal(log: str) -> str:
-    """The last line that tells why a kernel died, or nothing."""
+    """The last line that says why the kernel died; "" where none does."""
     lines = [line for line in _lines(log) if kind_of(line) in _DEADLY or line.startswith("kernel BUG at ")]
     return lines[-1] if lines else ""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from . import boot
 from .cache import LAB, content_hash, made_once, root
-from .errors import LAB_FAILED, LabError
+from .errors import LabError, reports_errors
 from .kernels import default_name
 
 SOURCES = sorted((LAB / "stress").glob("*.[ch]"))
-#: The soft-offlined pages and three generations of children need room.
+#: For the soft-offlined pages and three generations of children.
 MEMORY_MIB = "3072"
 
 
@@ -35,6 +35,7 @@ def program() -> Path:
     return made_once(root() / "stress" / content_hash(SOURCES), make) / "stress"
 
 
+@reports_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m lab.stress", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default=default_name())
@@ -43,11 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--console")
     parser.add_argument("options", nargs="*")
     given = parser.parse_args(arguments)
-    try:
-        path = program()
-    except LabError as error:
-        print(f"{error.detail}\nlab: {error}", file=sys.stderr)
-        return LAB_FAILED
+    path = program()
     options = [
         "--kernel",
         given.kernel,
@@ -61,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     if given.console:
         options += ["--console", given.console]
-    # the stock kernels have zram as a module
+    # a module in the stock kernels
     script = 'modprobe -q zram num_devices=1; exec "$0" "$@"'
     return boot.main([*options, "--", "sh", "-c", script, str(path), "-t", str(given.seconds), *given.options])
 
