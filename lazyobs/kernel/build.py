@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which build of the kernel is running, and where in memory it lies: what stays and what changes at a boot.
+"""Which build of the kernel is running, and where in memory it lies: what a reboot keeps, and what it changes.
 
-Types and symbols belong to the build. KASLR moves the kernel image as a whole (it does not shuffle
-functions), so that one symbol's address tells where all others are.
+Types and symbols belong to the build. KASLR moves the kernel image as a whole (it does not shuffle functions), so the
+address of one symbol gives those of all others.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ _CHUNK, _MOST = 1 << 13, 1 << 20
 class Build:
     """``name`` is the same for the same kernel image; ``anchor`` is the address of ``_text`` now.
 
-    Where the kernel does not tell them, the name is that of the boot and the anchor 0: nothing is then
-    known to outlive the boot.
+    Where the kernel hides either, the name is that of the boot and the anchor 0: nothing can be kept for the next boot.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Build:
 
     @classmethod
     def read(cls, proc_root: str = "/proc", sys_root: str = "/sys") -> Build:
-        """Of the running kernel. The linker's build id is in its notes (/sys/kernel/notes)."""
+        """The running kernel's. /sys/kernel/notes has the linker's build id."""
         notes = _read(os.path.join(sys_root, "kernel/notes"))
         version = _read(os.path.join(proc_root, "version"))
         anchor = _anchor(os.path.join(proc_root, "kallsyms"))
@@ -47,7 +46,7 @@ def _read(path: str) -> bytes:
 
 
 def _anchor(path: str) -> int:
-    """Near the beginning of kallsyms: 0 where it is not, or where addresses are hidden."""
+    """Address of ``_text``, which is near the beginning of kallsyms; 0 where it is not, or addresses are hidden."""
     text = b""
     try:
         with open(path, "rb", buffering=0) as file:

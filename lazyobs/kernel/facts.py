@@ -32,9 +32,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Subject:
-    """What samples say about the kernel: few words, where Facts are megabytes.
+    """The little of Facts, which hold megabytes, that samples need.
 
-    ``struct_bytes``: {struct: size} of those whose slab room is wanted where slabinfo is closed.
+    ``struct_bytes``: {struct: size}, for the bytes of an object where slabinfo cannot be read.
     """
 
     release: str
@@ -79,7 +79,7 @@ def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
 
 
 def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:
-    """Position of the design's sysctl now; None where there is none or it cannot be read."""
+    """Whether the design's sysctl is on now; None where it has none or it cannot be read."""
     if not profile.sysctl:
         return None
     try:

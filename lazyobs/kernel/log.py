@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's log, record by record: the splats in it, their kind by the first line, and the lines that follow.
+"""The kernel's log, record by record, and the splats in it: the kind, from the first line, and the lines that follow.
 
 /dev/kmsg gives one record a read (Documentation/ABI/testing/dev-kmsg):
-"level and facility,sequence,microseconds,flags;text", then lines of properties. Only the kernel's own
-records (facility 0) count: user space may write there too.
+"level and facility,sequence,microseconds,flags;text", then lines of properties. User space may write there too:
+only the kernel's own records (facility 0) count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LINES_OF_A_SPLAT = 100
 _SECONDS_OF_A_SPLAT = 1.0
 _END = "---[ end trace"
 
-# kind: what its first line looks like. The first that fits is it.
+# kind: pattern of its first line. The first that matches counts.
 KINDS: dict[str, re.Pattern[str]] = {
     kind: re.compile(pattern)
     for kind, pattern in (
@@ -40,14 +40,14 @@ KINDS: dict[str, re.Pattern[str]] = {
         ("BUG", r"BUG[: ]|kernel BUG at |Kernel BUG at |list_(add|del) corruption|refcount_t: |Bad (rss-counter|page)"),
         ("Oops", r"Oops: |general protection fault|Unable to handle kernel |Internal error: "),
         ("panic", r"Kernel panic "),
-        # A kernel that reports its CPU's bugs or a lockdown this way has nothing wrong with it.
+        # Bugs of the CPU and a lockdown are reported this way too, and are no faults of the kernel.
         ("WARN", r"WARNING: (?!.*(lockdown|CPU bug))"),
     )
 }
 
 
 def kind_of(text: str) -> str | None:
-    """What begins with that line, or None."""
+    """Kind of the splat that begins with this line, or None."""
     return next((kind for kind, pattern in KINDS.items() if pattern.match(text)), None)
 
 
@@ -61,7 +61,7 @@ class Record(NamedTuple):
 
 
 class KernelLog:
-    """What has been logged since it was opened. ``why_not`` says why nothing can be read, "" where it can."""
+    """What is logged after it was opened. ``why_not`` says why it cannot be read, "" where it can."""
 
     def __init__(self, path: str = "/dev/kmsg") -> None:
         self._fd = -1
@@ -80,7 +80,10 @@ class KernelLog:
             try:
                 raw = os.read(self._fd, _RECORD_BYTES)
             except OSError as error:
-                if error.errno in (errno.EPIPE, errno.EINTR):  # overtaken by the writers: the next is the oldest left
+                if error.errno in (
+                    errno.EPIPE,
+                    errno.EINTR,
+                ):  # EPIPE: overwritten; the next read gives the oldest record left
                     continue
                 return  # EAGAIN: nothing more
             if not raw:
@@ -132,7 +135,7 @@ class Splats:
         self._until = 0.0
 
     def read(self) -> list[LogLine]:
-        """The lines that matter since the last call."""
+        """The lines of splats since the last call."""
         return [line for line in map(self._line, self.log.records()) if line is not None]
 
     def _line(self, record: Record) -> LogLine | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this kernel forbids or lacks for tracing, as far as it says so itself."""
+"""What this kernel forbids or lacks for tracing, as far as its own files show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lockdown(sys_root: str = "/sys") -> str | None:
 
 
 def config(proc_root: str = "/proc", release: str = "", boot_root: str = "/boot") -> dict[str, str] | None:
-    """CONFIG_* options of the running kernel; None where it does not tell."""
+    """CONFIG_* options of the running kernel; None where neither /proc nor /boot has them."""
     try:
         with gzip.open(os.path.join(proc_root, "config.gz"), "rt", encoding="ascii") as file:
             text = file.read()
@@ -33,7 +33,7 @@ def config(proc_root: str = "/proc", release: str = "", boot_root: str = "/boot"
 
 
 def sysctl(name: str, proc_root: str = "/proc") -> str | None:
-    """Value of a sysctl; None where it is missing or closed."""
+    """Value of a sysctl; None where it is missing or cannot be read."""
     try:
         with open(os.path.join(proc_root, "sys", *name.split(".")), encoding="ascii") as file:
             return file.read().strip()

@@ -16,7 +16,7 @@ CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 @dataclass(frozen=True)
 class SlabRow:
-    """A row of slabinfo. ``object_bytes`` is the room one object takes in its slab, which holds ``objects_a_slab``."""
+    """A row of slabinfo. ``object_bytes``: space of one object in its slab, of ``objects_a_slab`` objects."""
 
     active: int
     total: int
@@ -27,7 +27,7 @@ class SlabRow:
 class Slabinfo:
     """Keeps /proc/slabinfo open (mode 0400), so that it can be read again after root is given up.
 
-    ``merged``: {cache: the other caches in its row}; a merged row bears the name of any one of them.
+    ``merged``: {cache: the other caches in its row}; a merged row has the name of any one of them.
     """
 
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys") -> None:
@@ -68,7 +68,7 @@ class Slabinfo:
 
 
 def merged_with(name: str, sys_root: str = "/sys") -> list[str]:
-    """Other caches whose objects are in this cache's row; empty where it has its own, or none is known."""
+    """Other caches whose objects are in this cache's row; empty where there are none, or /sys does not show them."""
     directory = os.path.join(sys_root, "kernel/slab")
     try:
         target = os.readlink(os.path.join(directory, name))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""VMAs of a process as /proc shows them: the source of truth the census is held against.
+"""VMAs of a process from /proc/PID/smaps, against which the census is checked.
 
-smaps knows which VMAs hold anonymous pages now, not which have an anon_vma: a VMA whose pages were
-all discarded keeps its anon_vma, and one that inherits it from a fork shows it only through its pages.
+smaps shows which VMAs hold anonymous pages now, not which have an anon_vma: a VMA whose pages were all discarded keeps
+its anon_vma, and one that inherited it at a fork may hold no page yet.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _kb(block: bytes, field: bytes) -> int:
 
 
 def read(pid: int, proc_root: str = "/proc") -> list[Mapping]:
-    """Mappings of one process. OSError when it has gone or may not be looked at."""
+    """Mappings of one process. OSError where it has ended or may not be read."""
     with open(f"{proc_root}/{pid}/smaps", "rb") as file:
         return parse(file.read())
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Whether the kernel has complained: taint flags, and its counts of warnings and oopses since boot.
+"""Taint flags of the kernel, and its counts of warnings and oopses since boot.
 
-All are readable without privileges (admin-guide/tainted-kernels.rst; warn_count and oops_count since 6.2),
+All can be read without privileges (admin-guide/tainted-kernels.rst; warn_count and oops_count since 6.2),
 unlike the kernel log.
 """
 
