@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Suffixes a compiler gives; what follows the first dot decides.
+# Suffixes that compilers append; what follows the first dot decides.
 _SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
 
 
@@ -39,9 +39,9 @@ class Kallsyms:
 
     def __init__(self, text: bytes, names: Iterable[str]) -> None:
         self._symbols: dict[str, list[Symbol]] = {}
-        self.hidden = False  # kptr_restrict or a missing capability turned every address into 0
+        self.hidden = False  # kptr_restrict or a missing capability made every address 0
         alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
-        # Anchored at the type, not at the line's start: an address at every line would be looked at first.
+        # Anchored at the type: from the start of the line, the address of every line would be matched first.
         pattern = re.compile(rb" [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?\n")
         for match in pattern.finditer(text):
             start = int(text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()], 16)

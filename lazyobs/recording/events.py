@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -16,13 +15,8 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
 
-def clock_offset() -> int:
-    """Unix time minus CLOCK_BOOTTIME in ns; it changes when the clock is set."""
-    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
 def event_rows(found: ndarray[Any, Any], offset: int) -> dict[str, pa.Array]:
-    """Rows of the table events from an array of ``event.dtype()``; ``offset`` as by clock_offset."""
+    """Rows of the table events from an array of ``event.dtype()``; ``offset``: unix time minus CLOCK_BOOTTIME, ns."""
     columns = {name: pa.array(numpy.ascontiguousarray(found[name])) for name in event.Event._fields[:-1]}
     names = numpy.ascontiguousarray(found["comm"])
     columns["comm"] = pa.Array.from_buffers(pa.binary(16), len(found), [None, pa.py_buffer(names.tobytes())])

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import weakref
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from lazyobs.recording.errors import RecordingError
@@ -20,24 +20,8 @@ _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _NEXT_STEP = "name one made by lazyobs record"
 
 
-class Place(Protocol):
-    """``path`` is what it is called in messages."""
-
-    path: str
-
-    def names(self) -> list[str]:
-        """Of what it holds."""
-        ...
-
-    def open(self, name: str) -> BinaryIO:
-        """A plain file; FileNotFoundError where it is none."""
-        ...
-
-    def close(self) -> None: ...
-
-
 class Local:
-    """Of this machine, held by a descriptor."""
+    """A directory of this machine, held by a descriptor; ``path`` is its name in messages."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -52,9 +36,11 @@ class Local:
         self._close = weakref.finalize(self, os.close, self._fd)
 
     def names(self) -> list[str]:
+        """Names of what the directory holds."""
         return os.listdir(self._fd)
 
     def open(self, name: str) -> BinaryIO:
+        """A plain file. FileNotFoundError for anything else."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._fd)
         except OSError as error:

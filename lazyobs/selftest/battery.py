@@ -40,10 +40,6 @@ class Battery:
         self._violations = Violations()
         self._of_no_use: dict[str, str] = {}  # features that were there and did not work, and why
 
-    @property
-    def guardian_pid(self) -> int:
-        return self._guardian.pid
-
     def run(self, scenario: Scenario) -> Result:
         """One scenario, whatever comes of it. The machine is as it was when this returns."""
         result = Result(scenario.name)

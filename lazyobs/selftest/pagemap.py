@@ -11,7 +11,7 @@ from lazyobs.selftest.syscalls import PAGE
 _PRESENT, _SWAPPED, _FRAME = 1 << 63, 1 << 62, (1 << 55) - 1
 _WORD = struct.Struct("=Q")
 # include/uapi/linux/kernel-page-flags.h
-KSM, TAIL, HEAD, HWPOISON, THP = 21, 16, 15, 19, 22
+TAIL, THP = 16, 22
 
 
 def _words(addresses: Iterable[int], path: str = "/proc/self/pagemap") -> list[int]:
@@ -31,11 +31,6 @@ def pages_of(addresses: Iterable[int], pages: int) -> list[int]:
 def swapped(addresses: Iterable[int], pid: int | str = "self") -> int:
     """How many of the pages are in swap."""
     return sum(bool(word & _SWAPPED) for word in _words(addresses, f"/proc/{pid}/pagemap"))
-
-
-def present(addresses: Iterable[int]) -> int:
-    """How many of the pages are in memory."""
-    return sum(bool(word & _PRESENT) for word in _words(addresses))
 
 
 def frames(addresses: Iterable[int]) -> list[int]:

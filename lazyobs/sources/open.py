@@ -98,7 +98,7 @@ def open_live(
     source = LiveSource(subject, session, Slabinfo(), rates, stream, log)
     opened = _accepted(Opened(source, "", tuple(_how_attached(session))), accept)
     if not keep_root:
-        privileges.give_up_root(works_without=lambda: _touch(session))
+        privileges.give_up_root(works_without=lambda: _ask_about_a_map(session))
     return opened
 
 
@@ -167,11 +167,11 @@ def _usable(session: Session) -> Session:
     raise BpfRefused("loading the probes", f"the kernel refused {required[0]} ({why})", "run lazyobs doctor")
 
 
-def _touch(session: Session) -> None:
-    """A bpf(2) call of the kind that reading samples makes; OSError where it is closed to us."""
-    for fd in session.maps.values():
+def _ask_about_a_map(session: Session) -> None:
+    """A bpf(2) call as reading samples makes it. OSError where the kernel refuses it."""
+    fd = next(iter(session.maps.values()), None)
+    if fd is not None:
         abi.object_info(fd)
-        return
 
 
 def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:

@@ -27,7 +27,3 @@ def of_families(families: Iterable[object]) -> dict[Series, float]:
 
 def of_page(page: bytes) -> dict[Series, float]:
     return of_families(text_string_to_metric_families(page.decode()))
-
-
-def only_grows(name: str, kinds: dict[str, str]) -> bool:
-    return name.endswith(("_total", "_bucket", "_count")) and kinds.get(name, "") != "gauge"
