@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lazyobs.selftest.expectations import Count, Expect, first_touch
+from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
 from lazyobs.selftest.stage import Stage
 from lazyobs.selftest.syscalls import PAGE, madvise
@@ -14,9 +15,21 @@ N, PAGES = 23, 3
 _SAME_VMAS = Expect({"vmas": Count(0), "vmas_anon": Count(0)}, {"vmas": Count(0), "vmas_anon": Count(0)})
 
 
-def _advise(islands: list[int], advice: str) -> None:
+def _write_advise_write(
+    stage: Stage, advice: str, account: Callable[[Memory, list[int], int], None] | None = None
+) -> Iterator[None]:
+    """``account`` enters in the memory's account what the advice does to the pages; None: nothing."""
+    islands = stage.memory.islands(N, PAGES)
+    yield
+    stage.memory.fill(islands, PAGES)
+    yield
     for address in islands:
         madvise(address, PAGES * PAGE, advice)
+    if account is not None:
+        account(stage.memory, islands, PAGES)
+    yield
+    stage.memory.fill(islands, PAGES)
+    yield
 
 
 @scenario(
@@ -27,15 +40,7 @@ def _advise(islands: list[int], advice: str) -> None:
 )
 def madvise_dontneed(stage: Stage) -> Iterator[None]:
     """MADV_DONTNEED takes the pages, not the anon_vma: zeros, and no second prepare"""
-    islands = stage.memory.islands(N, PAGES)
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
-    _advise(islands, "DONTNEED")
-    stage.memory.expect(islands, PAGES)
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
+    return _write_advise_write(stage, "DONTNEED", Memory.expect)
 
 
 @scenario(
@@ -47,15 +52,7 @@ def madvise_dontneed(stage: Stage) -> Iterator[None]:
 )
 def madvise_free(stage: Stage) -> Iterator[None]:
     """MADV_FREE lets the kernel take the pages until they are written to again"""
-    islands = stage.memory.islands(N, PAGES)
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
-    _advise(islands, "FREE")
-    stage.memory.or_zero(islands, PAGES)
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
+    return _write_advise_write(stage, "FREE", Memory.or_zero)
 
 
 @scenario(
@@ -67,11 +64,4 @@ def madvise_free(stage: Stage) -> Iterator[None]:
 )
 def madvise_cold(stage: Stage) -> Iterator[None]:
     """MADV_COLD changes what reclaim thinks of the pages and nothing in them"""
-    islands = stage.memory.islands(N, PAGES)
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
-    _advise(islands, "COLD")
-    yield
-    stage.memory.fill(islands, PAGES)
-    yield
+    return _write_advise_write(stage, "COLD")

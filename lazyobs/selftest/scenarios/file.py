@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lazyobs.selftest.expectations import Count, Expect, first_write_to_file, forked, unmapped_regular
 from lazyobs.selftest.pattern import Bytes, Content
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Stage
+from lazyobs.selftest.stage import Stage, writes
 from lazyobs.selftest.syscalls import PAGE, madvise, munmap
 
 N = 23
@@ -42,12 +42,7 @@ def _scenario(stage: Stage, fd: int) -> Iterator[None]:
     stage.memory.fill(islands)
     yield
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(islands)
-        yield
-
-    child = stage.fork(body)
+    child = stage.fork(writes(islands))
     child.advance()
     yield
     child.advance()

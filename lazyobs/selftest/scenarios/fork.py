@@ -15,7 +15,7 @@ from lazyobs.selftest.expectations import (
     only_lazy,
 )
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Body, Stage
+from lazyobs.selftest.stage import Body, Stage, writes
 
 N = 23
 _NO_LONGER_LAZY = Expect({}, {"vmas_lazy": Count(-N)})
@@ -139,14 +139,8 @@ def fork_wide(stage: Stage) -> Iterator[None]:
     stage.memory.fill(islands)
     yield
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(islands)
-        yield
-        yield
-
     for number in range(WIDTH):
-        stage.fork(body, f"child {number + 1}").advance()
+        stage.fork(writes(islands), f"child {number + 1}").advance()
         yield
     stage.memory.fill(islands)
     for child in stage.children:
@@ -172,17 +166,12 @@ def fork_of_new_vmas(stage: Stage) -> Iterator[None]:
     stage.memory.fill(islands)
     yield
 
-    def grandchild(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(list(inside.memory.pages))
-        yield
-
     def body(inside: Stage) -> Iterator[None]:
         own = inside.memory.islands(N)
         yield
         inside.memory.fill(own)
         yield
-        below = inside.fork(grandchild, "grandchild")
+        below = inside.fork(writes(), "grandchild")
         below.advance()
         yield
         below.advance()

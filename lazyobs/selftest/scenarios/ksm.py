@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lazyobs.selftest import pagemap
 from lazyobs.selftest.expectations import Count, Expect, facts, first_touch, forked
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Skip, Stage
+from lazyobs.selftest.stage import Skip, Stage, writes
 from lazyobs.selftest.syscalls import PAGE, madvise
 
 N = 23
@@ -106,13 +106,7 @@ def ksm_fork(stage: Stage) -> Iterator[None]:
     islands = stage.memory.islands(N)
     yield from _merged(stage, islands)
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(islands)
-        yield
-        yield
-
-    child = stage.fork(body)
+    child = stage.fork(writes(islands))
     child.advance()
     yield
     child.advance()

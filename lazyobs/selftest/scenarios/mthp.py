@@ -9,7 +9,7 @@ from lazyobs.selftest import pagemap
 from lazyobs.selftest.expectations import cloned, events, facts, first_touch, forked
 from lazyobs.selftest.pattern import Content, write
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Skip, Stage
+from lazyobs.selftest.stage import Skip, Stage, writes
 from lazyobs.selftest.syscalls import PAGE, madvise, munmap
 
 N = 11
@@ -59,12 +59,7 @@ def mthp(stage: Stage) -> Iterator[None]:
         munmap(hole, PAGE)
     yield
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(list(inside.memory.pages))
-        yield
-
-    child = stage.fork(body)
+    child = stage.fork(writes())
     child.advance()
     yield
     child.advance()

@@ -11,7 +11,7 @@ from lazyobs.selftest import pagemap, syscalls
 from lazyobs.selftest.expectations import facts, first_touch, forked
 from lazyobs.selftest.io_uring import IoUring
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
-from lazyobs.selftest.stage import Stage
+from lazyobs.selftest.stage import Stage, writes
 from lazyobs.selftest.syscalls import PAGE
 
 N = 13  # a pipe holds 16 pages
@@ -40,12 +40,7 @@ def pinned_by_io_uring(stage: Stage) -> Iterator[None]:
     yield
     frames = pagemap.frames(islands)
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(islands)
-        yield
-
-    child = stage.fork(body)
+    child = stage.fork(writes(islands))
     child.advance()
     yield
     stage.memory.fill(islands)
@@ -92,12 +87,7 @@ def held_by_vmsplice(stage: Stage) -> Iterator[None]:
     right = b"".join(stage.memory.pages[address][0].page().tobytes() for address in islands)
     yield
 
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(islands)
-        yield
-
-    child = stage.fork(body)
+    child = stage.fork(writes(islands))
     child.advance()
     yield
     stage.memory.fill(islands)
