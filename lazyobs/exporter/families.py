@@ -117,7 +117,7 @@ def _histogram(histogram: model.Histogram) -> Family:
 # --- census ---------------------------------------------------------------------------------------
 
 _STATE_HELP = (
-    "by state: plain has no anon_vma; lazy, private, shared are those of anonymous memory (anonymous: not told apart)"
+    "by state: plain has no anonymous memory; lazy, private, shared have (anonymous: one of these, not known which)"
 )
 
 
@@ -197,7 +197,7 @@ def _tainted(scrape: Scrape) -> Points:
         yield (flag,), flags[flag]
 
 
-# Health columns that only grow; their name where it wants a unit. All others are gauges.
+# Health columns that only grow, under a name with a unit where their own has none. All others are gauges.
 _HEALTH_COUNTERS = {
     "ring_lost": "ring_lost_events",
     "map_full": "map_full_insertions",
@@ -258,9 +258,9 @@ FAMILIES: tuple[Family, ...] = (
         "cgroups_in_other", GAUGE, "of those, the ones summed up under \"other\"",
         "cgroups", _single(lambda scrape: scrape.cgroups().hidden),
     ),
-    _slab("slab_objects", "objects there is room for in the cache", lambda slab: slab.objects),
+    _slab("slab_objects", "objects that the slabs of the cache have space for", lambda slab: slab.objects),
     _slab("slab_objects_active", "objects in use, and free ones on per-CPU slabs", lambda slab: slab.objects_active),
-    _slab("slab_object_bytes", "room that one object takes in its slab", lambda slab: slab.object_bytes),
+    _slab("slab_object_bytes", "space of one object in its slab", lambda slab: slab.object_bytes),
     Family(
         "slab_merge_info", GAUGE, "caches whose objects are counted in this cache's row, because the kernel merged them",
         "slabs", _slab_merge, ("cache", "merged_with"),
