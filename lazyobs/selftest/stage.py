@@ -26,17 +26,6 @@ def writes(addresses: list[int] | None = None) -> Body:
     return body
 
 
-def writes(addresses: list[int] | None = None) -> Body:
-    """Body of a child that holds what it inherited, and writes the pages (all that it has) in its second part."""
-
-    def body(inside: Stage) -> Iterator[None]:
-        yield
-        inside.memory.fill(list(inside.memory.pages) if addresses is None else addresses)
-        yield
-
-    return body
-
-
 class Skip(Exception):
     """The scenario cannot run here; the message says why."""
 
