@@ -173,7 +173,7 @@ print(json.dumps([tiers["renames"], found["tier"], found["about"]]))
 
 
 def test_a_metric(tree: Tree) -> None:
-    row = '    Family("interval_seconds", GAUGE, "time since the last reading", "kernel", _one(lambda r: r.sample.elapsed)),\n'
+    row = '    Family("interval_seconds", GAUGE, "time since the last reading", "kernel", _single(lambda scrape: scrape.sample.elapsed)),\n'
     tree.insert("lazyobs/exporter/families.py", '    Family("build_info"', row)
     code = """
 from lazyobs.exporter import reference

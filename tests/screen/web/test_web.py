@@ -220,7 +220,7 @@ def test_it_ends_when_the_web_server_has_been_killed(served):
 
 @pytest.mark.parametrize(
     ("address", "host", "port"),
-    [("127.0.0.1:0", "127.0.0.1", 0), ("0", "127.0.0.1", 0), ("[::1]:0", "::1", 0), (":0", "127.0.0.1", 0)],
+    [("127.0.0.1:0", "127.0.0.1", 0), ("0", "127.0.0.1", 0), ("[::1]:0", "::1", 0)],
 )
 def test_addresses(address, host, port):
     try:
@@ -231,7 +231,7 @@ def test_addresses(address, host, port):
     sock.close()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:99999", "no.such.host.invalid:0"])
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:99999", "no.such.host.invalid:0", ":0"])
 def test_addresses_that_are_none(address):
     with pytest.raises(UsageError):
         run.listen(address)
