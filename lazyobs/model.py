@@ -106,10 +106,10 @@ CENSUS_COLUMNS = (
     ("vmas", "VMAs of the process"),
     ("vmas_anon", "VMAs with an anon_vma, or lazy"),
     *((f"vmas_{state.name}", state.help) for state in VMA_STATES[1:]),
-    ("chains_held", "anon_vma_chain objects of its VMAs: each is of one VMA"),
-    ("anon_vmas_held", "anon_vma objects of its VMAs, one that several VMAs share counted once for all of them"),
     ("saved_bytes", "anon_vma and chain memory that laziness saves now"),
     ("savable_bytes", "anon_vma and chain memory of vmas_private: what laziness would save"),
+    ("chains_held", "anon_vma_chain objects of its VMAs: each is of one VMA"),
+    ("anon_vmas_held", "anon_vma objects of its VMAs, one that several VMAs share counted once for all of them"),
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 
