@@ -41,7 +41,7 @@ test: installed ## set up, then run the tests (20 to 25 minutes on 2 CPUs)
 	@$(PYTHON) -m pytest $(TESTS)
 
 test-quick: installed ## set up, then run the tests that are fast (3 minutes on 2 CPUs)
-	@echo "Without the tests marked slow or lab, which make test has: guests, the battery, whole recordings, costs."
+	@echo "Left out are tests marked lab (guests) or slow: the battery, the recorder, browsers, Prometheus, statistics."
 	@$(PYTHON) -m pytest -m "not slow and not lab" $(TESTS)
 
 bench: installed ## set up, then measure what lazyobs costs, beside its peers

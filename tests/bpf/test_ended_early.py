@@ -10,6 +10,8 @@ import pytest
 
 from tests.harness import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Nothing is kept from an earlier start there, so each compiles.
 _SCRIPT = """
 for place in /tmp /run /var/cache; do mount -t tmpfs none $place; done

@@ -168,6 +168,7 @@ def test_the_loader_ends_with_its_consumer(bpf, tmp_path):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_hundred_starts_and_stops_leak_nothing(made):
     def objects() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), psutil.Process().memory_info().rss

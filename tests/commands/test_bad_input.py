@@ -17,6 +17,8 @@ import pytest
 from lazyobs.screen.driver import RESTORE
 from tests.harness import LAZYOBS, ROOT, lazyobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),

@@ -13,6 +13,8 @@ import pytest
 
 from tests.harness import LAZYOBS, ROOT
 
+pytestmark = pytest.mark.slow
+
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
 JUDGE = (["report", LAB, "--need-pass"], ["compare", "--base", LAB, "--new", DEBIAN, "--need-pass"])
 ANSWERS = (

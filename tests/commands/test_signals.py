@@ -61,6 +61,7 @@ print(json.dumps(ends[:-1]))
 USAGE = "lazyobs: Missing argument 'DIR...'; see lazyobs report --help\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("arguments", "status", "whole", "interrupted"),

@@ -16,6 +16,8 @@ from tests.dashboards.test_boards import BOARDS, PROMETHEUS
 from tests.exporter.starting import exporters
 from tests.harness import LAZYOBS, ROOT
 
+pytestmark = pytest.mark.slow
+
 ISLANDS = 211
 
 

@@ -19,6 +19,8 @@ from tests.dashboards.prometheus_server import Programs, Prometheus, running
 from tests.dashboards.test_boards import PROMETHEUS, expressions
 from tests.exporter.host import Host
 
+pytestmark = pytest.mark.slow
+
 # What a board's variables stand for in the tests. The first host is "a", the second "b".
 _RELEASES = {"release_a": "6.12.1-lab", "lazy_a": "on", "release_b": "6.12.1-lab", "lazy_b": "off", "release": ".+"}
 # The hosts' promotions_failed and violations grow like every other counter of theirs; no other alert has a reason.

@@ -18,7 +18,7 @@ from lazyobs.model import Sample
 from lazyobs.sources.open import open_live
 from tests.exporter.metrics import Series, of_families, of_page, series
 
-pytestmark = pytest.mark.bpf
+pytestmark = [pytest.mark.slow, pytest.mark.bpf]
 
 ISLANDS = 211
 ATTEMPTS = 200

@@ -56,6 +56,7 @@ def test_with_bpf_the_serverholds_nothing_but_descriptors(bpf: None, export: Cal
             assert after[key] >= before[key]
 
 
+@pytest.mark.slow
 @pytest.mark.bpf
 def test_without_bpf_the_reader_is_another_process(bpf: None, export: Callable) -> None:
     exporter = export("--tier", "procfs", program=(INSIDE,))

@@ -175,6 +175,7 @@ def test_silent_connections_do_not_keep_a_scrape_out(serving: Serving) -> None:
         sock.close()
 
 
+@pytest.mark.slow
 def test_no_descriptor_is_left_behind(serving: Serving) -> None:
     address = serving(Host(), most=8, seconds=1.0)
     _scrape(address)

@@ -18,7 +18,7 @@ from tests.bpf.test_ring_exactness import EVENTS, SYSCALLS, Seen, ended, overflo
 from tests.recorder.test_parts import FakeSource
 from tests.recording import made
 
-pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("bpf")]
+pytestmark = [pytest.mark.slow, pytest.mark.bpf, pytest.mark.usefixtures("bpf")]
 
 
 def test_recorded_plus_lost_is_emitted(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from lazyobs.views.lines import json_line
 from tests.harness import LAZYOBS, ROOT, lazyobs, skip
 from tests.sources.handmade import HandmadeSource
 
-pytestmark = pytest.mark.bpf
+pytestmark = [pytest.mark.slow, pytest.mark.bpf]
 KILLS = 50
 
 

@@ -58,6 +58,7 @@ def test_everything_in_order(recording: Path) -> None:
     assert [line["detail"] for line in lines if line["kind"] == "splat"] == ["WARN", "WARN"]
 
 
+@pytest.mark.slow
 def test_filters_of_a_recording(recording: Path) -> None:
     assert {line["pid"] for line in replay(recording, "-p", "3", "-e", "fork,prepare")} <= {3, None}
     assert {line["kind"] for line in replay(recording, "-e", "promotion")} == {"promotion", "lost"}
@@ -180,6 +181,7 @@ def test_forks_of_a_known_process() -> None:
     assert err.splitlines()[-1] == "lazyobs: 23 events, 0 lost"
 
 
+@pytest.mark.slow
 @pytest.mark.bpf
 @pytest.mark.usefixtures("bpf")
 def test_it_ends_with_the_processes_it_watches() -> None:

@@ -92,6 +92,7 @@ def _unfinished(path: Path) -> None:
         os.fsync(stream._fd)
 
 
+@pytest.mark.slow
 def test_cut_off_at_every_byte(tmp_path: Path) -> None:
     """Every length of the events' file: whole batches stay, and nothing but whole batches."""
     _unfinished(tmp_path / "whole")
@@ -141,6 +142,7 @@ def test_killed_between_parquet_and_stream(tmp_path: Path) -> None:
     assert lines(tmp_path / "r") == expected(range(1, 4), 2)
 
 
+@pytest.mark.slow
 def test_the_oldest_go_first(tmp_path: Path) -> None:
     limit = 300_000
     store = made.store(tmp_path / "r", Limits(max_bytes=limit))
@@ -156,6 +158,7 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in (tmp_path / "r").iterdir()) <= limit
 
 
+@pytest.mark.slow
 def test_what_is_too_old_goes(tmp_path: Path) -> None:
     now = [0.0]
     store = made.store(tmp_path / "r", Limits(max_seconds=80), clock=lambda: now[0])
@@ -169,6 +172,7 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
     assert 80 <= len(found) <= 80 + 2 * 10 + 1  # segments of a tenth of it, and the one under way
 
 
+@pytest.mark.slow
 def test_a_trigger_keeps_what_led_up_to_it(tmp_path: Path) -> None:
     store = made.store(tmp_path / "r", Limits(max_bytes=300_000))
     for number in range(1, 401):
@@ -212,6 +216,7 @@ def small_disk(root: None, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_it_cleanly(small_disk: Path) -> None:
     store = made.store(small_disk / "r", Limits(segment_bytes=200_000))
     whole = 0

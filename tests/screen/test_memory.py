@@ -10,6 +10,8 @@ import pytest
 
 from tests.harness import ROOT
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import sys
 from tests.screen.screens import Handmade, LiveClock, View, process, sample, text_of

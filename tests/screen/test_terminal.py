@@ -18,6 +18,8 @@ from tests.screen.screens import LAB, SAMPLES
 from tests.screen.terminals import Terminal, Tmux
 from tests.screen.test_app import SNAPSHOTS
 
+pytestmark = pytest.mark.slow
+
 REPLAY = ("--replay", str(LAB), "-d", "3600")
 FULL = b"\x1b[?1049h"
 

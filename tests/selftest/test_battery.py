@@ -12,7 +12,7 @@ from lazyobs.selftest.results import Result
 from lazyobs.selftest.scenario import Scenario
 from tests.harness import skip
 
-pytestmark = pytest.mark.bpf
+pytestmark = [pytest.mark.slow, pytest.mark.bpf]
 ALL = scenario.load()
 
 

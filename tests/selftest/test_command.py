@@ -15,6 +15,8 @@ from lazyobs.selftest.observe import WIDTH
 from tests.harness import lazyobs, skip
 from tests.selftest.ktap import parse_ktap
 
+pytestmark = pytest.mark.slow
+
 
 def selftest(*arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
     return lazyobs("selftest", *arguments, timeout=300, user=user)

@@ -15,6 +15,8 @@ import pytest
 from lazyobs.selftest import features
 from tests.harness import LAZYOBS, ROOT, skip
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ("/sys/kernel/mm/ksm", "/sys/kernel/mm/transparent_hugepage")
 _COUNTS = ("pages_", "full_scans", "general_profit", "stable_node_chains", "stable_node_dups", "ksm_zero_pages")
 

@@ -47,6 +47,7 @@ def test_the_chosen_word_of_a_setting_is_what_is_put_back(tmp_path: Path) -> Non
     assert path.read_text() == "madvise"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     guardian = Guardian()
     guardian.remember("write", str(tmp_path / "no" / "such"), "1")

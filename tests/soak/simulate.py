@@ -101,7 +101,16 @@ def series(
     time = BEGAN + elapsed
     samples: dict[str, Column] = {"time": time, "elapsed": np.full(count, barrier), "processes": processes}
     samples.update({name: np.full(count, np.nan) for name in COUNTER_NAMES})
-    samples.update(dict(zip(CENSUS_NAMES, (vmas, anon, lazies, private - lazies, anon - private, lazies * 184, (private - lazies) * 184))))  # fmt: skip
+    census = {
+        "vmas": vmas,
+        "vmas_anon": anon,
+        "vmas_lazy": lazies,
+        "vmas_private": private - lazies,
+        "vmas_shared": anon - private,
+        "saved_bytes": lazies * 184,
+        "savable_bytes": (private - lazies) * 184,
+    }
+    samples.update({name: census.get(name, np.full(count, np.nan)) for name in CENSUS_NAMES})
     for kind, cache in (("anon_vma", "anon_vma"), ("chain", "anon_vma_chain")):
         made = np.round(np.cumsum(random.poisson(997, count)).astype(float))
         samples[f"{kind}_allocs"] = made

@@ -22,6 +22,8 @@ from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, NotSuppo
 from lazyobs.soak.schema import verdict_schema
 from tests.harness import ROOT, lazyobs
 
+pytestmark = pytest.mark.slow
+
 LAB, DEBIAN = str(ROOT / "examples/lab"), str(ROOT / "examples/debian-6.12")
 
 

@@ -139,6 +139,7 @@ def test_a_share_of_successes_is_judged_in_points() -> None:
     assert found.outcome == FAIL and found.numbers["estimate"] == pytest.approx(-0.48, abs=0.01)
 
 
+@pytest.mark.slow
 def test_calibration_deals_the_boots_anew() -> None:
     numbers = finding(compare(arm(1), arm(2, slower=1.3), RULES, calibrate=True), "A/A calibration").numbers
     assert numbers["dealings"] == 252
@@ -146,6 +147,7 @@ def test_calibration_deals_the_boots_anew() -> None:
     assert numbers["found"]["0.2"] == 1.0
 
 
+@pytest.mark.slow
 def test_json_follows_the_schema() -> None:
     for verdict in (compare(arm(1), arm(2), RULES, True), compare(arm(1, 1), arm(2, 1), RULES)):
         jsonschema.validate(json.loads(json.dumps(verdict.as_json(), allow_nan=False)), verdict_schema())

@@ -14,6 +14,7 @@ RULES = load()
 RUNS = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_no_word_is_the_wrong_one(shape: Shape) -> None:
     """Five runs of fixed seeds: at most one false FAIL (5 % are allowed for), and never a false PASS."""

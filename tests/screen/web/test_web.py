@@ -21,6 +21,8 @@ from tests.harness import LAZYOBS, ROOT, chromium, lazyobs, need_module, skip
 from tests.screen.browser import Browser
 from tests.screen.screens import LAB, SAMPLES
 
+pytestmark = pytest.mark.slow
+
 _WEB = ("web", "pip install 'lazyobs[web]'")
 aiohttp = need_module("aiohttp", *_WEB)
 web = need_module("lazyobs.screen.web.server", *_WEB)

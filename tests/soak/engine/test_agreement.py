@@ -18,7 +18,10 @@ from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.test_exactness import made_rows
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")  # it is not used here
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),
+]  # it is not used here
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from tests.soak.engine.comparing import differences
 from tests.soak.engine.conftest import SMALL
 from tests.soak.generated import BARRIER_SAMPLES, BOOT_OFFSET, SLOT, Shape, events, make
 
+pytestmark = pytest.mark.slow
+
 
 def _column(path, name, table="samples"):
     recording = Recording(str(path))
