@@ -428,7 +428,7 @@ def test_nothing_else_is_taken(tmp_path: Path) -> None:
         ("link", "is a link"),
         ("link/", "is a link"),
         ("dangling", "is a link"),
-        ("file", "is no directory"),
+        ("file", "is not a directory"),
         ("file/r", "is no directory"),
         ("file/r/r", "is no directory"),
     ):
