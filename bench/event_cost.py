@@ -65,7 +65,7 @@ def _measure() -> dict[str, object]:
                 break
         else:
             raise RuntimeError(f"bpftrace: {peer.stderr.read().decode(errors='replace') if peer.stderr else ''}")
-        # bpftrace removes its trial programs before its own program stays.
+        # By now only its own program is left, not its trial programs.
         time.sleep(1)
         (theirs,) = set(program_time.tracepoint_programs()) - before
         with (
