@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The measurements of the README: each in one run with its peer, as a ratio and the numbers behind it."""
+"""The measurements of the README: each runs together with its peer and gives a ratio and the underlying numbers."""

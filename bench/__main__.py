@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """``python -m bench [NAME,..]``: runs the benchmarks and prints a line of JSON for each.
 
-Nothing is judged here: goals stand beside the ratios, and a noisy machine shows in the spread.
+It prints goals with the ratios but does not judge them; the spread shows the noise of the machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 import traceback
 
-# name: what it measures, beside what, and the goal
+# name: what it measures, its peer, and the goal
 BENCHMARKS = {
     "start": "time to first numbers and memory beside a stock BCC tool; <= 1.5 first in a boot, <= 1 warm, <= 0.25 PSS",
     "event_cost": "ns per counted event beside bpftrace on the same events; <= 0.5",
@@ -20,7 +20,7 @@ BENCHMARKS = {
     "workloads": "fork, mmap and fault loops with everything on beside off; <= 1.02",
     "ring": "events decoded per CPU second beside BCC's callback; >= 20 bulk, >= 4 light",
     "recording": "bytes per event on disk, CPU per million recorded events",
-    "soak_truth": "report and compare on simulated recordings whose truth is known: false FAIL <= 0.01, found >= 0.95, 0.9",
+    "soak_truth": "report and compare on simulated recordings with a known answer: false FAIL <= 0.01, found >= 0.95, 0.9",
     "lab_instructions": "instructions of fork, mmap+touch and munmap in the lab, every probe on beside off; <= 1.02",
     "screen": "CPU of the full screen at 1 s with 500 processes, beside htop and bpftrace; <= 2 % of a CPU",
     "soak_scale": "report on 24 h of 10, 25, 50 and 100 hosts, a million events each; <= 60 s, <= 2 GB, linear",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One census of a process with 40,000 VMAs beside reading its smaps (reading alone, no parsing)."""
+"""A census of a process with 40,000 VMAs beside reading its smaps (without parsing)."""
 
 from __future__ import annotations
 

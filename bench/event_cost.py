@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ns per counted event beside bpftrace: both attached to kmem_cache_alloc at once, seeing the same events.
 
-bpftrace does what its users would write: filter by the call site, count by process, a histogram. The
+The bpftrace program is what its users would write: filter by call site, count by process, a histogram. The
 workload forks a process with thousands of islands, so most allocations are events for both.
 """
 
@@ -35,7 +35,7 @@ def bpftrace_program() -> str:
 
 @contextlib.contextmanager
 def tracefs() -> Iterator[None]:
-    """tracefs mounted while inside: bpftrace reads the tracepoint's format there."""
+    """Mounts tracefs for the duration of the context: bpftrace reads the tracepoint's format there."""
     if os.path.exists("/sys/kernel/tracing/events"):
         yield
         return
@@ -65,7 +65,7 @@ def _measure() -> dict[str, object]:
                 break
         else:
             raise RuntimeError(f"bpftrace: {peer.stderr.read().decode(errors='replace') if peer.stderr else ''}")
-        # Its trial programs have gone when its own has come to stay.
+        # By now only its own program is left, not its trial programs.
         time.sleep(1)
         (theirs,) = set(program_time.tracepoint_programs()) - before
         with (
@@ -99,5 +99,5 @@ def _measure() -> dict[str, object]:
         "events": events,
         "runs": our_runs,
         "empty_program_ns": round(each, 1),
-        "note": "above an empty program; runs that are no events are part of the cost",
+        "note": "above an empty program; runs that are not events are part of the cost",
     }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the exporter costs: CPU a scrape, memory beside a process that keeps BCC loaded, growth over many scrapes.
+"""The cost of the exporter: CPU per scrape, memory beside a process that keeps BCC loaded, growth over many scrapes.
 
-500 idle processes in 200 cgroups (where cgroup v2 can be written) are watched through the real command
-and its HTTP; then processes come and go while it is scraped thousands of times.
+The real command watches 500 idle processes in 200 cgroups (if cgroup v2 is writable) and is scraped over HTTP; then
+processes start and end while it is scraped thousands of times.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCRAPES, COME_AND_GO = 10_000, 20_000
 _ROOT = Path(__file__).parent.parent
 _UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
-# A process that does what every stock BCC tool does first: import, compile, stay.
+# A process that does what every stock BCC tool does first: import, compile, keep running.
 _STOCK = """
 import os, sys, tempfile, time
 sys.path.append(sys.argv[1])
@@ -42,7 +42,7 @@ time.sleep(600)
 
 
 def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, object]:
-    """Figures of one run; ``ratio`` is the exporter's PSS to that of a process with BCC loaded."""
+    """Figures of one run; ``ratio`` is the exporter's PSS over the PSS of a process with BCC loaded."""
     with _exporter() as (url, pid):
         few = _cost(url, 20)
         with _idle_processes() as cgroups:
@@ -90,7 +90,7 @@ def _exporter() -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def _idle_processes() -> Iterator[int]:
-    """PROCESSES sleeping processes; gives the number of cgroups they could be put into."""
+    """Runs PROCESSES sleeping processes; yields the number of cgroups that they are in."""
     root = _cgroup_root()
     directories = [root / f"lazyobs-bench-{number}" for number in range(CGROUPS)] if root else []
     processes = [subprocess.Popen(["sleep", "600"]) for _ in range(PROCESSES)]
@@ -134,7 +134,7 @@ def _number(page: bytes, name: str) -> float:
 
 
 def _cost(url: str, scrapes: int) -> float:
-    """CPU seconds a scrape, everything included, by the exporter's own account."""
+    """CPU seconds per scrape, everything included, by the exporter's own count."""
     for _ in range(3):
         first = _number(_get(url), "lazyobs_self_cpu_seconds_total")
     for _ in range(scrapes):
@@ -155,9 +155,9 @@ def _rss(pid: int) -> int:
 
 
 def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, object]:
-    """Resident memory before and after many scrapes, while processes begin and end all the time."""
+    """Resident memory before and after many scrapes, while processes start and end all the time."""
     with tempfile.TemporaryDirectory() as directory:
-        # The shell forks one subshell after the other: births and deaths without an exec.
+        # The shell forks one subshell after another: processes start and end without an exec.
         waves = max(1, come_and_go // 50)
         pause = max(0.0, scrapes * 0.01 / waves)
         script = f'i=0; while [ $i -lt {waves} ]; do j=0; while [ $j -lt 50 ]; do (:) & j=$((j+1)); done; wait; i=$((i+1)); sleep {pause:.3f}; done; echo done > "$1/done"'
@@ -190,7 +190,7 @@ def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, obj
 
 
 def _stock_pss() -> int | None:
-    """PSS of a process that keeps BCC loaded; None where there is no bcc."""
+    """PSS of a process that keeps BCC loaded; None without bcc."""
     process = subprocess.Popen(["/usr/bin/python3", "-c", _STOCK, str(_ROOT)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

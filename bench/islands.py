@@ -14,7 +14,7 @@ _SOURCE = Path(__file__).parent.parent / "tests/workloads/islands.c"
 
 @contextlib.contextmanager
 def islands(count: int) -> Iterator[tuple[int, Callable[[str], str]]]:
-    """(pid, tell): a process with so many islands; ``tell(command)`` returns its answer."""
+    """(pid, tell): a process with that many islands; ``tell(command)`` sends a command and returns the answer."""
     with tempfile.TemporaryDirectory() as folder:
         program = f"{folder}/islands"
         subprocess.run(["gcc", "-O1", "-o", program, _SOURCE], check=True)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
-Also with empty programs on the tracepoints: what any tool there costs at least.
+Also with empty programs on the tracepoints, which is the minimum cost of any tool there.
 
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
-The mmap+touch and munmap figures include the clock's own reading.
+The mmap+touch and munmap figures include reading the clock.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def run() -> dict[str, object]:
             "--share",
             share,
         ]
-        # The guest's clock leaps over idle time, and with it over any time-out.
+        # The guest's clock skips idle time, and so any timeout.
         command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
         answer = subprocess.run(
             [*command, "--", python, "-c", _GUEST, str(_ROOT)], capture_output=True, cwd=_ROOT, check=False

@@ -8,8 +8,8 @@ from lazyobs.sources.open import open_live
 
 
 def live_source(cap: str | None = None) -> LiveSource:
-    """The running kernel, as root; ``cap`` is the best tier to use. RuntimeError where BPF cannot be loaded:
-    of the procfs tier there is nothing to measure."""
+    """The running kernel, as root; ``cap`` is the best tier to try. RuntimeError if BPF cannot be loaded: there is
+    nothing to measure at the procfs tier."""
     opened = open_live(cap=cap, keep_root=True)
     if not isinstance(opened.source, LiveSource):
         opened.source.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Things measured in turn, A B A B, so that a machine whose speed drifts is fair to all."""
+"""Measurements in alternation, A B A B, so that drift in the machine's speed affects all of them equally."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 
 def pairs(one: Callable[[], float], other: Callable[[], float], runs: int) -> dict[str, object]:
-    """Medians of both and of the ratio one/other pair by pair, with the ratio's quartiles; a first pair is dropped."""
+    """Medians of both and of the ratio one/other per pair, with the ratio's quartiles; the first pair is dropped."""
     return beside(other, {"one": one}, runs)["one"]
 
 
 def beside(other: Callable[[], float], ones: dict[str, Callable[[], float]], runs: int) -> dict[str, dict[str, object]]:
-    """The same for each of ``ones``, all beside the same ``other``; every second round goes the other way about."""
+    """The same for each of ``ones``, all beside the same ``other``; every second round runs in reverse order."""
     measured: dict[str, list[float]] = {name: [] for name in (*ones, "")}
     calls = {**ones, "": other}
     for round_ in range(runs + 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run times of BPF programs as the kernel keeps them (kernel.bpf_stats_enabled), for programs side by side."""
+"""Run times of BPF programs as the kernel counts them (kernel.bpf_stats_enabled), for programs that run together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 @contextlib.contextmanager
 def statistics_on() -> Iterator[None]:
-    """Statistics while inside, as they were afterwards."""
+    """Enables the statistics for the duration of the context, then restores the setting."""
     before = _SWITCH.read_text()
     _SWITCH.write_text("1")
     try:
@@ -29,7 +29,7 @@ def statistics_on() -> Iterator[None]:
 
 @contextlib.contextmanager
 def empty_program(tracepoint: str) -> Iterator[int]:
-    """fd of an attached program that does nothing: what being called, and being timed, costs by itself."""
+    """fd of an attached program that does nothing: the cost of the call and of its timing."""
     program, _ = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, abi.RETURN_0, "empty")
     link = abi.raw_tracepoint_open(program, tracepoint)
     try:
@@ -41,7 +41,7 @@ def empty_program(tracepoint: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def empty_programs() -> Iterator[None]:
-    """An empty program on each tracepoint that lazyobs attaches to: what any tool there costs at least."""
+    """An empty program on each tracepoint that lazyobs attaches to: the minimum cost of any tool there."""
     with contextlib.ExitStack() as attached:
         for point in POINTS:
             for fixed in point.fixed:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a recording costs: bytes on disk an event and a sample, CPU a million events and a sample.
+"""The cost of a recording: bytes on disk per event and per sample, CPU per million events and per sample.
 
-Events come from the test producer at full speed, through the ring, in the mix of one workload: fields that
-differ from record to record differ here too. Samples are of this machine.
+The test producer sends events at full speed through the ring, in the mix of one workload: fields that vary between
+real records vary here too. Samples are of this machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAMPLES = 101
 
 
 def _plausible_events(count: int) -> numpy.ndarray[Any, Any]:
-    """Events as a busy machine gives them: 211 processes, log-normal times, addresses all over."""
+    """Events like those of a busy machine: 211 processes, log-normal times, scattered addresses."""
     chance = numpy.random.default_rng(211)
     found = numpy.zeros(count, event.dtype())
     process = chance.integers(0, 211, count)
@@ -50,7 +50,7 @@ def _plausible_events(count: int) -> numpy.ndarray[Any, Any]:
 
 
 class _Recording:
-    """A recording in a directory of its own, measured and thrown away."""
+    """A recording in a directory of its own that is measured and removed."""
 
     def __init__(self) -> None:
         self._place = Path(tempfile.mkdtemp(dir="/var/tmp"))
@@ -82,7 +82,7 @@ def _of_events() -> dict[str, float]:
 
 
 def _through_the_ring() -> dict[str, float]:
-    """From the ring to the disk: reading, writing and what the events themselves cost to make left out."""
+    """From the ring to the disk: reading and writing, without the cost of producing the events."""
     from lazyobs.bpf.ring import Ring
 
     session = producer.load(2048)

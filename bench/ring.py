@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Events per CPU second: the bulk and light decoders beside BCC's callback, on one prefilled ring.
+"""Events per CPU second: the bulk and light decoders beside BCC's callback, on the same prefilled ring.
 
-The ring belongs to a BCC process, which also reads it in its turn; it is filled anew for each reading.
+The ring belongs to a BCC process, which also reads it in its turn; the ring is refilled for each reading.
 BCC's callback makes the event object and reads none of its fields; the decoders read all of them.
 """
 
@@ -115,7 +115,7 @@ def run() -> dict[str, Any]:
                 producer.run(bcc.produce, start, min(producer.MOST_AT_ONCE, full - start), 0)
             count, took = read()
             assert count == full, (name, count, full)
-            if round_:  # the first one warms up
+            if round_:  # the first round is the warm-up
                 events[name] += count
                 seconds[name] += took
     ring.close()

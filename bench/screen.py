@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""CPU of the full screen at one second with 500 processes, beside htop and a view made with bpftrace.
+"""CPU of the full screen at an interval of 1 s with 500 processes, beside htop and a bpftrace view.
 
-Each runs on a pseudo-terminal of 200 columns and 60 lines; what is measured is the CPU time of all its processes over
-the same number of seconds, after it has settled.
+Each runs on a pseudo-terminal of 200 columns and 60 lines; the benchmark measures the CPU time of all its processes
+over the same number of seconds, after start-up.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def _commands() -> dict[str, list[str]]:
-    """The nearest that bpftrace comes: anon_vmas and chains by process, printed every second."""
+    """The commands. The closest bpftrace equivalent prints anon_vmas and chains by process every second."""
     return {
         "lazyobs": [sys.executable, "-m", "lazyobs", "top", "-d", "1"],
         "htop": ["htop", "-d", "10"],
@@ -37,7 +37,7 @@ def _commands() -> dict[str, list[str]]:
 
 
 class _OnTerminal:
-    """A command on a terminal of its own that somebody reads. ``first_bytes``: seconds to its first output."""
+    """A command on a pseudo-terminal whose output is read. ``first_bytes``: seconds to its first output."""
 
     def __init__(self, command: list[str]) -> None:
         self._master, slave = pty.openpty()
@@ -66,7 +66,7 @@ class _OnTerminal:
             return  # the terminal's other end has been closed
 
     def cpu_seconds(self) -> float:
-        """Of the process and all that it has begun."""
+        """CPU seconds of the process and all its descendants."""
         pids, total = [self._process.pid], 0.0
         for pid in pids:
             try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A report on the recordings of a fleet's day: 24 hours of 10, 25, 50 and 100 hosts, a million events each.
+"""A report on a day of a fleet: recordings of 24 hours of 10, 25, 50 and 100 hosts, a million events each.
 
-The command runs as a user runs it, in a process of its own, whose time and memory are taken. Recordings are
-generated (tests/soak/generated.py) and removed; one host's tables of processes and of the system, of which a report reads
-a column and a few, serve all hosts.
+The command runs in a separate process, as for a user; the benchmark measures its time and memory. Recordings are
+generated (tests/soak/generated.py) and removed. All hosts share the tables of processes and of the system of one
+host; a report reads only a few of their columns.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.soak.generated import Shape, make
 
 HOSTS = (10, 25, 50, 100)
 SHAPE = Shape()
-_BETWEEN = 0.02  # seconds between two looks whether it has ended
-_LOOKS = 25  # between two at its memory
+_BETWEEN = 0.02  # seconds between two checks for its end
+_LOOKS = 25  # seconds between two checks of its memory
 
 
 def _report(paths: list[Path]) -> dict[str, float]:
-    """Seconds, CPU seconds and the most memory of one ``lazyobs report``, the processes it starts included."""
+    """Seconds, CPU seconds and peak memory of a ``lazyobs report``, including the processes it starts."""
     command = [sys.executable, "-m", "lazyobs", "report", "--json", *map(str, paths)]
     began = time.monotonic()
     with tempfile.TemporaryFile() as answer:
@@ -56,18 +56,18 @@ def _report(paths: list[Path]) -> dict[str, float]:
 
 
 def _memory(pid: int) -> int:
-    """Bytes of the process and all below it, what they share counted once (PSS)."""
+    """Bytes of the process and all its descendants; shared memory counts once (PSS)."""
     total = 0
     try:
         for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             total += process.memory_full_info().pss
     except psutil.Error:
-        pass  # one of them has just ended
+        pass  # a process has just ended
     return total
 
 
 def run(hosts: tuple[int, ...] = HOSTS) -> dict[str, Any]:
-    """Needs room for 45 MB a host in /var/tmp."""
+    """Needs 45 MB per host in /var/tmp."""
     place = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="lazyobs-scale-"))
     try:
         paths = [place / f"host-{number}" for number in range(max(hosts))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What report and compare say of recordings whose truth is known (tests/soak/simulate.py): the error rates.
+"""Error rates of report and compare on simulated recordings with a known answer (tests/soak/simulate.py).
 
 1,001 recordings without a leak under seven kinds of noise, leaks of three sizes, and comparisons of five boots with
 five, without a difference and with steps of three sizes, in all durations or in one.

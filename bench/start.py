@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Start to first numbers and the memory of the running process, beside a stock BCC tool.
+"""Time from start to the first numbers, and the memory of the running process, beside a stock BCC tool.
 
-Three starts: the first ever on a build of the kernel, when nothing is kept; the first in a boot, when what
-was kept is of another boot and only the kernel's place in memory has to be found; and any later one.
-Files are in the page cache in all of them, ours and the peer's.
+Three starts: the first on a build of the kernel, with an empty cache; the first in a boot, with a cache of another
+boot, when only the kernel's load address must be found; and a later start. The files of both tools are in the page
+cache for all three.
 """
 
 from __future__ import annotations

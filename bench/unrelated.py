@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an allocation that is none of ours pays: our program beside an empty one on the same tracepoint."""
+"""The cost for an unrelated allocation: our program beside an empty program on the same tracepoint."""
 
 from __future__ import annotations
 

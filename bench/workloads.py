@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """CPU time of fork, mmap+touch and fault loops with everything attached, beside nothing attached.
 
-In the same rounds with empty programs on the same tracepoints: what being called costs, and no tool at
-this tier can go below. What is ours is the difference. The programs are loaded once and attached anew for
-each short turn, so that turns of all three lie close together.
+The same rounds run with empty programs on the same tracepoints: the cost of the call, which is the minimum for any
+tool at this tier. Our own cost is the difference. The programs are loaded once and attached again for each short turn,
+so that the turns of all three are close in time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOPS = {
         " for (long j = 0; j < 8192; j++) p[j * 4096] = 1; munmap(p, 8192 * 4096l); }"
     ),
 }
-# Its own CPU time and its children's, in microseconds, the loop alone.
+# CPU time of the process and its children in microseconds, for the loop alone.
 _PROGRAM = """#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -55,7 +55,7 @@ def _cpu(program: Path) -> float:
 
 @contextlib.contextmanager
 def _attached(session: Session) -> Iterator[None]:
-    """The session's programs attached while inside; kprobes, which stay as they are, are refused."""
+    """Attaches the session's programs for the duration of the context. RuntimeError for kprobes, which stay attached."""
     links = []
     try:
         for name, program in session.programs.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: which commands there are, exit codes, and the signals that end one."""
+"""The command line: the list of commands, exit codes, and the signals that end a command."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import printable
 from lazyobs.unix import interrupt, stdio
 
-# name: what it does, in a line; the code is lazyobs/commands/<name>.py
+# name: one line of help; the code is lazyobs/commands/<name>.py
 COMMANDS = {
     "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
     "top": "Live view of processes, forks, walks, promotions and slabs.",
     "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
-    "trace": "Events as they happen, one a line: forks, promotions, slow walks, kernel warnings.",
+    "trace": "Events as they happen, one per line: forks, promotions, slow walks, kernel warnings.",
     "record": "Record samples, events and the kernel log; --replay of top, census and trace shows them.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
     "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
-    "selftest": "Drives each affected path of the kernel and checks contents and events (KTAP).",
+    "selftest": "Exercise each affected path of the kernel and check contents and events (KTAP).",
 }
 
 
-# They go on until they are asked to end; the others have an answer, or owe one.
+# These run until a signal ends them; the others must print a complete answer.
 _ENDLESS = ("top", "export", "trace", "record")
-# Their exit status is the answer.
+# Their exit status is the verdict.
 _JUDGE = ("report", "compare", "selftest")
 
 
 class _Commands(click.Group):
-    """Imports a command's module when it is asked for: one command must not pay for another's libraries."""
+    """Imports a command's module only when it is needed: a command must not pay for the libraries of another."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -64,21 +64,21 @@ def main() -> None:
         interrupt.catch()
         code = _told()
         interrupt.settle()
-    except KeyboardInterrupt:  # before the command had begun, or when it had ended
+    except KeyboardInterrupt:  # before the command started, or after it ended
         code = _interrupted()
         interrupt.settle()
     sys.exit(code)
 
 
 def _told() -> int:
-    """The exit code; what is to be told of standard output has been."""
+    """The exit code. Errors of standard output are reported here."""
     stdio.open_closed_streams()
     try:
         return _run()
-    except BrokenPipeError:  # the reader (| head) has what it wanted
+    except BrokenPipeError:  # the reader (| head) has closed the pipe
         stdio.discard_output()
         if _asked() in _JUDGE:
-            _complain(f"{_asked()}: nobody reads what it says, and it is not done; let it end, or write to a file")
+            _complain(f"{_asked()}: the reader closed the pipe before the end; read all output, or write to a file")
             return EXIT_REFUSED
         return EXIT_OK
     except OSError as error:
@@ -91,7 +91,7 @@ def _told() -> int:
 
 def _run() -> int:
     try:
-        # Not cli.main(): that takes a closed pipe for a failure.
+        # Not cli.main(): it treats a closed pipe as a failure.
         with cli.make_context("lazyobs", sys.argv[1:]) as context:
             cli.invoke(context)
         sys.stdout.flush()
@@ -114,19 +114,19 @@ def _run() -> int:
         _complain("reading: out of memory; use -p to watch fewer processes")
         return EXIT_REFUSED
     except Exception:
-        # A module written in C that is interrupted while it is imported says "initialization failed".
+        # A C module that is interrupted during its import raises "initialization failed".
         if not interrupt.asked():
             raise
         return _interrupted()
 
 
 def _asked() -> str:
-    """The command. The options before one all end the program, so it is the first word if any."""
+    """The command. It is the first word: every option before a command ends the program."""
     return sys.argv[1] if len(sys.argv) > 1 else ""
 
 
 def _interrupted() -> int:
-    """To most that is a good end; whoever owes an answer has not given it."""
+    """The exit code after an interrupt: a normal end for endless commands, no answer from the others."""
     if _asked() in _ENDLESS:
         return EXIT_OK
     _complain(f"{_asked()}: interrupted before there was an answer; run it again")
@@ -134,8 +134,8 @@ def _interrupted() -> int:
 
 
 def _complain(text: str) -> None:
-    """One line, whatever the text is made of: it may quote what was typed."""
+    """Prints one line, whatever the text contains: it may quote the command line."""
     try:
         print(f"lazyobs: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
     except OSError:
-        pass  # the exit status is left to say it
+        pass  # the exit status still reports the failure

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the command begins: an interrupt while modules are still being imported ends it without a word."""
+"""The entry point of the command: an interrupt during the imports ends it silently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 
 
 def main() -> None:
-    """Nothing is attached yet, so the signals may simply end the process; cli.main() takes them over."""
+    """Nothing is attached yet, so signals may end the process directly; cli.main() installs the handlers."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from lazyobs.cli import main as run
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Errors that carry their facts and print themselves as one line: what happened, why, what next."""
+"""Errors that print as one line: what happened, why, and what to do next."""
 
 from __future__ import annotations
 
 EXIT_OK = 0
-EXIT_BAD = 1  # the thing asked about is bad: verdict FAIL, selftest failed
+EXIT_BAD = 1  # the result is bad: verdict FAIL, selftest failed
 EXIT_USAGE = 2
 EXIT_REFUSED = 3  # not permitted, not supported here, or interrupted before the verdict
 
 
 class LazyobsError(Exception):
-    """One-line error. ``exit_code`` is what the command line ends with."""
+    """An error of one line. ``exit_code`` is the exit status of the command."""
 
     exit_code = EXIT_REFUSED
 
@@ -21,7 +21,7 @@ class LazyobsError(Exception):
         self.next_step = next_step
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Goes from one process to another, whatever its class is made with."""
+        """Makes the error picklable, whatever arguments its class takes."""
         return _again, (type(self), self.what, self.why, self.next_step)
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
 
 
 class UsageError(LazyobsError):
-    """The command line asks for something that does not exist."""
+    """The command line requests something that does not exist."""
 
     exit_code = EXIT_USAGE
 
@@ -50,4 +50,4 @@ class NotSupported(LazyobsError):
 
 
 class BpfRefused(LazyobsError):
-    """No BPF program could be brought into the kernel; the procfs tier is what is left."""
+    """No BPF program could be loaded; only the procfs tier remains."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The invariants that are watched: one row each. docs/invariants.md is written from them.
+"""The invariants that lazyobs watches: one row each. docs/invariants.md is generated from the rows.
 
-``python -m lazyobs.invariants > docs/invariants.md``. What a row says is done in probes/invariants.h, and
-for the ledger in sources/ledger.py.
+``python -m lazyobs.invariants > docs/invariants.md``. The checks are in probes/invariants.h, and for the ledger in
+sources/ledger.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Invariant:
-    """``doubt`` of the patch's reviewers that it answers; ``points``: probe points that must all be attached.
+    """``doubt``: the doubt of the patch's reviewers that it answers; ``points``: probe points that must all be attached.
 
-    ``lazy``: it is about promotions, which only a kernel with lazy anon_vmas has.
+    ``lazy``: it concerns promotions, which only a kernel with lazy anon_vmas has.
     """
 
     name: str

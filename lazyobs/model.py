@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The schema: every counter, histogram, process and health column as a row of data, and the Sample.
 
-Views, the JSON schema, recordings and metric names derive from these tables; a number is added here
-once. None means "cannot be known at this tier" and is never written as 0; ``Sample.null_reasons``
-says why.
+Views, the JSON schema, recordings and metric names derive from these tables; add a number here once. None means
+"cannot be known at this tier" and is never written as 0; ``Sample.null_reasons`` gives the reason.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Histogram:
     values: tuple[str, ...] = ()
 
     def series(self) -> tuple[str, ...]:
-        """Names as they stand in Sample.histograms: ``rmap_walk_seconds{unmap}`` where divided."""
+        """Names in Sample.histograms: ``rmap_walk_seconds{unmap}`` if divided."""
         if not self.split:
             return (self.name,)
         return tuple(f"{self.name}{{{value}}}" for value in self.values)
@@ -80,19 +79,19 @@ HISTOGRAMS = (
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
 )
-# One bucket layout for ever: bucket i counts values <= 2**i (nanoseconds or VMAs), the last one the rest.
+# A fixed bucket layout: bucket i counts values <= 2**i (nanoseconds or VMAs), the last bucket the rest.
 HISTOGRAM_BUCKETS = 40
 
 
 @dataclass(frozen=True)
 class VmaState:
-    """What a VMA keeps for anonymous reverse mapping. ``help`` speaks of VMAs in the plural."""
+    """The state of a VMA for anonymous reverse mapping. ``help`` uses the plural."""
 
     name: str
     help: str
 
 
-# The kernel side numbers them in this order; recordings and sockets hold their names.
+# The BPF programs number the states in this order; recordings and sockets hold their names.
 VMA_STATES = (
     VmaState("plain", "VMAs without anonymous pages yet: no anon_vma"),
     VmaState("lazy", "VMAs that are lazy now"),
@@ -101,7 +100,7 @@ VMA_STATES = (
 )
 VMA_STATE_NAMES = tuple(state.name for state in VMA_STATES)
 
-# Per process, from the census. (name, help). Of the states all but plain, which is vmas - vmas_anon.
+# Per process, from the census. (name, help). Every state except plain, which is vmas - vmas_anon.
 CENSUS_COLUMNS = (
     ("vmas", "VMAs of the process"),
     ("vmas_anon", "VMAs with an anon_vma, or lazy"),
@@ -234,13 +233,13 @@ class Sample:
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
 
     def as_json(self) -> dict[str, Any]:
-        """What JSON output, recordings and replay agree on."""
+        """The common form of JSON output, recordings and replay."""
         document = self.as_json_but_processes()
         document["processes"] = [process.as_json() for process in self.processes]
         return document
 
     def as_json_but_processes(self) -> dict[str, Any]:
-        """The same with ``processes`` empty: they are most of it, and recordings keep them as columns."""
+        """The same with ``processes`` empty: they are most of the data, and recordings keep them as columns."""
         totals: dict[str, Any] = {}
         for key, value in self.totals.items():
             totals[key] = value
@@ -262,7 +261,7 @@ class Sample:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Sample:
-        """The inverse of as_json: its JSON is the same again. Counters and columns that are missing,
+        """The inverse of as_json: the result gives the same JSON. Counters and columns that are missing,
         because an earlier lazyobs did not have them, are None.
 
         ValueError for anything that as_json cannot have written.
@@ -308,7 +307,7 @@ def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:
 
 # What the JSON of a sample may hold, part by part: a type, a tuple of types, [of items] or {of values}.
 _NUMBER = (int, float)
-_NAME = "name"  # text that is shown as it is: without control characters
+_NAME = "name"  # text that is displayed unchanged: without control characters
 _SHAPE: dict[str, Any] = {
     "time": _NUMBER,
     "elapsed": _NUMBER,
@@ -326,7 +325,7 @@ _SHAPE: dict[str, Any] = {
 
 
 def _check(value: Any, shape: Any = _SHAPE, name: str = "sample") -> None:
-    """ValueError where ``value`` is not of that shape; numbers must be finite, names fit to be shown."""
+    """ValueError if ``value`` is not of that shape; numbers must be finite, names must have no control characters."""
     if isinstance(shape, tuple):
         containers = [one for one in shape if isinstance(one, dict)]
         if isinstance(value, dict) and containers:
@@ -344,7 +343,7 @@ def _check(value: Any, shape: Any = _SHAPE, name: str = "sample") -> None:
         for key, item in value.items():
             if not key.isprintable():
                 raise ValueError(f"{name} has a key with control characters")
-            if key in shape or None in shape:  # a part that only a later lazyobs knows is left alone
+            if key in shape or None in shape:  # ignore a part that only a later lazyobs knows
                 _check(item, shape.get(key, shape.get(None)), f"{name}.{key}")
     elif not _is(value, shape):
         raise ValueError(f"{name} is a {type(value).__name__}")
@@ -361,7 +360,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def rate(now: float | None, before: float | None, elapsed: float) -> float | None:
-    """Per second, or None where either reading is unknown or no time has passed."""
+    """Change per second, or None if either reading is unknown or no time has passed."""
     if now is None or before is None or elapsed <= 0:
         return None
     return round((now - before) / elapsed, 3)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Imports inside functions: which there are, and why.
+"""The rules for imports inside functions.
 
-1. At the head of a command's module stands what ``--help`` and a usage error need. cli.py imports that module alone.
-2. What only one form of a command needs, and is heavy (pyarrow, textual, the tables), is imported by that form.
-3. Where the running kernel is opened, such a module is imported *while* that is done, by ``preload``: the loader
-   compiles meanwhile in another process, and root has not been given up, while nobody may not be able to read where
-   the modules lie. The import that stands behind the opening then finds it loaded.
+1. A command's module imports at its head what ``--help`` and a usage error need. cli.py imports only that module.
+2. A heavy module (pyarrow, textual, the tables) that only one form of a command needs is imported by that form.
+3. When the command opens the running kernel, ``preload`` imports such a module *during* the opening: the loader
+   compiles in another process at that time, and root has not been given up yet; the user `nobody` may be unable to
+   read the modules. The import statement after the opening then finds the module loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 
 def preload(*modules: str) -> Callable[[], None]:
-    """For ``meanwhile`` of open_live: imports them, by their full names."""
+    """A function for ``meanwhile`` of open_live that imports the modules, given by their full names."""
 
     def load() -> None:
         for module in modules:

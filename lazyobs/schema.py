@@ -15,7 +15,7 @@ from lazyobs.model import CENSUS_COLUMNS, COUNTERS, HEALTH_COLUMNS, HISTOGRAMS, 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _RATE = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
-# A lazy design's pool can cost more than it saves in an address space with nothing to save.
+# A lazy design's pool can cost more than it saves in an address space without lazy VMAs.
 _SIGNED = {"type": ["integer", "null"]}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers and names as text. Nothing a process chose goes to a terminal as it is."""
+"""Numbers and names as text. Text that a process controls never reaches a terminal unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def number(value: float | int | None) -> str:
-    """A count or rate in at most 8 letters; ``-`` where it is not known."""
+    """A count or rate in at most 8 characters; ``-`` if it is not known."""
     if value is None:
         return NULL
     if isinstance(value, float) and not value.is_integer() and abs(value) < 1000:
@@ -33,12 +33,12 @@ def number(value: float | int | None) -> str:
 
 
 def plural(count: float, one: str, more: str = "") -> str:
-    """The word for so many: ``one``, else ``more`` (``one`` with an s)."""
+    """The singular ``one`` or the plural ``more`` (default: ``one`` with an s), by the count."""
     return one if count == 1 else more or f"{one}s"
 
 
 def size(value: float | int | None) -> str:
-    """Bytes in binary units: ``4.1K``, ``-`` where not known."""
+    """Bytes in binary units: ``4.1K``, ``-`` if not known."""
     if value is None:
         return NULL
     value = float(value)
@@ -50,7 +50,7 @@ def size(value: float | int | None) -> str:
 
 
 def sizes(*values: float) -> list[str]:
-    """Bytes in one binary unit, that of the largest, so that they can be compared at a glance."""
+    """Bytes in the binary unit of the largest value, so that they are easy to compare."""
     unit, factor = "", 1.0
     for unit, factor in (("", 1.0), ("K", 2.0**10), ("M", 2.0**20), ("G", 2.0**30), ("T", 2.0**40)):  # noqa: B007
         if max(map(abs, values), default=0.0) < 1024 * factor:

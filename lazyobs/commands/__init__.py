@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-"""The commands: each in the file of its name, which cli.py imports when it is run, and beside them the forms of ``top``
-and the options that several share."""
+"""The commands: one module per command, which cli.py imports only when the command runs. The forms of ``top`` and the
+shared options are modules here too."""

@@ -45,14 +45,16 @@ class CompareCommand:
 
 @click.command(cls=_Arms)
 @VERDICT_OPTIONS
-@click.option("--base", multiple=True, required=True, metavar="DIR...", help="Recordings of the kernel to compare with, a boot each.")  # fmt: skip
-@click.option("--new", multiple=True, required=True, metavar="DIR...", help="Recordings of the kernel in question.")
-@click.option("--calibrate", is_flag=True, help="Also judge the boots dealt anew, without a difference: how often is it wrong?")  # fmt: skip
+@click.option("--base", multiple=True, required=True, metavar="DIR...", help="Recordings of the base kernel, one per boot.")  # fmt: skip
+@click.option(
+    "--new", multiple=True, required=True, metavar="DIR...", help="Recordings of the new kernel, one per boot."
+)
+@click.option("--calibrate", is_flag=True, help="Also compare random splits of the same boots, to measure how often the verdict is wrong.")  # fmt: skip
 @collected(CompareCommand)
 def compare(asked: CompareCommand) -> None:
-    """PASS where a kernel is not worse than a base by a margin, FAIL where it is, by boots of both.
+    """Compare the boots of two kernels: PASS if the new kernel is not worse than the base by a margin, FAIL if it is.
 
-    Exits with 1 on FAIL: it can gate a rollout.
+    Exits with 1 on FAIL, so that it can gate a rollout.
     """
     check_verdict(asked.verdict, "compare")
     from lazyobs.commands import verdict

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which events: the options that ``trace`` and ``record`` share. They make an EventChoice."""
+"""The options of ``trace`` and ``record`` that select events. They make an EventChoice."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | No
     kinds = tuple(dict.fromkeys(value.split(",")))
     for kind in kinds:
         if kind not in KINDS:
-            raise click.BadParameter(f"{kind!r} is no kind of event: use one or more of {','.join(KINDS)}")
+            raise click.BadParameter(f"{kind!r} is not a kind of event: use one or more of {','.join(KINDS)}")
     return kinds
 
 
 def _comm(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value == "":
-        raise click.BadParameter("'' is no name of a thread")
+        raise click.BadParameter("'' is not a thread name")
     return value
 
 
 EVENT_OPTIONS = all_of(
-    click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(KINDS)}; all but prepare otherwise."),
-    click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only what took N microseconds or longer (walks: 1000, others: all)."),
-    click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads of that name; its first 15 bytes count, as the kernel keeps no more."),
+    click.option("-e", "kinds", callback=_kinds, metavar="KIND,..", help=f"Kinds of events: {', '.join(KINDS)}; default: all but prepare."),
+    click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only events of at least N microseconds (default: 1000 for walks, 0 for others)."),
+    click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads with this name; only its first 15 bytes count, because the kernel keeps no more."),
 )  # fmt: skip
 
 
@@ -43,5 +43,5 @@ def span(_context: click.Context, _parameter: click.Parameter, value: str | None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
     seconds = float(found[1]) * _TIMES[found[2]] if found else 0.0
     if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r} is no length of time: use 90, 15m, 24h or 7d")
+        raise click.BadParameter(f"{value!r} is not a duration: use 90, 15m, 24h or 7d")
     return seconds

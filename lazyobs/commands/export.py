@@ -17,16 +17,20 @@ from lazyobs.sources.source import SampleSource
 
 
 @click.command()
-@click.option("--listen", metavar="HOST:PORT", help="Address to serve at (127.0.0.1:9797); :PORT is every address.")
-@click.option("--web-config", metavar="FILE", help="TLS and passwords, in the form of Prometheus' exporters.")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings (/etc/lazyobs/lazyobs.toml where it exists).")
-@click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording, at its pace.")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Address to listen on (127.0.0.1:9797); :PORT listens on every address."
+)
+@click.option("--web-config", metavar="FILE", help="TLS and passwords, in the format of Prometheus' exporters.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Settings file (/etc/lazyobs/lazyobs.toml if it exists)."
+)
+@click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording at its own pace.")
 @PROFILE
 @TIER
-@click.option("--cgroup-depth", type=int, help="Path components kept of a cgroup (2).")
-@click.option("--cgroup-top", type=int, help="Cgroups with a row of their own (10).")
-@click.option("--connections", type=int, help="Connections at a time (64).")
-@click.option("--seconds", type=float, help="That a connection may take (10).")
+@click.option("--cgroup-depth", type=int, help="Path components of a cgroup to keep (2).")
+@click.option("--cgroup-top", type=int, help="Number of cgroups with series of their own (10).")
+@click.option("--connections", type=int, help="Maximum number of simultaneous connections (64).")
+@click.option("--seconds", type=float, help="Timeout of a connection in seconds (10).")
 @VERBOSE
 def export(
     config: Path | None,

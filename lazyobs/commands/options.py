@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Options that several commands share, and how a command gets what was typed: as one typed dataclass.
+"""Options that several commands share, and the typed dataclass in which a command gets its parameters.
 
 A command declares its options with click and takes a dataclass with a field for each (``collected``). Options
-that belong together are a dataclass of their own, which the command's has as a field.
+that belong together have a dataclass of their own, which is a field of the command's dataclass.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _Command = Callable[..., Any]
 
 
 def collected(into: type[_Collected]) -> Callable[[Callable[[_Collected], None]], _Command]:
-    """The command takes one ``into``, made of the parameters that are named like its fields. A field whose type is
-    a dataclass is made in the same way; one that no parameter is named like keeps its default.
+    """The command takes a single ``into``, made of the parameters that have the names of its fields. A field whose
+    type is a dataclass is made in the same way; a field without a parameter keeps its default.
 
-    Stands below the options. TypeError where a parameter has no field, or a field neither parameter nor default.
+    Place it below the options. TypeError if a parameter has no field, or a field has neither parameter nor default.
     """
 
     def decorate(command: Callable[[_Collected], None]) -> _Command:
@@ -50,7 +50,7 @@ def collected(into: type[_Collected]) -> Callable[[Callable[[_Collected], None]]
 
 
 def _made(into: type[_Collected], values: dict[str, Any]) -> _Collected:
-    """Takes what it uses out of ``values``."""
+    """Makes an ``into``, and removes the values it uses from ``values``."""
     kinds = get_type_hints(into)
     found: dict[str, Any] = {}
     for field in fields(into):  # type: ignore[arg-type]
@@ -62,26 +62,34 @@ def _made(into: type[_Collected], values: dict[str, Any]) -> _Collected:
 
 
 class Finite(click.FloatRange):
-    """A number of a range: NaN is in none, but no comparison says so, and infinity is in one that has no end."""
+    """A finite number in a range. FloatRange accepts NaN, and infinity if the range has no upper end."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{number} is no finite number", param, ctx)
+            self.fail(f"{number} is not a finite number", param, ctx)
         return number
+
+
+class Whole(click.IntRange):
+    """An integer in a range; click's own name of the type would say "integer range" in help and errors."""
+
+    name = "integer"
 
 
 SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
-OUTPUT = click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Form of the output.")  # fmt: skip
-PROFILE = click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; detected otherwise.")  # fmt: skip
-TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to use.")
-VERBOSE = click.option("-v", "verbose", is_flag=True, help="Say more on standard error.")
+OUTPUT = click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Output format.")  # fmt: skip
+PROFILE = click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; default: detected.")  # fmt: skip
+TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
+VERBOSE = click.option("-v", "verbose", is_flag=True, help="Print details to standard error.")
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """How the probes are to be loaded, and whether to say how they were."""
+    """How to load the probes, and whether to print the details."""
 
     profile: Path | None
     tier: str | None
@@ -89,7 +97,7 @@ class ProbeOptions:
 
 
 def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """One decorator of several; --help lists them in this order."""
+    """Combines option decorators into one; --help lists the options in this order."""
 
     def decorate(command: _Command) -> _Command:
         for option in reversed(options):
@@ -99,12 +107,12 @@ def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Co
     return decorate
 
 
-# ``output`` and ProbeOptions: what every command has that looks at the running kernel.
+# ``output`` and ProbeOptions: every command that reads the running kernel has them.
 COMMON = all_of(OUTPUT, PROFILE, TIER, VERBOSE)
 
 
 def pids_option(help_text: str = "Only these processes.") -> Callable[[_Command], _Command]:
-    """``pids``: -p 1234,5678; () where it was not given."""
+    """``pids``: -p 1234,5678; () if it was not given."""
     return click.option("-p", "pids", callback=_pids_of, metavar="PID,..", help=help_text)
 
 
@@ -116,12 +124,12 @@ def _pids_of(_context: click.Context, _parameter: click.Parameter, value: str | 
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a list of process ids: use -p 1234,5678") from None
     if any(not 0 < pid < 1 << 22 for pid in pids):
-        raise click.BadParameter(f"{value!r} has a number that is no process id")
+        raise click.BadParameter(f"{value!r} has a number that is not a process id")
     return pids
 
 
 def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str) -> None:
-    """UsageError where a parameter and one of the others were both typed."""
+    """UsageError if the command line has both the parameter ``one`` and any of ``others``."""
     typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if one not in typed:
         return
@@ -132,7 +140,7 @@ def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str)
 
 
 def say_how(opened: Opened, verbose: bool) -> None:
-    """With -v, on standard error: how the probes came to be."""
+    """With -v, prints how the probes were loaded to standard error."""
     if verbose:
         for line in opened.how:
             print(f"lazyobs: {printable(line)}", file=sys.stderr)

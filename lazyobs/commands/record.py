@@ -23,14 +23,14 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", value)
     size = int(float(found[1]) * _SIZES[found[2]]) if found else 0
     if size < _LEAST_BYTES:
-        raise click.BadParameter(f"{value!r} is no size of 1M or more: use 100M or 2G")
+        raise click.BadParameter(f"{value!r} is not a size of 1M or more: use 100M or 2G")
     return size
 
 
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not value:
-        raise click.BadParameter("'' is no name of a directory")
-    return str(Path(value))  # without a slash at the end, which would lead through a link
+        raise click.BadParameter("'' is not a directory name")
+    return str(Path(value))  # without a trailing slash, which would follow a link
 
 
 def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[Trigger, ...]:
@@ -38,9 +38,9 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-o", "directory", required=True, callback=_directory, metavar="DIR", help="Directory to make.")
+@click.option("-o", "directory", required=True, callback=_directory, metavar="DIR", help="Directory to create.")
 @click.option("--interval", type=SECONDS, default=1.0, show_default=True, help="Seconds between samples.")
-@click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m, 24h).")
+@click.option("--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m, 24h).")
 @click.option(
     "--barrier",
     type=Finite(min=0, max=86400),
@@ -53,15 +53,15 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
     "max_bytes",
     callback=_size,
     metavar="SIZE",
-    help="Keep no more than that (100M, 2G), dropping the oldest.",
+    help="Limit of the recording's size (100M, 2G); the oldest segments are dropped.",
 )
-@click.option("--max-age", "max_seconds", callback=span, metavar="TIME", help="Keep no more than the last TIME.")
+@click.option("--max-age", "max_seconds", callback=span, metavar="TIME", help="Keep only the last TIME.")
 @click.option(
     "--keep-on",
     multiple=True,
     callback=_triggers,
     metavar="TRIGGER[:N]",
-    help=f"Keep what led up to it: {', '.join(TRIGGERS)}.",
+    help=f"When the trigger fires, keep what led up to it: {', '.join(TRIGGERS)}.",
 )
 @EVENT_OPTIONS
 @click.option(
@@ -69,15 +69,15 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
     type=click.Choice(["text", "json", "none"]),
     default="text",
     show_default=True,
-    help="What to say while recording; json goes to standard output.",
+    help="Progress output while recording; json goes to standard output.",
 )
 @PROFILE
 @TIER
-@pids_option("Events of these processes only; samples have all.")
+@pids_option("Only events of these processes; samples have all processes.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @collected(RecordOptions)
 def record(options: RecordOptions) -> None:
-    """Record samples, events and the kernel log. With -- COMMAND until it ends, with its exit status."""
+    """Record samples, events and the kernel log. With -- COMMAND, record until it ends and exit with its status."""
     from lazyobs.recorder import run
 
     click.get_current_context().exit(run.run(options))

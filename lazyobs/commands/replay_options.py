@@ -26,18 +26,18 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
     except ValueError:
         speed = math.nan
     if not 0 < speed < math.inf:
-        raise click.BadParameter(f"{value!r} is no speed: use 10x, 0.5x or max")
+        raise click.BadParameter(f"{value!r} is not a speed: use 10x, 0.5x or max")
     return speed
 
 
-REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no permissions.")  # fmt: skip
-SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay: 1x on a screen, max otherwise.")  # fmt: skip
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no privileges.")  # fmt: skip
+SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay; default: 1x on a screen, max otherwise.")  # fmt: skip
 REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """``replay`` None: the running kernel. ``speed`` is inf for max, None where it was not given."""
+    """``replay`` None: the running kernel. ``speed`` is inf for max, None if it was not given."""
 
     replay: Path | None
     speed: float | None
@@ -52,22 +52,22 @@ class ReplayOptions:
 
 
 def check_replay() -> None:
-    """UsageError for options of the running command that would not be heard."""
+    """UsageError for options of the command line that would have no effect."""
     context = click.get_current_context()
-    exclude(context, "replay", ("tier", "profile"), "a recording is of the kernel and the tiers it was made with")
+    exclude(context, "replay", ("tier", "profile"), "the kernel and the tiers of a recording are fixed")
     if context.params.get("speed") is not None and context.params["replay"] is None:
         raise click.UsageError("--speed has no meaning without --replay")
 
 
 def open_recording(directory: Path, last: bool = False) -> ReplaySource:
-    """RecordingError where it cannot be read or holds no sample. ``last``: its last sample alone."""
+    """RecordingError if it cannot be read or holds no sample. ``last``: only its last sample."""
     from lazyobs.recording.replay import open_replay
 
     return open_replay(directory, last)
 
 
 def open_recorded_events(directory: Path) -> ReplaySource:
-    """The same for its trace: it may hold no sample."""
+    """Opens a recording for its trace; it need not hold a sample."""
     from lazyobs.recording.replay import ReplaySource
 
     return ReplaySource(str(directory))

@@ -22,9 +22,9 @@ class ReportCommand:
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...")
 @collected(ReportCommand)
 def report(asked: ReportCommand) -> None:
-    """PASS, FAIL or INCONCLUSIVE on recordings of lazyobs record, and why: leaks, splats, what laziness saves and costs.
+    """Judge recordings of lazyobs record: PASS, FAIL or INCONCLUSIVE by leaks, splats, savings and costs of laziness.
 
-    Exits with 1 on FAIL. Each recording is judged by itself.
+    Exits with 1 on FAIL. Each recording is judged separately.
     """
     check_verdict(asked.verdict, "report")
     from lazyobs.commands import verdict

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import COMMON, Finite, ProbeOptions, collected
+from lazyobs.commands.options import COMMON, Finite, ProbeOptions, Whole, collected
 
 
 @dataclass(frozen=True)
 class SelftestCommand:
-    """``command``: what --observe runs, () without it."""
+    """``command``: the command that --observe runs, () without --observe."""
 
     output: str
     probes: ProbeOptions
@@ -27,22 +27,22 @@ class SelftestCommand:
 
 @click.command()
 @COMMON
-@click.option("--list", "listing", is_flag=True, help="Name the scenarios and what each needs, and run none.")
-@click.option("--only", metavar="NAME,..", help="Only these; a name may hold * and ?.")
-@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="Run each so many times.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Order and page contents; 0: as listed.")  # fmt: skip
-@click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Seconds a scenario may take.")  # fmt: skip
+@click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")
+@click.option("--only", metavar="NAME,..", help="Run only these scenarios; * and ? are wildcards.")
+@click.option("--repeat", type=Whole(min=1), default=1, show_default=True, help="How many times to run each scenario.")
+@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Seed of the order and of page contents; 0 keeps the listed order.")  # fmt: skip
+@click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Time limit of a scenario in seconds.")  # fmt: skip
 @click.option("--observe", is_flag=True, help="Run COMMAND and report which paths it took.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @collected(SelftestCommand)
 def selftest(asked: SelftestCommand) -> None:
-    """Drives each path of anonymous reverse mapping and checks contents and events. KTAP on standard output.
+    """Exercise each path of anonymous reverse mapping and check contents and events. KTAP on standard output.
 
-    Exits with 0 when none failed, 1 when one did, 4 when everything was skipped, as kselftest does.
-    With --observe it exits as COMMAND does.
+    Exits with 0 if no scenario failed, 1 if any failed, 4 if all were skipped, as kselftest does.
+    With --observe it exits with the status of COMMAND.
     """
     if bool(asked.command) != asked.observe:
-        raise click.UsageError("--observe takes a command: lazyobs selftest --observe -- COMMAND ARG...")
+        raise click.UsageError("--observe needs a command: lazyobs selftest --observe -- COMMAND ARG...")
     if asked.output == "csv":
         raise click.UsageError("selftest has no CSV: use -o table (KTAP) or -o json")
     click.get_current_context().exit(_run(asked))

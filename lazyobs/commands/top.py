@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs top``: the options, and which form of it they ask for. Each form is a module beside this one."""
+"""``lazyobs top``: the options, and which form of output they select. Each form is a module in this directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from lazyobs.commands.options import COMMON, SECONDS, ProbeOptions, collected, exclude, pids_option
+from lazyobs.commands.options import COMMON, SECONDS, ProbeOptions, Whole, collected, exclude, pids_option
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay
 from lazyobs.errors import UsageError
 from lazyobs.screen.terminal import is_plain_terminal
@@ -23,7 +23,7 @@ SORT = "savable_bytes"
 
 @dataclass(frozen=True)
 class TopCommand:
-    """``delay`` and ``interval``, ``iterations`` and ``count`` are the same twice: as options and as arguments."""
+    """``delay`` and ``iterations`` are options; ``interval`` and ``count`` are the same values as arguments."""
 
     output: str
     probes: ProbeOptions
@@ -42,12 +42,12 @@ class TopCommand:
 
     @property
     def seconds(self) -> float | None:
-        """Between samples, where that was said."""
+        """Seconds between samples; None if not given."""
         return self.delay or self.interval
 
     @property
     def samples(self) -> int | None:
-        """To show; None for no end."""
+        """Number of samples to show; None for no end."""
         return self.iterations or self.count
 
 
@@ -55,26 +55,26 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     names = tuple(value.split(","))
     for name in names:
         if name not in columns.VIEWS:
-            raise click.BadParameter(f"{name!r} is no view: use one or more of {','.join(columns.VIEWS)}")
+            raise click.BadParameter(f"{name!r} is not a view: use one or more of {','.join(columns.VIEWS)}")
     return names
 
 
 @click.command()
 @COMMON
 @click.option("-d", "delay", type=SECONDS, help="Seconds between samples (1).")
-@click.option("-n", "iterations", type=click.IntRange(min=1), help="Samples to show; no end otherwise.")
-@click.option("-b", "batch", is_flag=True, help="Print samples one after the other, no screen.")
+@click.option("-n", "iterations", type=Whole(min=1), help="Number of samples to show; default: no end.")
+@click.option("-b", "batch", is_flag=True, help="Print samples one after another, without a screen.")
 @pids_option()
 @click.option("-u", "user", help="Only this user's processes.")
 @click.option("-c", "cgroup", help="Only processes in this cgroup and below.")
 @click.option("-s", "sort", metavar="COLUMN", help=f"Column to sort by ({SORT}).")
-@click.option("-r", "rows", type=click.IntRange(min=1), help="Processes to show.")
-@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
-@click.option("--plain", is_flag=True, help="The plain screen, as on serial consoles.")
-@click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve the screen to browsers (127.0.0.1:9798), to look at.")  # fmt: skip
+@click.option("-r", "rows", type=Whole(min=1), help="Number of processes to show.")
+@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="Views to show: processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
+@click.option("--plain", is_flag=True, help="Use the plain screen, as on serial consoles.")
+@click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve a read-only copy of the screen to browsers (127.0.0.1:9798).")  # fmt: skip
 @REPLAY_OPTIONS
 @click.argument("interval", type=SECONDS, required=False)
-@click.argument("count", type=click.IntRange(min=1), required=False)
+@click.argument("count", type=Whole(min=1), required=False)
 @collected(TopCommand)
 def top(asked: TopCommand) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
@@ -97,17 +97,17 @@ def top(asked: TopCommand) -> None:
 
 
 def _check(context: click.Context) -> None:
-    """What would not be heard."""
+    """UsageError for options that would have no effect."""
     check_replay()
     exclude(context, "web", ("batch", "output", "plain", "iterations", "count"), "browsers get the screen")
     if context.params["output"] != "table":
         exclude(context, "output", ("views",), "JSON and CSV hold what all views show")
     if context.params["cgroup"] == "":
-        raise UsageError("-c ''", "is no cgroup", "name one as /sys/fs/cgroup has it: /system.slice")
+        raise UsageError("-c ''", "is not a cgroup", "give its path below /sys/fs/cgroup, for example /system.slice")
 
 
 def _user_of(given: str | None, live: bool) -> str | None:
-    """The user as processes name theirs. A recording may have users that are not known here."""
+    """The user in the form of Process.user. A recording may have users that this machine does not know."""
     if given is None or (given and not live):
         return given
     try:
@@ -115,11 +115,11 @@ def _user_of(given: str | None, live: bool) -> str | None:
             return user_name(int(given))
         return pwd.getpwnam(given).pw_name
     except (KeyError, OverflowError):
-        raise UsageError(f"-u {given!r}", "no such user", "name one of getent passwd") from None
+        raise UsageError(f"-u {given!r}", "no such user", "give a user of getent passwd") from None
 
 
 def _is_plain(asked: TopCommand) -> bool:
-    """Whether tables are asked for, or the full screen would not work, or be too slow."""
+    """Whether to use tables: they were requested, or the full screen would not work, or would be too slow."""
     if asked.batch or asked.output != "table" or asked.plain or not sys.stdout.isatty() or not sys.stdin.isatty():
         return True
     return is_plain_terminal(os.ttyname(sys.stdout.fileno()), os.environ)

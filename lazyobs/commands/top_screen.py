@@ -33,15 +33,15 @@ def run(asked: TopCommand) -> None:
 
 
 def remembered(asked: TopCommand) -> tuple[SettingsWriter | None, Settings]:
-    """Of the person at the terminal; first of all, while this process has nothing that others must not have."""
+    """The settings of the person at the terminal. Read first, before this process holds any privileged descriptor."""
     whose = person(os.environ, os.getuid())
     settings_writer, settings = None, Settings()
     try:
         settings_writer = SettingsWriter(whose) if whose is not None else None
         settings = Settings.from_toml(settings_writer.text or "") if settings_writer is not None else settings
     except OSError:
-        pass  # not remembered
-    except ValueError:  # a file that is no TOML is not written over
+        pass  # settings will not be saved
+    except ValueError:  # a file that is not TOML is not overwritten
         if settings_writer is not None:
             settings_writer.close()
             settings_writer = None
@@ -51,7 +51,7 @@ def remembered(asked: TopCommand) -> tuple[SettingsWriter | None, Settings]:
 
 
 def open_feed(asked: TopCommand, settings: Settings) -> KernelFeed | ReplayFeed:
-    """The running kernel with all that a page may want, or the recording."""
+    """Opens the running kernel with everything that a page may need, or the recording."""
     if asked.recorded.replay is not None:
         source = open_recording(asked.recorded.replay)
         every = asked.seconds or asked.recorded.seconds_between(source, on_screen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs top`` as tables, JSON or CSV: samples one after the other, or on the plain screen."""
+"""``lazyobs top`` as tables, JSON or CSV: samples one after another, or on the plain screen."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """``lazyobs trace``
 
-An event goes from its source (the ring, or a file of the recording) through ``Source.trace`` to a line, one way
-for both: ``trace`` -> ``_live`` or ``_recorded`` -> ``_Shown`` -> views/trace.py.
+An event goes from its source (the ring, or a file of the recording) through ``Source.trace`` to an output line, on
+the same path for both: ``trace`` -> ``_live`` or ``_recorded`` -> ``_Shown`` -> views/trace.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import click
 
 from lazyobs.bpf.trace_event import LOST, TraceEvent
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
-from lazyobs.commands.options import COMMON, ProbeOptions, collected, pids_option
+from lazyobs.commands.options import COMMON, ProbeOptions, Whole, collected, pids_option
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
 from lazyobs.errors import NotSupported
 from lazyobs.preload import preload
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TraceCommand:
-    """``count``: most events to show, ``duration``: seconds; None for no end."""
+    """``count``: maximum number of events to show; ``duration``: seconds; None for no limit."""
 
     output: str
     probes: ProbeOptions
@@ -48,12 +48,12 @@ class TraceCommand:
 @COMMON
 @EVENT_OPTIONS
 @pids_option()
-@click.option("-n", "count", type=click.IntRange(min=1), help="End after so many events.")
-@click.option("--duration", callback=span, metavar="TIME", help="End after that time (90, 15m).")
+@click.option("-n", "count", type=Whole(min=1), help="Stop after this many events.")
+@click.option("--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m).")
 @REPLAY_OPTIONS
 @collected(TraceCommand)
 def trace(asked: TraceCommand) -> None:
-    """Events as they happen, one a line; what was lost is told where it was. With -p until those have ended."""
+    """Print events as they happen, one per line; losses appear at their place. With -p, until those processes end."""
     check_replay()
     shown = _Shown(asked.output, asked.count)
     replay = asked.recorded.replay
@@ -66,7 +66,7 @@ def trace(asked: TraceCommand) -> None:
 
 
 class _Shown:
-    """Writes trace events and counts them; the head of the output comes with the first reading."""
+    """Writes trace events and counts them; the header is printed with the first reading."""
 
     def __init__(self, output: str, most: int | None) -> None:
         self._output, self._most = output, most
@@ -97,7 +97,7 @@ class _Shown:
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:
-    """One event a reading, each when its time has come; the last reading is empty."""
+    """Yields readings of one event, each at its time; the last reading is empty."""
     pace = asked.recorded.pace(sys.stdout.isatty())
     trace_of_all = source.trace(asked.events.filter, asked.events.splats)
     begun, first = time.monotonic(), None
@@ -110,13 +110,13 @@ def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceE
                 time.sleep(wait)
             yield found
     except EOFError:
-        yield []  # the last reading of one in which nothing passes is the first as well
+        yield []  # if no event passes the filter, the last reading is also the first
     finally:
         source.close()
 
 
 def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
-    """What has happened since the last reading, until the time is over or the processes of -p have ended."""
+    """Yields the events since the last reading, until the duration is over or the processes of -p have ended."""
     watched = ProcessWaiter(asked.events.pids)
     opened = open_live(
         asked.probes.profile,
@@ -135,7 +135,7 @@ def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
     ends = math.inf if asked.duration is None else time.monotonic() + asked.duration
     try:
         while (left := ends - time.monotonic()) > 0:
-            over = watched.have_ended()  # asked before the reading: what they did last is still in the ring
+            over = watched.have_ended()  # checked before the reading: their last events are still in the ring
             found = events.read(left)
             yield found
             if over and not found:
@@ -148,7 +148,7 @@ def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
 
 
 def _say_what_is_missing(choice: EventChoice, source: Source) -> None:
-    """One line for each kind that this kernel cannot give; NotSupported when there is none left."""
+    """Prints a line for each kind that this kernel cannot provide; NotSupported if no kind remains."""
     missing = choice.missing(source)
     if choice.kinds is None:
         if missing:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``report`` and ``compare``: reading recordings, the verdict on them, and showing it. Imports the libraries of lazyobs/soak."""
+"""``report`` and ``compare``: read recordings, judge them, and print the verdict. Imports the libraries of lazyobs/soak."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _STEPS = 1000  # of the progress bar
 
 
 def on_each(options: VerdictOptions, directories: Sequence[str]) -> int:
-    """Judges each recording by itself, and shows it; the exit code."""
+    """Judges each recording separately and prints the verdict. Returns the exit code."""
     rules = load(options.thresholds)
     recordings = _read(options, directories)
     return _show(options, report(recordings, rules), recordings)
 
 
 def on_two(options: VerdictOptions, base: Sequence[str], new: Sequence[str], calibrate: bool) -> int:
-    """Judges the recordings of one kernel by those of another, and shows it; the exit code."""
+    """Compares the recordings of two kernels and prints the verdict. Returns the exit code."""
     rules = load(options.thresholds)
     recordings = _read(options, [*base, *new])
     first, second = recordings[: len(base)], recordings[len(base) :]
@@ -40,7 +40,7 @@ def on_two(options: VerdictOptions, base: Sequence[str], new: Sequence[str], cal
 
 
 def _read(options: VerdictOptions, paths: Sequence[str]) -> list[Series]:
-    """The recordings, each with a name that no other has. RecordingError where one is none."""
+    """The recordings, each with a unique name. RecordingError for a directory that is not a recording."""
     with open_engine(options.engine) as opened, _bar() as tell:
         found = opened.all_series(paths, tell)
     _name_apart(found, paths)
@@ -48,7 +48,7 @@ def _read(options: VerdictOptions, paths: Sequence[str]) -> list[Series]:
 
 
 def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -> int:
-    """Writes the verdict; the exit code it means."""
+    """Writes the verdict. Returns its exit code."""
     if options.html is not None:
         try:
             html_report.write(verdict, recordings, str(options.html))
@@ -57,7 +57,7 @@ def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -
             raise NotSupported(what, f"cannot be written ({error.strerror})", "name another file") from None
     try:
         _print(verdict, options.form)
-    except BrokenPipeError:  # whoever reads no further has not changed the verdict
+    except BrokenPipeError:  # a closed pipe does not change the verdict
         discard_output()
     good = verdict.word == PASS if options.need_pass else verdict.word != FAIL
     return EXIT_OK if good else EXIT_BAD
@@ -73,7 +73,7 @@ def _print(verdict: Verdict, form: str) -> None:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[float], None]]:
-    """A progress bar on standard error, where that is a terminal: a function that is told the share done."""
+    """A progress bar on standard error if that is a terminal. Yields a function that takes the fraction done."""
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
@@ -82,7 +82,7 @@ def _bar() -> Iterator[Callable[[float], None]]:
 
 
 def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:
-    """Directories of one name are told apart by their paths."""
+    """Uses the whole path as the name of recordings whose directories have the same name."""
     names = [series.name for series in recordings]
     for series, path in zip(recordings, paths):
         if names.count(series.name) > 1:

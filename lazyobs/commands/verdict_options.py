@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The options that ``report`` and ``compare`` share: how to judge, and how to show it."""
+"""The options that ``report`` and ``compare`` share: how to judge, and how to print the verdict."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LIBRARIES = ("scipy", "plotly")
 VERDICT_OPTIONS = all_of(
     OUTPUT,
     click.option("--json", "json", is_flag=True, help="The same as -o json."),
-    click.option("--text", "text", is_flag=True, help="A letter of 72 columns, as for a mailing list."),
-    click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page with charts, too."),
-    click.option("--need-pass", is_flag=True, help="Exit with 1 on INCONCLUSIVE, too: for a rollout that wants proof."),
-    click.option("--engine", default="duckdb", show_default=True, metavar="NAME", help="What reads the recordings: duckdb or spark."),
-    click.option("--thresholds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="TOML that replaces some of lazyobs/soak/thresholds.toml."),
+    click.option("--text", "text", is_flag=True, help="Print plain text of 72 columns for a mailing list."),
+    click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page with charts."),
+    click.option("--need-pass", is_flag=True, help="Exit with 1 on INCONCLUSIVE too, for a rollout that requires a PASS."),
+    click.option("--engine", default="duckdb", show_default=True, metavar="NAME", help="Engine that reads the recordings: duckdb or spark."),
+    click.option("--thresholds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="TOML file that overrides values of lazyobs/soak/thresholds.toml."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class VerdictOptions:
-    """``html``: a page besides; ``need_pass``: nothing else is good enough."""
+    """``html``: file of an additional page; ``need_pass``: only PASS exits with 0."""
 
     output: str
     json: bool
@@ -39,16 +39,16 @@ class VerdictOptions:
 
     @property
     def form(self) -> str:
-        """table, json, csv or text. UsageError where two were asked for."""
+        """table, json, csv or text. UsageError if two formats were requested."""
         if self.text and (self.json or self.output != "table"):
-            raise click.UsageError("--text is a form of its own: leave out -o and --json")
+            raise click.UsageError("--text is a format of its own: omit -o and --json")
         if self.json and self.output == "csv":
-            raise click.UsageError("--json and -o csv are two forms: choose one")
+            raise click.UsageError("--json and -o csv are different formats: choose one")
         return "text" if self.text else "json" if self.json else self.output
 
 
 def check_verdict(options: VerdictOptions, command: str) -> None:
-    """UsageError for two forms at once; NotSupported where a library is missing that only these commands import."""
+    """UsageError for two formats at once; NotSupported if a library is missing that only these commands import."""
     _ = options.form
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Holes in time: the machine slept, its clock was set, or we were not run. Each is marked, none smoothed over.
+"""Gaps in time: the machine was suspended, its clock was set, or this process did not run. Each gap is recorded.
 
-CLOCK_BOOTTIME goes on while the machine is suspended, CLOCK_MONOTONIC does not, and only the real-time
-clock can be set (clock_gettime(2)).
+CLOCK_BOOTTIME advances while the machine is suspended, CLOCK_MONOTONIC does not, and only the real-time clock can be
+set (clock_gettime(2)).
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Gap:
 
 
 class GapFinder:
-    """Compares each tick with the one before."""
+    """Compares each tick with the previous tick."""
 
     def __init__(self, interval: float, read: Callable[[], Clocks] = Clocks.now) -> None:
-        """``interval``: seconds from tick to tick; a tick later than twice that, and a second, is a stall."""
+        """``interval``: seconds from tick to tick. A tick later than two intervals plus a second is a stall."""
         self._read = read
         self._late = 2 * interval + 1
         self._before = read()
 
     def look(self) -> list[Gap]:
-        """The gaps since the last look."""
+        """The gaps since the last call."""
         before, now = self._before, self._read()
         self._before = now
         monotonic, boot = (now.monotonic - before.monotonic) / 1e9, (now.boot - before.boot) / 1e9

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The identity of a recording: everything that makes two of them comparable, or not."""
+"""The identity of a recording: the facts that decide whether two recordings are comparable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def identity(
     proc_root: str = "/proc",
     sys_root: str = "/sys",
 ) -> dict[str, Any]:
-    """The identity block; what cannot be read is None. ``compiler`` is BCC's version."""
+    """The identity block; values that cannot be read are None. ``compiler`` is BCC's version."""
     release = _line(f"{proc_root}/sys/kernel/osrelease")
     return {
         "lazyobs": __version__,
@@ -96,7 +96,7 @@ def build_id(sys_root: str = "/sys") -> str | None:
 
 
 def config_hash(release: str, proc_root: str = "/proc", boot_root: str = "/boot") -> str | None:
-    """SHA-256 of the kernel's configuration, blank and comment lines left out."""
+    """SHA-256 of the kernel's configuration without blank and comment lines."""
     try:
         with gzip.open(f"{proc_root}/config.gz", "rb") as packed:
             raw = packed.read()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the recorder waits for: ticks, events, signals and the workload's end; and what it says meanwhile."""
+"""The recorder's main loop: waits for ticks, events, signals and the end of the workload, and shows progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lazyobs.recorder.recorder import Recorder
 from lazyobs.recorder.workload import Workload
 from lazyobs.text import plural, printable, size
 
-_SECONDS_TO_DRAIN = 1.0  # events lie in the ring no longer than that
+_SECONDS_TO_DRAIN = 1.0  # the longest time that events wait in the ring
 
 
 class Loop:
@@ -58,7 +58,7 @@ class Loop:
                 signal.signal(number, handler)
 
     def _signal(self, number: int, _frame: object) -> None:
-        # A terminal gives Ctrl-C to the command too: the first one is the command's to act on.
+        # The terminal sends Ctrl-C to the command too: leave the first Ctrl-C to the command.
         self._signals += 1 if number == signal.SIGINT and self._workload is not None else 2
 
     def _run(self) -> None:
@@ -104,12 +104,12 @@ class Loop:
         self._progress.say()
 
     def say_all(self) -> None:
-        """The last line: what there is now."""
+        """Prints the last line: the final counts."""
         self._progress.say_all()
 
 
 class _Progress:
-    """What is said while recording: a line that is written over on a terminal, or JSON, or nothing."""
+    """Progress while recording: a line that is rewritten in place on a terminal, JSON lines, or nothing."""
 
     def __init__(self, options: RecordOptions, recorder: Recorder) -> None:
         self._form, self._directory, self._recorder = options.progress, options.directory, recorder
@@ -125,7 +125,7 @@ class _Progress:
     def _say_json(self) -> None:
         try:
             print(json.dumps(vars(self._recorder.progress)), flush=True)
-        except BrokenPipeError:  # nobody listens any more; the recording goes on
+        except BrokenPipeError:  # the reader has closed the pipe; the recording goes on
             self._form = "none"
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one run of the recorder is asked for."""
+"""The options of a run of the recorder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lazyobs.sources.event_choice import EventChoice
 @dataclass(frozen=True)
 class RecordOptions:
     """Times are seconds, None is no limit. ``barrier``: seconds between barrier readings, 0 for none; ``keep_on``:
-    what makes the recorder keep what it has; ``segment_bytes`` None: as the writer sees fit; ``command``: the workload
-    to record, () for the system as it is."""
+    the triggers that make the recorder keep its present segments; ``segment_bytes`` None: the writer chooses;
+    ``command``: the workload to record, () for the system as it is."""
 
     directory: str
     interval: float = 1.0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The recorder: at every tick a sample and what goes with it, and between ticks the events.
+"""The recorder: writes a sample and its related data at every tick, and events between ticks.
 
-A tick's sample is written last: where it is in the recording, everything that belongs to it is.
+A tick's sample is written last: if the recording has it, it has everything that belongs to it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
 
 
 class Surroundings:
-    """What is read beside the source. Opened while root; read without."""
+    """The inputs besides the source. Opened as root; read without privileges."""
 
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys", kmsg: str = "/dev/kmsg") -> None:
         self.system = System(proc_root)
@@ -45,7 +45,7 @@ class Surroundings:
         self.barrier = SlabBarrier(sys_root)
 
     def why_not(self) -> dict[str, str]:
-        """{what is missing: why}."""
+        """{missing input: why}."""
         missing = {f"system.{name}": why for name, why in self.system.why_not.items()}
         if self.log.why_not:
             missing["kernel_log"] = self.log.why_not
@@ -60,7 +60,7 @@ class Surroundings:
 
 @dataclass
 class Progress:
-    """What has been written; ``lost`` events were counted, not written."""
+    """Counts of what was written; ``lost`` events were counted but not written."""
 
     samples: int = 0
     events: int = 0
@@ -83,7 +83,7 @@ class Recorder:
         read_clocks: Callable[[], Clocks] = Clocks.now,
     ) -> None:
         """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none.
-        ``stream`` is that of the source, begun, or None where no events are to be recorded."""
+        ``stream`` is the source's stream, already started, or None to record no events."""
         self._source, self._store, self._around, self._stream = source, store, surroundings, stream
         self._clocks = read_clocks
         self._gaps = GapFinder(interval, read_clocks)
@@ -95,7 +95,7 @@ class Recorder:
         self.progress = Progress()
 
     def drain(self) -> None:
-        """Writes the events that wait, one ring full at most: a storm must not keep the next tick from coming.
+        """Writes the waiting events, at most one full ring: a storm of events must not delay the next tick.
 
         RecordingStopped when they cannot be written.
         """
@@ -127,7 +127,7 @@ class Recorder:
             self._longest_walk = max(self._longest_walk or 0.0, float(walks.max()) / 1e9)
 
     def tick(self) -> None:
-        """One sample and everything that belongs to it. RecordingStopped when it cannot be written."""
+        """Writes a sample and everything that belongs to it. RecordingStopped when they cannot be written."""
         number = self.progress.samples + 1
         lost_before, self._longest_walk = self.progress.lost, None
         gaps = self._gaps.look()
@@ -141,12 +141,17 @@ class Recorder:
         tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, self._broken(sample))
         for trigger, value in self._watch.look(tick):
             kept = self._store.keep(f"{trigger.name} {value:g}")
-            self._mark(clocks, "trigger", value, trigger.name if kept else f"{trigger.name}; nothing more is kept")
+            self._mark(
+                clocks,
+                "trigger",
+                value,
+                trigger.name if kept else f"{trigger.name}; the limit of kept incidents is reached",
+            )
         self._store.maintain()
         self.progress.bytes = self._store.bytes
 
     def _log(self, clocks: Clocks) -> list[LogLine]:
-        """Writes what has been logged since the last tick, and returns it."""
+        """Writes the kernel log lines since the last tick, and returns them."""
         found = self._around.splats.read()
         self._store.append("kernel_log", log_rows(clocks.real / 1e9, found))
         lost = self._around.log.lost
@@ -168,14 +173,14 @@ class Recorder:
         self.progress.samples = number
 
     def _broken(self, sample: Sample) -> int | None:
-        """Invariants seen broken since the last tick; None where none can be watched."""
+        """Number of invariant violations since the last tick; None where no invariant can be watched."""
         violations: int | None = sample.totals.get("violations")
         broken = None if violations is None else violations - self._violations
         self._violations = violations or 0
         return broken
 
     def _barrier(self, number: int, clocks: Clocks) -> None:
-        """Slab counts after a shrink, where one is due, and what the ledger makes of them."""
+        """If a barrier reading is due: writes slab counts after a shrink, and checks the ledger against them."""
         if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
             return
         self._barrier_due = clocks.monotonic + self._barrier_ns
@@ -190,14 +195,14 @@ class Recorder:
             row = rows["anon_vma"]
             off = self._source.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
             if off:
-                self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free explains")
+                self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free accounts for")
 
     def _account(self) -> Account | None:
         if self._source.why_not("account"):
             return None
         try:
             return self._source.account()
-        except OSError:  # the next sample tells it
+        except OSError:  # the next sample reports the failure
             return None
 
     def _mark(self, clocks: Clocks, kind: str, value: float | None, text: str) -> None:
@@ -207,5 +212,5 @@ class Recorder:
         )
 
     def mark(self, kind: str, value: float | None, text: str) -> None:
-        """Notes something that happened outside: the workload began or ended, the recording ends."""
+        """Records an outside event: the workload started or ended, or the recording ends."""
         self._mark(self._clocks(), kind, value, text)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One run of ``lazyobs record``, from opening everything while root to the last line.
+"""A run of ``lazyobs record``, from opening everything as root to the last line.
 
-What needs permissions is opened first; the process is nobody, with descriptors only, before anything is
-recorded.
+Everything that needs permissions is opened first; then the process becomes the user `nobody`, with open descriptors
+only, and starts to record.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from lazyobs.sources.open import Opened, open_live, points_but
 from lazyobs.sources.source import Source
 from lazyobs.unix.pidfd import ProcessWaiter
 
-_NEXT_STEP = "leave it out; lazyobs doctor says more"
+_NEXT_STEP = "omit it, or run lazyobs doctor for details"
 
 
 def run(options: RecordOptions) -> int:
-    """Records until the time is over, the command has ended or a signal comes; the exit code."""
-    ProcessWaiter(options.events.pids).close()  # whether any is there; samples go on when they have ended
+    """Records until the duration is over, the command has ended or a signal comes. Returns the exit code."""
+    ProcessWaiter(
+        options.events.pids
+    ).close()  # whether any process of -p exists; samples continue after the processes have ended
     directory = Directory(options.directory)
     workload: Workload | None = None
     try:
@@ -66,7 +68,7 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
 
 
 def _open(options: RecordOptions, directory: Directory, around: Surroundings) -> Opened:
-    """The running kernel. Refused while root, and while the directory can still be taken away again."""
+    """Opens the running kernel. Refusals come while still root, when the directory can still be removed."""
 
     def accept(opened: Opened) -> None:
         _refuse_what_never_comes(options, _missing(options, opened.source, around))
@@ -83,7 +85,7 @@ def _open(options: RecordOptions, directory: Directory, around: Surroundings) ->
 
 
 def _missing(options: RecordOptions, source: Source, around: Surroundings) -> dict[str, str]:
-    """{kind of event, or the ledger: why there is none here}."""
+    """{kind of event, or the ledger: why it is not available here}."""
     found = {name: source.why_not(name) for name in (*KIND_NAMES, LEDGER)}
     found[SPLAT] = around.log.why_not
     no_barrier = around.why_not().get("slabs.barrier", "") or ("" if options.barrier else "--barrier 0")
@@ -92,7 +94,8 @@ def _missing(options: RecordOptions, source: Source, around: Surroundings) -> di
 
 
 def _refuse_what_never_comes(options: RecordOptions, missing: dict[str, str]) -> None:
-    """NotSupported where something was asked for by name: whoever waits for it for hours must know at once."""
+    """NotSupported for a kind or trigger that was requested by name and can never occur: a user who would wait for
+    hours must know at once."""
     for kind in options.events.kinds or ():
         if kind in missing:
             raise NotSupported(f"record -e {kind}", missing[kind], _NEXT_STEP)
@@ -123,7 +126,7 @@ def _limits(options: RecordOptions) -> Limits:
 
 
 def _run(loop: Loop, recorder: Recorder, store: Store) -> RecordingStopped | None:
-    """Until the recording is over; what stopped it where nothing more could be written."""
+    """Runs until the recording is over. Returns the error if writing failed, else None."""
     try:
         loop.run()
     except RecordingStopped as error:
@@ -136,7 +139,7 @@ def _run(loop: Loop, recorder: Recorder, store: Store) -> RecordingStopped | Non
 
 
 def _exit_code(stopped: RecordingStopped | None, loop: Loop, workload: Workload | None) -> int:
-    """The command's where it has ended, or does so although nothing more is recorded."""
+    """The command's exit status; waits for it if recording stopped early."""
     code = stopped.exit_code if stopped else EXIT_OK
     if workload is not None and (workload.has_ended() or (stopped is not None and not loop.interrupted)):
         return workload.wait() or code
@@ -147,5 +150,5 @@ def _end(recorder: Recorder, store: Store, how: str) -> None:
     try:
         recorder.mark("end", None, how)
     except RecordingStopped:
-        pass  # full to the last byte: the recording ends without its last line
+        pass  # the disk is completely full: the recording lacks its last line
     store.close()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The machine beside the counters: /proc/vmstat, /proc/meminfo, pressure stall totals and the kernel's taint, as columns.
+"""The state of the machine as columns: /proc/vmstat, /proc/meminfo, pressure stall totals and the kernel's taint.
 
-Which there are is found out once; the files stay open, so that they can be read after root is given up.
+The columns are determined once; the files stay open, so that they can be read after root is given up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _vmstat(raw: bytes) -> dict[str, int]:
 
 
 def _meminfo(raw: bytes) -> dict[str, int]:
-    """Bytes; the few lines without a unit are counts."""
+    """Values in bytes; the few lines without a unit are counts."""
     found = {}
     for line in raw.splitlines():
         name, _, value = line.partition(b":")
@@ -36,7 +36,7 @@ def _pressure(kind: str, raw: bytes) -> dict[str, int]:
 
 
 class System:
-    """``columns`` in the order of ``read``; ``why_not``: {file: why it is not there}."""
+    """``columns`` in the order of ``read``; ``why_not``: {file: why it is not available}."""
 
     def __init__(self, proc_root: str = "/proc") -> None:
         self.why_not: dict[str, str] = {}
@@ -44,7 +44,9 @@ class System:
         for name in ("vmstat", "meminfo", _TAINTED, *(f"pressure/{kind}" for kind in _PRESSURE)):
             try:
                 self._fds[name] = os.open(os.path.join(proc_root, name), os.O_RDONLY | os.O_CLOEXEC)
-                os.pread(self._fds[name], 1, 0)  # where PSI is compiled in but off, reading is what fails
+                os.pread(
+                    self._fds[name], 1, 0
+                )  # if PSI is compiled in but disabled, the open succeeds and the read fails
             except OSError as error:
                 self.why_not[name] = error.strerror or str(error)
                 fd = self._fds.pop(name, None)
@@ -53,7 +55,7 @@ class System:
         self.columns = tuple(self._read())
 
     def read(self) -> list[int | None]:
-        """Values now, by ``columns``; None where one has gone."""
+        """Current values, in the order of ``columns``; None for a value that has disappeared."""
         found = self._read()
         return [found.get(name) for name in self.columns]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What makes a flight recorder keep what it has: each trigger a row, with a threshold of its own."""
+"""Triggers that make a flight recorder keep its present segments: a row each, with a threshold."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LEDGER = "ledger"
 
 @dataclass
 class Tick:
-    """What one tick has brought. ``longest_walk`` is in seconds, None without walk events; ``violations`` None
-    where no invariant can be watched."""
+    """Figures of one tick. ``longest_walk`` is in seconds, None without walk events; ``violations`` is None where no
+    invariant can be watched."""
 
     sample: Sample
     log: list[LogLine]
@@ -30,10 +30,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Fires when ``measure`` reaches ``threshold``; a measure of None is not known and never fires.
+    """Fires when ``measure`` reaches ``threshold``; a measure of None is unknown and never fires.
 
-    ``needs``: kinds of events, or the ledger, of which one must be there; ``by_events``: it is measured by the events
-    recorded, so that those which the filter leaves out are not there.
+    ``needs``: kinds of events, or the ledger, at least one of which must be available; ``by_events``: it is measured
+    by recorded events, so it does not see events that the filter drops.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Trigger:
     by_events: bool = False
 
     def why_never(self, missing: dict[str, str], kinds: tuple[str, ...]) -> str:
-        """Why it cannot fire, "" where it can. ``missing``: {kind or ledger: why}; ``kinds``: of the filter."""
-        left_out = {kind: "-e leaves these events out" for kind in KIND_NAMES if kind not in kinds}
+        """Why it cannot fire, "" if it can. ``missing``: {kind or ledger: why}; ``kinds``: the filter's kinds."""
+        left_out = {kind: "-e excludes these events" for kind in KIND_NAMES if kind not in kinds}
         reasons = missing | left_out if self.by_events else missing
         if any(need not in reasons for need in self.needs):
             return ""
@@ -69,13 +69,13 @@ TRIGGERS = {
         Trigger("fork-storm", "forks per second", 1000, _rate("forks"), ("fork",)),
         Trigger("slow-walk", "seconds of one reverse-map walk", 0.01, lambda tick: tick.longest_walk, ("rmap_walk",), by_events=True),
         Trigger("loss", "events lost in a tick", 1, lambda tick: tick.lost, KIND_NAMES, by_events=True),
-        Trigger("violation", "invariants broken in a tick", 1, lambda tick: tick.violations, ("violation", LEDGER)),
+        Trigger("violation", "invariant violations in a tick", 1, lambda tick: tick.violations, ("violation", LEDGER)),
     )
 }  # fmt: skip
 
 
 def parse(text: str) -> Trigger:
-    """``name`` or ``name:threshold``. UsageError when there is none of that name."""
+    """Parses ``name`` or ``name:threshold``. UsageError for an unknown name."""
     name, colon, number = text.partition(":")
     if name not in TRIGGERS:
         raise UsageError(f"--keep-on {printable(text)}", "there is no such trigger", f"use {', '.join(TRIGGERS)}")
@@ -87,19 +87,19 @@ def parse(text: str) -> Trigger:
     except ValueError:
         threshold = 0.0
     if not 0 < threshold < float("inf"):
-        raise UsageError(f"--keep-on {printable(text)}", "has no number behind the colon", f"use {name}:1000")
+        raise UsageError(f"--keep-on {printable(text)}", "has no number after the colon", f"use {name}:1000")
     return replace(trigger, threshold=threshold)
 
 
 class Watch:
-    """Looks at each tick; a trigger that goes on firing counts once."""
+    """Checks each tick; a trigger that keeps firing counts once."""
 
     def __init__(self, triggers: Sequence[Trigger]) -> None:
         self._triggers = triggers
         self._firing: set[str] = set()
 
     def look(self, tick: Tick) -> list[tuple[Trigger, float]]:
-        """Triggers that have begun to fire, each with its measure."""
+        """Triggers that have started to fire, each with its measure."""
         begun = []
         for trigger in self._triggers:
             value = trigger.measure(tick)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""``-- COMMAND``: a workload that runs inside the recording, with the permissions of whoever called.
+"""``-- COMMAND``: a workload that runs inside the recording, with the caller's permissions.
 
-Its process is made before root is given up, and waits; it becomes the command when the recording has
-begun. It is asked to end (SIGTERM) if the recorder ends first, by whatever means. The recorder cannot do that itself,
-being nobody by then: a guardian does, a process of the caller's that can do nothing but wait and send that signal.
+Its process is forked before root is given up, and waits; it executes the command when the recording has started.
+If the recorder ends first, for whatever reason, the command gets SIGTERM. The recorder cannot send that signal
+itself, because it runs as the user `nobody` by then: a guardian process of the caller does, which can only wait and
+send that signal.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from lazyobs.errors import NotSupported
 from lazyobs.unix import privileges
 from lazyobs.unix.fork import close_all_but, fork
 
-_NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as a shell has it
+_NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as in a shell
 
 
 class Workload:
-    """A command about to run. ``status`` is its exit status once it has ended, 128 + N after signal N."""
+    """A command to run. ``status`` is its exit status once it has ended, 128 + N after signal N."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self.command = command
@@ -33,15 +34,15 @@ class Workload:
             _become(command, waiting)
         os.close(waiting)
         try:
-            process = os.pidfd_open(self.pid)  # not its number, which may be another's by then
+            process = os.pidfd_open(self.pid)  # not its pid, which another process may have by then
         except OSError as error:
             os.close(self._go)
             raise NotSupported(
                 "-- COMMAND",
-                f"the kernel gives no descriptor of a process ({error.strerror})",
+                f"pidfd_open failed ({error.strerror})",
                 "start the command beside lazyobs record",
             ) from None
-        # Made when the command has been forked: this end is the recorder's alone.
+        # Created after the fork of the command: only the recorder has this end.
         recorder, self._here = os.pipe2(os.O_CLOEXEC)
         self._guardian = fork()
         if self._guardian == 0:
@@ -55,13 +56,13 @@ class Workload:
         self._go = -1
 
     def has_ended(self) -> bool:
-        """True once it has; never waits."""
+        """True once the command has ended; never waits."""
         if self.status is None:
             self._reap(os.WNOHANG)
         return self.status is not None
 
     def wait(self) -> int:
-        """Its exit status, however long that takes."""
+        """Waits for the command without a limit, and returns its exit status."""
         while self.status is None:
             self._reap(0)
         return self.status
@@ -73,7 +74,7 @@ class Workload:
             self.status = code if code >= 0 else 128 - code
 
     def close(self) -> None:
-        """Ends what has not ended: a command that has not begun never does, one that runs is asked to (SIGTERM)."""
+        """Ends the command: if it has not started, it never does; if it runs, it gets SIGTERM."""
         if self._go >= 0:
             os.close(self._go)
             self.wait()
@@ -82,26 +83,26 @@ class Workload:
 
 
 def _guard(recorder: int, process: int) -> None:
-    """The guardian's part; does not return. ``recorder`` is the pipe whose other end closes when the recorder ends,
+    """The code of the guardian; does not return. ``recorder`` is a pipe whose other end closes when the recorder ends,
     ``process`` the command's pidfd."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
-            signal.signal(number, signal.SIG_IGN)  # of a terminal: they go to all of us
+            signal.signal(number, signal.SIG_IGN)  # signals of a terminal go to every process of the group
         close_all_but(recorder, process)
         privileges.keep_only(frozenset({privileges.CAP_KILL}))  # the command may become another user
         os.read(recorder, 1)
         signal.pidfd_send_signal(process, signal.SIGTERM)
     except ProcessLookupError:
-        pass  # it has ended
+        pass  # the command has ended
     finally:
         os._exit(0)
 
 
 def _become(command: tuple[str, ...], waiting: int) -> None:
-    """The child's part; does not return."""
+    """The code of the child; does not return."""
     try:
         if not os.read(waiting, 1):
-            os._exit(0)  # the recording has not begun, so neither do we
+            os._exit(0)  # the recording did not start, so the command does not start either
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], command)  # noqa: S606
@@ -116,4 +117,4 @@ def _become(command: tuple[str, ...], waiting: int) -> None:
 
 
 def _say(command: str, why: str) -> None:
-    os.write(2, f"lazyobs: {command!r}: {why}; give a command that runs by itself\n".encode("utf-8", "replace"))
+    os.write(2, f"lazyobs: {command!r}: {why}; give a command that can be executed\n".encode("utf-8", "replace"))

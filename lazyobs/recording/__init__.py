@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Recordings: what they hold, how they are written so that nothing can spoil them, and how they are read."""
+"""Recordings: their contents, a writer whose output survives crashes and power failures, and a reader."""

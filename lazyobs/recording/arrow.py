@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""pyarrow as recordings use it: ``pa``, which does not import pandas where that is installed.
+"""pyarrow as recordings use it: ``pa``, which does not import an installed pandas.
 
-pyarrow's first ``array()`` imports pandas in order to know its objects: 55 MB and 0.2 s (5 s in an emulated machine)
-in the middle of the first sample, in a process that never has one. An import that failed is not tried again by
-``array()``; ``to_pandas()`` tries it again, so whoever wants pandas still gets it (pyarrow 26, pandas-shim.pxi).
+pyarrow's first ``array()`` imports pandas to recognize pandas objects: 55 MB and 0.2 s (5 s in an emulated machine)
+in the middle of the first sample, in a process that has no such objects. After a failed import ``array()`` does not
+try again; ``to_pandas()`` does, so code that needs pandas still gets it (pyarrow 26, pandas-shim.pxi).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Random access to the samples of a recording: forwards by reading on, backwards from the start of the segment.
+"""Random access to the samples of a recording: forward by reading on, backward from the start of the segment.
 
-Of the samples passed over, only the numbers are decoded.
+Of the samples it skips, only the numbers are decoded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_EVENTS = 50_000  # of one segment: the pages show fewer
 
 
 class Cursor:
-    """``times`` are those of all samples, oldest first, in unix seconds. A position is an index of ``times``."""
+    """``times`` holds the time of every sample in unix seconds, oldest first. A position is an index into ``times``."""
 
     def __init__(self, recording: Recording, trends: tuple[str, ...]) -> None:
         """``trends``: the counters whose rates ``trends()`` returns. RecordingError if the recording is damaged."""
@@ -60,7 +60,7 @@ class Cursor:
         return sample
 
     def events(self, position: int) -> tuple[list[TraceEvent], list[float]]:
-        """Trace events of the segment that holds the sample, oldest first, and their times."""
+        """Trace events of the segment that holds the sample, oldest first, with their times."""
         segment = self._segments[position]
         if self._events[0] != segment:
             events = []
@@ -72,7 +72,7 @@ class Cursor:
         return self._events[1], self._events[2]
 
     def trends(self, position: int, count: int) -> dict[str, list[float | None]]:
-        """{counter: rates} of the last ``count`` samples up to that one; unknown rates are None."""
+        """{counter: rates} of the last ``count`` samples up to and including that sample; unknown rates are None."""
         begin = max(0, position + 1 - count)
         rates: dict[str, list[float | None]] = {name: [] for name in self._trends}
         for index in range(begin, position + 1):
@@ -88,7 +88,7 @@ class Cursor:
 
 
 class _Scan:
-    """Reads a segment once, forwards. ``last`` is the number of the last sample read."""
+    """Reads a segment once, forward. ``last`` is the number of the last sample read."""
 
     def __init__(self, recording: Recording, segment: int) -> None:
         self.segment = segment

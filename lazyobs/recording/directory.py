@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The directory of a recording, through a descriptor: made while root, written as nobody.
+"""The directory of a recording, held by a descriptor: root creates it, the user `nobody` writes it.
 
-It belongs to nobody, who writes it, and to the group of whoever called, who may read and delete it.
+Its owner is the user `nobody`; its group is the caller's, which may read and delete it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MODE_SHARED, _MODE_OWN = 0o2770, 0o750
 
 
 class Directory:
-    """A new recording's directory. Names given are plain file names in it."""
+    """A new recording's directory. File names are relative to it and contain no slash."""
 
     def __init__(self, path: str) -> None:
-        """Makes it, and what it lies in, or takes an empty one of the caller's own. UsageError when something else of
-        that name is there, NotPermitted when it cannot be made.
+        """Creates the directory and its missing parents, or takes an empty directory that the caller owns. UsageError
+        when something else has that name, NotPermitted when the directory cannot be created.
 
-        It is locked for as long as it is open: of two recorders one gets it.
+        The directory stays locked while it is open: only one recorder can use it.
         """
         self.path = path
         shown = f"recording {printable(path)}"
@@ -47,16 +47,16 @@ class Directory:
             raise UsageError(shown, why_not, "name a new directory")
 
     def discard(self) -> None:
-        """Takes it away again when nothing has been recorded, with the directories that were made for it."""
+        """If nothing was recorded, removes the directory and the parents that were created for it."""
         try:
             for made in self._made:
                 os.rmdir(made)
         except OSError:
-            pass  # a recording, or what may not be removed any more
+            pass  # it holds a recording, or we may no longer remove it
         self.close()
 
     def give_to_nobody(self) -> None:
-        """Before root is given up; does nothing for others."""
+        """Changes the owner to `nobody`, before root is given up. Does nothing when the caller is not root."""
         if os.geteuid() != 0:
             return
         group = int(os.environ.get("SUDO_GID", os.getegid()))
@@ -64,16 +64,16 @@ class Directory:
         os.fchmod(self.fd, _MODE_SHARED)
 
     def create(self, name: str) -> int:
-        """Descriptor of a new file, to write."""
+        """Descriptor of a new file, for writing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(name, flags, 0o640, dir_fd=self.fd)
 
     def open(self, name: str) -> int:
-        """Descriptor of a file that is there, to read."""
+        """Descriptor of an existing file, for reading."""
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.fd)
 
     def publish(self, name: str, content: bytes) -> None:
-        """The whole file or none of it, whenever the power goes."""
+        """Writes a file atomically: after a power failure it is either complete or absent."""
         temporary = name + ".new"
         self.remove(temporary)
         fd = self.create(temporary)
@@ -89,7 +89,7 @@ class Directory:
         os.fsync(self.fd)
 
     def remove(self, name: str) -> None:
-        """Nothing happens when it is not there."""
+        """Does nothing when the file does not exist."""
         try:
             os.unlink(name, dir_fd=self.fd)
         except FileNotFoundError:
@@ -98,7 +98,7 @@ class Directory:
     def sizes(self) -> dict[str, int]:
         """{name: bytes} of the plain files."""
         found = {}
-        # A descriptor of its own: two threads that list through one share its position, and both miss names.
+        # A separate descriptor: two threads that list through the same descriptor share its position and miss names.
         own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             names = os.listdir(own)
@@ -114,14 +114,14 @@ class Directory:
         return found
 
     def close(self) -> None:
-        """Once or more often."""
+        """May be called more than once."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
 def _missing(path: str) -> list[str]:
-    """What has to be made for the directory to be there, the innermost first."""
+    """The directory and those of its parents that do not exist, innermost first."""
     found = []
     while path and not os.path.lexists(path):
         found.append(path)
@@ -130,14 +130,14 @@ def _missing(path: str) -> list[str]:
 
 
 def _what_is_there(path: str) -> str:
-    """Why there cannot be a directory."""
+    """Why a directory cannot be created there."""
     if os.path.islink(path):
         return "is a link, and links are not followed"
-    return "is there and is no directory" if os.path.lexists(path) else "would lie in what is no directory"
+    return "exists and is not a directory" if os.path.lexists(path) else "has a parent that is not a directory"
 
 
 def _why_not_ours(fd: int) -> str:
-    """Why a directory is not to be recorded into; it is given away to nobody, who may have it already."""
+    """Why a directory must not be used; it is chowned to the user `nobody`, who may own it already."""
     owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.NOBODY)
     if os.fstat(fd).st_uid not in owners:
         return "belongs to somebody else"
@@ -149,7 +149,7 @@ def _why_not_ours(fd: int) -> str:
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """All of it. OSError(ENOSPC) also where the kernel takes nothing and says nothing."""
+    """Writes all bytes. OSError(ENOSPC) also when the kernel writes 0 bytes without an error."""
     view = memoryview(content)
     while view:
         written = os.write(fd, view)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events and lines of the kernel log as rows: numpy columns to Arrow, with the clock offset that makes their stamps unix time."""
+"""Events and kernel log lines as rows: numpy columns to Arrow, with the clock offset that turns stamps into unix time."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A recording on disk: which files there are, and the columns of each table.
+"""A recording on disk: its files, and the columns of each table.
 
 A directory holds recording.json (format, version, identity) and numbered segments; a segment has one file
-a table: <table>-<number>.arrows while it is written (Arrow IPC stream), .parquet afterwards. docs/recordings.md
-is for those who read it with other tools.
+per table: <table>-<number>.arrows while it is written (Arrow IPC stream), .parquet afterwards. docs/recordings.md
+describes the format for other tools.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.arrow import pa
 
 FORMAT = "lazyobs recording"
-VERSION = 1  # changes when a reader of the version before would misread it; new columns do not change it
+VERSION = 1  # incremented when an older reader would misread the data; new columns do not need a new version
 DESCRIPTION = "recording.json"
 KEPT = "kept.json"
 RESERVE = "reserve"
 STREAM, PARQUET = "arrows", "parquet"
 
-# In the order they are written in a tick: the sample comes last, so where it is, all of it is.
+# In the order in which a tick writes them: the sample is last, so if it is present, the whole tick is.
 TABLES = ("events", "kernel_log", "system", "slabs", "marks", "processes", "samples")
 _FILE = re.compile(rf"({'|'.join(TABLES)})-([0-9]{{6,9}})\.({STREAM}|{PARQUET})")
 
@@ -31,7 +31,7 @@ _EVENT_TYPES = {"u64": pa.uint64(), "u32": pa.uint32(), "u16": pa.uint16(), "u8"
 
 
 class SegmentFile(NamedTuple):
-    """A file of a segment, by its name."""
+    """The parts of a segment file's name."""
 
     table: str
     number: int
@@ -43,7 +43,7 @@ class SegmentFile(NamedTuple):
 
 
 def segment_file(name: str) -> SegmentFile | None:
-    """What the file of that name is; None where it is none of ours."""
+    """Parses a file name; None if it is not the name of a segment file."""
     found = _FILE.fullmatch(name)
     return SegmentFile(found[1], int(found[2]), found[3]) if found else None
 
@@ -57,8 +57,8 @@ _SAMPLES = _fields(
     ("time", _FLOAT),
     ("elapsed", _FLOAT),
     ("stamp", _INT),  # CLOCK_BOOTTIME, ns
-    ("document", _TEXT),  # the sample's JSON without its processes: what replay shows
-    *((name, _INT) for name in (*COUNTER_NAMES, *CENSUS_NAMES)),  # the same again, for queries
+    ("document", _TEXT),  # the sample's JSON without its processes; replay shows it
+    *((name, _INT) for name in (*COUNTER_NAMES, *CENSUS_NAMES)),  # the same data as columns, for queries
     *(("health_" + name, _FLOAT) for name in HEALTH_NAMES),
 )
 _PROCESSES = _fields(
@@ -80,18 +80,18 @@ _SLABS = _fields(
     ("objects", _INT),
     ("object_bytes", _INT),
     ("merged_with", _TEXT),  # blank-separated
-    ("barrier", pa.bool_()),  # read after a grace period and a shrink: active is live
+    ("barrier", pa.bool_()),  # read after a grace period and a shrink: active objects are live objects
 )
 _EVENTS = _fields(
     *((field.name, _EVENT_TYPES[str(field.c_type)]) for field in event.RECORD.fields),
-    ("offset", _INT),  # what makes a stamp unix time, ns
+    ("offset", _INT),  # ns to add to a stamp to get unix time
 )
 _KERNEL_LOG = _fields(
     ("time", _FLOAT),  # when it was read
     ("sequence", _INT),
     ("level", _INT),
     ("since_boot", _FLOAT),  # the kernel's own stamp, seconds
-    ("kind", _TEXT),  # what begins here (WARN, BUG, ...); null in the lines that follow
+    ("kind", _TEXT),  # the kind of report that starts here (WARN, BUG, ...); null in its other lines
     ("text", _TEXT),
 )
 _MARKS = _fields(
@@ -109,7 +109,7 @@ _FIXED = {
     "kernel_log": _KERNEL_LOG,
     "marks": _MARKS,
 }
-# Columns that a reader cannot do without; any other may be missing in the recording of another version.
+# Columns that a reader needs; recordings of other versions may lack any other column.
 NEEDED = {
     "samples": ("number", "time", "document"),
     "processes": ("number", "pid", "start_time", "user", "comm", "cgroup"),
@@ -122,19 +122,19 @@ NEEDED = {
 
 
 def schema(table: str, system_columns: tuple[str, ...] = ()) -> pa.Schema:
-    """Columns of a table. Those of "system" are what this kernel's vmstat, meminfo and PSI have."""
+    """Columns of a table. The columns of "system" are the fields of this kernel's vmstat, meminfo and PSI."""
     if table == "system":
         return pa.schema(_fields(("number", _INT), ("time", _FLOAT), *((name, _INT) for name in system_columns)))
     return pa.schema(_FIXED[table])
 
 
 def why_not_readable(table: str, found: pa.Schema) -> str:
-    """Why a file's columns cannot be those of ``table``; "" when they can."""
+    """Why a file's columns do not fit ``table``; "" if they fit."""
     for name in NEEDED[table]:
         if name not in found.names:
             return f"has no column {name}"
     if len(set(found.names)) != len(found.names):
-        return "has two columns of one name"
+        return "has two columns of the same name"
     expected = schema(table) if table != "system" else None
     for field in found:
         wanted = expected.field(field.name).type if expected is not None and field.name in expected.names else None

@@ -14,14 +14,14 @@ _MOST_AHEAD = 4096  # rows
 
 
 class ProcessRows:
-    """Returns the processes of one sample after another, in rising order of the samples' numbers.
+    """Returns the processes of one sample after another, in ascending order of the samples' numbers.
 
-    Rows of samples that are skipped are not decoded. Samples that follow each other are decoded ahead, because a call
-    costs as much as a hundred rows.
+    Rows of skipped samples are not decoded. Consecutive samples are decoded ahead, because a call costs as much as
+    a hundred rows.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        """``batches`` hold rows in rising order of their sample's number, as the recorder writes them."""
+        """``batches`` hold rows in ascending order of their sample's number, as the recorder writes them."""
         self._batches = batches
         self._batch: pa.RecordBatch | None = None
         self._numbers: list[int] = []  # of the batch's rows
@@ -36,7 +36,7 @@ class ProcessRows:
         while self._batch is not None or self._next_batch():
             first = bisect_left(self._numbers, number, self._at)
             self._at = bisect_right(self._numbers, number, first)
-            # Where a damaged recording has rows out of order, those found may include rows of other samples.
+            # If a damaged recording has rows out of order, the rows found may include rows of other samples.
             processes += [process for row_number, process in self._rows(first, self._at) if row_number == number]
             if self._at < len(self._numbers):
                 return processes  # the rest of the batch belongs to later samples

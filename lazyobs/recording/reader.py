@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Reading a recording. Nothing in it is believed: it may be cut off, damaged, or made to harm.
+"""Reading a recording. Its contents are not trusted: it may be truncated, damaged, or malicious.
 
-Only files of known names and kinds are opened, never followed through links; every batch is validated
-before it is looked at; nothing is ever executed or unpickled (Arrow's Python extension types, which did
-that, are gone since pyarrow 14.0.1).
+Only plain files with known names are opened, and links are not followed; every batch is validated before it is
+used; nothing is ever executed or unpickled (Arrow's Python extension types did that; pyarrow 14.0.1 removed them).
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ from lazyobs.recording.storage import Remote, place
 
 _MOST_DESCRIPTION = 1 << 20
 _ROWS_AT_ONCE = 4096
-_MOST_AT_ONCE = 64 << 20  # bytes of a file; what lazyobs writes is smaller
-_MOST_THRIFT = 16 << 20  # of a Parquet file's own description
+_MOST_AT_ONCE = 64 << 20  # bytes of a file; lazyobs writes smaller files
+_MOST_THRIFT = 16 << 20  # bytes of a Parquet file's footer
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class Recording:
-    """A recording opened for reading. ``torn`` names the streams whose last batch was not finished."""
+    """A recording opened for reading. ``torn`` names the streams whose last batch is incomplete."""
 
     def __init__(self, path: str) -> None:
-        """RecordingError when it is none, or none that this version reads."""
+        """RecordingError when it is not a recording, or its format is not supported."""
         self.place = place(path)
         self.path = self.place.path
         try:
@@ -65,7 +64,7 @@ class Recording:
             raise RecordingError(self.path, what, "name one made by lazyobs record") from None
         except OSError as error:
             raise RecordingError(
-                self.path, f"{DESCRIPTION} cannot be read ({error.strerror or error})", "look at its permissions"
+                self.path, f"{DESCRIPTION} cannot be read ({error.strerror or error})", "check its permissions"
             ) from None
         try:
             document = json.loads(raw[:_MOST_DESCRIPTION], parse_constant=samples.refuse_constant)
@@ -90,7 +89,7 @@ class Recording:
         return found
 
     def _segment_files(self) -> dict[int, dict[str, str]]:
-        """{segment: {table: form}}; where both forms are there, Parquet is complete and the stream a leftover."""
+        """{segment: {table: form}}; if both forms exist, Parquet is complete and the stream is a leftover."""
         found: dict[int, dict[str, str]] = {}
         for name in self.place.names():
             file = segment_file(name)
@@ -102,15 +101,15 @@ class Recording:
 
     @property
     def segments(self) -> list[int]:
-        """Numbers of the segments that are left, oldest first."""
+        """Numbers of the segments that still exist, oldest first."""
         return sorted(self._files)
 
     def batches(
         self, table: str, segment: int, columns: Callable[[list[str]], list[str]] = lambda there: there
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of one table in one segment; none where it has no such file. RecordingError when damaged.
+        """Rows of one table in one segment; empty if the segment has no such file. RecordingError when damaged.
 
-        ``columns`` chooses among those there are.
+        ``columns`` selects among the columns that exist.
         """
         form = self._files[segment].get(table)
         if form is None:
@@ -122,7 +121,10 @@ class Recording:
             except FileNotFoundError:
                 if form == PARQUET:
                     raise
-                form, name = PARQUET, SegmentFile(table, segment, PARQUET).name  # the recorder has finished it since
+                form, name = (
+                    PARQUET,
+                    SegmentFile(table, segment, PARQUET).name,
+                )  # the recorder has finished it meanwhile
                 opened = self.place.open(name)
             with opened as file:
                 if form == PARQUET:
@@ -136,10 +138,10 @@ class Recording:
             raise self.damaged(name, error) from None
 
     def parquet_files(self, table: str) -> list[tuple[pa.Schema, list[str]]]:
-        """(columns, names) of the finished segments' files of that table, oldest first: a run of files with
-        the same columns each, which are those that the table must have.
+        """(columns, names) of the finished segments' files of that table, oldest first. Consecutive files with the
+        same columns form one entry; every entry has the columns that the table requires.
 
-        For an engine that reads them by itself. RecordingError when one is damaged.
+        For an engine that reads the files itself. RecordingError when a file is damaged.
         """
         runs: list[tuple[pa.Schema, list[str]]] = []
         for segment in self.segments:
@@ -158,16 +160,16 @@ class Recording:
         return runs
 
     def uri(self, name: str) -> str:
-        """Where that file of it is, for an engine that opens it by itself."""
+        """The URI of a file of the recording, for an engine that opens it itself."""
         base = self.path if isinstance(self.place, Remote) else "file://" + os.path.abspath(self.path)
         return f"{base.rstrip('/')}/{name}"
 
     def unfinished(self, table: str) -> list[int]:
-        """Segments in which that table is a stream: the last one, of a recorder that runs or was killed."""
+        """Segments in which that table is a stream: the last segment, if the recorder still runs or was killed."""
         return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
 
     def damaged(self, name: str, error: Exception | str) -> RecordingError:
-        """``name`` (a file) cannot be what lazyobs wrote."""
+        """The error for a file ``name`` that lazyobs cannot have written."""
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return RecordingError(self.path, f"{name} is damaged ({why})", "use another copy of it")
 
@@ -176,7 +178,7 @@ class Recording:
     ) -> Iterator[pa.RecordBatch]:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        # pyarrow reads a Python file column by column through a thread of its own, and mostly waits.
+        # pyarrow reads a Python file column by column in a thread of its own, and mostly waits.
         reader = _parquet_file(pa.BufferReader(file.read(size)) if size <= _MOST_AT_ONCE else file)
         found = reader.schema_arrow
         self._look_at(found, table, name)
@@ -223,7 +225,7 @@ class Recording:
             yield from self.batches("events", segment)
 
     def samples(self, segments: list[int] | None = None) -> Iterator[Sample]:
-        """The samples, each with its processes. RecordingError when one is not what lazyobs writes."""
+        """The samples, each with its processes. RecordingError for a sample that lazyobs cannot have written."""
         for segment in self.segments if segments is None else segments:
             processes = ProcessRows(self.batches("processes", segment))
             for batch in self.batches("samples", segment):
@@ -237,7 +239,7 @@ class Recording:
                         raise self.damaged(f"sample {number}", error) from None
 
     def close(self) -> None:
-        """Gives the directory back; a recording that nobody holds any more does it by itself."""
+        """Closes the directory; garbage collection of the object does the same."""
         self.place.close()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A recording as a source: the samples as they were shown, without privileges."""
+"""A recording as a source: the samples as they were recorded. Needs no privileges."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.trace import RecordedTrace
 
-# What no recording has. The kinds of events that this one lacks are in its identity.
+# What no recording has. The identity of a recording names the kinds of events that it lacks.
 _NEVER = {
     VMAS: "recordings hold counts of VMAs, not each VMA",
     PROGRAMS: "recordings hold the sum of all programs only",
-    ACCOUNT: "recordings hold the verdict on each barrier reading only",
+    ACCOUNT: "recordings hold only the verdict on each barrier reading",
 }
 
 
 class ReplaySource:
-    """A Source (sources/source.py) on a recording: its samples one after the other. It does not wait: whoever reads
+    """A Source (sources/source.py) on a recording: its samples one after the other. It never waits: the caller
     sets the pace."""
 
     live = False
 
     def __init__(self, path: str, last: bool = False) -> None:
-        """``last``: only the last sample. RecordingError when it is no readable recording."""
+        """``last``: only the last sample. RecordingError when it is not a readable recording."""
         self._recording = Recording(path)
         self._samples = self._last() if last else self._recording.samples()
         self._next: Sample | None = None
@@ -60,14 +60,14 @@ class ReplaySource:
         return why_not(feature, {feature: why} | _NEVER if isinstance(why, str) else _NEVER)
 
     def _peek(self) -> Sample:
-        """The next sample, which stays the next. EOFError behind the last one."""
+        """The next sample, without consuming it. EOFError after the last sample."""
         self._next = self._next or next(self._samples, None)
         if self._next is None:
             raise EOFError
         return self._next
 
     def read(self) -> Sample:
-        """The next sample. EOFError behind the last one, RecordingError where the recording is damaged."""
+        """The next sample. EOFError after the last sample, RecordingError where the recording is damaged."""
         sample, self._next = self._peek(), None
         return sample
 
@@ -81,7 +81,7 @@ class ReplaySource:
                 return
 
     def need_samples(self) -> None:
-        """RecordingError where there is none, or the first is damaged: said before anything is shown."""
+        """RecordingError if there is no sample or the first is damaged: so the error comes before any output."""
         try:
             self._peek()
         except EOFError:
@@ -108,7 +108,7 @@ class ReplaySource:
         raise _refusal(ACCOUNT)
 
     def events(self) -> NoReturn:
-        raise NotSupported("reading events", "those of a recording come decoded", "read its trace")
+        raise NotSupported("reading events", "events of a recording are already decoded", "read its trace")
 
     def close(self) -> None:
         self._recording.close()

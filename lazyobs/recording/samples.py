@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Samples as rows of tables and back, exactly.
+"""Converts samples to table rows and back, without loss.
 
-The document (a sample's JSON without its processes) is kept as text, so that replay shows what was shown;
+The document (a sample's JSON without its processes) is kept as text, so that replay shows exactly what was recorded;
 processes, by far the larger part, are columns.
 """
 
@@ -64,7 +64,7 @@ def slab_rows(number: int, time: float, slabs: Iterable[Slab], barrier: bool) ->
 
 
 def _text(value: str | None) -> str | None:
-    """Names can hold what is no Unicode (a user name in another encoding); Arrow cannot."""
+    """Replaces bytes that are not valid Unicode (a user name in another encoding): Arrow cannot store them."""
     return value if value is None else value.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -77,12 +77,12 @@ def read_processes(batch: pa.RecordBatch) -> list[tuple[int, Process]]:
 
 
 def read_sample(document: str, processes: list[Process]) -> Sample:
-    """The sample again. ValueError when the text is not the document of one."""
+    """The sample of a row. ValueError when the text is not the document of a sample."""
     sample = Sample.from_json(json.loads(document, parse_constant=refuse_constant))
     sample.processes = processes
     return sample
 
 
 def refuse_constant(name: str) -> None:
-    """For json.loads: NaN and infinity are not JSON, whatever Python says."""
+    """For json.loads: rejects NaN and infinity, which Python accepts although they are not JSON."""
     raise ValueError(f"{name} is not JSON")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One segment: a growing Arrow IPC stream a table, each batch handed to the kernel in one piece.
+"""One segment: an Arrow IPC stream per table; each batch goes to the kernel in one write.
 
-A stream that ends in the middle of a batch, because its writer was killed, is read up to the batch before.
+If a stream ends in the middle of a batch because its writer was killed, it is read up to the previous batch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROWS_A_GROUP = 1 << 17
 
 
 class _Stream:
-    """One file. ``bytes`` is how much of it is whole batches."""
+    """One file. ``bytes`` is the size of its complete batches."""
 
     def __init__(self, directory: Directory, name: str, schema: pa.Schema) -> None:
         self.schema = schema
@@ -33,7 +33,7 @@ class _Stream:
         self._writer = pa.ipc.new_stream(pa.PythonFile(self._pending, "w"), schema, options=options)
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """OSError when the kernel does not take it; the file then ends with the batch before."""
+        """OSError when the write fails; the file then ends with the previous batch."""
         self._writer.write_batch(batch)
         raw = self._pending.getvalue()
         self._pending.seek(0)
@@ -53,7 +53,7 @@ class _Stream:
 
 
 class Segment:
-    """The streams of one number; a table's file is made with its first rows."""
+    """The streams of one segment; a table's file is created with its first rows."""
 
     def __init__(self, directory: Directory, number: int, schemas: Mapping[str, pa.Schema]) -> None:
         self.number = number
@@ -65,7 +65,7 @@ class Segment:
         return sum(stream.bytes for stream in self._streams.values())
 
     def append(self, table: str, columns: Mapping[str, Any]) -> int:
-        """Appends rows, given as lists or arrays by column; returns how many. Columns left out are null."""
+        """Appends rows, given as lists or arrays by column; returns their number. Omitted columns are null."""
         schema = self._schemas[table]
         rows = len(next(iter(columns.values())))
         if not rows:
@@ -85,7 +85,7 @@ class Segment:
         return rows
 
     def sync(self) -> None:
-        """Onto the disk, for the sake of a power failure."""
+        """Syncs the files to disk, so that they survive a power failure."""
         for stream in list(self._streams.values()):
             stream.sync()
 
@@ -96,9 +96,9 @@ class Segment:
 
 
 def to_parquet(directory: Directory, number: int) -> None:
-    """Turns a closed segment's streams into Parquet files. At every moment one of the two is there.
+    """Converts a closed segment's streams to Parquet files. At every moment at least one of the two forms exists.
 
-    OSError when there is no room: the streams stay, and are as good to read.
+    OSError when the disk is full: the streams stay and remain readable.
     """
     names = directory.sizes()
     for table in TABLES:
@@ -111,8 +111,8 @@ def to_parquet(directory: Directory, number: int) -> None:
 
 
 def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
-    """The rows of a finished segment's table as they lie on disk."""
-    # Parquet has all our types; Arrow's own description and statistics of 300 columns would be most of a small
+    """Writes the rows of a finished segment's table as a Parquet file."""
+    # Parquet has all our types; Arrow's schema and the statistics of 300 columns would be most of a small
     # segment.
     pq.write_table(
         table,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where a recording lies: a directory of this machine, or one of an object store that pyarrow knows.
+"""Where a recording is stored: a local directory, or a directory of an object store that pyarrow supports.
 
-Either gives names and plain files; links, pipes and devices are not there. A store's credentials are those of the
-environment, as its own tools take them.
+Both list names and open plain files; they ignore links, pipes and devices. The credentials of an object store come
+from the environment, in the form that its own tools use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEXT_STEP = "name one made by lazyobs record"
 
 
 class Local:
-    """A directory of this machine, held by a descriptor; ``path`` is its name in messages."""
+    """A local directory, held by a descriptor; ``path`` is its name in messages."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -30,17 +30,17 @@ class Local:
         except FileNotFoundError:
             raise RecordingError(path, "there is no such directory", _NEXT_STEP) from None
         except NotADirectoryError:
-            raise RecordingError(path, "is no directory", _NEXT_STEP) from None
+            raise RecordingError(path, "is not a directory", _NEXT_STEP) from None
         except OSError as error:
-            raise RecordingError(path, f"cannot be opened ({error.strerror})", "look at its permissions") from None
+            raise RecordingError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
         self._close = weakref.finalize(self, os.close, self._fd)
 
     def names(self) -> list[str]:
-        """Names of what the directory holds."""
+        """Names of the directory's entries."""
         return os.listdir(self._fd)
 
     def open(self, name: str) -> BinaryIO:
-        """A plain file. FileNotFoundError for anything else."""
+        """Opens a plain file. FileNotFoundError for anything else."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._fd)
         except OSError as error:
@@ -51,30 +51,28 @@ class Local:
         return open(fd, "rb")
 
     def close(self) -> None:
-        """A place that nobody holds any more does it by itself."""
+        """Closes the descriptor; garbage collection of the object does the same."""
         self._close()
 
 
 class Remote:
-    """A directory, or what passes for one, of a file system of pyarrow's."""
+    """A directory, or a key prefix, of a pyarrow file system."""
 
     def __init__(self, uri: str) -> None:
         parts = urlsplit(uri)
         from pyarrow import fs
 
         where = parts.netloc.rpartition("@")[2]
-        self.path = f"{parts.scheme}://{where}{parts.path}"  # without what may be a password
+        self.path = f"{parts.scheme}://{where}{parts.path}"  # without the part that may hold a password
         try:
             self.system, self.base = fs.FileSystem.from_uri(uri)
             listed = self.system.get_file_info(fs.FileSelector(self.base))
             self._names = [found.base_name for found in listed if found.type == fs.FileType.File]
         except FileNotFoundError:
             raise RecordingError(self.path, "there is no such directory", _NEXT_STEP) from None
-        except (OSError, ValueError) as error:  # pyarrow's own errors are both
+        except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of both
             why = " ".join(str(error).split())[:200]
-            raise RecordingError(
-                self.path, f"cannot be opened ({why})", "look at the credentials and the URI"
-            ) from None
+            raise RecordingError(self.path, f"cannot be opened ({why})", "check the credentials and the URI") from None
 
     def names(self) -> list[str]:
         return self._names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trace of a recording: its events, splats, and losses where they were."""
+"""The trace of a recording: its events, splats, and losses at their place in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lazyobs.recording.reader import Recording
 
 
 class RecordedTrace:
-    """A Trace (sources/source.py) of all segments, in order of time."""
+    """A Trace (sources/source.py) of all segments, ordered by time."""
 
     def __init__(self, recording: Recording, wanted: EventFilter, splats: bool) -> None:
         self._events = (
@@ -23,18 +23,18 @@ class RecordedTrace:
         )
 
     def read(self, seconds: float) -> list[TraceEvent]:
-        """The next event alone, at once: whoever reads sets the pace. EOFError behind the last one, RecordingError
+        """The next event only, without a wait: the caller sets the pace. EOFError after the last event, RecordingError
         where the recording is damaged."""
         for trace_event in self._events:
             return [trace_event]
         raise EOFError
 
     def close(self) -> None:
-        """The recording is the source's, which closes it."""
+        """Does nothing: the source owns the recording and closes it."""
 
 
 def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats: bool) -> Iterator[TraceEvent]:
-    """Events, splats and losses of one segment, in order of time."""
+    """Events, splats and losses of one segment, ordered by time."""
     streams = [_recorded_events(recording, segment, wanted), _recorded_marks(recording, segment, wanted)]
     if splats:
         streams.append(_recorded_splats(recording, segment))
@@ -51,13 +51,13 @@ def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) ->
 
 
 def _decoded(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:
-    """[(event, offset that makes its stamps unix time, in ns)] of a batch."""
+    """[(event, ns to add to its stamps to get unix time)] of a batch."""
     columns = [batch.column(name).to_pylist() for name in (*event.Event._fields, "offset")]
     return [(event.Event._make(values[:-1]), values[-1]) for values in zip(*columns)]
 
 
 def _recorded_marks(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:
-    """Losses, and what the recorder saw broken: the ledger, which is of no process."""
+    """Losses, and violations that the recorder itself found: those of the ledger, which belong to no process."""
     for batch in recording.batches("marks", segment):
         for row in batch.to_pylist():
             if row["time"] is None:

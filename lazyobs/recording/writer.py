@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Writing a recording: segments one after the other, the oldest dropped where there is a limit.
+"""Writes a recording: one segment after another; a limit drops the oldest segments.
 
-What ``append`` has returned from is in the kernel's hands: killing this process cannot take it back.
-A second thread moves finished segments to Parquet and syncs, so that a slow disk does not hold up the
-reading of events.
+When ``append`` returns, the kernel has the data: it survives the death of this process. A second thread converts
+finished segments to Parquet and syncs, so that a slow disk does not delay the reading of events.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from lazyobs.recording.layout import (
 from lazyobs.recording.segment import Segment, to_parquet
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the end can still be written
+_RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the last lines can still be written
 MOST_KEPT = 3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``max_bytes`` and ``max_seconds`` make a flight recorder: older segments are dropped."""
+    """``max_bytes`` and ``max_seconds`` make it a flight recorder that drops older segments."""
 
     segment_bytes: int = 16 << 20
     segment_seconds: float = 900.0
@@ -75,7 +74,7 @@ class Store:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Writes the description first. RecordingStopped when there is not even room for that."""
+        """Writes the description first. RecordingStopped when the disk has no room for it."""
         self._directory, self._clock = directory, clock
         self._limits = limits or Limits()
         self._schemas = {table: schema(table, system_columns) for table in TABLES}
@@ -103,7 +102,7 @@ class Store:
             os.close(fd)
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Appends rows to a table. RecordingStopped when they cannot be written; earlier ones are whole."""
+        """Appends rows to a table. RecordingStopped when they cannot be written; earlier rows stay intact."""
         try:
             self.rows[table] += self._segment.append(table, columns)
         except OSError as error:
@@ -115,12 +114,12 @@ class Store:
             return RecordingStopped(
                 self._directory.path,
                 f"{os.strerror(error.errno or errno.ENOSPC).lower()}; what was recorded until then can be read",
-                "free some space, or bound it with --max-size",
+                "free some space, or limit the recording with --max-size",
             )
-        return RecordingStopped(self._directory.path, f"writing failed ({error.strerror})", "look at the disk")
+        return RecordingStopped(self._directory.path, f"writing failed ({error.strerror})", "check the disk")
 
     def maintain(self) -> None:
-        """Between two ticks: begins a new segment, syncs, and drops old segments when it is time."""
+        """Called between two ticks: starts a new segment, syncs, and drops old segments when due."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             if failure.errno not in _FULL:
@@ -182,9 +181,9 @@ class Store:
         return found
 
     def keep(self, reason: str) -> bool:
-        """Keeps what is there now, and the segment being written, from being dropped.
+        """Protects the present segments, including the current segment, from being dropped.
 
-        False when MOST_KEPT incidents are kept already: the room they take is bounded too.
+        False when MOST_KEPT incidents are kept already: their disk space is limited too.
         """
         taken = {number for incident in self._kept for number in incident.segments}
         segments = sorted((set(self._closed_at) | {self._segment.number}) - taken)
@@ -202,11 +201,11 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        """Bytes on disk, the reserve for the end left out."""
+        """Bytes on disk, without the reserve for the last lines."""
         return sum(size for name, size in self._directory.sizes().items() if name != RESERVE)
 
     def close(self) -> None:
-        """Finishes the last segment. Where there is no room for that, it stays as it is and can be read."""
+        """Finishes the last segment. If the disk has no room for that, the segment stays a readable stream."""
         self._work.put(lambda: self._finish(self._segment))
         self._work.put(None)
         self._worker.join()

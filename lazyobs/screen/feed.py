@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where the screen's samples come from: the running kernel, or a recording with all its moments at hand.
+"""The source of the screen's samples: the running kernel, or a recording with random access to its samples.
 
-Feeds are read in a thread of their own, one call at a time.
+Feeds are read in a separate thread, one call at a time.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from lazyobs.sources.source import Source
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
 
-_BATCHES = 32  # of the ring in one turn: a storm of forks must not hold the screen up; what is left is told as lost
+_BATCHES = 32  # of the ring in one turn: a storm of forks must not delay the screen; the rest is reported as lost
 MOST_TRACE_EVENTS = 2000
 
 
 class LiveFeed(Protocol):
-    """Something that always has a new sample."""
+    """A feed that always has a new sample."""
 
     interval: float
     notice: str
-    paces: bool  # a reading comes when it is time for it: nobody need wait between two
+    paces: bool  # readings come at their own time: the caller need not wait between them
 
     def read(self, wanted: Wanted) -> LiveUpdate:
-        """The state now."""
+        """The present state."""
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Releases everything."""
 
 
 class RecordedFeed(Protocol):
-    """Moments by their position, any of them at any time. ``times`` are unix seconds."""
+    """Random access to moments by position. ``times`` are unix seconds."""
 
     interval: float
     times: Sequence[float]
@@ -48,11 +48,11 @@ class RecordedFeed(Protocol):
         """The moment at that position of ``times``."""
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Releases everything."""
 
 
 class KernelFeed:
-    """The running kernel. Events are read where the source has them."""
+    """The running kernel. Events are read if the source has them."""
 
     paces = False
 
@@ -76,7 +76,7 @@ class KernelFeed:
         return found
 
     def extras(self, sample: Sample, wanted: Wanted) -> Extras:
-        """What is wanted beside the sample."""
+        """The data that the screen shows besides the sample."""
         extras = Extras(vmas_of=wanted.vmas_of, why_not=_reasons(self.source))
         if wanted.vmas_of is not None and "vmas" not in extras.why_not:
             extras.vmas = self.source.vmas(wanted.vmas_of)
@@ -91,7 +91,7 @@ class KernelFeed:
 
 
 def _reasons(source: Source) -> dict[str, str]:
-    """{what is wanted beside a sample: why this source never has it}."""
+    """{data besides the sample: why this source never has it}."""
     found = {name: source.why_not(name) for name in ("vmas", "programs")}
     return {name: why for name, why in found.items() if why}
 
@@ -127,7 +127,7 @@ class Trends:
         self._values.append(tuple(sample.rates.get(name) for name in TRENDS))
 
     def before(self, back: int) -> dict[str, list[float | None]]:
-        """{name: values} up to the sample that is ``back`` from the newest."""
+        """{name: values} up to the sample that is ``back`` samples before the newest."""
         end = len(self._values) - back
         rows = [self._values[index] for index in range(max(0, end - TREND_VALUES), max(0, end))]
         return {name: [row[column] for row in rows] for column, name in enumerate(TRENDS)}

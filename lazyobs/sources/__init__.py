@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Where samples come from. Every source has ``read() -> Sample`` and ``close()``; views know no more."""
+"""Sources of samples. Every source has ``read() -> Sample`` and ``close()``; views use nothing else."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From rows of the census iterator to the census columns of the schema: of one process, and of all."""
+"""Converts rows of the census iterator to the census columns of the schema, per process and in total."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _COUNTED = tuple(name for name in CENSUS_NAMES if not name.endswith("_bytes"))
 
 
 class CensusColumns:
-    """For one kernel: what an object takes there, and whether its design has a pool."""
+    """Holds the object sizes of a kernel, and whether its design has a pool."""
 
     def __init__(self, facts: Subject, slabs: dict[str, SlabRow]) -> None:
-        """``slabs``: rows of slabinfo; where it is closed the size is the struct's, by BTF."""
+        """``slabs``: rows of slabinfo; if slabinfo is not readable, sizes are those of the structs in BTF."""
 
         def size(cache: str) -> int:
             return slabs[cache].object_bytes if cache in slabs else facts.struct_bytes.get(cache, 0)
@@ -36,7 +36,7 @@ class CensusColumns:
         return columns
 
     def of_all(self, rows: Iterable[CensusRow]) -> Columns:
-        """Sums over address spaces: processes that share one count once."""
+        """Sums over address spaces: processes that share an address space count once."""
         spaces = {row.mm: row for row in rows}.values()
         sums: Columns = {name: sum(getattr(row, name) for row in spaces) for name in _COUNTED}
         sums["saved_bytes"] = sum(self._saved(row) for row in spaces)

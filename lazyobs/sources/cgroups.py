@@ -7,14 +7,14 @@ _MOST = 10_000
 
 
 class CgroupPaths:
-    """Looks a cgroup id up once, through a process that is in it."""
+    """Looks up each cgroup id once, through a process in that cgroup."""
 
     def __init__(self, proc_root: str = "/proc") -> None:
         self._proc = proc_root
         self._paths: dict[int, str] = {}
 
     def path(self, cgroup_id: int, pid: int) -> str | None:
-        """Path below the cgroup root ("/system.slice/x.service"), None where it cannot be known."""
+        """Path below the cgroup root ("/system.slice/x.service"), None if it cannot be determined."""
         if cgroup_id not in self._paths:
             found = self.of_process(pid)
             if found is None:
@@ -25,7 +25,7 @@ class CgroupPaths:
         return self._paths[cgroup_id]
 
     def of_process(self, pid: int) -> str | None:
-        """The same straight from the process, not remembered."""
+        """The same, read from the process without the cache."""
         try:
             with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
                 for line in file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From counts in the maps to counters of the schema: which count a counter is read from, and why one is null."""
+"""Converts counts in the maps to counters of the schema: the source of each counter, or why it is null."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lazyobs.kernel.profile import Profile
 from lazyobs.model import COUNTERS, HISTOGRAM_BUCKETS, HISTOGRAMS, Counter
 from lazyobs.sources.why_not import counted_as, unwatched
 
-_BY_INVARIANT = "invariant"  # counters split so are known where an invariant is watched, not by a probe point
+_BY_INVARIANT = "invariant"  # counters split by invariant depend on which invariants are watched, not on a probe point
 
 
 class CounterTable:
-    """For one session: ``counts``, {counter: its name in the maps} for those that are known, and ``reasons``, why each
-    other one is null.
+    """For one session: ``counts``, {known counter: its name in the maps}, and ``reasons``, {other counter: why it is
+    null}.
     """
 
     def __init__(self, session: Session, profile: Profile) -> None:
@@ -57,7 +57,7 @@ class CounterTable:
             )
 
     def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
-        """Counters of one process from its entry; one that has none has caused nothing, and shares the zeros."""
+        """Counters of a process from its entry; a process without an entry has caused nothing, and gets shared zeros."""
         if counts is None:
             return self._zeros
         return {
@@ -84,7 +84,7 @@ class CounterTable:
         return {value: counts[f"{counter.name}_{value}"] for value in counter.values}
 
     def histograms(self, read: Callable[[], dict[str, tuple[int, list[int]]]]) -> dict[str, dict[str, object] | None]:
-        """Histograms of the schema; ``read`` is only called when a point that feeds one is attached."""
+        """Histograms of the schema; ``read`` is only called if a point that feeds a histogram is attached."""
         known = self._known_histograms
         raw = read() if known else {}
         found: dict[str, dict[str, object] | None] = {}
@@ -99,12 +99,12 @@ class CounterTable:
 
 
 def _signed(count: int) -> int:
-    # A count that is taken back (a prepare that lost its race) can be seen before what it takes back.
+    # A decrement (for a prepare that lost its race) can become visible before the increment it reverses.
     return 0 if count >> 63 else count
 
 
 def _buckets(total: int, counts: list[int], unit: float) -> dict[str, object]:
-    """Cumulative buckets; the upper bound of bucket i is 2**i, the last one is unbounded (null)."""
+    """Cumulative buckets; the upper bound of bucket i is 2**i, the last bucket is unbounded (null)."""
     cumulative, buckets = 0, []
     for bucket, count in enumerate(counts):
         cumulative += count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which events were asked for, by -e, --min-us, -p and --comm."""
+"""The events that -e, --min-us, -p and --comm select."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ KINDS = (*KIND_NAMES, SPLAT)
 
 @dataclass(frozen=True)
 class EventChoice:
-    """``kinds``: those asked for by name, None for the usual ones. ``min_us`` None leaves each kind its own least
-    duration; ``pids`` () is every process; ``comm`` is the name of a thread."""
+    """``kinds``: the kinds requested by name, None for the default kinds. ``min_us`` None keeps each kind's default
+    minimum duration; ``pids`` () is every process; ``comm`` is the name of a thread."""
 
     kinds: tuple[str, ...] | None = None
     min_us: float | None = None
@@ -25,7 +25,7 @@ class EventChoice:
 
     @property
     def filter(self) -> EventFilter:
-        """For the probes and for recorded events; splats are no events of the ring."""
+        """The filter for the probes and for recorded events; splats do not come through the ring."""
         if self.kinds is None:
             return EventFilter(min_us=self.min_us, pids=self.pids, comm=self.comm)
         kinds = tuple(kind for kind in self.kinds if kind != SPLAT)
@@ -33,10 +33,10 @@ class EventChoice:
 
     @property
     def splats(self) -> bool:
-        """They are of no process and no thread."""
+        """Whether to show splats, which belong to no process and no thread."""
         return SPLAT in (self.kinds or KINDS) and not self.pids and self.comm is None
 
     def missing(self, source: Source) -> dict[str, str]:
-        """{kind of event that may be shown: why there is none of it}."""
+        """{selected kind of event: why it is not available}."""
         found = {kind: source.why_not(kind) for kind in self.kinds or KINDS}
         return {kind: why for kind, why in found.items() if why}

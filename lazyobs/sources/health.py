@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The health columns of a sample: is anything lost, is everything attached, what does watching cost."""
+"""The health columns of a sample: losses, missing probes, and the cost of lazyobs itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Health = dict[str, float | None]
 
 
 def of_programs(stats: list[tuple[int, int, int]]) -> Health:
-    """From [(run time in ns, runs, recursion misses)]; runs and their time are known while statistics are on."""
+    """From [(run time in ns, runs, recursion misses)]; runs and run time are known while statistics are on."""
     runs = sum(count for _, count, _ in stats)
     return {
         "recursion_misses": sum(missed for _, _, missed in stats),
@@ -24,7 +24,7 @@ def of_programs(stats: list[tuple[int, int, int]]) -> Health:
 
 
 def of_maps(totals: dict[str, int] | None, entries: int | None, counts_processes: bool) -> Health:
-    """``totals`` by the names of the maps; ``entries``: processes that have counts."""
+    """``totals`` has the names of the maps as keys; ``entries``: number of processes that have counts."""
     return {
         "map_full": sum(totals[name] for name in MAP_FULL_COUNTS) if totals else None,
         "process_map_entries": entries,
@@ -39,7 +39,7 @@ def of_this_process() -> Health:
 def ledger_residual(
     totals: dict[str, Any], slabs: dict[str, SlabRow], slabs_at_attach: dict[str, SlabRow]
 ) -> int | None:
-    """Live anon_vma objects by slabinfo against our own account, both since attach."""
+    """Live anon_vma objects in slabinfo minus our own count, both since attach."""
     allocs, frees = totals.get("anon_vma_allocs"), totals.get("anon_vma_frees")
     if "anon_vma" not in slabs or "anon_vma" not in slabs_at_attach or allocs is None or frees is None:
         return None

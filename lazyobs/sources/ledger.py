@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""The ledger of anon_vma objects: do allocations and frees explain how many live?
+"""The ledger of anon_vma objects: do allocations and frees account for the live objects?
 
-What lives is known at a barrier only, and then within bounds (see lazyobs/invariants.py). With A and F for
-everything allocated and freed since attach, live - (A - F) is a constant: every reading bounds it.
+The number of live objects is known only at a barrier, and then within bounds (see lazyobs/invariants.py). With A and
+F as the objects allocated and freed since attach, live - (A - F) is a constant, and every reading bounds it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Room on the per-CPU slabs that one allocation can bring along: a slab, and partial ones for twice 120 free
+# Free objects that an allocation can add to the per-CPU slabs: a slab, and partial slabs for twice 120 free
 # objects, rounded up by a slab (set_cpu_partial() and get_partial_node() in mm/slub.c).
 _PARTIAL = 240
 
 
 @dataclass(frozen=True)
 class Account:
-    """Counts since attach; ``alloc_misses`` and ``free_misses`` are runs of the probes that were skipped."""
+    """Counts since attach; ``alloc_misses`` and ``free_misses`` are skipped runs of the probes."""
 
     allocs: int
     frees: int
@@ -26,7 +26,7 @@ class Account:
 
 @dataclass(frozen=True)
 class LedgerReading:
-    """``active`` objects by slabinfo; the account before the caches were shrunk and after slabinfo was read."""
+    """``active`` objects in slabinfo; the accounts before the caches were shrunk and after slabinfo was read."""
 
     active: int
     objects_a_slab: int
@@ -34,10 +34,10 @@ class LedgerReading:
     after: Account
 
     def bounds(self) -> tuple[int, int]:
-        """Lowest and highest value that live - (A - F) can have."""
+        """Lowest and highest possible value of live - (A - F)."""
         allocs = self.after.allocs - self.before.allocs
         frees = self.after.frees - self.before.frees
-        # A misses what was skipped; what was skipped could also have been anything else.
+        # A lacks the skipped runs; but a skipped run may also have been for another object.
         unseen = self.after.alloc_misses - self.before.alloc_misses
         free_room = frees + (allocs + unseen) * (2 * self.objects_a_slab + _PARTIAL)
         most = self.after.allocs + self.after.alloc_misses - self.before.frees
@@ -46,7 +46,7 @@ class LedgerReading:
 
 
 class Ledger:
-    """``violations`` is None until there is something to compare with."""
+    """``violations`` is None until there is a previous reading to compare with."""
 
     def __init__(self) -> None:
         self.violations: int | None = None
@@ -54,7 +54,7 @@ class Ledger:
         self._suspect: tuple[int, int] | None = None
 
     def judge(self, barrier: LedgerReading) -> int | None:
-        """Takes a reading; of a violation the least number of objects it is about (too many: positive)."""
+        """Checks a reading; for a violation, returns the minimum number of objects concerned (positive: too many)."""
         now = barrier.bounds()
         if self._known is None:
             self._known = now
@@ -63,7 +63,7 @@ class Ledger:
         if common := _common(self._known, now):
             self._known, self._suspect = common, None
             return None
-        # An object can be between its tracepoint and its slab while it is read: the next reading decides.
+        # During a reading an object can be between its tracepoint and its slab: the next reading decides.
         confirmed = _common(self._suspect, now) if self._suspect else None
         if confirmed is None:
             self._suspect = now

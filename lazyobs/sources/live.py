@@ -38,7 +38,7 @@ _Read = TypeVar("_Read")
 
 
 class LiveSource:
-    """A Source (sources/source.py) on an attached session. Holds only descriptors: works without privileges."""
+    """A Source (sources/source.py) on an attached session. It holds only descriptors, so it works without privileges."""
 
     live = True
 
@@ -51,8 +51,8 @@ class LiveSource:
         stream: EventStream | None = None,
         splats: Splats | None = None,
     ) -> None:
-        """Without ``rates`` the processes have none: for who asks once in a while and wants it cheap.
-        ``stream`` and ``splats`` are what a trace is read from; None where there will be none."""
+        """Without ``rates`` the processes have no rates, which makes occasional samples cheaper.
+        A trace reads from ``stream`` and ``splats``; None for neither."""
         self.facts, self.session, self._slabinfo = facts, session, slabinfo
         self._stream, self._splats = stream, splats
         self._maps = MapReader(session)
@@ -85,9 +85,9 @@ class LiveSource:
         return features.why_not(feature, self._missing)
 
     def read(self) -> Sample:
-        """One sample. ``exited`` is read first, so an exit meanwhile is missed once, never counted twice.
+        """One sample. ``exited`` is read first, so an exit during the reading is missed once, never counted twice.
 
-        A part that cannot be read is null in the sample and named in ``Sample.failed``; the others stand.
+        A part that cannot be read is null in the sample and named in ``Sample.failed``; the other parts are valid.
         """
         now = time.monotonic()
         elapsed, self._last = now - self._last, now
@@ -125,7 +125,7 @@ class LiveSource:
         return sample
 
     def _part(self, name: str, read: Callable[[], _Read]) -> _Read | None:
-        """What ``read`` returns, or None and the reason noted where the kernel would not or made no sense."""
+        """What ``read`` returns. If the kernel refused or its data is invalid, notes the reason and returns None."""
         try:
             return read()
         except (OSError, ValueError, KeyError, struct.error) as error:
@@ -136,7 +136,7 @@ class LiveSource:
         if counts is None:
             return {}
         totals: dict[str, Any] = dict(self._table.of_counts(counts))
-        # A prepare is taken back when another thread was first: between two samples that must not show.
+        # A prepare is decremented when another thread was first: a counter must not fall between two samples.
         before = self._totals_before.get("prepares")
         if before is not None and totals["prepares"] is not None:
             totals["prepares"] = max(before, totals["prepares"])

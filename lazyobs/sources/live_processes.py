@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The processes of a sample, made of the census and of the counts in the maps.
+"""The processes of a sample, built from the census and the counts in the maps.
 
-Most processes do nothing most of the time. One that has not moved for two samples is not made again: the
-object of the last sample stands for it, and a screen of 500 processes costs what the busy ones cost.
+Most processes are idle most of the time. A process that did not change for two samples is not rebuilt: the new sample
+reuses its object, so a screen of 500 processes costs only what the busy processes cost.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _Identity = tuple[int, int]  # tgid, start_boottime in ns
 
 
 class _Seen(NamedTuple):
-    """A process in the last sample and what it was made of. ``idle``: its counts had not moved since the sample
-    before, so its rates are zeros, and stay so while ``row`` and ``counts`` do."""
+    """A process in the last sample and its inputs. ``idle``: its counts had not changed since the previous sample, so
+    its rates are zero, and stay zero while ``row`` and ``counts`` do not change."""
 
     row: CensusRow | None
     counts: tuple[int, ...] | None
@@ -32,10 +32,10 @@ class _Seen(NamedTuple):
 
 
 class LiveProcesses:
-    """Remembers the last sample's processes, by identity: rates are changes since then."""
+    """Keeps the last sample's processes by identity, to compute rates."""
 
     def __init__(self, table: CounterTable, columns: CensusColumns, rates: bool) -> None:
-        """Without ``rates`` the processes have none, which is cheaper."""
+        """Without ``rates`` the processes have no rates, which is cheaper."""
         self._table, self._columns, self._rates = table, columns, rates
         self._cgroups = CgroupPaths()
         self._boot_offset = boot_offset()
@@ -75,7 +75,7 @@ class LiveProcesses:
         return _Seen(row, counts, process, idle)
 
     def _without_vmas(self, entry: ProcessCounts, before: _Seen | None, census_known: bool) -> _Seen:
-        """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just begun or ended."""
+        """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended."""
         columns: Columns = dict.fromkeys(CENSUS_NAMES, 0 if census_known else None)
         process = self._process(entry, columns, self._table.of_process(entry.counts), before)
         return _Seen(None, entry.counts, process, False)
@@ -83,7 +83,7 @@ class LiveProcesses:
     def _process(
         self, task: CensusRow | ProcessCounts, columns: Columns, counts: dict[str, int | None], before: _Seen | None
     ) -> Process:
-        """Cgroup and parent are not known from the counts: None."""
+        """The counts do not give the cgroup and the parent: None."""
         return Process(
             pid=task.tgid,
             start_time=round(self._boot_offset + task.start_boottime / 1e9, 2),
@@ -96,6 +96,6 @@ class LiveProcesses:
         )
 
     def _rates_of(self, counts: dict[str, int | None], before: _Seen | None) -> dict[str, float | None]:
-        """A process that was not there before began with zeros; without a sample before there are no rates."""
+        """Rates of a process. A new process started from zero; without a previous sample there are no rates."""
         old = before.process.counts if before else dict.fromkeys(counts, 0) if self._before else {}
         return {name: rate(count, old.get(name), self._elapsed) for name, count in counts.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trace of the running kernel: events as they happen, splats, and losses where they were."""
+"""The trace of the running kernel: events as they happen, splats, and losses at their place in time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SECONDS_TO_LOOK = 0.1  # few events do not wake the reader
 
 
 class LiveTrace:
-    """From a stream that has begun, and the kernel log. ``lost``: events for which there was no room so far."""
+    """Reads a started stream and the kernel log. ``lost``: events for which the ring had no room so far."""
 
     def __init__(self, stream: EventStream, splats: Splats | None) -> None:
-        """``splats`` is None where they are not wanted."""
+        """``splats`` None: without splats."""
         self._stream, self._splats = stream, splats
         self.lost = 0
 
     def read(self, seconds: float) -> list[TraceEvent]:
-        """What has happened, after a wait of ``seconds`` at most when there is nothing yet."""
+        """The new events; if there are none yet, waits for at most ``seconds``."""
         ring = self._stream.ring
         values = ring.read()
         if not values:
@@ -44,4 +44,4 @@ class LiveTrace:
         return found
 
     def close(self) -> None:
-        """The stream and the log are the source's, which closes them."""
+        """Does nothing: the source owns the stream and the log and closes them."""

@@ -18,7 +18,7 @@ _ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
 
 
 class MapReader:
-    """What the session has no map for is None; every method raises OSError where the kernel refuses."""
+    """Values without a map in the session are None; every method raises OSError when the kernel refuses."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -48,7 +48,7 @@ class MapReader:
         """The processes that have counts, each once."""
         if self._processes is None:
             return None
-        # The hash last: a process that has both uses its slot from then on.
+        # The hash is read last: a process that is in both counts in its slot from then on.
         return maps.merged([*(self._slots.read() if self._slots else ()), *self._processes.read()])
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
@@ -56,12 +56,12 @@ class MapReader:
         return maps.histograms(self._session.maps["histograms"], self._cpus)
 
     def census(self) -> list[CensusRow] | None:
-        """A row for every process that has VMAs."""
+        """A row per process that has VMAs."""
         link = self._session.links.get(_CENSUS)
         return None if link is None else list(iterators.rows(maps.read_iterator(link)))
 
     def vmas(self, pid: int) -> list[VmaRow]:
-        """Every VMA of one process; empty when it has gone. Needs the point census_vmas."""
+        """Every VMA of a process; empty if the process has ended. Needs the point census_vmas."""
         abi.map_update(self._session.maps["census_target"], bytes(4), pid.to_bytes(4, "little"))
         return iterators.vmas(maps.read_iterator(self._session.links[_CENSUS_VMAS]))
 
@@ -88,7 +88,7 @@ class MapReader:
 
 
 def _mapped_slots(session: Session) -> ProcessSlots | None:
-    """The map is read from its mapping alone: its descriptor, which could write, does not stay."""
+    """The map is read through its mapping only; its descriptor, which allows writes, is closed."""
     fd = session.maps.pop("process_slots", None)
     if fd is None:
         return None

@@ -10,13 +10,13 @@ from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.kernel.profile import Profile
 from lazyobs.sources.why_not import events_missing, unwatched, why_not_attached
 
-NO_VMAS = "VMAs one by one need the BPF iterator"
+NO_VMAS = "listing VMAs needs the BPF iterator"
 NO_STREAM = "no event stream in this command"
 
 
 def missing_features(session: Session, profile: Profile, no_log: str) -> dict[str, str]:
-    """{feature: why there is none}; what is not in it is there. ``no_log``: why no splats are read, "" where they are.
-    The ledger also needs barrier readings, which the source knows nothing of."""
+    """{missing feature: why}; every other feature is available. ``no_log``: why splats are not read, "" if they are.
+    The ledger also needs barrier readings, which this table does not cover."""
     found = {**events_missing(session, profile), **unwatched(session, profile)}
     if "events" not in session.maps:
         found |= dict.fromkeys((EVENTS, *KIND_NAMES), NO_STREAM)
@@ -26,6 +26,6 @@ def missing_features(session: Session, profile: Profile, no_log: str) -> dict[st
         found[VMAS] = f"{NO_VMAS} ({why_not_attached('census_vmas', session, profile)})"
     if not session.tiers.get("slab"):
         found[ACCOUNT] = why_not_attached("slab", session, profile)
-    elif "ledger" in session.unjudged:  # not all allocations are counted
+    elif "ledger" in session.unjudged:  # some allocations are not counted
         found[ACCOUNT] = session.unjudged["ledger"]
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Opening a live source: the best tier this kernel and these permissions allow, then root given up."""
+"""Opens a live source at the best tier that this kernel and the permissions allow, then gives up root."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _LIVE = preload("lazyobs.sources.live")
 
 @dataclass(frozen=True)
 class Opened:
-    """``why_not`` is the reason there is no BPF, "" where there is. ``how``: in lines, how the probes came to be and
-    what was refused."""
+    """``why_not``: why there is no BPF, "" if there is. ``how``: lines on how the probes were loaded and what was
+    refused."""
 
     source: Source
     why_not: str
@@ -40,14 +40,14 @@ class Opened:
 
     @property
     def notice(self) -> str:
-        """A line on what is lost without BPF; "" where nothing is."""
+        """A line on what is missing without BPF; "" with BPF."""
         if not self.why_not:
             return ""
         return f"lazyobs: tier procfs, counters are null: {self.why_not}; run lazyobs doctor for more"
 
 
 def points_but(*names: str) -> tuple[str, ...]:
-    """Every probe point that is not named."""
+    """Every probe point except ``names``."""
     return tuple(point.name for point in POINTS if point.name not in names)
 
 
@@ -63,17 +63,17 @@ def open_live(
     accept: Callable[[Opened], object] = lambda opened: None,
     procfs_serves: bool = True,
 ) -> Opened:
-    """The running kernel. ``cap`` is the best tier to use, ``points`` the probe points wanted (None: all).
+    """Opens the running kernel. ``cap`` is the best tier to try, ``points`` are the probe points to attach (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
-    ``splats``: whether its traces have those of the kernel log.
+    ``splats``: whether its traces include splats of the kernel log.
 
-    ``meanwhile`` is called once, while the loader is at work and before root is given up: the place for
-    imports, which may lie where nobody cannot read. ``accept`` is called with what has been opened, also before
-    root is given up; what it raises closes it again.
+    ``meanwhile`` is called once, while the loader works and before root is given up: the place for imports, because
+    the user `nobody` may be unable to read the modules. ``accept`` is called with the result, also before root is
+    given up; if it raises, the source is closed.
 
-    Without the permission to load BPF this is NotPermitted unless ``cap`` is "procfs"; where root is
-    there but the kernel, a lockdown or a missing bcc stand in the way, the procfs tier is opened.
-    ``procfs_serves``: whether that tier has what the caller wants, and can be advised.
+    Without the permission to load BPF this raises NotPermitted unless ``cap`` is "procfs". With root, if the kernel,
+    a lockdown or a missing bcc prevents BPF, it opens the procfs tier.
+    ``procfs_serves``: whether that tier has what the caller needs, so that the error can suggest it.
     """
     if cap != "procfs" and not privileges.may_load_bpf():
         raise NotPermitted(
@@ -82,7 +82,7 @@ def open_live(
             "run it with sudo"
             + (", or add --tier procfs to see your own processes without BPF" if procfs_serves else ""),
         )
-    once = functools.cache(meanwhile)  # called by each tier that is tried
+    once = functools.cache(meanwhile)  # every tier that is tried calls it
     if cap == "procfs":
         return _without_bpf(profile_file, "--tier procfs", once, accept)
     log = _splats() if splats else None
@@ -103,14 +103,14 @@ def open_live(
 
 
 def _splats() -> Splats:
-    """Those that come from now on."""
+    """Splats that are logged from now on."""
     from lazyobs.kernel.log import KernelLog, Splats
 
     return Splats(KernelLog())
 
 
 def _stream(session: Session) -> EventStream:
-    from lazyobs.bpf.event_stream import EventStream  # commands without events, the exporter above all, do without it
+    from lazyobs.bpf.event_stream import EventStream  # commands without events, such as the exporter, do not need it
 
     return EventStream(session)
 
@@ -133,7 +133,7 @@ def attach(
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
 ) -> tuple[Subject, Session]:
-    """The kernel and an attached session; the loader starts first and warms up while the plan is made."""
+    """The kernel and an attached session; the loader starts first and initializes while the plan is made."""
     candidates = interpreters()
     loader = Loader(candidates[0])
     try:
@@ -158,7 +158,7 @@ def attach(
 
 
 def _usable(session: Session) -> Session:
-    """The session, if a required point of it is attached: a locked-down kernel lets BPF in but lets it read nothing."""
+    """The session, if a required point is attached: a locked-down kernel loads BPF programs that can read nothing."""
     required = [point.name for point in POINTS if point.required and point.name in session.tiers]
     if not required or any(session.tiers[name] for name in required):
         return session
@@ -168,7 +168,7 @@ def _usable(session: Session) -> Session:
 
 
 def _ask_about_a_map(session: Session) -> None:
-    """A bpf(2) call as reading samples makes it. OSError where the kernel refuses it."""
+    """Makes a bpf(2) call of the kind that samples need. OSError if the kernel refuses it."""
     fd = next(iter(session.maps.values()), None)
     if fd is not None:
         abi.object_info(fd)
@@ -191,6 +191,6 @@ def _without_bpf(
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
     opened = _accepted(Opened(ProcfsSource(facts.release, facts.profile, Slabinfo(), why), why), accept)
-    # smaps of other users' processes takes CAP_SYS_PTRACE; nothing else of root is needed.
+    # smaps of other users' processes needs CAP_SYS_PTRACE, and no other privilege.
     privileges.give_up_root(keep=frozenset({privileges.CAP_SYS_PTRACE, privileges.CAP_DAC_READ_SEARCH}))
     return opened

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tier without BPF: slabinfo, and VMAs from /proc/PID/smaps. What cannot be known there is null."""
+"""The tier without BPF: slabinfo, and VMAs from /proc/PID/smaps. Everything else is null."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ProcfsSource:
-    """A Source (sources/source.py) on /proc alone. ``why`` says why there is no better tier."""
+    """A Source (sources/source.py) on /proc alone. ``why``: why there is no better tier."""
 
     live = True
     compiler = None
@@ -81,7 +81,7 @@ class ProcfsSource:
         return sorted(int(name) for name in os.listdir(self._proc) if name.isdigit())
 
     def _process(self, pid: int, unseen: list[int]) -> Process | None:
-        """One process; None when it has gone or has no memory. Refused ones are noted in ``unseen``."""
+        """One process; None if it has ended or has no memory. Refused processes are counted in ``unseen``."""
         root = f"{self._proc}/{pid}"
         try:
             with open(f"{root}/stat", "rb") as file:
@@ -124,11 +124,11 @@ class ProcfsSource:
             "processes.vmas_lazy": "smaps does not show anon_vmas, only pages",
             "processes.vmas_private": "smaps does not show anon_vmas, only pages",
             "processes.vmas_shared": "smaps does not show anon_vmas, only pages",
-            "health": "no BPF programs or maps to speak of",
+            "health": "this tier has no BPF programs or maps",
         }
         if unseen:
             reasons["processes.vmas"] = (
-                f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be looked at"
+                f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
             )
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not

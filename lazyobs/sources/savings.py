@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bytes that laziness saves, or would save: objects times the room one takes in its slab.
+"""Bytes that laziness saves, or would save: objects times the room of an object in its slab.
 
 A VMA that is never shared needs no anon_vma and no chain of its own: savable = private VMAs x (anon_vma
 + anon_vma_chain). A lazy VMA has neither: saved = lazy VMAs x anon_vma_chain, and the anon_vmas mainline
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ObjectBytes:
-    """Room of one object in its slab, from slabinfo; from BTF (a little less) where that is closed."""
+    """Room of an object in its slab, from slabinfo; from BTF (slightly less) if slabinfo is not readable."""
 
     anon_vma: int
     chain: int
@@ -24,6 +24,6 @@ class ObjectBytes:
         return private_vmas * (self.anon_vma + self.chain)
 
     def saved(self, lazy_vmas: int, classic_anon_vmas: int, has_pool: bool) -> int:
-        """Of one address space with so many lazy VMAs and anon_vmas spared."""
+        """Bytes saved in an address space with that many lazy VMAs and avoided anon_vmas."""
         pool = self.anon_vma if has_pool and classic_anon_vmas else 0
         return lazy_vmas * self.chain + classic_anon_vmas * self.anon_vma - pool

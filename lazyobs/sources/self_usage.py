@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this process itself costs."""
+"""CPU time and memory of this process."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Slab caches from slabinfo's rows to the schema."""
+"""Converts rows of slabinfo to the slab caches of the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lazyobs.model import Slab
 
 
 def slab_rows(slabinfo: Slabinfo, rows: dict[str, SlabRow]) -> list[Slab]:
-    """The watched caches as the schema has them; unknown numbers are None."""
+    """The watched caches in the form of the schema; unknown numbers are None."""
     return [_slab(name, rows.get(name), slabinfo.merged[name]) for name in CACHES]
 
 

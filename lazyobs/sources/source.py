@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What can be asked of a source of samples, whatever it is: the running kernel or a recording.
+"""The interface of a source of samples: the running kernel or a recording.
 
-A view asks through these protocols alone. What a source may be unable to give is a feature with a name, and
-``Source.why_not(feature)`` is asked before it is used.
+Views use only these protocols. Anything that some sources lack is a named feature; call ``Source.why_not(feature)``
+before using it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from lazyobs.model import Kernel, Sample
 from lazyobs.sources.ledger import Account, LedgerReading
 
 if TYPE_CHECKING:
-    from lazyobs.bpf.event_stream import EventStream  # with the ring, which not every command loads
+    from lazyobs.bpf.event_stream import EventStream  # imports the ring, which not every command loads
 
 
 class SampleSource(Protocol):
-    """A stream of samples, live or recorded, and no more."""
+    """A stream of samples, live or recorded, and nothing else."""
 
     def read(self) -> Sample:
-        """The state now (or the next recorded one). EOFError at the end of a recording."""
+        """The present state, or the next recorded sample. EOFError at the end of a recording."""
 
     def close(self) -> None:
-        """Gives everything back; the source is of no use afterwards."""
+        """Releases everything; the source cannot be used afterwards."""
 
 
 class Trace(Protocol):
-    """Events one by one, with splats of the kernel log and losses where they were."""
+    """Events one by one, with splats of the kernel log, and losses at their place in time."""
 
     def read(self, seconds: float) -> list[TraceEvent]:
-        """The next events; waits for ``seconds`` at most while there is none. EOFError at the end of a recording."""
+        """The next events; waits for at most ``seconds`` if there are none. EOFError at the end of a recording."""
 
     def close(self) -> None:
-        """No more is read."""
+        """Stops the trace."""
 
 
 class Source(SampleSource, Protocol):
-    """Everything that a view, the recorder or the screen may ask.
+    """The full interface, for views, the recorder and the screen.
 
     Features (bpf/features.py) are "vmas", "programs", "events", "account", each kind of event (bpf/event.py) and
     "splat", and each invariant (lazyobs/invariants.py). Where ``why_not`` has a reason, the method of that name raises NotSupported.
@@ -50,38 +50,38 @@ class Source(SampleSource, Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether samples are of the running kernel: what one lacks may still be on this machine."""
+        """Whether samples come from the running kernel: /proc of this machine may then have what a sample lacks."""
 
     @property
     def kernel(self) -> Kernel:
-        """The kernel, its profile, and the position of the lazy switch now."""
+        """The kernel, its profile, and the current state of the lazy switch."""
 
     @property
     def tiers(self) -> Mapping[str, str | None]:
-        """{probe point: tier, or None where it is not attached}."""
+        """{probe point: tier, or None if it is not attached}."""
 
     @property
     def compiler(self) -> str | None:
-        """Version of the BCC that compiled the probes; None where there are none."""
+        """Version of the BCC that compiled the probes; None if there are no probes."""
 
     def why_not(self, feature: str) -> str:
-        """Why there is no such feature here, "" where there is. KeyError for a name that is no feature."""
+        """Why the feature is missing, "" if it is available. KeyError for an unknown feature."""
 
     def vmas(self, pid: int) -> list[VmaRow]:
-        """Every VMA of one process, in address order; empty when it has gone."""
+        """Every VMA of a process, in address order; empty if the process has ended."""
 
     def programs(self) -> Sequence[ProgramRuns]:
-        """What each BPF program has cost since attach."""
+        """The cost of each BPF program since attach."""
 
     def trace(self, wanted: EventFilter, splats: bool) -> Trace:
-        """The events that pass ``wanted``, decoded; with ``splats`` those of the kernel log, too."""
+        """The events that pass ``wanted``, decoded; ``splats`` adds the splats of the kernel log."""
 
     def events(self) -> EventStream:
-        """The events undecoded, for the recorder. A source gives either these or a trace."""
+        """The undecoded events, for the recorder. A source provides either these or a trace."""
 
     def account(self) -> Account:
-        """anon_vma objects allocated and freed since attach. OSError where the maps cannot be read now."""
+        """anon_vma objects allocated and freed since attach. OSError if the maps cannot be read now."""
 
     def judge(self, barrier: LedgerReading) -> int | None:
-        """Holds a barrier reading against those before; the least number of objects that are off, None where
-        none is. Samples count the violation from then on."""
+        """Compares a barrier reading with earlier readings. Returns the minimum number of unaccounted objects, None if
+        there are none. Samples count the violation from then on."""

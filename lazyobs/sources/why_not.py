@@ -9,12 +9,12 @@ from lazyobs.bpf.session import Session
 from lazyobs.invariants import IN_KERNEL, ROWS
 from lazyobs.kernel.profile import Profile
 
-_VIOLATION = "violation"  # the kind of events that the invariants make, not a probe point
+_VIOLATION = "violation"  # the invariants generate this kind of event, not a probe point
 _LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
 
 
 def why_not_attached(point: str, session: Session, profile: Profile) -> str:
-    """For a point that has no tier."""
+    """The reason, for a point without a tier."""
     if point in _LAZY_ONLY and not profile.has_lazy:
         return f"profile {profile.name}: this kernel has no lazy anon_vmas"
     refused = session.refused.get(point)
@@ -24,7 +24,7 @@ def why_not_attached(point: str, session: Session, profile: Profile) -> str:
 
 
 def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, str]:
-    """(name under which the probes count that number, ""), or ("", why it is not known).
+    """(the probes' name of that number, ""), or ("", why it is not known).
 
     ``number``: a counter, histogram or census column of the schema, or "event." and the kind of an event.
     """
@@ -45,7 +45,7 @@ def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, st
 
 
 def unwatched(session: Session, profile: Profile) -> dict[str, str]:
-    """{invariant: why it is not watched}; empty where all are. The ledger also needs barrier readings."""
+    """{invariant: why it is not watched}; empty if all are watched. The ledger also needs barrier readings."""
     found = {}
     for row in ROWS:
         missing = [point for point in row.points if not session.tiers.get(point)]
@@ -59,7 +59,7 @@ def unwatched(session: Session, profile: Profile) -> dict[str, str]:
 
 
 def events_missing(session: Session, profile: Profile) -> dict[str, str]:
-    """{kind of event: why there are none}; empty where all kinds can come."""
+    """{kind of event: why it is not available}; empty if all kinds are available."""
     found = {}
     for kind in KIND_NAMES:
         _, why = counted_as(f"event.{kind}", session, profile)

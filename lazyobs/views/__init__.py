@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What a person or a program sees of samples. A view never asks where they came from."""
+"""Output of samples for people and programs. A view does not know where the samples come from."""

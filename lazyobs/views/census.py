@@ -19,7 +19,7 @@ _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
 
 
 def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
-    """Every process, or those of ``pids``; the totals count each address space once."""
+    """Prints every process, or those of ``pids``; the totals count each address space once."""
     sample = source.read()
     chosen = ProcessFilter(pids)
     if chosen.has_ended(sample.processes):
@@ -47,7 +47,7 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
 
 
 def _together(rows: list[Process], sample: Sample, chosen: bool) -> str:
-    """The last line: sums of the chosen processes, or of all address spaces, each counted once."""
+    """The last line: sums over the chosen processes, or over all address spaces, each counted once."""
     known = [row for row in rows if row.census.get("vmas") is not None]
     unread = f", {len(rows) - len(known)} of them could not be read" if len(known) < len(rows) else ""
     total = {name: _sum(row.census.get(name) for row in known) for name in CENSUS_NAMES} if chosen else sample.census
@@ -61,13 +61,13 @@ def _together(rows: list[Process], sample: Sample, chosen: bool) -> str:
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
-    """None where one is not known."""
+    """The sum; None if any value is unknown."""
     found = list(values)
     return None if None in found else sum(one for one in found if one is not None)
 
 
 def show_vmas(source: Source, pids: tuple[int, ...], output: str) -> None:
-    """Every VMA of the processes, with the state the census gives it. NotSupported where they cannot be had."""
+    """Prints every VMA of the processes with its state in the census. NotSupported where they are not available."""
     if why := source.why_not("vmas"):
         raise NotSupported("census --vmas", why, "see lazyobs doctor, or read /proc/PID/smaps")
     rows = [row for pid in pids for row in source.vmas(pid)]

@@ -14,7 +14,7 @@ from lazyobs.model import CENSUS_COLUMNS, COUNTERS, PROCESS_COLUMNS, Process
 
 @dataclass(frozen=True)
 class Column:
-    """How a column is headed and written; ``is_text`` columns sort from A to Z, numbers from the largest."""
+    """A column's heading and format; ``is_text`` columns sort from A to Z, numbers from the largest."""
 
     name: str
     heading: str
@@ -67,7 +67,7 @@ CENSUS_VIEW = (
 
 
 def column(name: str) -> Column:
-    """The column of that name, or with that heading. UsageError naming the existing ones otherwise."""
+    """The column with that name or heading. UsageError, which lists the columns, if there is no such column."""
     found = COLUMNS.get(name) or next((one for one in COLUMNS.values() if one.heading.upper() == name.upper()), None)
     if found is None:
         raise UsageError(
@@ -77,7 +77,7 @@ def column(name: str) -> Column:
 
 
 def sort(processes: Iterable[Process], name: str) -> list[Process]:
-    """By one column: text ascending, numbers descending, the unknown last; ties by pid."""
+    """Sorts by one column: text ascending, numbers descending, unknown values last; ties by pid."""
     by = column(name)
     known = [process for process in processes if process.get(name) is not None]
     unknown = [process for process in processes if process.get(name) is None]

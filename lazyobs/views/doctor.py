@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs doctor``: what this kernel offers, found out by trying, and what is lost and why."""
+"""``lazyobs doctor``: tries what this kernel supports, and reports what is missing and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BCC_QUESTION = "import bcc; print(bcc.__version__ if hasattr(bcc, 'BPF') else '
 
 
 def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool) -> None:
-    """Prints the findings. Attaches every probe point once, where permitted, and lets go at once."""
+    """Prints the findings. Attaches every probe point once, where permitted, and detaches it at once."""
     known = [profiles.load(profile_file)] if profile_file else None
     facts = plan.gather(known)
     session, why_not = _try(profile_file, cap)
@@ -104,7 +104,7 @@ def _kprobes(config: dict[str, str] | None) -> str:
 
 
 def _bcc() -> list[dict[str, str]]:
-    """Interpreters that were or would be tried, with BCC's version or what happened."""
+    """Interpreters that were or would be tried, with BCC's version or the error."""
     found = []
     for path in interpreters():
         try:
@@ -138,7 +138,7 @@ def _point(point: Any, session: Session | None, why_not: str) -> dict[str, Any]:
 
 
 def _invariants(facts: Facts, session: Session | None, why_not: str) -> list[dict[str, Any]]:
-    """The ledger is watched where there are barrier readings as well: in a recording."""
+    """The state of each invariant. The ledger also needs barrier readings, so only a recording watches it."""
     missing = unwatched(session, facts.profile) if session else {row.name: why_not for row in ROWS}
     barrier = SlabBarrier()
     barrier.close()
@@ -213,7 +213,7 @@ def _watched(row: dict[str, Any]) -> str:
 
 
 def _reasons(points: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """{"tier: why": points}: a reason that holds for many is said once."""
+    """{"tier: why": points}: a reason that many points share is printed once."""
     found: dict[str, list[str]] = {}
     for point in points:
         for tier, why in point["why_not_better"].items():

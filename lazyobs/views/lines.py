@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Samples for programs: JSON, one object a line; CSV, one row a process."""
+"""Samples for programs: JSON, one object per line; CSV, one row per process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lazyobs.text import printable
 
 
 def json_line(document: dict[str, Any]) -> str:
-    """One object on one line; NaN and infinity, which JSON lacks, would be an error."""
+    """One object on one line; NaN and infinity, which JSON lacks, are an error."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 class CsvWriter:
-    """Rows with their sample's time; the head line once. Unknown numbers are empty fields."""
+    """Rows with their sample's time, after one header line. Unknown numbers are empty fields."""
 
     def __init__(self, out: TextIO, names: Sequence[str] = PROCESS_COLUMNS) -> None:
         self._names = names
@@ -34,7 +34,7 @@ class CsvWriter:
 
 
 def csv_safe(value: Any) -> Any:
-    """Names without control characters, and not to be taken for a formula by a spreadsheet."""
+    """Replaces control characters, and keeps a spreadsheet from taking a name for a formula."""
     if not isinstance(value, str):
         return value
     value = printable(value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plain refreshing screen: alternate screen, no echo, one key at a time; always put back."""
+"""The plain refreshing screen: alternate screen, no echo, one key at a time; the terminal is always restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class Screen:
-    """Use as a context manager: the terminal is as before when it is left, whatever happened."""
+    """A context manager that restores the terminal on exit, whatever happened."""
 
     def __init__(self) -> None:
         self._out, self._in = sys.stdout, sys.stdin
@@ -61,7 +61,7 @@ class Screen:
 
 
 def fit(line: str, columns: int) -> str:
-    """``line`` cut to so many terminal columns; wide letters take two."""
+    """``line`` cut to that many terminal columns; wide characters take two."""
     width = 0
     for index, letter in enumerate(line):
         width += max(wcwidth(letter), 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which processes are shown: what -p, -u and -c, and the search of the screen, leave of a sample."""
+"""Which processes are shown: the filter of -p, -u, -c, and the screen's search."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lazyobs.model import Process
 
 @dataclass(frozen=True)
 class ProcessFilter:
-    """Empty and None are no limit. ``user`` as processes name theirs; ``cgroup`` is its path, with those below;
-    ``words`` is looked for in pid, user, name and cgroup."""
+    """Empty and None are no limit. ``user`` is as in Process.user; ``cgroup`` is a path and includes the cgroups below;
+    ``words`` are searched in pid, user, name and cgroup."""
 
     pids: tuple[int, ...] = ()
     user: str | None = None
@@ -29,11 +29,11 @@ class ProcessFilter:
         return not self.words or self._has_words(process)
 
     def of(self, processes: Iterable[Process]) -> list[Process]:
-        """Those that pass, in the same order."""
+        """The processes that pass, in the same order."""
         return [process for process in processes if self.passes(process)]
 
     def has_ended(self, processes: Iterable[Process]) -> bool:
-        """Whether of the processes of -p none is left; False without -p."""
+        """Whether all processes of -p have ended; False without -p."""
         return bool(self.pids) and not any(process.pid in self.pids for process in processes)
 
     def _has_words(self, process: Process) -> bool:

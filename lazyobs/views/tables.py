@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sample as text tables: the header every top screen has, and the views below it."""
+"""A sample as text tables: the header of every top screen, and the views below it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ tabulate_module.MIN_PADDING = 0
 
 
 def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0) -> str:
-    """Plain columns, two blanks apart; the first ``left`` and the last column to the left."""
+    """Plain columns, two blanks apart; the first ``left`` columns and the last column are left-aligned."""
     align = ["left" if index < left or index == len(headings) - 1 else "right" for index in range(len(headings))]
     return str(
         tabulate(rows, headers=headings, tablefmt="plain", disable_numparse=True, colalign=align if rows else None)
@@ -60,7 +60,7 @@ def header(sample: Sample) -> list[str]:
 
 
 def _violations(sample: Sample) -> str:
-    """Their number, and of which invariants."""
+    """The number of violations, and the invariants they belong to."""
     divided = sample.totals.get("violations_by_invariant") or {}
     broken = [f"{name} {text.number(count)}" for name, count in divided.items() if count]
     return text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else "")
@@ -88,7 +88,7 @@ def processes(rows: list[Process], names: Sequence[str]) -> str:
 
 
 def view(sample: Sample, name: str, rows: list[Process]) -> str:
-    """One of columns.VIEWS; ``rows`` are the processes to show, already sorted and cut."""
+    """A view of columns.VIEWS; ``rows`` are the processes to show, already sorted and cut."""
     if name == "processes":
         return processes(rows, columns.PROCESS_VIEW)
     if name == "forks":

@@ -20,7 +20,7 @@ _ROWS_IN_BATCH = 20
 
 @dataclass
 class TopOptions:
-    """What the command line asks for; None means no limit or no filter."""
+    """The options of the command line; None means no limit or no filter."""
 
     interval: float
     iterations: int | None
@@ -30,11 +30,11 @@ class TopOptions:
     sort: str
     rows: int | None = None
     filter: ProcessFilter = field(default_factory=ProcessFilter)
-    notice: str = ""  # a line that stays above the tables: what is lost here, and why
+    notice: str = ""  # a line that stays above the tables: what is missing here, and why
 
 
 def run(source: Source, options: TopOptions) -> None:
-    """Shows samples until the iterations are over, the processes of -p have ended, or q is pressed."""
+    """Shows samples until the iterations are done, the processes of -p have ended, or q is pressed."""
     columns.column(options.sort)
     if options.output == "table" and not options.batch:
         _refresh(source, options)
@@ -72,7 +72,7 @@ def _batch(source: Source, options: TopOptions) -> None:
 
 
 def _sleep_until(due: float) -> float:
-    """Sleeps to the moment and returns it; a reading that took too long is not made up for."""
+    """Sleeps until the moment and returns it; a reading that took too long is not compensated."""
     now = time.monotonic()
     if due > now:
         time.sleep(due - now)
@@ -81,12 +81,12 @@ def _sleep_until(due: float) -> float:
 
 
 def _chosen(sample: Sample, options: TopOptions) -> list[Process]:
-    """The processes asked for, sorted."""
+    """The processes to show, sorted."""
     return columns.sort(options.filter.of(sample.processes), options.sort)
 
 
 def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> bool:
-    """True when every process of -p has ended. UsageError when none was there to begin with."""
+    """True when every process of -p has ended. UsageError if none of them existed at the start."""
     if not options.filter.has_ended(sample.processes):
         return False
     if count == 0:
@@ -110,7 +110,7 @@ def _refresh(source: Source, options: TopOptions) -> None:
             due = time.monotonic() + options.interval
             try:
                 sample = source.read()
-            except EOFError:  # the end of a recording: its last sample stays until it has been looked at
+            except EOFError:  # the end of a recording: its last sample stays until q is pressed
                 while screen.key(3600) not in ("q", "Q"):
                     pass
                 return

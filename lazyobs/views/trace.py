@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``lazyobs trace``: trace_events one a line, as a table, JSON or CSV."""
+"""``lazyobs trace``: trace events, one per line, as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class Writer:
-    """Trace events to standard output, in one of the forms."""
+    """Writes trace events to standard output, in one of the formats."""
 
     def __init__(self, output: str) -> None:
         self._output = output

@@ -428,9 +428,9 @@ def test_nothing_else_is_taken(tmp_path: Path) -> None:
         ("link", "is a link"),
         ("link/", "is a link"),
         ("dangling", "is a link"),
-        ("file", "is no directory"),
-        ("file/r", "is no directory"),
-        ("file/r/r", "is no directory"),
+        ("file", "is not a directory"),
+        ("file/r", "is not a directory"),
+        ("file/r/r", "is not a directory"),
     ):
         done = lazyobs("record", "-o", f"{tmp_path}/{name}", "--duration", "1")
         assert (done.returncode, len(done.stderr.splitlines())) == (EXIT_USAGE, 1), name

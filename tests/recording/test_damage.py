@@ -68,7 +68,7 @@ def test_no_directory(tmp_path: Path) -> None:
 
 def test_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    refused(tmp_path / "file", "is no directory")
+    refused(tmp_path / "file", "is not a directory")
 
 
 def test_empty(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_two_kernels_in_an_arm_are_refused() -> None:
         (["compare", "--base", LAB], EXIT_USAGE, "Missing option '--new'"),
         (["compare", "--base", "--new", LAB], EXIT_USAGE, "--base needs a directory"),
         (["compare", "--base", LAB, "--calibrate", LAB, "--new", LAB], EXIT_USAGE, "unexpected extra argument"),
-        (["report", "--json", "--text", LAB], EXIT_USAGE, "--text is a form of its own"),
+        (["report", "--json", "--text", LAB], EXIT_USAGE, "--text is a format of its own"),
         (["report", "--json", "-o", "csv", LAB], EXIT_USAGE, "choose one"),
         (["report", "--engine", "abacus", LAB], EXIT_USAGE, "no such engine"),
         (["report", "/nowhere"], EXIT_REFUSED, "no such directory"),
