@@ -62,7 +62,7 @@ def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
     try:
         interrupt.catch()
-        code = _told()
+        code = _exit_code()
         interrupt.settle()
     except KeyboardInterrupt:  # before the command started, or after it ended
         code = _interrupted()
@@ -70,7 +70,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _told() -> int:
+def _exit_code() -> int:
     """The exit code. Errors of standard output are reported here."""
     stdio.open_closed_streams()
     try:
