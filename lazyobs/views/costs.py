@@ -218,9 +218,9 @@ def _largest_family(processes: Iterable[Process], sizes: _Sizes, total: int | No
     by_pid = {process.pid: process for process in processes}
     members: dict[int, list[Process]] = defaultdict(list)
     for process in by_pid.values():
-        parent = by_pid.get(process.ppid or 0)
-        if parent is not None and parent.comm == process.comm:
-            members[parent.pid].append(process)
+        made_by = by_pid.get(process.ppid or 0)
+        if made_by is not None and made_by.comm == process.comm:
+            members[made_by.pid].append(process)
     families = [
         (sum(sizes.of(one.census) or 0 for one in (*children, by_pid[parent])), parent, children)
         for parent, children in members.items()

@@ -29,15 +29,17 @@ def test_it_names_the_process_that_holds_most(bpf, islands):
 
 def test_growth_and_forks_are_those_of_the_time_that_was_watched(live, islands):
     source = live()
-    program = islands(211)
+    program = islands(COUNT)
     program.tell("touch")
     first = source.read()
     program.tell("fork")
     last = source.read()
     found = costs(first, last, source.memory())
     own = next(one for one in found.largest_processes if one.pid == program.pid)
-    assert found.forks.count >= 1 and found.forks.chains_per_second * found.seconds >= 211
-    assert found.grown_chains >= 2 * 211  # a fork makes each VMA of the child two chains: its own, and its parent's
+    assert found.forks.count >= 1 and found.forks.chains_per_second * found.seconds >= COUNT
+    # A fork gives each VMA of the child two chains: its own, and its parent's. Other processes end meanwhile.
+    assert found.grown_chains > 1.8 * COUNT
+    assert found.grown_chains == last.census["chains_held"] - first.census["chains_held"]
     assert own.bytes > 0 and found.share_of_memory > 0
     program.tell("reap")
 
@@ -46,7 +48,7 @@ def test_a_recording_is_summed_up_from_its_first_to_its_last_sample():
     done = lazyobs("summary", "--replay", str(ROOT / "examples/debian-6.12"), "-o", "json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["seconds"] > 60 and found["forks"]["count"] > 0
+    assert found["seconds"] > 10 and found["forks"]["count"] > 0
     assert found["held"]["anon_vmas"] > 0  # slabinfo has a row for them
     assert found["bytes"] is None and "slabinfo counts anon_vma_chain together" in found["null_reasons"]["held"]
 
