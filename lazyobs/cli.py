@@ -17,6 +17,7 @@ from lazyobs.unix import interrupt, stdio
 # name: one line of help; the code is lazyobs/commands/<name>.py
 COMMANDS = {
     "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
+    "summary": "What anonymous reverse mapping costs this machine, who holds it, what laziness would save.",
     "top": "Live view of processes, forks, walks, promotions and slabs.",
     "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
     "trace": "Events as they happen, one per line: forks, promotions, slow walks, kernel warnings.",

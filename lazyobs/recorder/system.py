@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 
+from lazyobs.kernel import meminfo
+
 _PRESSURE = ("cpu", "io", "memory")
 _TOTAL = re.compile(rb"^(some|full) .*total=(\d+)", re.MULTILINE)
-_UNITS = {b"kB": 1024}
 _TAINTED = "sys/kernel/tainted"
 
 
@@ -20,14 +21,7 @@ def _vmstat(raw: bytes) -> dict[str, int]:
 
 
 def _meminfo(raw: bytes) -> dict[str, int]:
-    """Values in bytes; the few lines without a unit are counts."""
-    found = {}
-    for line in raw.splitlines():
-        name, _, value = line.partition(b":")
-        number, *unit = value.split()
-        key = re.sub(r"\W+", "_", name.decode()).strip("_")
-        found[f"meminfo_{key}_bytes" if unit else f"meminfo_{key}"] = int(number) * (_UNITS[unit[0]] if unit else 1)
-    return found
+    return {f"meminfo_{name}": value for name, value in meminfo.parsed(raw).items()}
 
 
 def _pressure(kind: str, raw: bytes) -> dict[str, int]:

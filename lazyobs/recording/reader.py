@@ -219,6 +219,17 @@ class Recording:
             for batch in self.batches(table, segment):
                 yield from batch.to_pylist()
 
+    def last_row(self, table: str) -> dict[str, Any]:
+        """The last row of a table; {} if it has none."""
+        for segment in reversed(self.segments):
+            last = None
+            for batch in self.batches(table, segment):
+                last = batch if batch.num_rows else last
+            if last is not None:
+                row: dict[str, Any] = last.slice(last.num_rows - 1).to_pylist()[0]
+                return row
+        return {}
+
     def events(self) -> Iterator[pa.RecordBatch]:
         """Batches of events, in the order they were read from the ring."""
         for segment in self.segments:

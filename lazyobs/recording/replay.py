@@ -54,6 +54,15 @@ class ReplaySource:
         version = self._recording.identity.get("bcc")
         return version if isinstance(version, str) else None
 
+    def memory(self) -> dict[str, int]:
+        prefix = "meminfo_"
+        row = self._recording.last_row("system")
+        return {
+            name.removeprefix(prefix): value
+            for name, value in row.items()
+            if name.startswith(prefix) and value is not None
+        }
+
     def why_not(self, feature: str) -> str:
         missing = self._recording.identity.get("not_recorded")
         why = missing.get(f"events.{feature}") if isinstance(missing, dict) else None

@@ -16,6 +16,7 @@ from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
 from lazyobs.errors import NotSupported
+from lazyobs.kernel import meminfo
 from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
@@ -80,6 +81,9 @@ class LiveSource:
     @property
     def compiler(self) -> str:
         return self.session.compiler
+
+    def memory(self) -> dict[str, int]:
+        return meminfo.read()
 
     def why_not(self, feature: str) -> str:
         return features.why_not(feature, self._missing)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from lazyobs.bpf import features
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.errors import NotSupported
+from lazyobs.kernel import meminfo
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
@@ -50,6 +51,9 @@ class ProcfsSource:
     @property
     def kernel(self) -> Kernel:
         return Kernel(self._release, self._profile.name, lazy_switch(self._profile, self._proc))
+
+    def memory(self) -> dict[str, int]:
+        return meminfo.read(self._proc)
 
     def why_not(self, feature: str) -> str:
         return features.why_not(feature, self._missing)

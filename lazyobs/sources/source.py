@@ -64,6 +64,10 @@ class Source(SampleSource, Protocol):
     def compiler(self) -> str | None:
         """Version of the BCC that compiled the probes; None if there are no probes."""
 
+    def memory(self) -> Mapping[str, int]:
+        """The machine's memory in bytes, named as in /proc/meminfo: {"MemTotal_bytes", "Slab_bytes", ...}; of a
+        recording, at its end. Empty where it is not known."""
+
     def why_not(self, feature: str) -> str:
         """Why the feature is missing, "" if it is available. KeyError for an unknown feature."""
 

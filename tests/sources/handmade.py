@@ -22,6 +22,9 @@ class HandmadeSource:
     def read(self) -> Sample:
         raise EOFError
 
+    def memory(self) -> Mapping[str, int]:
+        return {}
+
     def why_not(self, feature: str) -> str:
         return "made by hand"
 

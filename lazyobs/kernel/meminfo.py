@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""/proc/meminfo in bytes."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_KIB = 1024
+
+
+def parsed(raw: bytes) -> dict[str, int]:
+    """{column: value}: ``Slab_bytes`` from "Slab: 412 kB"; the few lines without a unit are counts. ValueError if a
+    line is not of that form."""
+    found = {}
+    for line in raw.splitlines():
+        name, _, value = line.partition(b":")
+        number, *unit = value.split()
+        key = re.sub(r"\W+", "_", name.decode()).strip("_")
+        if unit:
+            found[f"{key}_bytes"] = int(number) * _KIB
+        else:
+            found[key] = int(number)
+    return found
+
+
+def read(proc_root: str = "/proc") -> dict[str, int]:
+    """The file of now; empty where it cannot be read."""
+    try:
+        with open(os.path.join(proc_root, "meminfo"), "rb") as file:
+            return parsed(file.read())
+    except (OSError, ValueError):
+        return {}

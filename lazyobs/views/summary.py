@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs summary``: what anonymous reverse mapping costs this machine, in a few lines."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lazyobs import text
+from lazyobs.views import lines
+from lazyobs.views.costs import Costs, Holder
+
+_MUCH = 0.3  # share of all objects from which a single holder is worth advice
+_MANY = 5  # children
+
+
+def show(costs: Costs, output: str) -> None:
+    """Prints the answer as lines, as one JSON object, or as CSV with one row."""
+    document = {**costs.as_json(), "advice": advice(costs)}
+    if output == "json":
+        print(lines.json_line(document))
+    elif output == "csv":
+        flat = dict(_flat(document))
+        csv.writer(sys.stdout, lineterminator="\n").writerows([list(flat), list(flat.values())])
+    else:
+        print("\n".join(summary(costs)))
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Numbers and names by dotted key; lists (the largest holders) are left to JSON."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            if key != "null_reasons":
+                yield from _flat(value, f"{prefix}{key}.")
+        elif not isinstance(value, list):
+            yield prefix + key, value
+
+
+def summary(costs: Costs) -> list[str]:
+    """The lines, each with its subject first."""
+    parts = (
+        ("holds", _holds(costs)),
+        ("unshared", _unshared(costs)),
+        ("lazy", _lazy(costs)),
+        ("forks", _forks(costs)),
+        ("change", _change(costs)),
+        ("most", _holders(costs.largest_processes, costs)),
+        ("cgroups", _holders(costs.largest_cgroups, costs) if len(costs.largest_cgroups) > 1 else iter(())),
+        ("advice", iter([advice(costs)] if advice(costs) else [])),
+    )
+    result = []
+    for label, sentences in parts:
+        for index, sentence in enumerate(sentences):
+            result.append(f"{'' if index else label:<9}{sentence}")
+    return result
+
+
+def _holds(costs: Costs) -> Iterator[str]:
+    held = costs.held
+    if costs.bytes is None:
+        why = f"not known: {text.printable(costs.null_reasons['held'])}"
+        known = [
+            f"{text.number(count)} {name} {text.size(size)}"
+            for count, name, size in (
+                (held.anon_vmas, "anon_vmas", held.anon_vma_bytes),
+                (held.chains, "chains", held.chain_bytes),
+            )
+            if count is not None
+        ]
+        yield f"{known[0]} by slabinfo; the rest is {why}" if known else why
+        return
+    about = "" if held.source == "census" else ", by slabinfo, which counts some free objects"
+    yield (
+        f"{text.size(costs.bytes)} for anonymous reverse mapping: {text.number(held.anon_vmas)} anon_vmas "
+        f"{text.size(held.anon_vma_bytes)}, {text.number(held.chains)} chains {text.size(held.chain_bytes)}{about}"
+    )
+    shares = [
+        f"{_percent(costs.share_of_slab)} of slab memory" if costs.share_of_slab is not None else "",
+        f"{_percent(costs.share_of_memory)} of memory" if costs.share_of_memory is not None else "",
+        f"{text.size(costs.bytes_per_process)} for each of {costs.processes} processes",
+        f"{_bytes(costs.bytes_per_vma)} for each of {text.number(costs.vmas)} VMAs" if costs.bytes_per_vma is not None else "",
+    ]  # fmt: skip
+    yield ", ".join(share for share in shares if share)
+
+
+def _unshared(costs: Costs) -> Iterator[str]:
+    if costs.unshared_vmas is None:
+        yield f"not known: {text.printable(costs.null_reasons['unshared_vmas'])}"
+        return
+    yield (
+        f"{_bytes(costs.spared_high)} of it serves {text.number(costs.unshared_vmas)} VMAs that no other VMA shares it with"
+    )
+
+
+def _lazy(costs: Costs) -> Iterator[str]:
+    """What this kernel's laziness spares, or what laziness would."""
+    spared = f"{text.size(costs.spared_low)} to {text.size(costs.spared_high)}"
+    if costs.spared_low == costs.spared_high:
+        spared = text.size(costs.spared_high)
+    if costs.kernel["lazy_enabled"]:
+        yield f"this kernel is lazy and saves {text.size(costs.saved_bytes)} now"
+        return
+    if costs.spared_high is None:
+        return
+    if costs.kernel["lazy_enabled"] is False:
+        yield f"laziness is switched off; it would save {spared}"
+    else:
+        yield f"a kernel with lazy anon_vmas would save {spared}"
+
+
+def _forks(costs: Costs) -> Iterator[str]:
+    forks = costs.forks
+    if forks.count is None:
+        yield f"not known: {text.printable(costs.null_reasons['forks'])}"
+        return
+    if not forks.count:
+        yield f"none in {costs.seconds:.3g} s"
+        return
+    sentence = (
+        f"{text.number(forks.per_second)}/s clone {text.number(forks.chains_per_second)} chains/s, "
+        f"{text.number(forks.chains_each)} each"
+    )
+    if forks.seconds_each is not None:
+        sentence += f", in {text.seconds(forks.seconds_each)} each"
+    yield sentence
+
+
+def _change(costs: Costs) -> Iterator[str]:
+    if costs.grown_bytes is None:
+        return
+    yield (
+        f"{_signed(costs.grown_anon_vmas)} anon_vmas and {_signed(costs.grown_chains)} chains in {_span(costs.seconds)}"
+    )
+
+
+def _holders(holders: list[Holder], costs: Costs) -> Iterator[str]:
+    if not holders and "largest_processes" in costs.null_reasons:
+        yield f"not known by process: {text.printable(costs.null_reasons['largest_processes'])}"
+    for one in holders:
+        name = text.printable(one.name)
+        who = f"{name} (pid {one.pid}, {text.printable(one.user or '')})" if one.pid is not None else name
+        if one.pid is None and one.processes > 1:
+            who += f" ({one.processes} processes)"
+        grown = f", {_signed_size(one.grown)}" if one.grown else ""
+        yield f"{text.size(one.bytes):>6} {_percent(one.share):>6}  {who}{grown}"
+
+
+def _bytes(size: float | None) -> str:
+    written = text.size(size)
+    return f"{written} bytes" if written[-1].isdigit() else written
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return text.NULL
+    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g} %".replace(" ", "")
+
+
+def _signed(count: int | None) -> str:
+    return text.NULL if count is None else f"{count:+,}"
+
+
+def _signed_size(size: int) -> str:
+    return ("+" if size > 0 else "-") + text.size(abs(size))
+
+
+def _span(seconds: float) -> str:
+    for least, unit, name in ((7200, 3600, "h"), (120, 60, "min")):
+        if seconds >= least:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds:.3g} s"
+
+
+def _violated(costs: Costs) -> str:
+    if not costs.violations:
+        return ""
+    return (
+        f"{costs.violations} broken {text.plural(costs.violations, 'invariant')}: lazyobs trace -e violation shows each"
+    )
+
+
+def _switched_off(costs: Costs) -> str:
+    return "switch laziness on with sysctl" if costs.kernel["lazy_enabled"] is False and costs.spared_high else ""
+
+
+def _one_family(costs: Costs) -> str:
+    family = costs.largest_family
+    if family is None or family.children < _MANY or (family.share or 0) < _MUCH:
+        return ""
+    return (
+        f"{text.printable(family.name)}: {family.children} children of {family.parent} and itself hold "
+        f"{_percent(family.share)}; each fork clones the chains of every VMA, so fewer VMAs or fewer children help"
+    )
+
+
+def _one_process(costs: Costs) -> str:
+    one = costs.largest_processes[0] if costs.largest_processes else None
+    if one is None or (one.share or 0) < _MUCH:
+        return ""
+    return f"{text.printable(one.name)} ({one.pid}) holds {_percent(one.share)}: lazyobs census -p {one.pid} --vmas lists its VMAs"
+
+
+# The first that has something to say.
+_ADVICE: tuple[Callable[[Costs], str], ...] = (_violated, _switched_off, _one_family, _one_process)
+
+
+def advice(costs: Costs) -> str | None:
+    """One sentence, or None where there is nothing to advise."""
+    return next(filter(None, (rule(costs) for rule in _ADVICE)), None)
