@@ -19,6 +19,8 @@ TIERS = ("fentry", "kprobe", "tracepoint", "procfs")  # best first; the census c
 
 REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other")
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
+# What a task was about when it waited for the lock of an anon_vma's root.
+LOCK_PATHS = ("prepare", "fork", "unmap", "split", "merge", "mremap", "walk", "promotion", "other")
 INVARIANTS = tuple(row.name for row in invariants.ROWS)
 
 
@@ -50,6 +52,9 @@ COUNTERS = (
     Counter("promotions_failed", "lazy VMAs that could not be made regular"),
     Counter("rmap_walks", "reverse-map walks of anonymous folios", "walker", WALKERS),
     Counter("rmap_walk_vmas", "VMAs visited by those walks", "walker", WALKERS),
+    Counter("lock_waits", "waits for the lock of a root anon_vma", "path", LOCK_PATHS),
+    Counter("lock_write_waits", "those of lock_waits that were for writing"),
+    Counter("lock_waited_ns", "nanoseconds that those waits took"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -75,8 +80,10 @@ class Histogram:
 HISTOGRAMS = (
     Histogram("prepare_seconds", "seconds", "time in __anon_vma_prepare"),
     Histogram("fork_seconds", "seconds", "time in anon_vma_fork summed over one fork"),
+    Histogram("fork_duration_seconds", "seconds", "time of one fork that copies an address space, from the allocation of its mm"),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
+    Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),
     Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
 )
 # A fixed bucket layout: bucket i counts values <= 2**i (nanoseconds or VMAs), the last bucket the rest.
@@ -131,6 +138,10 @@ HEALTH_COLUMNS = (
     ("bpf_seconds", "CPU time spent in the BPF programs (kernel.bpf_stats_enabled)"),
     ("self_cpu_seconds", "CPU time this process used"),
     ("self_rss_bytes", "resident memory of this process"),
+    (
+        "locks_unplaced",
+        "contended locks that look like that of a root anon_vma, on a path that is not known: not counted",
+    ),
     ("ledger_residual", "change of live anon_vma objects in slabinfo minus (allocs - frees)"),
 )
 HEALTH_NAMES = tuple(name for name, _ in HEALTH_COLUMNS)

@@ -14,6 +14,7 @@ enum called {
 	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
+	CALLED_LOCK_WAIT, /* not a function: from contention_begin to contention_end */
 	CALLED_COUNT,
 };
 
@@ -21,7 +22,7 @@ struct call {
 	u64 start;
 	u64 object; /* a pointer from the entry, for the exit */
 	u64 vmas;
-	u32 detail;    /* reason or walker */
+	u32 detail;    /* reason, walker or path */
 	u32 lost_race; /* another task was first: nothing was done */
 	u32 flags;     /* CALL_*, what invariants.h judges by */
 	u32 chains;    /* made by a promotion */

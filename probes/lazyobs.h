@@ -65,8 +65,9 @@ struct histogram {
  */
 struct fork_window {
 	u64 mm;
+	u64 since;
 	u64 chains;
-	u64 nanoseconds;
+	u64 nanoseconds; /* in anon_vma_fork() */
 };
 
 struct fork_slot {
@@ -262,7 +263,7 @@ static __always_inline struct fork_window *find_fork_window(u32 tid)
 /* Only the task itself opens, uses and closes its window. */
 static __always_inline void open_fork_window(u32 tid, u64 mm)
 {
-	struct fork_window window = { .mm = mm };
+	struct fork_window window = { .mm = mm, .since = bpf_ktime_get_ns() };
 	struct fork_slot *slot = fork_slot_of(tid);
 
 	if (slot && (slot->owner == SLOT_OPEN(tid) ||

@@ -26,6 +26,8 @@ int process_fork(u64 *ctx)
 		add(&tally, COUNT_FORKS, 1);
 		if (window) {
 			add(&tally, COUNT_FORK_CHAINS, window->chains);
+			observe(HISTOGRAM_FORK_DURATION_SECONDS,
+				bpf_ktime_get_ns() - window->since);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
 		}

@@ -9,7 +9,7 @@ better one its own count as well.
 from __future__ import annotations
 
 from lazyobs.bpf.points import POINTS
-from lazyobs.model import COUNTERS, HISTOGRAMS, INVARIANTS, REASONS, VMA_STATES, WALKERS
+from lazyobs.model import COUNTERS, HISTOGRAMS, INVARIANTS, LOCK_PATHS, REASONS, VMA_STATES, WALKERS
 
 # Counted in totals and per process; the position is the index.
 PROCESS_COUNTS = (
@@ -19,7 +19,8 @@ PROCESS_COUNTS = (
 # Counted in totals alone, behind those of processes.
 SPLIT_COUNTS = tuple(f"{counter.name}_{value}" for counter in COUNTERS for value in counter.values)
 MAP_FULL_COUNTS = ("process_map_full", "fork_map_full", "task_map_full")
-TOTAL_COUNTS = PROCESS_COUNTS + SPLIT_COUNTS + MAP_FULL_COUNTS
+LOCKS_UNPLACED = "locks_unplaced"
+TOTAL_COUNTS = (*PROCESS_COUNTS, *SPLIT_COUNTS, *MAP_FULL_COUNTS, LOCKS_UNPLACED)
 
 # log2 buckets in the kernel: every 64-bit value has one, and a mask keeps the index in bounds.
 KERNEL_BUCKETS = 64
@@ -65,6 +66,7 @@ def c_counts() -> str:
         *_first_of_split(),
         *_numbered("REASON_", REASONS),
         *_numbered("WALKER_", WALKERS),
+        *_numbered("LOCK_PATH_", LOCK_PATHS),
         *_numbered("INVARIANT_", INVARIANTS),
         *_numbered("VMA_", tuple(state.name for state in VMA_STATES)),
     ]

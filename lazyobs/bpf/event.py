@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazyobs.bpf.layouts import Field, Layout
 from lazyobs.bpf.points import POINTS
-from lazyobs.model import INVARIANTS, REASONS, WALKERS
+from lazyobs.model import INVARIANTS, LOCK_PATHS, REASONS, WALKERS
 
 if TYPE_CHECKING:
     import numpy
@@ -65,6 +65,7 @@ KINDS = (
     Kind("prepare", "an anon_vma was prepared for a VMA", by_default=False),
     # Recordings hold positions: a new kind goes to the end.
     Kind("violation", "an invariant was broken; objects is the VMAs visited, or the chains made", INVARIANTS),
+    Kind("lock_wait", "a long wait for the lock of a root anon_vma", LOCK_PATHS, min_us=1000.0),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 # Besides the kinds, names that only a filter knows: a prepare recognised by its allocation has the kind "prepare".

@@ -18,6 +18,7 @@ from lazyobs.bpf import (
     event,
     layouts,
     lazy_design,
+    lock_paths,
     maps,
     points,
     sites,
@@ -48,6 +49,7 @@ MAPS = (
     "calls",
     "call_slots",
     "stack_frames",
+    "lock_frames",
     "census_states",
     "census_target",
 )
@@ -111,7 +113,9 @@ class Plan:
 
 
 # Of the probe table: every function that is looked up by name. All go through kernel/functions.py.
-FUNCTIONS = frozenset((*sites.FUNCTIONS, *points.FUNCTIONS, *causes.FUNCTIONS)) - frozenset(STATED)
+FUNCTIONS = frozenset((*sites.FUNCTIONS, *points.FUNCTIONS, *causes.FUNCTIONS, *lock_paths.FUNCTIONS)) - frozenset(
+    STATED
+)
 
 
 class Unavailable(Exception):
@@ -308,6 +312,7 @@ class _Maker:
             lazy_design.c_walkers(functions, self.addresses),
             causes.c_causes(functions, self.addresses),
             walk_facts.c_facts(self._btf),
+            lock_paths.c_locks(self._btf, functions, self.addresses),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,
             *(sources.read(name) for name in (*SHARED_FILES, *self._files)),

@@ -107,7 +107,7 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        ("forks", "fork_chains", "fork_seconds", "event.fork"),
+        ("forks", "fork_chains", "fork_seconds", "fork_duration_seconds", "event.fork"),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -119,7 +119,15 @@ POINTS = (
         "slab",
         "anon_vma and chain objects by the call site of kmem_cache_alloc and kmem_cache_free",
         ("slab.c",),
-        ("anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains", "fork_seconds"),
+        (
+            "anon_vma_allocs",
+            "anon_vma_frees",
+            "chain_allocs",
+            "chain_frees",
+            "fork_chains",
+            "fork_seconds",
+            "fork_duration_seconds",
+        ),
         required=True,
         stands_in={"prepares": "prepares_by_site", "event.prepare": "prepare_by_site"},
         fixed=(
@@ -143,6 +151,17 @@ POINTS = (
         (),
         asks_lazy=True,
         fixed=(Fixed("census_vmas", ITERATOR, "task_vma"),),
+    ),
+    Point(
+        "lock",
+        "waits for the lock of a root anon_vma, by the path that waited",
+        ("lock.c",),
+        ("lock_waits", "lock_write_waits", "lock_waited_ns", "lock_wait_seconds", "event.lock_wait"),
+        # The end first: of a wait whose begin is seen the end is, too.
+        fixed=(
+            Fixed("lock_wait_ends", RAW_TRACEPOINT, "contention_end"),
+            Fixed("lock_wait_begins", RAW_TRACEPOINT, "contention_begin"),
+        ),
     ),
     Point(
         "prepare",

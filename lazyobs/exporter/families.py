@@ -202,6 +202,7 @@ _HEALTH_COUNTERS = {
     "ring_lost": "ring_lost_events",
     "map_full": "map_full_insertions",
     "recursion_misses": "recursion_misses",
+    "locks_unplaced": "locks_unplaced",
     "bpf_runs": "bpf_runs",
     "bpf_seconds": "bpf_seconds",
     "self_cpu_seconds": "self_cpu_seconds",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lazyobs.screen.view import View
 
 FOOTER = (
-    ("q", "quit"), ("h", "help"), ("1-6", "views"), ("Enter", "process"), ("s", "sort"), ("r", "reverse"),
+    ("q", "quit"), ("h", "help"), ("1-7", "views"), ("Enter", "process"), ("s", "sort"), ("r", "reverse"),
     ("/", "search"), ("f", "columns"), ("t", "tree"), ("c", "cgroups"), ("Space", "freeze"), ("[ ]", "time"),
     ("d", "delay"), ("p", "pids"), ("u", "user"), ("y", "copy"), ("< >", "sort column"),
 )  # fmt: skip
@@ -18,7 +18,7 @@ FOOTER = (
 # {section: ((keys, what they do), ...)}
 HELP = {
     "Views": (
-        ("1 .. 6, Tab", "processes, forks, rmap, promotions, slabs, probes"),
+        ("1 .. 7, Tab", "processes, forks, rmap, promotions, slabs, probes, locks"),
         ("Enter", "open a process: its VMAs and events; fold or unfold a cgroup"),
         ("Esc", "go back; then clear search and filters"),
     ),

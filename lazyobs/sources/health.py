@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazyobs.bpf.counts import MAP_FULL_COUNTS
+from lazyobs.bpf.counts import LOCKS_UNPLACED, MAP_FULL_COUNTS
 from lazyobs.bpf.layouts import PROCESS_CAPACITY
 from lazyobs.kernel.slab import SlabRow
 from lazyobs.sources import self_usage
@@ -27,6 +27,7 @@ def of_maps(totals: dict[str, int] | None, entries: int | None, counts_processes
     """``totals`` has the names of the maps as keys; ``entries``: number of processes that have counts."""
     return {
         "map_full": sum(totals[name] for name in MAP_FULL_COUNTS) if totals else None,
+        "locks_unplaced": totals[LOCKS_UNPLACED] if totals else None,
         "process_map_entries": entries,
         "process_map_capacity": PROCESS_CAPACITY if counts_processes else None,
     }

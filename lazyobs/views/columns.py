@@ -23,8 +23,12 @@ class Column:
     is_text: bool = False
 
 
+def _nanoseconds(value: float | None) -> str:
+    return text.seconds(None if value is None else value / 1e9)
+
+
 def _short(name: str) -> str:
-    return name.replace("anon_vma", "av").replace("_", " ").upper()
+    return name.removesuffix("_ns").replace("anon_vma", "av").replace("_", " ").upper()
 
 
 def _columns() -> dict[str, Column]:
@@ -41,17 +45,16 @@ def _columns() -> dict[str, Column]:
         heading = name.replace("vmas_", "").replace("_bytes", "").upper()
         found.append(Column(name, heading, write, about))
     for counter in COUNTERS:
-        found.append(Column(counter.name, _short(counter.name), text.number, counter.help))
-        found.append(
-            Column(counter.name + "_rate", _short(counter.name) + "/s", text.number, counter.help + ", per second")
-        )
+        write = _nanoseconds if counter.name.endswith("_ns") else text.number
+        found.append(Column(counter.name, _short(counter.name), write, counter.help))
+        found.append(Column(counter.name + "_rate", _short(counter.name) + "/s", write, counter.help + ", per second"))
     return {column.name: column for column in found}
 
 
 COLUMNS = _columns()
 assert tuple(COLUMNS) == PROCESS_COLUMNS
 
-VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes")
+VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes", "locks")
 
 PROCESS_VIEW = (
     "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",
@@ -59,6 +62,9 @@ PROCESS_VIEW = (
 )  # fmt: skip
 FORK_VIEW = (
     "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "promotions", "promotions_rate", "comm",
+)  # fmt: skip
+LOCK_VIEW = (
+    "pid", "user", "lock_waits", "lock_waits_rate", "lock_write_waits", "lock_waited_ns", "lock_waited_ns_rate", "comm",
 )  # fmt: skip
 CENSUS_VIEW = (
     "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",

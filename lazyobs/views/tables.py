@@ -10,7 +10,7 @@ import tabulate as tabulate_module
 from tabulate import tabulate
 
 from lazyobs import text
-from lazyobs.model import REASONS, WALKERS, Process, Sample
+from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Process, Sample
 from lazyobs.views import columns
 
 # tabulate widens every heading by this much.
@@ -97,6 +97,9 @@ def view(sample: Sample, name: str, rows: list[Process]) -> str:
         return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
     if name == "promotions":
         return _divided(sample, "REASON", REASONS, ("promotions_by_reason",))
+    if name == "locks":
+        waiting = columns.sort((row for row in rows if row.counts.get("lock_waits")), "lock_waited_ns")
+        return _locks(sample) + (f"\n\n{processes(waiting, columns.LOCK_VIEW)}" if waiting else "")
     if name == "slabs":
         return table(
             [
@@ -108,6 +111,19 @@ def view(sample: Sample, name: str, rows: list[Process]) -> str:
             left=1,
         )  # fmt: skip
     return table([[point, tier or "none"] for point, tier in sample.tiers.items()], ["PROBE POINT", "TIER"], left=1)
+
+
+def _locks(sample: Sample) -> str:
+    counts, rates = sample.totals.get("lock_waits_by_path") or {}, sample.rates.get("lock_waits_by_path") or {}
+    rows = []
+    for path in LOCK_PATHS:
+        waits = sample.histograms.get(f"lock_wait_seconds{{{path}}}")
+        mean = waits["sum"] / waits["count"] if waits and waits["count"] else None
+        rows.append(
+            [path, text.number(counts.get(path)), text.number(rates.get(path)),
+             text.seconds(waits["sum"] if waits else None), text.seconds(mean)]
+        )  # fmt: skip
+    return table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
 
 
 def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

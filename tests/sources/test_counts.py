@@ -152,3 +152,19 @@ def test_counters_never_go_back(live, islands):
         for name in COUNTED:
             assert later.totals[name] >= earlier.totals[name]
             assert later.exited[name] >= earlier.exited[name]
+
+
+def test_each_fork_that_copies_an_address_space_is_timed(live, islands):
+    source = live()
+    program = islands(503)
+    program.tell("touch")
+    before = source.read()
+    for _ in range(23):
+        program.tell("fork")
+        program.tell("reap")
+    after = source.read()
+    timed = [sample.histograms["fork_duration_seconds"] for sample in (before, after)]
+    forks = after.totals["forks"] - before.totals["forks"]
+    assert 23 <= timed[1]["count"] - timed[0]["count"] <= forks
+    mean = (timed[1]["sum"] - timed[0]["sum"]) / (timed[1]["count"] - timed[0]["count"])
+    assert 10e-6 < mean < 1  # 503 VMAs are not copied in ten microseconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lazyobs.screen.pages import probes, promotions, rmap, slabs
+from lazyobs.screen.pages import locks, probes, promotions, rmap, slabs
 from lazyobs.screen.pages.page import Page
 
 PAGES: dict[str, Callable[[Page], None]] = {
@@ -13,4 +13,5 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "promotions": promotions.draw,
     "slabs": slabs.draw,
     "probes": probes.draw,
+    "locks": locks.draw,
 }

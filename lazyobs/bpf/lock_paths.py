@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What a task is about while it waits for the lock of an anon_vma's root: functions, one of which is on its stack.
+
+The innermost function of any row decides: unlink_anon_vmas() below move_vma() is an unmapping. A row names a function
+and its callers, as a compiler may inline the one into the other. A wait on whose stack there is none of them is not
+taken for one of an anon_vma, however much its lock looks like it.
+"""
+
+from __future__ import annotations
+
+from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.sites import any_of
+from lazyobs.kernel.btf import Btf
+from lazyobs.kernel.functions import Functions
+from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
+from lazyobs.model import LOCK_PATHS
+
+PATHS: dict[str, tuple[str, ...]] = {
+    "prepare": ("__anon_vma_prepare",),
+    "fork": ("anon_vma_fork", "dup_mmap"),
+    "unmap": ("unlink_anon_vmas", "free_pgtables"),
+    "split": ("__split_vma",),
+    "merge": (
+        "dup_anon_vma",
+        "commit_merge",
+        "vma_merge_existing_range",
+        "vma_merge_new_range",
+        "vma_merge",
+        "vma_expand",
+        "vma_shrink",
+        "__vma_adjust",
+    ),
+    "mremap": ("take_rmap_locks", "move_ptes", "move_page_tables", "copy_vma", "move_vma"),
+    "walk": ("rmap_walk_anon", "rmap_walk_ksm", "folio_lock_anon_vma_read", "page_lock_anon_vma_read", "page_lock_anon_vma"),
+    "other": (
+        "expand_downwards",
+        "expand_upwards",
+        "collapse_huge_page",
+        "collapse_scan_pmd",
+        "__folio_split",
+        "split_huge_page_to_list_to_order",
+        "split_huge_page_to_list",
+        "mm_take_all_locks",
+        "move_pages_pte",
+        "move_pages_ptes",
+        "move_pages_huge_pmd",
+        "unmap_and_move_huge_page",
+        "migrate_hugetlbs",
+        "collect_procs_anon",
+        "folio_add_anon_rmap_pmd",
+        "wp_page_copy",
+    ),
+}  # fmt: skip
+FUNCTIONS = tuple(name for names in PATHS.values() for name in names)
+assert set(PATHS) | {"promotion"} == set(LOCK_PATHS)
+
+_LOCK = "rwsem"
+
+
+def why_not(btf: Btf) -> str:
+    """Why an anon_vma cannot be told by its lock here; "" where it can."""
+    if btf.member("anon_vma", _LOCK) is None:
+        return f"BTF has no member anon_vma.{_LOCK}"
+    return ""
+
+
+def c_locks(btf: Btf, functions: Functions, addresses: Addresses) -> str:
+    """ANON_VMA_OF(lock) and LOCK_PATH_OF(site) as C; the latter is LOCK_PATH_COUNT for a site in none of PATHS."""
+    member = btf.member("anon_vma", _LOCK)
+    stated = [name for key in (PROMOTION, LAZY_PREPARE) for name in functions.profile.stated.get(key, ())]
+    text = f"{len(LOCK_PATHS)}U"
+    for path, names in (*reversed(PATHS.items()), ("promotion", tuple(stated))):
+        symbols = [part for name in names for part in functions.parts(name)]
+        if symbols:
+            text = f"({any_of(symbols, addresses)}) ? LOCK_PATH_{path.upper()} : {text}"
+    return "\n".join(
+        (
+            f"#define ANON_VMA_OF(lock) ((struct anon_vma *)((lock) - {member.offset if member else 0}))",
+            f"#define LOCK_PATH_COUNT {len(LOCK_PATHS)}",
+            f"#define LOCK_PATH_OF(site) ({text})\n",
+        )
+    )

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Waits for the lock of a root anon_vma: what adds up, what a second source sees, and what is not counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.event_cost import tracefs
+from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.bpf.lock_paths import PATHS
+from lazyobs.kernel.btf import Btf
+from lazyobs.model import LOCK_PATHS
+from tests.harness import ROOT, need_programs, skip
+
+VMAS, CHILDREN, FORKS = 503, 6, 23
+
+
+@pytest.fixture(scope="session")
+def contend(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("workloads") / "contend"
+    source = ROOT / "tests/workloads/contend.c"
+    subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-o", program, source], check=True)
+    return program
+
+
+class Family:
+    """tests/workloads/contend.c"""
+
+    def __init__(self, program: Path, *numbers: int) -> None:
+        self._process = subprocess.Popen(
+            [program, *map(str, numbers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.pid = int(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def fight(self) -> None:
+        """Until every fork is over."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        assert self._line() == "done\n"
+
+    def end(self) -> None:
+        self._process.communicate("\n", timeout=30)
+
+
+def _change(before, after) -> dict[str, int]:
+    return {
+        name: after.totals[name] - before.totals[name] for name in ("lock_waits", "lock_write_waits", "lock_waited_ns")
+    }
+
+
+@pytest.fixture
+def two_cpus() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        skip("host", "on one CPU nobody waits for a lock")
+
+
+def test_the_parts_add_up(live, contend, two_cpus):
+    source = live()
+    family = Family(contend, VMAS, CHILDREN, FORKS)
+    before = source.read()
+    family.fight()
+    after = source.read()
+    family.end()
+    waits = _change(before, after)
+    assert waits["lock_waits"] > 0 and 0 <= waits["lock_write_waits"] <= waits["lock_waits"]
+    by_path = after.totals["lock_waits_by_path"]
+    assert sum(by_path.values()) == after.totals["lock_waits"]
+    seconds = [after.histograms[f"lock_wait_seconds{{{path}}}"] for path in LOCK_PATHS]
+    assert [one["count"] for one in seconds] == list(by_path.values())
+    assert sum(one["sum"] for one in seconds) == pytest.approx(after.totals["lock_waited_ns"] / 1e9)
+    # Forks and exits are all that the family does.
+    others = {path: by_path[path] - before.totals["lock_waits_by_path"][path] for path in LOCK_PATHS if path not in ("fork", "unmap")}  # fmt: skip
+    assert sum(others.values()) < 0.02 * waits["lock_waits"] + 5, others
+    assert after.health["locks_unplaced"] == 0
+    of_processes = sum(one.counts["lock_waits"] for one in after.processes) + after.exited["lock_waits"]
+    assert of_processes == after.totals["lock_waits"]
+
+
+def test_a_process_that_nobody_waits_for_has_none(live, islands):
+    source = live()
+    program = islands(211)
+    program.tell("touch")
+    program.tell("fork")
+    program.tell("reap")
+    sample = source.read()
+    assert next(one for one in sample.processes if one.pid == program.pid).counts["lock_waits"] == 0
+
+
+_SECOND = """
+tracepoint:lock:contention_begin /(args->flags & ~8) == 2 || (args->flags & ~8) == 4/ {
+    $of = (uint64)args->lock_addr - %(offset)d;
+    if (*(uint64 *)$of == $of) { @lock[tid] = (uint64)args->lock_addr; @since[tid] = nsecs; }
+}
+tracepoint:lock:contention_end /@since[tid]/ {
+    if (@lock[tid] == (uint64)args->lock_addr) {
+        @waits = count(); @waited = sum(nsecs - @since[tid]);
+        delete(@since[tid]); delete(@lock[tid]);
+    }
+}
+BEGIN { printf("attached\\n"); }
+"""
+
+
+def test_bpftrace_counts_the_same(live, contend, two_cpus):
+    need_programs("bpftrace")
+    member = Btf.read(["anon_vma"]).member("anon_vma", "rwsem")
+    with tracefs():
+        second = subprocess.Popen(
+            ["bpftrace", "-B", "line", "-e", _SECOND % {"offset": member.offset}], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            while "attached" not in (line := second.stdout.readline()):
+                assert line, "bpftrace ended"
+            time.sleep(0.5)
+            source = live()
+            family = Family(contend, VMAS, CHILDREN, FORKS)
+            before = source.read()
+            family.fight()
+            after = source.read()
+            family.end()
+        finally:
+            second.terminate()
+            output, _ = second.communicate(timeout=60)
+    waits = _change(before, after)
+    numbers = dict(re.findall(r"@(waits|waited): (\d+)", output))
+    # Other families of this machine are in both, and what waits between the two readings and the ends of bpftrace.
+    assert abs(int(numbers["waits"]) - waits["lock_waits"]) <= 0.002 * waits["lock_waits"] + 5
+    assert int(numbers["waited"]) == pytest.approx(waits["lock_waited_ns"], rel=0.02)
+
+
+def test_other_semaphores_are_not_counted(live):
+    """Threads that wait for one mmap_lock and for one inode: semaphores that are no anon_vma's."""
+    source = live()
+    before = source.read()
+    stop = time.monotonic() + 2
+    pages = []
+
+    def fight() -> None:
+        import mmap
+
+        while time.monotonic() < stop:
+            memory = mmap.mmap(-1, 1 << 20)
+            memory[0] = 1
+            memory.close()
+            os.utime("/tmp")
+            pages.append(None)
+
+    threads = [threading.Thread(target=fight) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = source.read()
+    own = next(one for one in after.processes if one.pid == os.getpid())
+    assert pages and own.counts["lock_waits"] == 0
+    assert after.health["locks_unplaced"] == before.health["locks_unplaced"]
+
+
+def test_long_waits_are_events(live, contend, two_cpus):
+    source = live(events=True)
+    trace = source.trace(EventFilter(kinds=("lock_wait",), min_us=0.0), False)
+    family = Family(contend, VMAS, CHILDREN, FORKS)
+    before = source.read().totals["lock_waits"]
+    family.fight()
+    counted = source.read().totals["lock_waits"] - before
+    seen = []
+    while found := trace.read(0.5):
+        seen += found
+    family.end()
+    assert counted > 0 and abs(len(seen) - counted) <= 0.002 * counted + 5
+    assert {event.kind for event in seen} == {"lock_wait"} and {event.detail for event in seen} <= set(LOCK_PATHS)
+    assert all(event.duration_seconds is not None and event.address is None for event in seen)
+
+
+def test_no_function_is_of_two_paths():
+    names = [name for path in PATHS.values() for name in path]
+    assert len(names) == len(set(names))

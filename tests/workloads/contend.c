@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * contend VMAS CHILDREN FORKS: a family of processes that wait for the lock of their root
+ * anon_vmas.
+ *
+ * The parent touches VMAS mappings that cannot be merged, and makes CHILDREN processes. All at once
+ * they fork FORKS times each: every fork and every exit takes the lock of each mapping's root, and
+ * these are the same for all of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int vmas = argc > 1 ? atoi(argv[1]) : 101, children = argc > 2 ? atoi(argv[2]) : 4,
+	    forks = argc > 3 ? atoi(argv[3]) : 7;
+	int start[2];
+
+	for (int index = 0; index < vmas; index++) {
+		char *at = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (at == MAP_FAILED || mprotect(at + page, page, PROT_READ | PROT_WRITE))
+			return 1;
+		at[page] = 1;
+	}
+	if (pipe(start))
+		return 1;
+	for (int child = 0; child < children; child++) {
+		char byte;
+
+		if (fork())
+			continue;
+		close(start[1]);
+		if (read(start[0], &byte, 1)) /* until all are there */
+			_exit(1);
+		for (int count = 0; count < forks; count++) {
+			if (!fork())
+				_exit(0);
+			wait(NULL);
+		}
+		_exit(0);
+	}
+	close(start[0]);
+	printf("%d\n", getpid());
+	fflush(stdout);
+	getchar(); /* the observer is there */
+	close(start[1]);
+	while (wait(NULL) > 0)
+		;
+	printf("done\n");
+	fflush(stdout);
+	getchar();
+	return 0;
+}
