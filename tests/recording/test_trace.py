@@ -128,6 +128,32 @@ def test_the_filter_is_the_same_in_kernel_and_replay() -> None:
     assert EventFilter(comm="x" * 20).passes(record("fork", 0)._replace(comm=b"x" * 15 + b"\0"))
 
 
+@pytest.mark.parametrize(
+    ("comm", "asked"),
+    [
+        (b"a\xffb", "a\ufffdb"),  # as JSON shows it
+        (b"a\xffb", "a\udcffb"),  # its bytes, as Python has them from the command line
+        (b"a\xe6\xbc\xa2", "a\u6f22"),
+        (b"a\xe6\xbc\xa2", "a??"),  # as a locale without UTF-8 shows it: two columns
+        (b"a\x1bb", "a?b"),  # as tables show it
+        ("\u6f22".encode() * 6, "\u6f22" * 6),  # longer than 15 bytes
+        (("\u6f22".encode() * 5 + b"x"), "\u6f22" * 5),
+        (b"x" + "\u6f22".encode() * 5, "x" + "\u6f22" * 4 + "\ufffd"),  # cut inside a letter, as it is shown
+        (b"x" + "\u6f22".encode() * 5, "x" + "\u6f22" * 5),  # the same, as it was given
+    ],
+)
+def test_a_thread_is_found_by_the_name_that_is_shown(comm: bytes, asked: str) -> None:
+    assert EventFilter(comm=asked).passes_comm(comm[:15].ljust(16, b"\0"))
+    assert not EventFilter(comm=asked).passes_comm(b"other".ljust(16, b"\0"))
+
+
+@pytest.mark.parametrize(("comm", "in_kernel"), [("plain", 1), ("a\udcff", 1), ("a\ufffd", 0), ("a?", 0)])
+def test_the_probes_compare_bytes_alone(comm: str, in_kernel: int) -> None:
+    packed = EventFilter(comm=comm)._packed(dict.fromkeys(("rmap_one", "slab"), None))
+    by_comm = int.from_bytes(packed[-12:-8], "little")
+    assert (by_comm, packed[-32:-16].rstrip(b"\0") != b"") == (in_kernel, bool(in_kernel))
+
+
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_a_replay_in_which_nothing_passes(tmp_path: Path, form: str) -> None:
     """The head of the output and the line at its end, as live; there is nothing to lose in this one."""
