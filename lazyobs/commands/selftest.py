@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import COMMON, Finite, ProbeOptions, Whole, collected
+from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Finite, ProbeOptions, Whole, collected, output_option
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ class SelftestCommand:
 
 
 @click.command()
-@COMMON
+@output_option(("table", "json"), "Output format; table is KTAP.")
+@PROFILE
+@TIER
+@VERBOSE
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")
 @click.option("--only", metavar="NAME,..", help="Run only these scenarios; * and ? are wildcards.")
 @click.option("--repeat", type=Whole(min=1), default=1, show_default=True, help="How many times to run each scenario.")
@@ -43,8 +46,6 @@ def selftest(asked: SelftestCommand) -> None:
     """
     if bool(asked.command) != asked.observe:
         raise click.UsageError("--observe needs a command: lazyobs selftest --observe -- COMMAND ARG...")
-    if asked.output == "csv":
-        raise click.UsageError("selftest has no CSV: use -o table (KTAP) or -o json")
     click.get_current_context().exit(_run(asked))
 
 

@@ -11,7 +11,7 @@ from lazyobs import text
 from lazyobs.errors import NotSupported
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.source import Source
-from lazyobs.unix.pidfd import absent
+from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 
