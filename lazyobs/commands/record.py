@@ -44,12 +44,13 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-o", "--directory", "directory", required=True, callback=_directory, metavar="DIR", shell_complete=completions.directories, help="Directory to create for the recording.")  # fmt: skip
-@interval_option("interval", 1.0)
+@interval_option("interval", 1)
 @click.option("--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m, 24h).")
 @click.option(
     "--barrier",
     type=Finite(min=0, max=86400),
-    default=60.0,
+    metavar="SECONDS",
+    default=60,
     show_default=True,
     help="Seconds between barrier samples (slab counts after a shrink); 0 for none.",
 )
@@ -77,6 +78,7 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
     show_default=True,
     help="Progress output while recording; json goes to standard output.",
 )
+@click.option("--cmdline", "whole_cmdline", is_flag=True, help="Record the kernel's whole command line, not only the options that matter here.")  # fmt: skip
 @PROFILE
 @TIER
 @pids_option("Only events of these processes; samples have all processes.")
