@@ -111,7 +111,7 @@ def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
-        parts += ["", tables.view(sample, name, rows)]
+        parts += ["", tables.view(sample, name, rows, options.sort)]
     return "\n".join(parts)
 
 
