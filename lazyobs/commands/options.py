@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import click
 from click.core import ParameterSource
 
-from lazyobs.commands import completions
+from lazyobs.commands import completions, usage
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, PROCESS_COLUMNS, TIERS
 from lazyobs.text import printable
 from lazyobs.unix import locale, process_id
@@ -77,6 +77,9 @@ class Finite(click.FloatRange):
             self.fail(f"{number} is not a finite number", param, ctx)
         return float(_within(self, number, param, ctx))
 
+    def _describe_range(self) -> str:
+        return _limits(self)
+
 
 class Whole(click.IntRange):
     """A whole number in a range; click's own name of the type would say "integer range" in help and errors."""
@@ -90,6 +93,16 @@ class Whole(click.IntRange):
             self.fail(f"{printable(str(value))[:60]!r} is not a whole number", param, ctx)
         return int(_within(self, number, param, ctx))
 
+    def _describe_range(self) -> str:
+        return _limits(self)
+
+
+def _limits(kind: click.FloatRange | click.IntRange) -> str:
+    """``from 0.05 to 86400``, also in help, where click would write inequalities."""
+    if kind.min is None:
+        return "" if kind.max is None else f"at most {kind.max:g}"
+    return f"at least {kind.min:g}" if kind.max is None else f"from {kind.min:g} to {kind.max:g}"
+
 
 def _within(
     kind: click.FloatRange | click.IntRange, number: float, param: click.Parameter | None, ctx: click.Context | None
@@ -97,8 +110,7 @@ def _within(
     """``number``, if it lies in the range of ``kind``; both ends belong to it."""
     low, high = kind.min, kind.max
     if (low is not None and number < low) or (high is not None and number > high):
-        limits = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
-        kind.fail(f"{number:g} is out of range: use a number {limits}", param, ctx)
+        kind.fail(f"{number:g} is out of range: use {_limits(kind)}", param, ctx)
     return number
 
 
@@ -111,7 +123,9 @@ class Format(click.Choice):  # type: ignore[type-arg,unused-ignore]
         if value in self.choices:
             return str(value)
         self.fail(
-            f"{value!r} is not a format: use {' or '.join(self.choices)}; a file is written with > FILE", param, ctx
+            f"{value!r} is not a format: use {', '.join(self.choices[:-1])} or {self.choices[-1]}; a file is written with > FILE",
+            param,
+            ctx,
         )
 
 
@@ -140,10 +154,10 @@ TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; 
 VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
 
 
-def interval_option(name: str, default: float | None = None) -> Callable[[_Command], _Command]:
+def interval_option(name: str, default: int | None = None) -> Callable[[_Command], _Command]:
     """Seconds between two samples, as the parameter ``name``: the same three names wherever they are asked for."""
     text = "Seconds between samples." if default else "Seconds between samples (1)."
-    return click.option("-d", "--interval", "--delay", name, type=SECONDS, default=default, show_default=True, help=text)  # fmt: skip
+    return click.option("-d", "--interval", "--delay", name, type=SECONDS, metavar="SECONDS", default=default, show_default=True, help=text)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -208,7 +222,7 @@ def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str)
     typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if one not in typed:
         return
-    named = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    named = {parameter.name: usage.name(parameter) for parameter in context.command.params}
     for other in others:
         if other in typed:
             raise click.UsageError(f"{named[other]} has no meaning with {named[one]}: {why}")

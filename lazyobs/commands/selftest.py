@@ -32,10 +32,17 @@ class SelftestCommand:
 @VERBOSE
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")
 @click.option("--only", metavar="NAME,..", help="Run only these scenarios; * and ? are wildcards.")
-@click.option("--repeat", type=Whole(min=1), default=1, show_default=True, help="How many times to run each scenario.")
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Seed of the order and of page contents; 0 keeps the listed order.")  # fmt: skip
-@click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Time limit of a scenario in seconds.")  # fmt: skip
-@click.option("--observe", is_flag=True, help="Run COMMAND and report which paths it took.")
+@click.option(
+    "--repeat",
+    type=Whole(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How many times to run each scenario.",
+)
+@click.option("--seed", type=Whole(min=0), metavar="N", default=0, show_default=True, help="Seed of the order and of page contents; 0 keeps the listed order.")  # fmt: skip
+@click.option("--timeout", type=Finite(min=1), metavar="SECONDS", default=45, show_default=True, help="Time limit of a scenario in seconds.")  # fmt: skip
+@click.option("--observe", is_flag=True, help="Run COMMAND and report the paths that the whole system took meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @collected(SelftestCommand)
 def selftest(asked: SelftestCommand) -> None:

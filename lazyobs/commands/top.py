@@ -132,7 +132,7 @@ def _user_of(given: str | None, live: bool) -> str | None:
             return user_name(int(given))
         return pwd.getpwnam(given).pw_name
     except (KeyError, OverflowError):
-        raise UsageError(f"-u {given!r}", "no such user", "give a user of getent passwd") from None
+        raise UsageError(f"-u {given!r}", "no such user", "name one that getent passwd lists") from None
 
 
 def _cgroup_of(given: str, live: bool) -> str:

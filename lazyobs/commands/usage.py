@@ -16,11 +16,12 @@ def words(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         return f"there is no option {printable(error.option_name)}{_meant(error.possibilities or ())}{_place(error)}"
     if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
-        return f"{error.ctx.info_name} needs {_name(error.param)}"
+        metavar = getattr(error.param, "metavar", None) if isinstance(error.param, click.Option) else None
+        return " ".join(filter(None, [error.ctx.info_name, "needs", name(error.param), metavar]))
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return f"{error.param.opts[0]}: {error.message}".rstrip(".")
+        return f"{name(error.param)}: {error.message}".rstrip(".")
     text = error.format_message().rstrip(".")
-    return text[:1].lower() + text[1:]
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def no_command(name: str, commands: Iterable[str]) -> str:
@@ -40,8 +41,8 @@ def _place(error: click.UsageError) -> str:
     return ": options stand behind the command" if before_command else ""
 
 
-def _name(parameter: click.Parameter) -> str:
-    """``-o DIR`` of an option, ``DIR...`` of an argument."""
+def name(parameter: click.Parameter) -> str:
+    """``-o`` of an option, ``DIR...`` of an argument."""
     if isinstance(parameter, click.Argument):
         return parameter.metavar or str(parameter.name).upper()
-    return " ".join([parameter.opts[0], getattr(parameter, "metavar", None) or ""]).strip()
+    return parameter.opts[0]
