@@ -16,9 +16,9 @@ _WHERE = {
 
 
 @click.command(epilog="Where it goes: " + "; ".join(f"{shell}: {where}" for shell, where in _WHERE.items()) + ".")
-@click.argument("shell", type=click.Choice(list(_WHERE)))
+@click.argument("shell", type=click.Choice(list(_WHERE)), metavar="SHELL")
 def completion(shell: str) -> None:
-    """Print the script that completes commands, options, columns and processes in SHELL."""
+    """Print the script that completes commands, options, columns and processes in SHELL: bash, zsh or fish."""
     found = get_completion_class(shell)
     root = click.get_current_context().find_root()
     assert found is not None
