@@ -86,6 +86,8 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 @collected(RecordOptions)
 def record(options: RecordOptions) -> None:
     """Record samples, events and the kernel log. With -- COMMAND, record until it ends and exit with its status."""
+    if options.command[:1] == ("",):
+        raise click.UsageError("'' is not a command")
     check_pids(options.events.pids)
     from lazyobs.recorder import run
 

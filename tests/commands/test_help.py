@@ -102,6 +102,7 @@ def test_the_interval_has_the_same_names_everywhere(name: str) -> None:
         (["top", "-o", "x.html"], "'x.html' is not a format: use table, json or csv; a file is written with > FILE"),
         (["selftest", "-o", "csv"], "'csv' is not a format: use table or json"),
         (["record", "-o", "json"], "use ./json, for progress as JSON --progress json; see lazyobs record --help"),
+        (["record", "-o", "never-made", "--", ""], "'' is not a command; see lazyobs record --help"),
         (["record", "-o", "csv"], "for one of that name use ./csv; see lazyobs record --help"),
     ],
 )
