@@ -46,7 +46,8 @@ Written by `python -m lazyobs.manual` from the commands themselves. A test compa
 writes the same as man pages to `build/man`: `man -M build/man lazyobs-top`.
 
 Completion of commands, options, columns, users and processes: `eval "$(lazyobs completion bash)"`
-in `~/.bashrc`; zsh and fish have theirs. `lazyobs help COMMAND` prints the help of one.
+in `~/.bashrc`; zsh and fish have theirs. `lazyobs help COMMAND`, `COMMAND -h` and `COMMAND --help`
+print the help of one.
 """
 
 
@@ -70,9 +71,8 @@ def paragraphs(context: click.Context) -> list[str]:
 
 
 def options(context: click.Context) -> list[tuple[str, str]]:
-    """(names, help) of each option."""
-    every = (one for one in context.command.get_params(context) if isinstance(one, click.Option))
-    records = (one.get_help_record(context) for one in every)
+    """(names, help) of each option but -h, which every command has."""
+    records = (one.get_help_record(context) for one in context.command.params if isinstance(one, click.Option))
     return [(names, " ".join(text.split())) for names, text in filter(None, records)]
 
 
@@ -82,8 +82,8 @@ def markdown() -> str:
     for name, context in contexts():
         parts.append(f"\n## {name}\n\n```\n{synopsis(context)}\n```\n")
         parts += [f"\n{textwrap.fill(text, 100, break_on_hyphens=False)}\n" for text in paragraphs(context)]
-        rows = [f"| `{names}` | {text} |" for names, text in _cells(context)]
-        parts.append("\n| option | |\n|---|---|\n" + "\n".join(rows) + "\n")
+        rows = [f"| `{names}` | {text} |\n" for names, text in _cells(context)]
+        parts += ["\n| option | |\n|---|---|\n", *rows] if rows else []
     parts.append("\n## Exit status\n\n| | |\n|---|---|\n")
     parts += [f"| {code} | {text} |\n" for code, text in STATUS.items()]
     parts.append(f"\n{_OF_THE_COMMAND}\n")
@@ -105,7 +105,7 @@ def man_pages() -> dict[str, str]:
             _section("NAME", [f"lazyobs-{name} - {COMMANDS[name].rstrip('.')}"]),
             _section("SYNOPSIS", [synopsis(context)]),
             _section("DESCRIPTION", paragraphs(context)),
-            _list("OPTIONS", options(context)),
+            _list("OPTIONS", [*options(context), ("-h, --help", "Show the help and exit.")]),
             _list("EXIT STATUS", [(str(code), text) for code, text in STATUS.items()]),
             _section("SEE ALSO", ["lazyobs(1)"]),
         ]
