@@ -119,7 +119,9 @@ def test_arms_take_directories_to_the_next_option() -> None:
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict_options, "_LIBRARIES", ("scipy", "no_such_library"))
-    with pytest.raises(NotSupported, match=r"report: needs no_such_library; run make setup in the checkout, or there: pip"):
+    with pytest.raises(
+        NotSupported, match=r"report: needs no_such_library; run make setup in the checkout, or there: pip"
+    ):
         report.main([DEBIAN], standalone_mode=False)
 
 
