@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""``python -m bench [NAME,..]``: runs the benchmarks and prints a line of JSON for each.
+"""``.venv/bin/python -m bench [NAME,..]``: runs the benchmarks and prints a line of JSON for each.
 
 It prints goals with the ratios but does not judge them; the spread shows the noise of the machine.
 """
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import importlib
 import json
 import sys
@@ -29,11 +31,7 @@ BENCHMARKS = {
 
 
 def main() -> int:
-    names = sys.argv[1].split(",") if len(sys.argv) > 1 else list(BENCHMARKS)
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(f"bench: no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
-        return 2
+    names = _asked()
     failed = 0
     for name in names:
         try:
@@ -44,6 +42,28 @@ def main() -> int:
             continue
         print(json.dumps({"benchmark": name, "about": BENCHMARKS[name], **result}), flush=True)
     return 1 if failed else 0
+
+
+def _asked() -> list[str]:
+    """The benchmarks of the command line. Ends the program for --help (0) and for wrong usage (2)."""
+    about = "\n".join(f"  {name:16} {text}" for name, text in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure what lazyobs costs beside its peers, a line of JSON for each benchmark. Run it as root on\n"
+        "a quiet machine, with the Python of .venv (make bench BENCH=NAME,.. does both).",
+        epilog=f"benchmarks, their peers and goals:\n{about}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="?", metavar="NAME,..", default=",".join(BENCHMARKS), help="default: all of them"
+    )
+    names: list[str] = parser.parse_args().names.split(",")
+    for name in names:
+        if name not in BENCHMARKS:
+            near = difflib.get_close_matches(name, BENCHMARKS, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            parser.exit(2, f"bench: there is no benchmark {name!r}{meant}; use {', '.join(BENCHMARKS)}\n")
+    return names
 
 
 sys.exit(main())

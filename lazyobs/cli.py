@@ -10,9 +10,10 @@ import sys
 import click
 
 from lazyobs import __version__
+from lazyobs.commands import completions, usage
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import printable
-from lazyobs.unix import interrupt, stdio
+from lazyobs.unix import interrupt, locale, stdio
 
 # name: one line of help; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -26,8 +27,10 @@ COMMANDS = {
     "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Exercise each affected path of the kernel and check contents and events (KTAP).",
+    "help": "The help of a command.",
+    "version": "The version of lazyobs.",
+    "completion": "The script for the completion of bash, zsh or fish.",
 }
-
 
 # These run until a signal ends them; the others must print a complete answer.
 _ENDLESS = ("top", "export", "trace", "record")
@@ -40,6 +43,13 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            ctx.fail(usage.no_command(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -74,6 +84,7 @@ def main() -> None:
 def _exit_code() -> int:
     """The exit code. Errors of standard output are reported here."""
     stdio.open_closed_streams()
+    locale.obey()
     try:
         return _run()
     except BrokenPipeError:  # the reader (| head) has closed the pipe
@@ -91,6 +102,8 @@ def _exit_code() -> int:
 
 
 def _run() -> int:
+    if completions.VARIABLE in os.environ:
+        return EXIT_OK if completions.answer(cli) else EXIT_USAGE
     try:
         # Not cli.main(): it treats a closed pipe as a failure.
         with cli.make_context("lazyobs", sys.argv[1:]) as context:
@@ -103,8 +116,9 @@ def _run() -> int:
         if len(sys.argv) == 1:
             error.show()
             return EXIT_USAGE
-        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lazyobs"
-        _complain(f"{error.format_message().rstrip('.')}; see {command} --help")
+        where = error.ctx if isinstance(error, click.UsageError) else None
+        command = where.command_path if where else f"lazyobs {_asked()}" if _asked() in COMMANDS else "lazyobs"
+        _complain(f"{usage.words(error)}; see {command} --help")
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return _interrupted()

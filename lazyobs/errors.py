@@ -35,6 +35,11 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
     return error
 
 
+def way_to_install(extra: str) -> str:
+    """The next step where packages of ``extra`` (setup.cfg) are missing. The package index has no lazyobs."""
+    return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
+
+
 class UsageError(LazyobsError):
     """The command line requests something that does not exist."""
 

@@ -19,7 +19,7 @@ from tests.imports import Import, Modules, circle, imports, modules, names, prog
 # From the top. A room is a package or module of lazyobs/, or a folder beside it; "lazyobs" is lazyobs/__init__.py. It
 # imports rooms of the floors below its own.
 FLOORS = (
-    ("commands", "cli", "entry", "__main__", "bench", "tests"),
+    ("commands", "cli", "entry", "__main__", "manual", "bench", "tests"),
     ("screen", "soak", "selftest", "judge"),
     ("recorder", "exporter", "views"),
     ("sources",),
@@ -38,6 +38,7 @@ BESIDE = {
     ("__main__", "entry"),
     ("entry", "cli"),
     ("cli", "commands"),
+    ("manual", "cli"),
     ("bench", "tests"),
 }
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import struct
 from typing import Any
 
+from lazyobs.errors import BpfRefused
 from lazyobs.unix.sockets import exactly
 
 _LENGTH = struct.Struct("=I")
@@ -36,20 +38,29 @@ def receive(sock: socket.socket) -> dict[str, Any]:
 
 
 def receive_fds(sock: socket.socket, count: int) -> list[int]:
-    """``count`` descriptors, close-on-exec. EOFError (and none left open) when not all arrive."""
+    """``count`` descriptors, close-on-exec. EOFError (and none left open) when not all arrive; BpfRefused where this
+    process may not have so many."""
     fds: list[int] = []
     try:
         while len(fds) < count:
-            data, more, _flags, _address = socket.recv_fds(sock, 1, min(count - len(fds), _FDS_A_MESSAGE))
+            data, more, flags, _address = socket.recv_fds(sock, 1, min(count - len(fds), _FDS_A_MESSAGE))
             fds += more
             if not data:
                 raise EOFError
+            if flags & socket.MSG_CTRUNC:  # unix(7): what does not fit under RLIMIT_NOFILE is closed
+                raise _too_few(count)
         for fd in fds:
             _close_on_exec(fd)
     except BaseException:
         close_all(fds)
         raise
     return fds
+
+
+def _too_few(count: int) -> BpfRefused:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    why = f"they take {count} open files, and this process may have {most} in all (ulimit -n)"
+    return BpfRefused("loading the probes", why, "run ulimit -n 1024 first")
 
 
 def close_all(fds: list[int]) -> None:

@@ -76,7 +76,8 @@ class Point:
 
 # walker: callbacks (rwc->rmap_one) that walk for it, by the names they have had.
 WALKER_CALLBACKS: dict[str, tuple[str, ...]] = {
-    "unmap": ("try_to_unmap_one",),
+    # A poisoned hugetlb page has a callback of its own since 7.3.
+    "unmap": ("try_to_unmap_one", "try_to_unmap_poisoned_hugetlb_one"),
     "migrate": ("try_to_migrate_one",),
     "referenced": ("folio_referenced_one", "page_referenced_one"),
     "remove_migration": ("remove_migration_pte",),

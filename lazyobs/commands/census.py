@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, collected, pids_option, say_how
+from lazyobs.commands.options import COMMON, ProbeOptions, check_pids, collected, pids_option, say_how, sort_option
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
@@ -30,7 +30,7 @@ class CensusCommand:
 @click.command()
 @COMMON
 @pids_option()
-@click.option("-s", "sort", default="savable_bytes", show_default=True, metavar="COLUMN", help="Column to sort by.")
+@sort_option("savable_bytes", "Column to sort by.")
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
 @REPLAY
 @collected(CensusCommand)
@@ -55,6 +55,7 @@ def census(asked: CensusCommand) -> None:
 
 
 def _live(asked: CensusCommand) -> Source:
+    check_pids(asked.pids)
     opened = open_live(
         asked.probes.profile,
         asked.probes.tier,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import PROFILE, TIER, VERBOSE, say_how
+from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Whole, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording
 from lazyobs.exporter import run
 from lazyobs.exporter.playback import Playback
@@ -22,15 +22,18 @@ from lazyobs.sources.source import SampleSource
 )
 @click.option("--web-config", metavar="FILE", help="TLS and passwords, in the format of Prometheus' exporters.")
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="Settings file (/etc/lazyobs/lazyobs.toml if it exists)."
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings file (/etc/lazyobs/lazyobs.toml if it exists).",
 )
 @click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording at its own pace.")
 @PROFILE
 @TIER
-@click.option("--cgroup-depth", type=int, help="Path components of a cgroup to keep (2).")
-@click.option("--cgroup-top", type=int, help="Number of cgroups with series of their own (10).")
-@click.option("--connections", type=int, help="Maximum number of simultaneous connections (64).")
-@click.option("--seconds", type=float, help="Timeout of a connection in seconds (10).")
+@click.option("--cgroup-depth", type=Whole(), metavar="N", help="Path components of a cgroup to keep (2).")
+@click.option("--cgroup-top", type=Whole(), metavar="N", help="Number of cgroups with series of their own (10).")
+@click.option("--connections", type=Whole(), metavar="N", help="Maximum number of simultaneous connections (64).")
+@click.option("--seconds", type=float, metavar="SECONDS", help="Time limit of a connection and of a scrape (10).")
 @VERBOSE
 def export(
     config: Path | None,

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import click
 from click.core import ParameterSource
 
-from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, TIERS
+from lazyobs.commands import completions, usage
+from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, PROCESS_COLUMNS, TIERS
 from lazyobs.text import printable
+from lazyobs.unix import locale, process_id
 
 if TYPE_CHECKING:
     from lazyobs.sources.open import Opened
@@ -67,24 +69,95 @@ class Finite(click.FloatRange):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
         if not math.isfinite(number):
             self.fail(f"{number} is not a finite number", param, ctx)
-        return number
+        return float(_within(self, number, param, ctx))
+
+    def _describe_range(self) -> str:
+        return _limits(self)
 
 
 class Whole(click.IntRange):
-    """An integer in a range; click's own name of the type would say "integer range" in help and errors."""
+    """A whole number in a range; click's own name of the type would say "integer range" in help and errors."""
 
     name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{printable(str(value))[:60]!r} is not a whole number", param, ctx)
+        return int(_within(self, number, param, ctx))
+
+    def _describe_range(self) -> str:
+        return _limits(self)
+
+
+def _limits(kind: click.FloatRange | click.IntRange) -> str:
+    """``from 0.05 to 86400``, also in help, where click would write inequalities."""
+    if kind.min is None:
+        return "" if kind.max is None else f"at most {kind.max:g}"
+    return f"at least {kind.min:g}" if kind.max is None else f"from {kind.min:g} to {kind.max:g}"
+
+
+def _within(
+    kind: click.FloatRange | click.IntRange, number: float, param: click.Parameter | None, ctx: click.Context | None
+) -> float:
+    """``number``, if it lies in the range of ``kind``; both ends belong to it."""
+    low, high = kind.min, kind.max
+    if (low is not None and number < low) or (high is not None and number > high):
+        kind.fail(f"{number:g} is out of range: use {_limits(kind)}", param, ctx)
+    return number
+
+
+class Format(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """A format of the output. What is not one is probably a file, which no command writes its output to."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in self.choices:
+            return str(value)
+        self.fail(
+            f"{value!r} is not a format: use {', '.join(self.choices[:-1])} or {self.choices[-1]}; a file is written with > FILE",
+            param,
+            ctx,
+        )
 
 
 SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
-OUTPUT = click.option("-o", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="Output format.")  # fmt: skip
-PROFILE = click.option("--profile", type=click.Path(path_type=Path), help="Profile file of a kernel design; default: detected.")  # fmt: skip
+_FORMATS = ("table", "json", "csv")
+
+
+def output_option(
+    formats: tuple[str, ...] = _FORMATS, help_text: str = "Output format."
+) -> Callable[[_Command], _Command]:
+    """``output``: -o, one of ``formats``; the first is the default."""
+    kind = Format(formats)
+    return click.option("-o", "--output", "output", type=kind, default=formats[0], show_default=True, callback=_of_output, help=help_text)  # fmt: skip
+
+
+def _of_output(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value != "table":
+        locale.leave_data_alone()
+    return value
+
+
+OUTPUT = output_option()
+PROFILE = click.option("--profile", type=click.Path(path_type=Path), metavar="FILE", help="Profile of a kernel design; default: detected.")  # fmt: skip
 TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
-VERBOSE = click.option("-v", "verbose", is_flag=True, help="Print details to standard error.")
+VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
+
+
+def interval_option(name: str, default: int | None = None) -> Callable[[_Command], _Command]:
+    """Seconds between two samples, as the parameter ``name``: the same three names wherever they are asked for."""
+    text = "Seconds between samples." if default else "Seconds between samples (1)."
+    return click.option("-d", "--interval", "--delay", name, type=SECONDS, metavar="SECONDS", default=default, show_default=True, help=text)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,9 +184,15 @@ def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Co
 COMMON = all_of(OUTPUT, PROFILE, TIER, VERBOSE)
 
 
+def sort_option(default: str | None, help_text: str) -> Callable[[_Command], _Command]:
+    """``sort``: -s COLUMN."""
+    names = completions.one_of(PROCESS_COLUMNS)
+    return click.option("-s", "--sort", "sort", default=default, show_default=default is not None, metavar="COLUMN", shell_complete=names, help=help_text)  # fmt: skip
+
+
 def pids_option(help_text: str = "Only these processes.") -> Callable[[_Command], _Command]:
     """``pids``: -p 1234,5678; () if it was not given."""
-    return click.option("-p", "pids", callback=_pids_of, metavar="PID,..", help=help_text)
+    return click.option("-p", "--pid", "pids", callback=_pids_of, metavar="PID,..", shell_complete=completions.pids, help=help_text)  # fmt: skip
 
 
 def _pids_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -122,10 +201,20 @@ def _pids_of(_context: click.Context, _parameter: click.Parameter, value: str | 
     try:
         pids = tuple(int(part) for part in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of process ids: use -p 1234,5678") from None
+        raise click.BadParameter(f"{value!r} is not a list of process ids: use 1234,5678") from None
     if any(not 0 < pid < 1 << 22 for pid in pids):
         raise click.BadParameter(f"{value!r} has a number that is not a process id")
     return pids
+
+
+def check_pids(pids: tuple[int, ...]) -> None:
+    """UsageError if none of ``pids`` is a process of the running kernel; says which are not, if some are."""
+    reasons = {pid: why for pid in pids if (why := process_id.why_no_process(pid))}
+    if reasons and len(reasons) == len(set(pids)):
+        raise process_id.refusal(reasons)
+    if reasons:
+        numbers = ",".join(map(str, reasons))
+        print(f"lazyobs: -p {numbers}: {process_id.listed(reasons)}; going on with the others", file=sys.stderr)
 
 
 def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str) -> None:
@@ -133,7 +222,7 @@ def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str)
     typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if one not in typed:
         return
-    named = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    named = {parameter.name: usage.name(parameter) for parameter in context.command.params}
     for other in others:
         if other in typed:
             raise click.UsageError(f"{named[other]} has no meaning with {named[one]}: {why}")

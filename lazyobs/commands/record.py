@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
+from lazyobs.commands import completions
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
-from lazyobs.commands.options import PROFILE, SECONDS, TIER, Finite, collected, pids_option
+from lazyobs.commands.options import PROFILE, TIER, Finite, check_pids, collected, interval_option, pids_option
 from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.triggers import TRIGGERS, Trigger, parse
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _LEAST_BYTES = 1 << 20
+_FORMATS = ("table", "json", "csv")  # what -o is to the other commands
 
 
 def _size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -30,6 +32,9 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not value:
         raise click.BadParameter("'' is not a directory name")
+    if value in _FORMATS:
+        why = f"record writes one format, into a directory; for one of that name use ./{value}"
+        raise click.BadParameter(why + (", for progress as JSON --progress json" if value == "json" else ""))
     return str(Path(value))  # without a trailing slash, which would follow a link
 
 
@@ -38,13 +43,14 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-o", "directory", required=True, callback=_directory, metavar="DIR", help="Directory to create.")
-@click.option("--interval", type=SECONDS, default=1.0, show_default=True, help="Seconds between samples.")
+@click.option("-o", "--directory", "directory", required=True, callback=_directory, metavar="DIR", shell_complete=completions.directories, help="Directory to create for the recording.")  # fmt: skip
+@interval_option("interval", 1)
 @click.option("--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m, 24h).")
 @click.option(
     "--barrier",
     type=Finite(min=0, max=86400),
-    default=60.0,
+    metavar="SECONDS",
+    default=60,
     show_default=True,
     help="Seconds between barrier samples (slab counts after a shrink); 0 for none.",
 )
@@ -61,6 +67,7 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
     multiple=True,
     callback=_triggers,
     metavar="TRIGGER[:N]",
+    shell_complete=completions.one_of(TRIGGERS),
     help=f"When the trigger fires, keep what led up to it: {', '.join(TRIGGERS)}.",
 )
 @EVENT_OPTIONS
@@ -71,6 +78,7 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
     show_default=True,
     help="Progress output while recording; json goes to standard output.",
 )
+@click.option("--cmdline", "whole_cmdline", is_flag=True, help="Record the kernel's whole command line, not only the options that matter here.")  # fmt: skip
 @PROFILE
 @TIER
 @pids_option("Only events of these processes; samples have all processes.")
@@ -78,6 +86,9 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 @collected(RecordOptions)
 def record(options: RecordOptions) -> None:
     """Record samples, events and the kernel log. With -- COMMAND, record until it ends and exit with its status."""
+    if options.command[:1] == ("",):
+        raise click.UsageError("'' is not a command")
+    check_pids(options.events.pids)
     from lazyobs.recorder import run
 
     click.get_current_context().exit(run.run(options))

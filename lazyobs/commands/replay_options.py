@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
     return speed
 
 
-REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Show a recording; needs no privileges.")  # fmt: skip
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completions.directories, help="Show a recording; needs no privileges.")  # fmt: skip
 SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay; default: 1x on a screen, max otherwise.")  # fmt: skip
 REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 

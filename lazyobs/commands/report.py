@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from lazyobs.commands import completions
 from lazyobs.commands.options import collected
 from lazyobs.commands.verdict_options import VERDICT_OPTIONS, VerdictOptions, check_verdict
 
@@ -19,7 +20,7 @@ class ReportCommand:
 
 @click.command()
 @VERDICT_OPTIONS
-@click.argument("directories", nargs=-1, required=True, metavar="DIR...")
+@click.argument("directories", nargs=-1, required=True, metavar="DIR...", shell_complete=completions.directories)
 @collected(ReportCommand)
 def report(asked: ReportCommand) -> None:
     """Judge recordings of lazyobs record: PASS, FAIL or INCONCLUSIVE by leaks, splats, savings and costs of laziness.

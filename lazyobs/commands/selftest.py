@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import COMMON, Finite, ProbeOptions, Whole, collected
+from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Finite, ProbeOptions, Whole, collected, output_option
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,23 @@ class SelftestCommand:
 
 
 @click.command()
-@COMMON
+@output_option(("table", "json"), "Output format; table is KTAP.")
+@PROFILE
+@TIER
+@VERBOSE
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")
 @click.option("--only", metavar="NAME,..", help="Run only these scenarios; * and ? are wildcards.")
-@click.option("--repeat", type=Whole(min=1), default=1, show_default=True, help="How many times to run each scenario.")
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Seed of the order and of page contents; 0 keeps the listed order.")  # fmt: skip
-@click.option("--timeout", type=Finite(min=1.0), default=45.0, show_default=True, help="Time limit of a scenario in seconds.")  # fmt: skip
-@click.option("--observe", is_flag=True, help="Run COMMAND and report which paths it took.")
+@click.option(
+    "--repeat",
+    type=Whole(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How many times to run each scenario.",
+)
+@click.option("--seed", type=Whole(min=0), metavar="N", default=0, show_default=True, help="Seed of the order and of page contents; 0 keeps the listed order.")  # fmt: skip
+@click.option("--timeout", type=Finite(min=1), metavar="SECONDS", default=45, show_default=True, help="Time limit of a scenario in seconds.")  # fmt: skip
+@click.option("--observe", is_flag=True, help="Run COMMAND and report the paths that the whole system took meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @collected(SelftestCommand)
 def selftest(asked: SelftestCommand) -> None:
@@ -43,8 +53,6 @@ def selftest(asked: SelftestCommand) -> None:
     """
     if bool(asked.command) != asked.observe:
         raise click.UsageError("--observe needs a command: lazyobs selftest --observe -- COMMAND ARG...")
-    if asked.output == "csv":
-        raise click.UsageError("selftest has no CSV: use -o table (KTAP) or -o json")
     click.get_current_context().exit(_run(asked))
 
 

@@ -10,10 +10,23 @@ from dataclasses import dataclass, replace
 
 import click
 
-from lazyobs.commands.options import COMMON, SECONDS, ProbeOptions, Whole, collected, exclude, pids_option
+from lazyobs.commands import completions
+from lazyobs.commands.options import (
+    COMMON,
+    SECONDS,
+    ProbeOptions,
+    Whole,
+    check_pids,
+    collected,
+    exclude,
+    interval_option,
+    pids_option,
+    sort_option,
+)
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay
 from lazyobs.errors import UsageError
 from lazyobs.screen.terminal import is_plain_terminal
+from lazyobs.sources import cgroups
 from lazyobs.unix.users import user_name
 from lazyobs.views import columns
 from lazyobs.views.process_filter import ProcessFilter
@@ -61,15 +74,15 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 @click.command()
 @COMMON
-@click.option("-d", "delay", type=SECONDS, help="Seconds between samples (1).")
-@click.option("-n", "iterations", type=Whole(min=1), help="Number of samples to show; default: no end.")
-@click.option("-b", "batch", is_flag=True, help="Print samples one after another, without a screen.")
+@interval_option("delay")
+@click.option("-n", "--iterations", "iterations", type=Whole(min=1), metavar="N", help="Number of samples to show; default: no end.")  # fmt: skip
+@click.option("-b", "--batch", "batch", is_flag=True, help="Print samples one after another, without a screen.")
 @pids_option()
-@click.option("-u", "user", help="Only this user's processes.")
-@click.option("-c", "cgroup", help="Only processes in this cgroup and below.")
-@click.option("-s", "sort", metavar="COLUMN", help=f"Column to sort by ({SORT}).")
-@click.option("-r", "rows", type=Whole(min=1), help="Number of processes to show.")
-@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", help="Views to show: processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
+@click.option("-u", "--user", "user", metavar="USER", shell_complete=completions.users, help="Only this user's processes; a name or a number.")  # fmt: skip
+@click.option("-c", "--cgroup", "cgroup", metavar="CGROUP", shell_complete=completions.cgroups, help="Only processes in this cgroup and below: a path under /sys/fs/cgroup.")  # fmt: skip
+@sort_option(None, f"Column to sort by ({SORT}).")
+@click.option("-r", "--rows", "rows", type=Whole(min=1), metavar="N", help="Number of processes to show.")
+@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", shell_complete=completions.list_of(columns.VIEWS), help="Views to show: processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
 @click.option("--plain", is_flag=True, help="Use the plain screen, as on serial consoles.")
 @click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve a read-only copy of the screen to browsers (127.0.0.1:9798).")  # fmt: skip
 @REPLAY_OPTIONS
@@ -79,9 +92,13 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 def top(asked: TopCommand) -> None:
     """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
     sort = None if asked.sort is None else columns.column(asked.sort).name
-    user = _user_of(asked.filter.user, live=asked.recorded.replay is None)
+    live = asked.recorded.replay is None
+    user = _user_of(asked.filter.user, live)
     _check(click.get_current_context())
-    asked = replace(asked, sort=sort, filter=replace(asked.filter, user=user))
+    cgroup = None if asked.filter.cgroup is None else _cgroup_of(asked.filter.cgroup, live)
+    if live:
+        check_pids(asked.filter.pids)
+    asked = replace(asked, sort=sort, filter=replace(asked.filter, user=user, cgroup=cgroup))
     if asked.web is not None:
         from lazyobs.commands import top_web
 
@@ -99,11 +116,11 @@ def top(asked: TopCommand) -> None:
 def _check(context: click.Context) -> None:
     """UsageError for options that would have no effect."""
     check_replay()
+    exclude(context, "delay", ("interval",), "both are the seconds between samples")
+    exclude(context, "iterations", ("count",), "both are the number of samples")
     exclude(context, "web", ("batch", "output", "plain", "iterations", "count"), "browsers get the screen")
     if context.params["output"] != "table":
         exclude(context, "output", ("views",), "JSON and CSV hold what all views show")
-    if context.params["cgroup"] == "":
-        raise UsageError("-c ''", "is not a cgroup", "give its path below /sys/fs/cgroup, for example /system.slice")
 
 
 def _user_of(given: str | None, live: bool) -> str | None:
@@ -115,7 +132,17 @@ def _user_of(given: str | None, live: bool) -> str | None:
             return user_name(int(given))
         return pwd.getpwnam(given).pw_name
     except (KeyError, OverflowError):
-        raise UsageError(f"-u {given!r}", "no such user", "give a user of getent passwd") from None
+        raise UsageError(f"-u {given!r}", "no such user", "name one that getent passwd lists") from None
+
+
+def _cgroup_of(given: str, live: bool) -> str:
+    """The cgroup as samples show it. A recording may have cgroups that this machine does not have."""
+    shown = cgroups.as_shown(given)
+    if not given or (live and not cgroups.exists(given)):
+        why = "no such cgroup" if given else "is not a cgroup"
+        next_step = "give its path below /sys/fs/cgroup, for example /system.slice"
+        raise UsageError(f"-c {shown!r}", why, next_step)
+    return shown
 
 
 def _is_plain(asked: TopCommand) -> bool:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lazyobs.commands.top_screen import open_feed, remembered
-from lazyobs.errors import NotSupported
+from lazyobs.errors import NotSupported, way_to_install
 
 try:
     from lazyobs.screen.web import run as web
     from lazyobs.screen.web import server, sessions  # noqa: F401 - loaded before root is given up
 except ImportError as error:
-    raise NotSupported("top --web", f"{error.name} is not installed", "pip install 'lazyobs[web]'") from None
+    raise NotSupported("top --web", f"{error.name} is not installed", way_to_install("web")) from None
 
 if TYPE_CHECKING:
     from lazyobs.commands.top import TopCommand

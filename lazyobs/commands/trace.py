@@ -18,7 +18,7 @@ import click
 
 from lazyobs.bpf.trace_event import LOST, TraceEvent
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
-from lazyobs.commands.options import COMMON, ProbeOptions, Whole, collected, pids_option
+from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
 from lazyobs.errors import NotSupported
 from lazyobs.preload import preload
@@ -48,8 +48,10 @@ class TraceCommand:
 @COMMON
 @EVENT_OPTIONS
 @pids_option()
-@click.option("-n", "count", type=Whole(min=1), help="Stop after this many events.")
-@click.option("--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m).")
+@click.option("-n", "--count", "count", type=Whole(min=1), metavar="N", help="Stop after this many events.")
+@click.option(
+    "--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m); with --replay, of recorded time."
+)
 @REPLAY_OPTIONS
 @collected(TraceCommand)
 def trace(asked: TraceCommand) -> None:
@@ -97,14 +99,18 @@ class _Shown:
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:
-    """Yields readings of one event, each at its time; the last reading is empty."""
+    """Yields readings of one event, each at its time, until the duration of recorded time is over; the last reading is
+    empty."""
     pace = asked.recorded.pace(sys.stdout.isatty())
     trace_of_all = source.trace(asked.events.filter, asked.events.splats)
     begun, first = time.monotonic(), None
+    recording_begun = None if asked.duration is None else source.begun
     try:
         while True:
             found = trace_of_all.read(0)
             first = found[0].time if first is None else first
+            if asked.duration is not None and found[0].time >= (recording_begun or first) + asked.duration:
+                raise EOFError
             wait = begun + (found[0].time - first) / pace - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
@@ -117,6 +123,7 @@ def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceE
 
 def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
     """Yields the events since the last reading, until the duration is over or the processes of -p have ended."""
+    check_pids(asked.events.pids)
     watched = ProcessWaiter(asked.events.pids)
     opened = open_live(
         asked.probes.profile,

@@ -44,6 +44,8 @@ def _read(options: VerdictOptions, paths: Sequence[str]) -> list[Series]:
     with open_engine(options.engine) as opened, _bar() as tell:
         found = opened.all_series(paths, tell)
     _name_apart(found, paths)
+    for series in found if options.cmdline else ():
+        series.identity = {**series.identity, "cmdline": series.cmdline}
     return found
 
 

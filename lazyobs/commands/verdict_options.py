@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from lazyobs.commands.options import OUTPUT, all_of
-from lazyobs.errors import NotSupported
+from lazyobs.errors import NotSupported, way_to_install
 
 _LIBRARIES = ("scipy", "plotly")
 
@@ -21,13 +21,14 @@ VERDICT_OPTIONS = all_of(
     click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page with charts."),
     click.option("--need-pass", is_flag=True, help="Exit with 1 on INCONCLUSIVE too, for a rollout that requires a PASS."),
     click.option("--engine", default="duckdb", show_default=True, metavar="NAME", help="Engine that reads the recordings: duckdb or spark."),
+    click.option("--cmdline", is_flag=True, help="Show the kernel's whole command line, where it was recorded."),
     click.option("--thresholds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="TOML file that overrides values of lazyobs/soak/thresholds.toml."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class VerdictOptions:
-    """``html``: file of an additional page; ``need_pass``: only PASS exits with 0."""
+    """``html``: file of an additional page; ``need_pass``: only PASS exits with 0; ``cmdline``: show all of it."""
 
     output: str
     json: bool
@@ -36,6 +37,7 @@ class VerdictOptions:
     need_pass: bool
     engine: str
     thresholds: Path | None
+    cmdline: bool = False
 
     @property
     def form(self) -> str:
@@ -52,4 +54,4 @@ def check_verdict(options: VerdictOptions, command: str) -> None:
     _ = options.form
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        raise NotSupported(command, f"needs {' and '.join(missing)}", "pip install 'lazyobs[soak]'")
+        raise NotSupported(command, f"needs {' and '.join(missing)}", way_to_install("soak"))

@@ -34,6 +34,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "connections": (2, 1024),
     "seconds": (0.1, 300),
 }
+_WORDS: dict[type, str] = {str: "a string", int: "a whole number", float: "a number"}
 _CHOICES: dict[str, tuple[str, ...]] = {"tier": TIERS}  # or empty: the default
 
 
@@ -56,7 +57,7 @@ def _table(file: Path) -> dict[str, Any]:
         raise UsageError(f"settings {file}", f"unknown table {min(unknown)!r}", "the table is called [export]")
     table = document.get("export", {})
     if not isinstance(table, dict):
-        raise UsageError(f"settings {file}", "export is no table", "see docs/fleet.md")
+        raise UsageError(f"settings {file}", "export is not a table", "see docs/fleet.md")
     return table
 
 
@@ -67,11 +68,11 @@ def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings
             raise UsageError(f"settings in {where}", f"unknown key {name!r}", f"known are {', '.join(kinds)}")
         number = kinds[name] is float and type(value) is int
         if type(value) is not kinds[name] and not number:
-            wanted = kinds[name].__name__
-            raise UsageError(f"settings in {where}", f"{name} = {value!r} is no {wanted}", "see docs/fleet.md")
+            wanted = _WORDS[kinds[name]]
+            raise UsageError(f"settings in {where}", f"{name} = {value!r} is not {wanted}", "see docs/fleet.md")
         low, high = _LIMITS.get(name, (float("-inf"), float("inf")))
         if name in _LIMITS and not low <= value <= high:
-            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"it goes from {low:g} to {high:g}")
+            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"use a number from {low:g} to {high:g}")
         if value and value not in _CHOICES.get(name, (value,)):
-            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"there are {', '.join(_CHOICES[name])}")
+            raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"use one of {', '.join(_CHOICES[name])}")
     return replace(settings, **values)

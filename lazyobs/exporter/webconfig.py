@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotSupported, UsageError, way_to_install
 from lazyobs.unix.small_file import Unusable, read_bytes, read_text
 
 _TLS_KEYS = {"cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version"}
@@ -168,4 +168,4 @@ def _users(users: dict[str, str], path: Path) -> Users:
 
 
 def _missing(path: Path, error: ImportError) -> NotSupported:
-    return NotSupported(f"web configuration {path}", str(error), "pip install 'lazyobs[web]'")
+    return NotSupported(f"web configuration {path}", str(error), way_to_install("web"))

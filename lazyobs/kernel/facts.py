@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf, BtfError
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile
@@ -48,6 +49,9 @@ def read_btf(names: Iterable[str], sys_root: str = "/sys") -> tuple[Btf | None, 
     try:
         return Btf.read(names, path), ""
     except FileNotFoundError:
+        # Every kernel with sysfs has kernel/notes; a container may have something else in its place.
+        if not os.path.exists(os.path.join(sys_root, "kernel/notes")):
+            return None, f"{path} cannot be seen: {sys_root}/kernel is hidden here, or sysfs is not mounted"
         return None, f"{path} does not exist: the kernel was built without CONFIG_DEBUG_INFO_BTF"
     except (OSError, BtfError) as error:
         return None, f"{path}: {error}"
@@ -63,8 +67,15 @@ def read_kallsyms(names: Iterable[str], proc_root: str = "/proc") -> tuple[Kalls
     except OSError as error:
         return None, f"{path}: {error.strerror}"
     if kallsyms.hidden:
-        return None, f"{path} hides the addresses: CAP_SYSLOG or kernel.kptr_restrict=0 is needed"
+        return None, f"{path} hides the addresses: {_way_to_addresses(proc_root)}"
     return kallsyms, ""
+
+
+def _way_to_addresses(proc_root: str) -> str:
+    """What kallsyms_show_value() (kernel/ksyms_common.c) asks for: with kptr_restrict=2 no capability helps."""
+    if restrictions.sysctl("kernel.kptr_restrict", proc_root) == "2":
+        return "kernel.kptr_restrict is 2, which no capability overrides; run sysctl kernel.kptr_restrict=1"
+    return "CAP_SYSLOG is needed"
 
 
 def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:

@@ -47,7 +47,7 @@ class Functions:
             if self._kallsyms.parts(name):
                 return self._traceable(name)
         if not names:
-            raise NotTraceable(f"profile {self.profile.name} does not say {' or '.join(functions)}")
+            raise NotTraceable(f"profile {self.profile.name} names no {' or '.join(functions)}")
         raise NotTraceable(f"this kernel has no {' or '.join(names)}")
 
     def _traceable(self, name: str) -> Function:

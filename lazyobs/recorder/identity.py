@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs import __version__
+from lazyobs.kernel import command_line
 from lazyobs.kernel.slab import CACHES, merged_with
 
 _NT_GNU_BUILD_ID = 3
@@ -38,9 +39,12 @@ def identity(
     compiler: str | None,
     proc_root: str = "/proc",
     sys_root: str = "/sys",
+    whole_cmdline: bool = False,
 ) -> dict[str, Any]:
-    """The identity block; values that cannot be read are None. ``compiler`` is BCC's version."""
+    """The identity block; values that cannot be read are None. ``compiler`` is BCC's version; ``whole_cmdline``: the
+    kernel's command line with everything in it, not only what kernel/command_line.py keeps."""
     release = _line(f"{proc_root}/sys/kernel/osrelease")
+    cmdline = _line(f"{proc_root}/cmdline")
     return {
         "lazyobs": __version__,
         "bcc": compiler,
@@ -48,7 +52,8 @@ def identity(
         "version": _line(f"{proc_root}/sys/kernel/version"),
         "build_id": build_id(sys_root),
         "config_sha256": config_hash(release or "", proc_root),
-        "cmdline": _line(f"{proc_root}/cmdline"),
+        "cmdline": cmdline if cmdline is None or whole_cmdline else command_line.kept(cmdline),
+        "cmdline_sha256": None if cmdline is None else command_line.digest(cmdline),
         "boot_id": _line(f"{proc_root}/sys/kernel/random/boot_id"),
         "tainted": _number(f"{proc_root}/sys/kernel/tainted"),
         "clock_source": _line(f"{sys_root}/devices/system/clocksource/clocksource0/current_clocksource"),

@@ -14,7 +14,8 @@ from lazyobs.sources.event_choice import EventChoice
 class RecordOptions:
     """Times are seconds, None is no limit. ``barrier``: seconds between barrier readings, 0 for none; ``keep_on``:
     the triggers that make the recorder keep its present segments; ``segment_bytes`` None: the writer chooses;
-    ``command``: the workload to record, () for the system as it is."""
+    ``command``: the workload to record, () for the system as it is; ``whole_cmdline``: the kernel's command line with
+    everything in it."""
 
     directory: str
     interval: float = 1.0
@@ -29,3 +30,4 @@ class RecordOptions:
     profile: Path | None = None
     tier: str | None = None
     command: tuple[str, ...] = ()
+    whole_cmdline: bool = False

@@ -105,9 +105,10 @@ class Recorder:
         batches: list[numpy.ndarray[Any, Any]] = []
         rows, left = 0, self._stream.ring.size // STRIDE
         while left > 0 and len(found := self._stream.ring.read_array()):
-            batches.append(found)
-            rows += len(found)
             left -= len(found)
+            if len(chosen := self._stream.chosen_of(found)):
+                batches.append(chosen)
+                rows += len(chosen)
             if rows >= _EVENTS_A_BATCH:
                 self._write_events(batches, clocks)
                 batches, rows = [], 0

@@ -111,7 +111,13 @@ def _identity(options: RecordOptions, opened: Opened, around: Surroundings) -> d
     no_events = {f"events.{kind}": missing[kind] for kind in options.events.filter.kinds if kind in missing}
     kernel = source.kernel
     return {
-        **identity(kernel.profile, kernel.lazy_enabled, dict(source.tiers), source.compiler),
+        **identity(
+            kernel.profile,
+            kernel.lazy_enabled,
+            dict(source.tiers),
+            source.compiler,
+            whole_cmdline=options.whole_cmdline,
+        ),
         "not_recorded": {**around.why_not(), **no_events},
         "no_bpf": opened.why_not or None,
     }

@@ -42,6 +42,14 @@ class ReplaySource:
         return self._recording.interval
 
     @property
+    def begun(self) -> float | None:
+        """When recording began, unix seconds; None where it holds no sample."""
+        try:
+            return self._peek().time - self.interval
+        except EOFError:
+            return None
+
+    @property
     def kernel(self) -> Kernel:
         return self._peek().kernel
 

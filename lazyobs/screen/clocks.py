@@ -15,7 +15,7 @@ from lazyobs.screen.feed import MOST_TRACE_EVENTS, LiveFeed, RecordedFeed, Trend
 from lazyobs.screen.history import History
 from lazyobs.screen.state import Extras, ScreenState, Wanted
 from lazyobs.screen.timeline import Clock, Timeline
-from lazyobs.unix.pidfd import absent
+from lazyobs.unix.process_id import absent
 from lazyobs.views.process_filter import ProcessFilter
 
 _Show = Callable[[ScreenState], None]

@@ -20,6 +20,8 @@ from textual import constants, messages
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from lazyobs.unix import locale
+
 # Mouse, bracketed paste and focus reports off, line wrapping on, attributes reset, normal screen, cursor on.
 RESTORE = "\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 _POINTER_SHAPE = "\x1b]22;"  # of the mouse pointer: consoles that do not know the sequence print it
@@ -41,7 +43,7 @@ class Terminal:
         return self._fd
 
     def write(self, text: str) -> None:
-        data = text.encode("utf-8", "replace")
+        data = locale.in_bytes(text)
         while data and self._open:
             try:
                 data = data[os.write(self._fd, data) :]

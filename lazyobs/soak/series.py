@@ -74,6 +74,7 @@ class Series:
     events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
     count: int = 0  # of samples recorded; ``samples`` may have fewer rows
+    cmdline: str | None = None  # the kernel's command line as it was recorded; ``identity`` has a part of it
 
     def __post_init__(self) -> None:
         if not self.count:

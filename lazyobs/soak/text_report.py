@@ -22,7 +22,7 @@ _OPEN = "open"  # INCONCLUSIVE in a table, where there is no room for it
 _LEAST_WIDTH = 6  # that a column of words is squeezed to
 _IDENTITY = (
     "release", "version", "build_id", "profile", "lazy_enabled", "machine", "cpu", "cpus", "memory_bytes", "swap",
-    "thp", "ksm", "tiers", "cmdline", "lazyobs", "bcc",
+    "thp", "ksm", "tiers", "cmdline", "cmdline_sha256", "lazyobs", "bcc",
 )  # fmt: skip
 _METHODS = {
     "leak": "Leaks: the Theil-Sen slope of live objects over time beyond what the workload explains; intervals allow for "

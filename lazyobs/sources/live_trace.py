@@ -34,7 +34,9 @@ class LiveTrace:
             values = ring.read()
         real = time.time_ns()
         offset = real - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        found = [TraceEvent.of_event(event.Event._make(one), offset, mmap.PAGESIZE) for one in values]
+        found = [
+            TraceEvent.of_event(event.Event._make(one), offset, mmap.PAGESIZE) for one in self._stream.chosen(values)
+        ]
         lost = self._stream.lost()
         if lost > self.lost:
             found.append(TraceEvent.lost(real / 1e9, lost - self.lost))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waiting for the processes of ``-p`` to end (pidfd_open(2)), and the error where none of them exists."""
+"""Waiting for the processes of ``-p`` to end (pidfd_open(2))."""
 
 from __future__ import annotations
 
@@ -7,20 +7,10 @@ import errno
 import os
 import select
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotSupported
+from lazyobs.unix.process_id import NOTHING, refusal, why_no_process
 
 _ABSENT = (errno.ESRCH, errno.ENOENT, errno.EINVAL)  # ENOENT or EINVAL: the number of a thread, not of a process
-
-
-def absent(pids: tuple[int, ...], live: bool) -> UsageError:
-    """The error for ``-p`` where no sample has any of ``pids``. ``live`` is False for a recording."""
-    listed = ", ".join(map(str, pids))
-    if not live:
-        return UsageError(f"-p {listed}", "no such process", "name one that the recording has")
-    if any(os.path.exists(f"/proc/{pid}") for pid in pids):
-        why = "it exists but the census sees no memory of it: a kernel thread, or a process that the kernel hides"
-        return UsageError(f"-p {listed}", why, "name another")
-    return UsageError(f"-p {listed}", "no such process", "name a running process, not a kernel thread")
 
 
 class ProcessWaiter:
@@ -42,7 +32,8 @@ class ProcessWaiter:
             self._running.add(fd)
             self._poll.register(fd, select.POLLIN)
         if pids and not self._running:
-            raise UsageError(f"-p {', '.join(map(str, pids))}", "no such process", "name one that runs")
+            # One that ended in between has no reason in /proc any more.
+            raise refusal({pid: why_no_process(pid) or NOTHING for pid in pids})
 
     def have_ended(self) -> bool:
         """True once all have ended; never without ``pids``. Does not wait."""

@@ -28,8 +28,8 @@ def read_bytes(path: Path) -> bytes:
         return _bytes(path)
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # a name with a NUL
-        raise Unusable(f"cannot be read ({error})") from None
+    except ValueError:  # Python's own words for it change with its version
+        raise Unusable("cannot be read (its name holds a null character)") from None
 
 
 def read_text(path: Path) -> str:
@@ -37,7 +37,7 @@ def read_text(path: Path) -> str:
     try:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Unusable(f"cannot be read ({error})") from None
+        raise Unusable(f"cannot be read (byte {error.start} is not UTF-8)") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from lazyobs import text
 from lazyobs.errors import NotSupported
+from lazyobs.kernel import vm_flags
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.source import Source
-from lazyobs.unix.pidfd import absent
+from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 
@@ -42,7 +43,7 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     elif output == "csv":
         lines.CsvWriter(sys.stdout, names).write(sample, rows)
     else:
-        print(tables.processes(rows, columns.CENSUS_VIEW))
+        print(tables.processes(rows, columns.with_sorted(columns.CENSUS_VIEW, sort)))
         print(f"\n{_together(rows, sample, bool(pids))}")
 
 
@@ -81,7 +82,8 @@ def show_vmas(source: Source, pids: tuple[int, ...], output: str) -> None:
                 )
             )
         return
-    cells = [[row.tgid, f"{row.start:x}", f"{row.end:x}", f"{row.flags:x}", row.state] for row in rows]
+    write = "{:x}".format if output == "csv" else vm_flags.names
+    cells = [[row.tgid, f"{row.start:x}", f"{row.end:x}", write(row.flags), row.state] for row in rows]
     headings = ["pid", "start", "end", "flags", "state"]
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")

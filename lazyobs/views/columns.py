@@ -72,13 +72,20 @@ CENSUS_VIEW = (
 )  # fmt: skip
 
 
+def with_sorted(names: tuple[str, ...], sort: str) -> tuple[str, ...]:
+    """The columns of a view, with the one it is sorted by before the last, which is the name of the process."""
+    return names if sort in names else (*names[:-1], sort, names[-1])
+
+
 def column(name: str) -> Column:
     """The column with that name or heading. UsageError, which lists the columns, if there is no such column."""
     found = COLUMNS.get(name) or next((one for one in COLUMNS.values() if one.heading.upper() == name.upper()), None)
     if found is None:
-        raise UsageError(
-            f"column {text.printable(name)!r}", "there is none of that name", f"use one of {', '.join(COLUMNS)}"
-        )
+        import difflib  # an error alone needs it
+
+        near = difflib.get_close_matches(name.lower(), COLUMNS, 1)
+        why = "there is none of that name" + (f" (did you mean {near[0]}?)" if near else "")
+        raise UsageError(f"column {text.printable(name)!r}", why, f"use one of {', '.join(COLUMNS)}")
     return found
 
 

@@ -25,7 +25,14 @@ from lazyobs.sources.why_not import unwatched
 from lazyobs.unix import privileges
 from lazyobs.views import lines, tables
 
-_BCC_QUESTION = "import bcc; print(bcc.__version__ if hasattr(bcc, 'BPF') else 'unrelated package')"
+_BCC_QUESTION = """
+try:
+    import bcc
+    print(bcc.__version__ if hasattr(bcc, "BPF") else "another package of that name")
+except ModuleNotFoundError:
+    print("not installed")
+"""
+_LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
 
 
 def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool) -> None:
@@ -65,6 +72,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
     kernel = {
         "release": facts.release,
         "profile": facts.profile.name,
+        "has_lazy_anon_vmas": facts.profile.has_lazy,
         "lazy_enabled": lazy_switch(facts.profile),
         "btf": facts.no_btf or "yes",
         "kallsyms": facts.no_kallsyms or "yes",
@@ -104,8 +112,9 @@ def _kprobes(config: dict[str, str] | None) -> str:
 
 
 def _bcc() -> list[dict[str, str]]:
-    """Interpreters that were or would be tried, with BCC's version or the error."""
-    found = []
+    """Interpreters with BCC's version or why there is none, in the order in which they are tried: up to the first that
+    has it."""
+    found: list[dict[str, str]] = []
     for path in interpreters():
         try:
             answer = subprocess.run(
@@ -116,6 +125,8 @@ def _bcc() -> list[dict[str, str]]:
         except (OSError, subprocess.TimeoutExpired) as error:
             version = str(error)
         found.append({"interpreter": path, "version": version})
+        if version[:1].isdigit():
+            break
     return found
 
 
@@ -166,6 +177,7 @@ def _csv(document: dict[str, Any]) -> None:
 def _table(document: dict[str, Any]) -> None:
     kernel = dict(document["kernel"])
     bcc = kernel.pop("bcc")
+    del kernel["has_lazy_anon_vmas"]  # the profile says it
     kernel["lazy_enabled"] = {True: "on", False: "off", None: "no switch"}[kernel["lazy_enabled"]]
     for name, value in kernel.items():
         label = {True: "yes", False: "no", None: "unknown"}.get(value, value) if not isinstance(value, str) else value
@@ -177,8 +189,8 @@ def _table(document: dict[str, Any]) -> None:
         for point in document["points"]
     ]
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
-    for why, points in _reasons(document["points"]).items():
-        print(f"\nnot {why}" + f"\n    ({', '.join(points)})")
+    for why, points in _reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
+        print(f"\n{why}" + f"\n    ({', '.join(points)})")
     for why in dict.fromkeys(document["unknown"].values()):
         numbers = [name for name, reason in document["unknown"].items() if reason == why]
         print(f"\nnull: {text.printable(why)}" + f"\n    ({', '.join(numbers)})")
@@ -212,10 +224,14 @@ def _watched(row: dict[str, Any]) -> str:
     return "in recordings" if row["invariant"] == "ledger" else "yes"
 
 
-def _reasons(points: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """{"tier: why": points}: a reason that many points share is printed once."""
+def _reasons(points: list[dict[str, Any]], has_lazy: bool) -> dict[str, list[str]]:
+    """{reason: points}: a reason that many points share is printed once. A kernel without lazy anon_vmas has nothing
+    to attach the points of laziness to, whatever the tier."""
     found: dict[str, list[str]] = {}
     for point in points:
+        if point["point"] in _LAZY_ONLY and not has_lazy:
+            found.setdefault("for kernels with lazy anon_vmas only", []).append(point["point"])
+            continue
         for tier, why in point["why_not_better"].items():
-            found.setdefault(f"{tier}: {text.printable(why)}", []).append(point["point"])
+            found.setdefault(f"not {tier}: {text.printable(why)}", []).append(point["point"])
     return found

@@ -87,12 +87,12 @@ def processes(rows: list[Process], names: Sequence[str]) -> str:
     return table([columns.cells(process, names) for process in rows], columns.headings(names))
 
 
-def view(sample: Sample, name: str, rows: list[Process]) -> str:
-    """A view of columns.VIEWS; ``rows`` are the processes to show, already sorted and cut."""
+def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
+    """A view of columns.VIEWS; ``rows`` are the processes to show, already sorted by ``sort`` and cut."""
     if name == "processes":
-        return processes(rows, columns.PROCESS_VIEW)
+        return processes(rows, columns.with_sorted(columns.PROCESS_VIEW, sort))
     if name == "forks":
-        return processes(rows, columns.FORK_VIEW)
+        return processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
     if name == "rmap":
         return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
     if name == "promotions":

@@ -8,9 +8,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from lazyobs.errors import UsageError
 from lazyobs.model import Process, Sample
 from lazyobs.sources.source import Source
-from lazyobs.unix.pidfd import absent
+from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
@@ -46,12 +47,16 @@ def _batch(source: Source, options: TopOptions) -> None:
     csv = lines.CsvWriter(sys.stdout)
     due = time.monotonic()
     count = 0
+    found = False  # a process that the filter lets pass
     while True:
         try:
             sample = source.read()
         except EOFError:  # the end of a recording
+            if not found:
+                raise _nothing_passed(options.filter) from None
             return
         rows = _chosen(sample, options)
+        found = found or bool(rows) or not sample.processes
         if _ended(source, sample, options, count):
             return
         shown = rows if options.rows is None else rows[: options.rows]
@@ -69,6 +74,13 @@ def _batch(source: Source, options: TopOptions) -> None:
         if count == options.iterations:
             return
         due = _sleep_until(due + options.interval)
+
+
+def _nothing_passed(chosen: ProcessFilter) -> UsageError:
+    """The error at the end of a recording that has no process of that user, or in that cgroup."""
+    asked = {"-u": chosen.user, "-c": chosen.cgroup}
+    what = " ".join(f"{option} {value!r}" for option, value in asked.items() if value is not None)
+    return UsageError(what, "no process of the recording passes it", "name what the recording has")
 
 
 def _sleep_until(due: float) -> float:
@@ -99,7 +111,7 @@ def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
-        parts += ["", tables.view(sample, name, rows)]
+        parts += ["", tables.view(sample, name, rows, options.sort)]
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import struct
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from lazyobs.bpf import loader_protocol
 from lazyobs.bpf.loader_protocol import close_all, receive, receive_fds, send
+from lazyobs.errors import BpfRefused
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -142,3 +144,18 @@ def test_where_the_other_side_hangs_none_is_left_open(pair: Pair, no_descriptor_
 
 def test_a_message_of_descriptors_is_within_the_kernels_limit() -> None:
     assert loader_protocol._FDS_A_MESSAGE <= 253
+
+
+def test_more_descriptors_than_the_process_may_have(pair: Pair, no_descriptor_is_left: None) -> None:
+    """The kernel closes those that do not fit under RLIMIT_NOFILE, and says so."""
+    send(pair[0], {}, [0] * 23)
+    assert receive(pair[1]) == {}
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = set(map(int, os.listdir("/proc/self/fd")))
+    most = [number for number in range(len(taken) + 23) if number not in taken][7]  # room for seven
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+    try:
+        with pytest.raises(BpfRefused, match=rf"take 23 open files, and this process may have {most} in all"):
+            receive_fds(pair[1], 23)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

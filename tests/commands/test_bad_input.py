@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.slow
         (["trace", "--min-us", "inf"], 2, "--min-us"),
         (["selftest", "--timeout", "nan"], 2, "nan is not a finite number"),
         (["selftest", "--timeout", "inf"], 2, "inf is not a finite number"),
-        (["export", "--seconds", "nan"], 2, "it goes from 0.1 to 300"),
+        (["export", "--seconds", "nan"], 2, "use a number from 0.1 to 300"),
         (["top", "-n", "-1"], 2, "-n"),
         (["top", "-p", "twelve"], 2, "-p"),
         (["top", "-p", "0"], 2, "-p"),
@@ -46,6 +47,8 @@ pytestmark = pytest.mark.slow
         (["top", "-u", "40000000000"], 2, "no such user"),
         (["top", "-u", ""], 2, "no such user"),
         (["top", "-c", ""], 2, "is not a cgroup"),
+        (["top", "-c", "/no/such"], 2, "-c '/no/such': no such cgroup; give its path below /sys/fs/cgroup"),
+        (["top", "-b", "-n", "1", "-c", "/no/such"], 2, "-c '/no/such': no such cgroup"),
         (["top", "--web", "127.0.0.1:0", "-b"], 2, "-b has no meaning with --web"),
         (["top", "--replay", "examples/lab", "--tier", "fentry"], 2, "--tier has no meaning with --replay"),
         (["trace", "--replay", "examples/lab", "--profile", "x"], 2, "--profile has no meaning with --replay"),
@@ -66,10 +69,45 @@ def test_usage_errors_are_one_line(arguments, code, words):
     assert "\x1b" not in answer.stderr
 
 
-def test_an_absent_process_is_told(bpf):
-    answer = lazyobs("top", "-b", "-n", "1", "-p", "4194303")
-    assert answer.returncode == 2 and "no such process" in answer.stderr
-    assert len(answer.stderr.splitlines()) == 1
+COMMANDS_OF_PIDS = (
+    ["top", "-b", "-n", "1"],
+    ["census"],
+    ["census", "--vmas"],
+    ["trace", "--duration", "1"],
+    ["record", "-o", "never-made", "--duration", "1"],
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_PIDS, ids=" ".join)
+def test_what_is_no_process_has_the_same_reason_everywhere(command):
+    """A number of none, and the number of a thread: both before anything is attached."""
+    thread = threading.Thread(target=(go := threading.Event()).wait)
+    thread.start()
+    try:
+        told = [lazyobs(*command, "-p", str(pid)) for pid in (4194303, thread.native_id)]
+    finally:
+        go.set()
+        thread.join()
+    assert [answer.returncode for answer in told] == [2, 2]
+    assert told[0].stderr == "lazyobs: -p 4194303: no such process; name a running process\n"
+    why = f"{thread.native_id} is a thread of process {os.getpid()}"
+    assert told[1].stderr == f"lazyobs: -p {thread.native_id}: {why}; name a running process\n"
+    assert not (ROOT / "never-made").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_PIDS[:4], ids=" ".join)
+def test_the_one_that_is_not_there_is_named(bpf, command):
+    answer = lazyobs(*command, "-p", f"4194303,{os.getpid()}")
+    assert (answer.returncode == 0 and str(os.getpid()) in answer.stdout) or command[0] == "trace"
+    assert "lazyobs: -p 4194303: no such process; going on with the others\n" in answer.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize(("option", "value"), [("-c", "/no/such"), ("-u", "no_such_user")])
+def test_a_recording_without_such_a_process(output, option, value):
+    answer = lazyobs("top", "-b", "--replay", "examples/lab", "-o", output, option, value)
+    assert answer.returncode == 2
+    assert f"{option} '{value}': no process of the recording passes it" in answer.stderr
 
 
 @pytest.mark.usefixtures("root")

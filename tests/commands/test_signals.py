@@ -58,7 +58,7 @@ while status != THROUGH:
     ends.append((status, told))
 print(json.dumps(ends[:-1]))
 """
-USAGE = "lazyobs: Missing argument 'DIR...'; see lazyobs report --help\n"
+USAGE = "lazyobs: report needs DIR...; see lazyobs report --help\n"
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ USAGE = "lazyobs: Missing argument 'DIR...'; see lazyobs report --help\n"
     [
         (["--version"], 0, f"lazyobs, version {__version__}\n", 3),
         (["report"], 2, USAGE, 3),
-        (["record"], 2, "lazyobs: Missing option '-o'; see lazyobs record --help\n", 0),
+        (["record"], 2, "lazyobs: record needs -o DIR; see lazyobs record --help\n", 0),
     ],
     ids=["--version", "report", "record"],
 )

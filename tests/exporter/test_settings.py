@@ -29,13 +29,13 @@ def test_the_shipped_file_says_the_defaults() -> None:
     [
         ("[exporter]\n", "unknown table 'exporter'"),
         ("[export]\nport = 1\n", "unknown key 'port'"),
-        ("[export]\ncgroup_top = true\n", "is no int"),
-        ('[export]\ncgroup_top = "3"\n', "is no int"),
+        ("[export]\ncgroup_top = true\n", "is not a whole number"),
+        ('[export]\ncgroup_top = "3"\n', "is not a whole number"),
         ("[export]\ncgroup_top = 51\n", "from 0 to 50"),
         ("[export]\nseconds = 0\n", "from 0.1 to 300"),
-        ('[export]\ntier = "best"\n', "tier = 'best'; there are fentry, kprobe, tracepoint, procfs"),
+        ('[export]\ntier = "best"\n', "tier = 'best'; use one of fentry, kprobe, tracepoint, procfs"),
         ("[export\n", "is not TOML"),
-        ("export = 3\n", "no table"),
+        ("export = 3\n", "is not a table"),
     ],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, text: str, why: str) -> None:

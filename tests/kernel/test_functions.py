@@ -64,7 +64,7 @@ def test_what_a_profile_states_has_aliases_too():
         ("only", "only exists only as only.isra.0"),
         ("twice", "2 functions are named twice"),
         ("old", "old has no prototype in BTF"),
-        (PROMOTION, "profile p does not say promotion.function"),
+        (PROMOTION, "profile p names no promotion.function"),
     ],
 )
 def test_why_a_probe_cannot_enter_it(function, why):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.errors import UsageError
+from lazyobs.kernel import command_line
 from lazyobs.kernel.log import LogLine
 from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.recorder.gaps import Clocks, GapFinder
@@ -166,12 +167,21 @@ def test_config_hash_ignores_order_and_comments(tmp_path: Path) -> None:
     assert config_hash("6.2", str(tmp_path / "none"), str(tmp_path)) is None
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_command_line_is_recorded_whole_on_request_alone(tmp_path: Path, whole: bool) -> None:
+    (tmp_path / "cmdline").write_text("slab_nomerge password=tr0ub4dor\n")
+    found = identity("mainline", None, {}, None, str(tmp_path), str(tmp_path), whole_cmdline=whole)
+    assert found["cmdline"] == ("slab_nomerge password=tr0ub4dor" if whole else "slab_nomerge")
+    assert found["cmdline_sha256"] == command_line.digest("slab_nomerge password=tr0ub4dor")
+
+
 def test_identity_of_nothing(tmp_path: Path) -> None:
     """Every fact may be missing; none is made up."""
     found = identity("mainline", None, {}, None, str(tmp_path), str(tmp_path))
     assert {key for key, value in found.items() if value is None} >= {
         "release",
         "cmdline",
+        "cmdline_sha256",
         "boot_id",
         "memory_bytes",
         "tainted",

@@ -58,6 +58,14 @@ def test_everything_in_order(recording: Path) -> None:
     assert [line["detail"] for line in lines if line["kind"] == "splat"] == ["WARN", "WARN"]
 
 
+def test_the_duration_is_recorded_time(recording: Path) -> None:
+    """An event a second from the full second on; recording began an interval before its first sample, at 0.25 s."""
+    every = ("-e", ",".join(event.KIND_NAMES), "--min-us", "0")
+    assert len(replay(recording, *every, "--duration", "23")) == 24
+    assert len(replay(recording, *every, "--duration", "0.5", "--speed", "max")) == 1
+    assert replay(recording, *every, "--duration", "7d") == replay(recording, *every)
+
+
 @pytest.mark.slow
 def test_filters_of_a_recording(recording: Path) -> None:
     assert {line["pid"] for line in replay(recording, "-p", "3", "-e", "fork,prepare")} <= {3, None}
@@ -126,6 +134,32 @@ def test_the_filter_is_the_same_in_kernel_and_replay() -> None:
     assert EventFilter(("prepare",), comm="a").passes(record("prepare", 0))
     assert not EventFilter(("prepare",), comm="ab").passes(record("prepare", 0))
     assert EventFilter(comm="x" * 20).passes(record("fork", 0)._replace(comm=b"x" * 15 + b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("comm", "asked"),
+    [
+        (b"a\xffb", "a\ufffdb"),  # as JSON shows it
+        (b"a\xffb", "a\udcffb"),  # its bytes, as Python has them from the command line
+        (b"a\xe6\xbc\xa2", "a\u6f22"),
+        (b"a\xe6\xbc\xa2", "a??"),  # as a locale without UTF-8 shows it: two columns
+        (b"a\x1bb", "a?b"),  # as tables show it
+        ("\u6f22".encode() * 6, "\u6f22" * 6),  # longer than 15 bytes
+        (("\u6f22".encode() * 5 + b"x"), "\u6f22" * 5),
+        (b"x" + "\u6f22".encode() * 5, "x" + "\u6f22" * 4 + "\ufffd"),  # cut inside a letter, as it is shown
+        (b"x" + "\u6f22".encode() * 5, "x" + "\u6f22" * 5),  # the same, as it was given
+    ],
+)
+def test_a_thread_is_found_by_the_name_that_is_shown(comm: bytes, asked: str) -> None:
+    assert EventFilter(comm=asked).passes_comm(comm[:15].ljust(16, b"\0"))
+    assert not EventFilter(comm=asked).passes_comm(b"other".ljust(16, b"\0"))
+
+
+@pytest.mark.parametrize(("comm", "in_kernel"), [("plain", 1), ("a\udcff", 1), ("a\ufffd", 0), ("a?", 0)])
+def test_the_probes_compare_bytes_alone(comm: str, in_kernel: int) -> None:
+    packed = EventFilter(comm=comm)._packed(dict.fromkeys(("rmap_one", "slab"), None))
+    by_comm = int.from_bytes(packed[-12:-8], "little")
+    assert (by_comm, packed[-32:-16].rstrip(b"\0") != b"") == (in_kernel, bool(in_kernel))
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

@@ -93,8 +93,8 @@ def test_two_kernels_in_an_arm_are_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["report"], EXIT_USAGE, "Missing argument"),
-        (["compare", "--base", LAB], EXIT_USAGE, "Missing option '--new'"),
+        (["report"], EXIT_USAGE, "report needs DIR..."),
+        (["compare", "--base", LAB], EXIT_USAGE, "compare needs --new DIR..."),
         (["compare", "--base", "--new", LAB], EXIT_USAGE, "--base needs a directory"),
         (["compare", "--base", LAB, "--calibrate", LAB, "--new", LAB], EXIT_USAGE, "unexpected extra argument"),
         (["report", "--json", "--text", LAB], EXIT_USAGE, "--text is a format of its own"),
@@ -119,7 +119,9 @@ def test_arms_take_directories_to_the_next_option() -> None:
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict_options, "_LIBRARIES", ("scipy", "no_such_library"))
-    with pytest.raises(NotSupported, match=r"report: needs no_such_library; pip install 'lazyobs\[soak\]'"):
+    with pytest.raises(
+        NotSupported, match=r"report: needs no_such_library; run make setup in the checkout, or there: pip"
+    ):
         report.main([DEBIAN], standalone_mode=False)
 
 
@@ -135,3 +137,24 @@ def test_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "debian-6.12/recording.json").write_text(json.dumps(document))
     verdict = json.loads(lazyobs("report", "--json", DEBIAN, str(tmp_path / "debian-6.12")).stdout)
     assert set(verdict["identity"]) == {DEBIAN, str(tmp_path / "debian-6.12")}
+
+
+@pytest.mark.parametrize(
+    "command", [["report", "{}"], ["compare", "--base", "{}", "--new", DEBIAN]], ids=["report", "compare"]
+)
+@pytest.mark.parametrize("form", [[], ["--text"], ["-o", "json"]], ids=["table", "text", "json"])
+def test_a_command_line_stays_where_it_was_recorded(tmp_path: Path, command: list[str], form: list[str]) -> None:
+    """Recordings of 0.1.0 have the kernel's whole command line: it is shown on request alone."""
+    old = tmp_path / "old"
+    shutil.copytree(LAB, old)
+    file = old / "recording.json"
+    document = json.loads(file.read_text())
+    document["identity"]["cmdline"] += " password=tr0ub4dor slab_nomerge"
+    file.write_text(json.dumps(document))
+    command = [word.format(old) for word in command]
+    page = tmp_path / "page.html"
+    shown = lazyobs(*command, *form, "--html", str(page)).stdout
+    assert "tr0ub4dor" not in shown and "tr0ub4dor" not in page.read_text()
+    assert "slab_nomerge" in page.read_text()
+    lazyobs(*command, *form, "--html", str(page), "--cmdline")
+    assert "password=tr0ub4dor" in page.read_text()

@@ -51,8 +51,8 @@ def test_nesting_without_end(tmp_path: Path) -> None:
         ("fifo", "not a regular file"),
         ("/dev/zero", "not a regular file"),
         ("large", "larger than 1 MiB"),
-        ("binary", "can't decode"),
-        ("na\0me", "null byte"),
+        ("binary", "byte 0 is not UTF-8"),
+        ("na\0me", "its name holds a null character"),
     ],
 )
 def test_what_is_no_small_file_is_refused(tmp_path: Path, reader: str, name: str, why: str) -> None:

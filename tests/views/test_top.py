@@ -53,6 +53,11 @@ def test_an_unknown_column_names_the_known_ones():
         columns.sort([], "weight")
 
 
+def test_a_column_that_is_nearly_one_is_named():
+    with pytest.raises(UsageError, match=r"\(did you mean savable_bytes\?\)"):
+        columns.column("savablebytes")
+
+
 def test_hostile_names_are_tamed_everywhere(capsys):
     hostile = process(3, comm="\x1b]0;owned\x07\n", cgroup="/\x1b[2J")
     for output in ("table", "csv", "json"):
@@ -98,9 +103,18 @@ def test_every_view_can_be_drawn_with_and_without_numbers(name):
     for counter in list(unknown.totals):
         unknown.totals[counter] = None
     unknown.rates = {}
-    assert tables.view(known, name, known.processes)
-    assert tables.view(unknown, name, unknown.processes)
+    assert tables.view(known, name, known.processes, "pid")
+    assert tables.view(unknown, name, unknown.processes, "pid")
     assert tables.header(unknown)
+
+
+@pytest.mark.parametrize("view", ["processes", "forks"])
+@pytest.mark.parametrize("name", columns.COLUMNS)
+def test_the_column_that_sorts_is_shown_once(view, name, capsys):
+    run(Recorded(sample(process(3, comm="x"))), options(sort=name, views=(view,)))
+    heading = capsys.readouterr().out.split("\n\n")[1].splitlines()[0]
+    words = [word.strip() for word in heading.split("  ") if word.strip()]
+    assert words.count(columns.COLUMNS[name].heading) == 1 and words[-1] == "COMMAND"
 
 
 def test_the_header_marks_merged_slabs_and_tiers():

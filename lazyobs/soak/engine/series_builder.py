@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lazyobs.bpf import event
+from lazyobs.kernel.command_line import without_secrets
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, Sample
 from lazyobs.recording.errors import RecordingError
@@ -57,7 +58,7 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     progress(1.0)
     return Series(
         name=os.path.basename(os.path.normpath(recording.path)),
-        identity=recording.identity,
+        identity=without_secrets(recording.identity),
         interval=recording.interval,
         samples=samples,
         barriers=barriers,
@@ -72,7 +73,13 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         events=_events(found),
         torn=tuple(sorted(recording.torn)),
         count=count,
+        cmdline=_cmdline(recording),
     )
+
+
+def _cmdline(recording: Recording) -> str | None:
+    found = recording.identity.get("cmdline")
+    return found if isinstance(found, str) else None
 
 
 def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int, int]:

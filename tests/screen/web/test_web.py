@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotSupported, UsageError, way_to_install
 from lazyobs.screen.web import run
 from tests.harness import LAZYOBS, ROOT, chromium, lazyobs, need_module, skip
 from tests.screen.browser import Browser
@@ -23,7 +23,7 @@ from tests.screen.screens import LAB, SAMPLES
 
 pytestmark = pytest.mark.slow
 
-_WEB = ("web", "pip install 'lazyobs[web]'")
+_WEB = ("web", "pip install '.[web]'")
 aiohttp = need_module("aiohttp", *_WEB)
 web = need_module("lazyobs.screen.web.server", *_WEB)
 
@@ -264,7 +264,7 @@ def test_without_the_library_it_is_one_line(tmp_path):
     (tmp_path / "textual_serve.py").write_text("raise ModuleNotFoundError('gone', name='textual_serve')\n")
     answer = lazyobs("top", "--web", "--replay", str(LAB), env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert answer.returncode == 3
-    assert answer.stderr == "lazyobs: top --web: textual_serve is not installed; pip install 'lazyobs[web]'\n"
+    assert answer.stderr == f"lazyobs: top --web: textual_serve is not installed; {way_to_install('web')}\n"
 
 
 @pytest.mark.parametrize(("listening", "name", "may"), [

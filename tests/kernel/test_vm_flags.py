@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Flags of VMAs by name, compared with what smaps says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lazyobs.kernel import vm_flags
+from tests.harness import lazyobs
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (0x100073, "rd wr mr mw me ac"),
+        (0x100173, "rd wr mr mw me gd ac"),
+        (0x8000_0000, "mg"),
+        (0x0100_0800, "0x1000800"),
+        (0x400_0000_0001, "rd 0x40000000000"),
+        (0, ""),
+    ],
+)
+def test_names(flags: int, names: str) -> None:
+    assert vm_flags.names(flags) == names
+
+
+def in_smaps(pid: int) -> dict[str, list[str]]:
+    """{start: the names we know}."""
+    found: dict[str, list[str]] = {}
+    start = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if match := re.match(r"([0-9a-f]+)-[0-9a-f]+ ", line):
+            start = match[1]
+        elif line.startswith("VmFlags:"):
+            found[start] = [name for name in line.split()[1:] if name in vm_flags.NAMES.values()]
+    return found
+
+
+def test_they_are_those_of_smaps(bpf: None) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        while b"sleep" not in Path(f"/proc/{process.pid}/maps").read_bytes():
+            os.sched_yield()
+        smaps = in_smaps(process.pid)
+        rows = [line.split() for line in lazyobs("census", "--vmas", "-p", str(process.pid)).stdout.splitlines()[1:]]
+        process.kill()
+    shown = {row[1]: [word for word in row[3:-1] if not word.startswith("0x")] for row in rows}
+    assert len(shown) > 7 and shown == {start: smaps[start] for start in shown}
