@@ -80,7 +80,11 @@ class Histogram:
 HISTOGRAMS = (
     Histogram("prepare_seconds", "seconds", "time in __anon_vma_prepare"),
     Histogram("fork_seconds", "seconds", "time in anon_vma_fork summed over one fork"),
-    Histogram("fork_duration_seconds", "seconds", "time of one fork that copies an address space, from the allocation of its mm"),
+    Histogram(
+        "fork_duration_seconds",
+        "seconds",
+        "time of one fork that copies an address space, from the allocation of its mm",
+    ),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 import click
@@ -25,8 +26,6 @@ def words(error: click.ClickException) -> str:
 
 def no_command(name: str, commands: Iterable[str]) -> str:
     """The error for a command that does not exist."""
-    import difflib  # an error alone needs it
-
     return f"there is no command {name!r}{_meant(difflib.get_close_matches(name, commands, 1))}"
 
 

@@ -91,8 +91,8 @@ def _exited(counter: model.Counter) -> Family:
 
 # There is a counter rmap_walk_vmas too, and a page may have a name only once.
 _HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
-# Split by walker in the schema, not in the metrics: the counter of that name has the walkers.
-_UNSPLIT = ("rmap_walk_vmas",)
+# Split in the schema, not in the metrics: a counter beside each has the label, and a host few series.
+_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds")
 
 
 def _histogram(histogram: model.Histogram) -> Family:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -81,8 +82,6 @@ def column(name: str) -> Column:
     """The column with that name or heading. UsageError, which lists the columns, if there is no such column."""
     found = COLUMNS.get(name) or next((one for one in COLUMNS.values() if one.heading.upper() == name.upper()), None)
     if found is None:
-        import difflib  # an error alone needs it
-
         near = difflib.get_close_matches(name.lower(), COLUMNS, 1)
         why = "there is none of that name" + (f" (did you mean {near[0]}?)" if near else "")
         raise UsageError(f"column {text.printable(name)!r}", why, f"use one of {', '.join(COLUMNS)}")

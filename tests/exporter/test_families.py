@@ -143,10 +143,10 @@ def test_described_names_are_the_collected_ones() -> None:
     assert {m.name for m in collector.collect()} == {m.name for m in collector.describe()}
 
 
-def test_500_processes_in_200_cgroups_stay_within_400_series() -> None:
+def test_500_processes_in_200_cgroups_stay_within_450_series() -> None:
     host = Host(processes=500, cgroups=200)
     metrics = _metrics(host.read())
-    assert len(metrics) <= 400, len(metrics)
+    assert len(metrics) <= 450, len(metrics)
     assert metrics[series("lazyobs_processes")] == 500
     assert metrics[series("lazyobs_cgroups")] == 200
     assert metrics[series("lazyobs_cgroups_in_other")] == 190

@@ -58,14 +58,6 @@ def test_everything_in_order(recording: Path) -> None:
     assert [line["detail"] for line in lines if line["kind"] == "splat"] == ["WARN", "WARN"]
 
 
-def test_the_duration_is_recorded_time(recording: Path) -> None:
-    """An event a second from the full second on; recording began an interval before its first sample, at 0.25 s."""
-    every = ("-e", ",".join(event.KIND_NAMES), "--min-us", "0")
-    assert len(replay(recording, *every, "--duration", "23")) == 24
-    assert len(replay(recording, *every, "--duration", "0.5", "--speed", "max")) == 1
-    assert replay(recording, *every, "--duration", "7d") == replay(recording, *every)
-
-
 @pytest.mark.slow
 def test_filters_of_a_recording(recording: Path) -> None:
     assert {line["pid"] for line in replay(recording, "-p", "3", "-e", "fork,prepare")} <= {3, None}

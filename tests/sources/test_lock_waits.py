@@ -145,7 +145,7 @@ def test_other_semaphores_are_not_counted(live):
     source = live()
     before = source.read()
     stop = time.monotonic() + 2
-    pages = []
+    pages: list[None] = []
 
     def fight() -> None:
         import mmap
