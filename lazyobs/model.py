@@ -117,9 +117,11 @@ CENSUS_COLUMNS = (
     ("vmas_anon", "VMAs with an anon_vma, or lazy"),
     *((f"vmas_{state.name}", state.help) for state in VMA_STATES[1:]),
     ("saved_bytes", "anon_vma and chain memory that laziness saves now"),
-    ("savable_bytes", "anon_vma and chain memory of vmas_private: what laziness would save"),
+    ("savable_bytes", "anon_vma and chain memory that laziness would save (docs/savings.md)"),
     ("chains_held", "anon_vma_chain objects of its VMAs: each is of one VMA"),
     ("anon_vmas_held", "anon_vma objects of its VMAs, one that several VMAs share counted once for all of them"),
+    ("savable_low_bytes", "lower bound of savable_bytes: whatever may have ended a VMA's laziness has"),
+    ("savable_high_bytes", "upper bound of savable_bytes: only what is known to have ended a VMA's laziness has"),
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 

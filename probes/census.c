@@ -16,31 +16,51 @@ struct census_state {
 	u64 end_pgoff;
 	u64 file;
 	u64 flags;
+	/* Copies of what is looked at: one read each is cheaper than one for each member. */
+	struct vm_area_struct vma;
+	struct anon_vma anon_vma;
+	struct anon_vma_chain chain;
 	struct census_row row;
 };
 
 BPF_TABLE("array", u32, struct census_state, census_states, 1);
 
-/*
- * The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no
- * children. Newer kernels count a root among its own children; older ones have one count for both
- * (degree).
+/* VMAs attached to the anon_vma, and whether it is the parent of others. Newer kernels count a root
+ * among its own children; older ones have one count for both (degree).
  */
-static __always_inline bool serves_one_vma(struct anon_vma *anon_vma)
+static __always_inline u64 active_vmas(struct anon_vma *copy)
 {
-	struct anon_vma copy;
-
-	if (bpf_probe_read_kernel(&copy, sizeof(copy), anon_vma))
-		return false;
 #if HAVE_anon_vma_num_active_vmas
-	return copy.root == anon_vma && copy.num_active_vmas == 1 && copy.num_children <= 1;
+	return copy->num_active_vmas;
 #else
-	return copy.root == anon_vma && copy.degree <= 1;
+	return copy->degree;
 #endif
 }
 
-static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree)
+static __always_inline bool has_children(struct anon_vma *copy)
 {
+#if HAVE_anon_vma_num_active_vmas
+	return copy->num_children > 1;
+#else
+	return false;
+#endif
+}
+
+/* The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no
+ * children.
+ */
+static __always_inline bool serves_one_vma(struct anon_vma *anon_vma, struct anon_vma *copy)
+{
+	return copy->root == anon_vma && active_vmas(copy) <= 1 && !has_children(copy);
+}
+
+/* ``copy`` is filled in for a regular VMA. */
+static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree,
+				     struct anon_vma *copy)
+{
+	struct anon_vma *anon_vma;
+
+	copy->root = NULL;
 	if (bpf_probe_read_kernel(tree, sizeof(*tree), &vma->anon_vma) || !*tree)
 		return VMA_PLAIN;
 	if (vma_is_lazy(vma, *tree))
@@ -51,7 +71,10 @@ static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *
 #endif
 	if (*tree == pool)
 		return VMA_SHARED;
-	if (serves_one_vma((struct anon_vma *)(*tree & ~ANON_VMA_TAG_MASK)))
+	anon_vma = (struct anon_vma *)(*tree & ~ANON_VMA_TAG_MASK);
+	if (bpf_probe_read_kernel(copy, sizeof(*copy), anon_vma))
+		copy->root = NULL;
+	else if (serves_one_vma(anon_vma, copy))
 		return VMA_PRIVATE;
 	return VMA_SHARED;
 }
@@ -60,6 +83,18 @@ static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *
 static __always_inline bool is_counted(struct task_struct *task, struct task_struct *leader)
 {
 	return task == leader || !READ(leader->mm);
+}
+
+/* How often a fork copied a VMA of this mm, of whatever process it is the parent: copy_page_range()
+ * raises the sequence by two for each, and nothing else does.
+ */
+static __always_inline u32 fork_copies_of(struct mm_struct *mm)
+{
+#if HAVE_mm_struct_fork_sequence
+	return READ(mm->fork_sequence) >> 1;
+#else
+	return FORK_COPIES_UNKNOWN;
+#endif
 }
 
 /* The anon_vma that a lazy design keeps for each mm; 0 where there is none. */
@@ -91,6 +126,7 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	row->uid = READ(cred->uid);
 	row->start_boottime = READ(leader->start_boottime);
 	row->mm = (u64)READ(task->mm);
+	row->fork_copies = fork_copies_of((struct mm_struct *)row->mm);
 	state->pool = pool_of(task);
 	state->end = 0;
 	row->anon_vmas_held = state->pool != 0;
@@ -121,25 +157,83 @@ static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
 #endif
 }
 
-static __always_inline void count_chains(struct census_row *row, struct vm_area_struct *vma)
+/* A root that no VMA is attached to: of a parent that has ended, and held by the child's chains. */
+static __always_inline void count_orphan(struct census_row *row, struct anon_vma *anon_vma)
 {
-	u64 head = (u64)&vma->first_chain, next = READ(vma->first_chain);
+#if HAVE_anon_vma_num_active_vmas
+	if (READ(anon_vma->root) == anon_vma && !READ(anon_vma->num_active_vmas))
+		row->orphan_roots++;
+#endif
+}
+
+/* Counts the chains of the VMA whose copy ``state`` has, and returns how many there are. */
+static __always_inline u32 count_chains(struct census_state *state, struct vm_area_struct *vma)
+{
+	u64 head = (u64)&vma->first_chain, next = state->vma.first_chain;
 	struct anon_vma_chain *chain;
 	struct anon_vma *anon_vma;
+	u64 leftmost;
+	u32 count;
 
 #pragma clang loop unroll(disable)
-	for (int count = 0; count < CHAINS_OF_A_VMA; count++) {
+	for (count = 0; count < CHAINS_OF_A_VMA; count++) {
 		if (next == head || !next)
-			return;
+			return count;
 		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
 									    next_chain));
-		anon_vma = (struct anon_vma *)READ(chain->anon_vma);
-		row->chains_held++;
-		if (READ(anon_vma->leftmost) == (u64)&chain->node && !is_live_pool(anon_vma))
-			row->anon_vmas_held++;
-		next = READ(chain->next_chain);
+		if (bpf_probe_read_kernel(&state->chain, sizeof(state->chain), chain))
+			break;
+		anon_vma = (struct anon_vma *)state->chain.anon_vma;
+		state->row.chains_held++;
+		leftmost = READ(anon_vma->leftmost);
+		if (leftmost == (u64)&chain->node && !is_live_pool(anon_vma)) {
+			state->row.anon_vmas_held++;
+			if (state->chain.anon_vma != state->vma.anon_vma)
+				count_orphan(&state->row, anon_vma);
+		}
+		next = state->chain.next_chain;
 	}
-	row->chains_cut++;
+	state->row.chains_cut++;
+	return count;
+}
+
+/*
+ * What laziness would save depends on how the VMA came by its anon_vma
+ * (lazyobs/sources/savings.py). One that this mm made is its own root, and the VMA has no other
+ * chain; what a fork copied has the parent's chains, too. Parts of a split VMA and neighbours share
+ * an anon_vma: each gets its share. hugetlb VMAs are left out: no design that is known makes them
+ * lazy.
+ */
+#define VM_HUGETLB 0x00400000ULL
+#define VM_MERGEABLE 0x80000000ULL
+
+static __always_inline void count_savable(struct census_state *state, u64 anon_vma, u32 chains)
+{
+	struct census_row *row = &state->row;
+	u64 active = active_vmas(&state->anon_vma), share;
+	bool joint, forked;
+
+	if (state->vma.vm_flags & VM_HUGETLB)
+		return;
+	if ((u64)state->anon_vma.root != anon_vma || chains != 1) {
+		row->inherited++;
+		return;
+	}
+	joint = active > 1;
+	forked = !joint && has_children(&state->anon_vma);
+	share = ROOT_SHARE / (joint ? active : 1);
+	if (state->vma.vm_file) {
+		row->file_roots += share;
+		row->own_file++;
+		row->joint_file += joint;
+		row->forked_file += forked;
+	} else {
+		row->anon_roots += share;
+		row->own_anon++;
+		row->joint_anon += joint;
+		row->forked_anon += forked;
+	}
+	row->mergeable += (state->vma.vm_flags & VM_MERGEABLE) != 0;
 }
 
 #if LAZY_DESIGN
@@ -150,10 +244,10 @@ static __always_inline void count_chains(struct census_row *row, struct vm_area_
  */
 #define ACCESS_FLAGS 0x08000007ULL /* VM_READ | VM_WRITE | VM_EXEC | VM_SOFTDIRTY */
 
-static __always_inline void count_classic(struct census_state *state, struct vm_area_struct *vma)
+static __always_inline void count_classic(struct census_state *state)
 {
-	u64 start = READ(vma->vm_start), end = READ(vma->vm_end), pgoff = READ(vma->vm_pgoff);
-	u64 flags = READ(vma->vm_flags) & ~ACCESS_FLAGS, file = READ(vma->vm_file);
+	u64 start = state->vma.vm_start, end = state->vma.vm_end, pgoff = state->vma.vm_pgoff;
+	u64 flags = state->vma.vm_flags & ~ACCESS_FLAGS, file = state->vma.vm_file;
 
 	if (start != state->end || pgoff != state->end_pgoff || file != state->file ||
 	    flags != state->flags)
@@ -164,7 +258,7 @@ static __always_inline void count_classic(struct census_state *state, struct vm_
 	state->flags = flags;
 }
 #else
-static __always_inline void count_classic(struct census_state *state, struct vm_area_struct *vma)
+static __always_inline void count_classic(struct census_state *state)
 {
 }
 #endif
@@ -175,7 +269,7 @@ int census(struct bpf_iter__task_vma *ctx)
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
 	struct census_state *state;
-	u32 zero = 0;
+	u32 zero = 0, kind, chains;
 	u64 tree;
 
 	state = census_states.lookup(&zero);
@@ -197,23 +291,23 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (!task || !vma || !state->counted)
 		return 0;
 	state->row.vmas++;
-	switch (vma_state(vma, state->pool, &tree)) {
-	case VMA_PLAIN:
+	kind = vma_state(vma, state->pool, &tree, &state->anon_vma);
+	if (kind == VMA_PLAIN || bpf_probe_read_kernel(&state->vma, sizeof(state->vma), vma))
 		return 0;
-	case VMA_LAZY:
-		state->row.vmas_lazy++;
-		count_classic(state, vma);
-		break;
-	case VMA_PRIVATE:
-		state->row.vmas_private++;
-		break;
-	case VMA_SHARED:
-		state->row.vmas_shared++;
-		if (tree == state->pool)
-			count_classic(state, vma);
-		break;
-	}
 	state->row.vmas_anon++;
-	count_chains(&state->row, vma);
+	chains = count_chains(state, vma);
+	if (kind == VMA_LAZY) {
+		state->row.vmas_lazy++;
+		count_classic(state);
+		return 0;
+	}
+	if (kind == VMA_PRIVATE)
+		state->row.vmas_private++;
+	else
+		state->row.vmas_shared++;
+	if (tree == state->pool)
+		count_classic(state);
+	else
+		count_savable(state, tree & ~ANON_VMA_TAG_MASK, chains);
 	return 0;
 }

@@ -10,6 +10,7 @@ int census_vmas(struct bpf_iter__task_vma *ctx)
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *leader;
 	struct vma_row row = {};
+	struct anon_vma copy;
 	u32 zero = 0, *target;
 
 	target = census_target.lookup(&zero);
@@ -22,7 +23,7 @@ int census_vmas(struct bpf_iter__task_vma *ctx)
 	row.start = READ(vma->vm_start);
 	row.end = READ(vma->vm_end);
 	row.flags = READ(vma->vm_flags);
-	row.state = vma_state(vma, pool_of(task), &row.anon_vma);
+	row.state = vma_state(vma, pool_of(task), &row.anon_vma, &copy);
 	bpf_seq_write(meta->seq, &row, sizeof(row));
 	return 0;
 }

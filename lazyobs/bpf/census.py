@@ -15,7 +15,7 @@ _ROW, _VMA = CENSUS_ROW.struct(), VMA_ROW.struct()
 class CensusRow(NamedTuple):
     """One process. ``mm`` identifies the address space: vfork and CLONE_VM processes share one.
 
-    ``classic_anon_vmas``: what mainline would have made for the VMAs that a lazy design gave none.
+    The columns that the schema has not are explained by bpf/layouts.py. ``classic_anon_vmas``: what mainline would have made for the VMAs that a lazy design gave none.
     """
 
     tgid: int
@@ -33,6 +33,18 @@ class CensusRow(NamedTuple):
     anon_vmas_held: int
     ppid: int
     chains_cut: int
+    anon_roots: int
+    file_roots: int
+    own_anon: int
+    own_file: int
+    joint_anon: int
+    joint_file: int
+    forked_anon: int
+    forked_file: int
+    mergeable: int
+    inherited: int
+    orphan_roots: int
+    fork_copies: int
     comm: bytes
 
 

@@ -128,6 +128,19 @@ CENSUS_ROW = Layout(
         Field("anon_vmas_held", "u32"),
         Field("ppid", "u32"),
         Field("chains_cut", "u32", "VMAs whose list of chains was longer than CHAINS_OF_A_VMA"),
+        # Of the regular VMAs outside a pool, for what laziness would save (sources/savings.py).
+        Field("anon_roots", "u64", "root anon_vmas of own_anon, times ROOT_SHARE"),
+        Field("file_roots", "u64", "the same of own_file"),
+        Field("own_anon", "u32", "VMAs without a file that have one chain, to a root"),
+        Field("own_file", "u32", "the same with a file"),
+        Field("joint_anon", "u32", "those of own_anon that share their anon_vma within the mm"),
+        Field("joint_file", "u32"),
+        Field("forked_anon", "u32", "those of own_anon, not joint, that a child still shares"),
+        Field("forked_file", "u32"),
+        Field("mergeable", "u32", "of both, those that ksmd may merge"),
+        Field("inherited", "u32", "VMAs that a fork copied"),
+        Field("orphan_roots", "u32", "roots left by an ended parent, counted at one of their chains"),
+        Field("fork_copies", "u32", "VMAs that forks copied from this mm; the highest number: not known"),
         Field("comm", "char", "name of the process, ended by a zero", 16),
     ),
 )
@@ -154,10 +167,14 @@ ENTRIES = {
     "FORK_SLOTS": 256,
     "CALL_SLOTS": 256,
 }
+# An anon_vma that several VMAs share is added up from its parts. The error of n parts is less than n / ROOT_SHARE.
+ROOT_SHARE = 1 << 24
+FORK_COPIES_UNKNOWN = (1 << 32) - 1
 PROCESS_CAPACITY = ENTRIES["PROCESS_ENTRIES"] + ENTRIES["PROCESS_SLOTS"]
 
 
 def c_layouts() -> str:
     """The sizes of the maps, and every shared struct but those of the event stream (event.py), as C."""
     sizes = "".join(f"#define {name} {entries}\n" for name, entries in ENTRIES.items())
+    sizes += f"#define ROOT_SHARE {ROOT_SHARE}ULL\n#define FORK_COPIES_UNKNOWN {FORK_COPIES_UNKNOWN}U\n"
     return sizes + "\n".join(layout.c_struct() for layout in SHARED)

@@ -11,7 +11,7 @@ from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import Profile
-from lazyobs.model import REASONS
+from lazyobs.model import CENSUS_NAMES, REASONS
 
 
 def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
@@ -53,11 +53,23 @@ def tags(profile: Profile, btf: Btf) -> Tags | None:
 
 def why_unknown(profile: Profile, btf: Btf) -> str:
     """Why a lazy VMA cannot be recognised here; "" where it can."""
+    if profile.unknown_design:
+        return profile.unknown_design
     if profile.lazy_test == "tag" and tags(profile, btf) is None:
         return f"BTF has no enumerator {profile.tag_prefix}..LAZY; --profile FILE can give tag_mask and tag_lazy"
     if profile.lazy_test == "vma_flag" and (why := _why_not(btf, "vm_area_struct", profile.lazy_member, 1)):
         return why
     return _why_not(btf, "mm_struct", profile.pool_member, 8) if profile.pool_member else ""
+
+
+def unknown_columns(profile: Profile, btf: Btf) -> dict[str, str]:
+    """{census column: why it is null} although the census attaches."""
+    if profile.unknown_design:
+        return {name: profile.unknown_design for name in CENSUS_NAMES if name != "vmas"}
+    if btf.member("anon_vma", "num_active_vmas") is None:
+        why = "struct anon_vma has no num_active_vmas: whether VMAs or children share one is not known"
+        return {name: why for name in CENSUS_NAMES if name.startswith("savable_")}
+    return {}
 
 
 def _why_not(btf: Btf, struct: str, path: str, size: int) -> str:

@@ -32,7 +32,8 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
     "css_set": (Wanted("dfl_cgrp", "struct cgroup *", optional=True),),
     "cred": (Wanted("uid.val", "u32", name="uid"),),
     "signal_struct": (Wanted("live.counter", "int", name="live"),),
-    "mm_struct": (),
+    # Since 5.11: 57efa1fe5957 ("mm/gup: prevent gup_fast from racing with COW during fork").
+    "mm_struct": (Wanted("write_protect_seq.sequence", "u32", optional=True, name="fork_sequence"),),
     "task_struct": (
         Wanted("pid", "int"),
         Wanted("tgid", "int"),

@@ -158,8 +158,9 @@ def _cgroup_processes(scrape: Scrape) -> Points:
 _STATES_AND_VMAS = {"vmas", "vmas_anon", *(f"vmas_{state}" for state in model.VMA_STATE_NAMES)}
 # What is no count of VMAs, which the family "vmas" has by state.
 _OTHER_COLUMNS = tuple((name, text) for name, text in model.CENSUS_COLUMNS if name not in _STATES_AND_VMAS)
-# By cgroup there are the bytes alone: every column is a series for each cgroup.
-_CGROUP_COLUMNS = tuple((name, text) for name, text in _OTHER_COLUMNS if name.endswith("_bytes"))
+# By cgroup there are these alone: every column is a series for each cgroup.
+_BY_CGROUP = ("saved_bytes", "savable_bytes")
+_CGROUP_COLUMNS = tuple((name, text) for name, text in _OTHER_COLUMNS if name in _BY_CGROUP)
 
 # --- slabs ----------------------------------------------------------------------------------------
 

@@ -26,6 +26,11 @@
       clone                  a chain made is a clone for a fork, split, merge or mremap (no anon_vmas here)
       promotion              a chain made is a promotion's; one freed: another thread was first
       counted                an object allocated or freed, no more
+    [savings]                what the design would save of regular VMAs (sources/savings.py)
+      files                  private file mappings: "lazy", "chain" (they keep a chain, and no anon_vma of their own),
+                             "regular", or "either": lazy or regular
+      copies                 what a split, merge or mremap makes of a lazy VMA: "lazy", "promoted" or "either"
+      children               VMAs that a fork copied: "regular", or "either": perhaps no objects of their own
     [aliases]                {name in the probe table, or in this file: the names this design gives the function}
 
 Detection is by presence only, never by kernel version; the most demanding profile that fits wins, ``mainline``
@@ -45,6 +50,8 @@ from lazyobs.errors import UsageError
 from lazyobs.unix.small_file import Unusable, read_toml
 
 BUILT_IN = Path(__file__).parent / "profiles"
+# Name of what is left of a profile on a kernel whose lazy design it does not describe (signs.py).
+UNKNOWN = "unknown"
 LAZY_TESTS = ("none", "tag", "vma_flag")
 
 # Functions that a design adds, by the key with which a profile states them. The tables of probes name them so.
@@ -83,12 +90,26 @@ class Profile:
     pool_live_member: str = ""
     lazy_prepare_made: int = 0
     enums: tuple[str, ...] = ()  # promotion.reasons
+    # What is not stated can be either.
+    saves_files: str = "either"
+    saves_copies: str = "either"
+    saves_children: str = "either"
+    says_none: bool = False  # the file says that the design has no lazy VMAs
+    # Why what depends on the design is null: the kernel shows signs of one that the profile does not describe.
+    unknown_design: str = ""
     stated: dict[str, tuple[str, ...]] = field(default_factory=dict)  # {key of STATED: functions}
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def has_lazy(self) -> bool:
         return self.lazy_test != "none"
+
+    @property
+    def savings_rule(self) -> str:
+        """[savings] in a line; "" where the design is not known."""
+        if self.unknown_design:
+            return ""
+        return f"files {self.saves_files}, copies {self.saves_copies}, children {self.saves_children}"
 
     def names(self, function: str) -> tuple[str, ...]:
         """Names under which to look for ``function``, the first that exists to be taken.
@@ -166,10 +187,13 @@ def _struct_members(value: object) -> tuple[str, ...]:
     return tuple(_struct_member(name) for name in value)
 
 
-def _lazy_test(value: object) -> str:
-    if value not in LAZY_TESTS:
-        raise ValueError(f"{value!r:.80} is not one of {', '.join(LAZY_TESTS)}")
-    return str(value)
+def _one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r:.80} is not one of {', '.join(words)}")
+        return str(value)
+
+    return read
 
 
 def _integer(lowest: int, highest: int) -> Callable[[object], int]:
@@ -192,7 +216,7 @@ _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
     },
     "switch": {"sysctl": ("sysctl", _sysctl)},
     "vma": {
-        "lazy": ("lazy_test", _lazy_test),
+        "lazy": ("lazy_test", _one_of(*LAZY_TESTS)),
         "lazy_member": ("lazy_member", _member),
         "tag_prefix": ("tag_prefix", _name),
         "tag_mask": ("tag_mask", _word),
@@ -208,6 +232,11 @@ _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
     "promotion": {
         "function": (PROMOTION, lambda value: (_name(value),)),
         "reasons": ("enums", _names),
+    },
+    "savings": {
+        "files": ("saves_files", _one_of("lazy", "chain", "regular", "either")),
+        "copies": ("saves_copies", _one_of("lazy", "promoted", "either")),
+        "children": ("saves_children", _one_of("regular", "either")),
     },
     "sites": {key.removeprefix("sites."): (key, _names) for key in STATED if key.startswith("sites.")},
 }
@@ -228,7 +257,8 @@ def _profile(document: dict[str, Any]) -> Profile:
             stated.setdefault(key, (function,))
     if "sites" not in document and values.get("pool_member") in _ONCE_A_SITE:
         stated[SITES_COUNTED] = (_ONCE_A_SITE[values["pool_member"]],)
-    profile = Profile(**values, stated=stated, aliases=aliases)
+    says_none = document.get("vma", {}).get("lazy") == "none"
+    profile = Profile(**values, says_none=says_none, stated=stated, aliases=aliases)
     _check_vma(profile)
     if sum(map(len, (set(profile.all_names()), aliases, profile.types, profile.members, profile.enums))) > MOST_NAMES:
         raise ValueError(f"more than {MOST_NAMES} names")
@@ -270,6 +300,8 @@ def _check_vma(profile: Profile) -> None:
         raise ValueError('vma.lazy_member goes with vma.lazy = "vma_flag"')
     if (profile.lazy_test == "tag") != bool(profile.tag_prefix or profile.tag_mask):
         raise ValueError('vma.tag_prefix or vma.tag_mask goes with vma.lazy = "tag"')
+    if profile.saves_files == "chain" and not profile.pool_member:
+        raise ValueError('savings.files = "chain" goes with vma.pool_member')
     for name in ("tag_lazy", "tag_shared"):
         if getattr(profile, name) & ~profile.tag_mask:
             raise ValueError(f"vma.{name} has bits that vma.tag_mask has not")

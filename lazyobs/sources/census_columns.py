@@ -3,45 +3,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from lazyobs.bpf.census import CensusRow
+from lazyobs.bpf.counts import PROCESS_COUNTS
 from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import SlabRow
 from lazyobs.model import CENSUS_NAMES
-from lazyobs.sources.savings import ObjectBytes
+from lazyobs.sources.savings import ObjectBytes, Rule, Savable, untraced_copies
 
 Columns = dict[str, int | None]
+Counts = tuple[int, ...]  # of a process, by PROCESS_COUNTS
 # The columns that the iterator counts itself; the others follow from these and the size of an object.
 _COUNTED = tuple(name for name in CENSUS_NAMES if not name.endswith("_bytes"))
+HISTORY = ("chain_allocs", "anon_vma_allocs", "fork_chains")  # counters; untraced_copies() takes them in this order
+_HISTORY = tuple(PROCESS_COUNTS.index(name) for name in HISTORY)
 
 
 class CensusColumns:
-    """Holds the object sizes of a kernel, and whether its design has a pool."""
+    """Holds the object sizes of a kernel, and the rule of its design."""
 
-    def __init__(self, facts: Subject, slabs: dict[str, SlabRow]) -> None:
-        """``slabs``: rows of slabinfo; if slabinfo is not readable, sizes are those of the structs in BTF."""
+    def __init__(
+        self, facts: Subject, slabs: Mapping[str, SlabRow], unknown: Mapping[str, str], since: int | None = None
+    ) -> None:
+        """``slabs``: rows of slabinfo; if slabinfo is not readable, sizes are those of the structs in BTF.
+        ``unknown``: {column: why it is null}, among others. ``since``: from when on the objects that processes
+        allocate are counted, in ns since boot; None: they are not."""
 
         def size(cache: str) -> int:
             return slabs[cache].object_bytes if cache in slabs else facts.struct_bytes.get(cache, 0)
 
         self._bytes = ObjectBytes(size("anon_vma"), size("anon_vma_chain"))
-        self._has_pool = bool(facts.profile.pool_member)
+        self._rule = Rule.of(facts.profile)
+        self._unknown = [name for name in CENSUS_NAMES if name in unknown]
+        self._since = since
 
-    def of_process(self, row: CensusRow) -> Columns:
-        """CENSUS_NAMES of one process."""
+    def forget_history(self) -> None:
+        """From now on what processes have allocated is not known: some of it was not counted."""
+        self._since = None
+
+    def of_process(self, row: CensusRow, counts: Counts | None = None) -> Columns:
+        """CENSUS_NAMES of one process; ``counts``: what it has caused since the probes attached."""
         columns: Columns = {name: getattr(row, name) for name in _COUNTED}
-        columns["saved_bytes"] = self._saved(row)
-        columns["savable_bytes"] = self._bytes.savable(row.vmas_private)
+        return self._with_bytes(columns, self._saved(row), self._savable(row, counts))
+
+    def of_none(self) -> Columns:
+        """CENSUS_NAMES of a process without VMAs."""
+        return self._with_bytes(dict.fromkeys(CENSUS_NAMES, 0), 0, Savable())
+
+    def of_all(self, rows: Iterable[CensusRow], counts: Mapping[tuple[int, int], Counts] | None = None) -> Columns:
+        """Sums over address spaces: processes that share an address space count once. ``counts``: those of each
+        process, by tgid and start."""
+        listed = list(rows)
+        sharers = Counter(row.mm for row in listed)
+        spaces = list({row.mm: row for row in listed}.values())
+        sums: Columns = {name: sum(getattr(row, name) for row in spaces) for name in _COUNTED}
+        found = []
+        for row in spaces:
+            known = counts.get((row.tgid, row.start_boottime)) if counts and sharers[row.mm] == 1 else None
+            found.append(self._savable(row, known))
+        savable = Savable(*(sum(getattr(one, name) for one in found) for name in ("low", "value", "high")))
+        return self._with_bytes(sums, sum(self._saved(row) for row in spaces), savable)
+
+    def _with_bytes(self, columns: Columns, saved: int, savable: Savable) -> Columns:
+        columns["saved_bytes"] = saved
+        columns["savable_bytes"] = savable.value
+        columns["savable_low_bytes"], columns["savable_high_bytes"] = savable.low, savable.high
+        for name in self._unknown:
+            columns[name] = None
         return columns
 
-    def of_all(self, rows: Iterable[CensusRow]) -> Columns:
-        """Sums over address spaces: processes that share an address space count once."""
-        spaces = {row.mm: row for row in rows}.values()
-        sums: Columns = {name: sum(getattr(row, name) for row in spaces) for name in _COUNTED}
-        sums["saved_bytes"] = sum(self._saved(row) for row in spaces)
-        sums["savable_bytes"] = self._bytes.savable(sum(row.vmas_private for row in spaces))
-        return sums
-
     def _saved(self, row: CensusRow) -> int:
-        return self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, self._has_pool)
+        return self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, self._rule.pool)
+
+    def _savable(self, row: CensusRow, counts: Counts | None) -> Savable:
+        untraced = None
+        if counts is not None and self._since is not None and row.start_boottime > self._since:
+            untraced = untraced_copies(row, *(counts[index] for index in _HISTORY))
+        return self._bytes.savable(row, self._rule, untraced)

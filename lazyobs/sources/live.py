@@ -12,7 +12,7 @@ from lazyobs.bpf import features
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.bpf.maps import possible_cpus
+from lazyobs.bpf.maps import ProcessCounts, possible_cpus
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
 from lazyobs.errors import NotSupported
@@ -21,7 +21,7 @@ from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
 from lazyobs.sources import health
-from lazyobs.sources.census_columns import CensusColumns
+from lazyobs.sources.census_columns import HISTORY, CensusColumns
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.ledger import Account, Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
@@ -59,7 +59,9 @@ class LiveSource:
         self._maps = MapReader(session)
         self._table = CounterTable(session, facts.profile)
         self._slabs_at_attach = slabinfo.read()
-        self._columns = CensusColumns(facts, self._slabs_at_attach)
+        counts_objects = session.tiers.get("slab") and not session.unknown.keys() & set(HISTORY)
+        since = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if counts_objects else None
+        self._columns = CensusColumns(facts, self._slabs_at_attach, session.unknown, since)
         self._processes = LiveProcesses(self._table, self._columns, rates)
         counts = session.maps.get("event_counts")
         self._event_counts = EventCounts(counts, possible_cpus()) if counts is not None else None
@@ -109,6 +111,8 @@ class LiveSource:
             **(programs or {}),
             **self._own_health(totals, slabs),
         }
+        if found_health.get("recursion_misses") or found_health.get("map_full"):
+            self._columns.forget_history()
         sample = Sample(
             time=time.time(),
             elapsed=round(elapsed, 6),
@@ -117,7 +121,7 @@ class LiveSource:
             totals=totals,
             rates=total_rates(totals, self._totals_before, elapsed),
             exited=self._table.of_counts(ended) if ended else {},
-            census=self._sums(census),
+            census=self._sums(census, counted),
             slabs=slab_rows(self._slabinfo, slabs),
             processes=self._processes.read(census, counted, elapsed),
             histograms=histograms or {series: None for kind in HISTOGRAMS for series in kind.series()},
@@ -153,8 +157,11 @@ class LiveSource:
     def _histograms(self) -> dict[str, dict[str, Any] | None]:
         return self._table.histograms(self._maps.histograms)
 
-    def _sums(self, census: list[CensusRow] | None) -> dict[str, int | None]:
-        return dict.fromkeys(CENSUS_NAMES) if census is None else self._columns.of_all(census)
+    def _sums(self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None) -> dict[str, int | None]:
+        if census is None:
+            return dict.fromkeys(CENSUS_NAMES)
+        counts = {(entry.tgid, entry.start_boottime): entry.counts for entry in counted or ()}
+        return self._columns.of_all(census, counts)
 
     def _own_health(self, totals: dict[str, Any], slabs: dict[str, SlabRow]) -> health.Health:
         return {
@@ -178,6 +185,9 @@ class LiveSource:
         if not self._maps.has_census:
             why = self.session.refused.get("census", {}).get("iter", "not attached")
             reasons["census"] = f"iter: {why}"
+        for name in CENSUS_NAMES:
+            if name in self.session.unknown:
+                reasons[f"census.{name}"] = reasons[f"processes.{name}"] = self.session.unknown[name]
         return reasons | self._failed
 
     def _need(self, feature: str) -> None:

@@ -70,13 +70,13 @@ class LiveProcesses:
         # Zeros for a process that has no entry, None where the entries could not be read.
         known = self._table.of_process(counts) if counts_known else dict.fromkeys(COUNTER_NAMES)
         idle = counts_known and before is not None and before.process.counts == known
-        process = self._process(row, self._columns.of_process(row), known, before)
+        process = self._process(row, self._columns.of_process(row, counts), known, before)
         process.cgroup, process.ppid = self._cgroups.path(row.cgroup, row.tgid), row.ppid
         return _Seen(row, counts, process, idle)
 
     def _without_vmas(self, entry: ProcessCounts, before: _Seen | None, census_known: bool) -> _Seen:
         """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended."""
-        columns: Columns = dict.fromkeys(CENSUS_NAMES, 0 if census_known else None)
+        columns: Columns = self._columns.of_none() if census_known else dict.fromkeys(CENSUS_NAMES)
         process = self._process(entry, columns, self._table.of_process(entry.counts), before)
         return _Seen(None, entry.counts, process, False)
 

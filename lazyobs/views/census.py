@@ -57,7 +57,7 @@ def _together(rows: list[Process], sample: Sample, chosen: bool) -> str:
         f"{len(rows)} {text.plural(len(rows), 'process', 'processes')}{unread}; {spaces}{text.number(total['vmas'])} VMAs, "
         f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "
         f"{text.number(total['vmas_private'])} private, {text.number(total['vmas_shared'])} shared; "
-        f"saved {text.size(total['saved_bytes'])}, savable {text.size(total['savable_bytes'])}"
+        f"saved {text.size(total['saved_bytes'])}, savable {columns.savable(total)}"
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def _columns() -> dict[str, Column]:
     ]
     for name, about in CENSUS_COLUMNS:
         write = text.size if name.endswith("_bytes") else text.number
-        heading = name.replace("vmas_", "").replace("_bytes", "").upper()
+        heading = name.replace("vmas_", "").replace("_bytes", "").replace("savable_", "").upper()
         found.append(Column(name, heading, write, about))
     for counter in COUNTERS:
         write = _nanoseconds if counter.name.endswith("_ns") else text.number
@@ -69,7 +69,7 @@ LOCK_VIEW = (
 )  # fmt: skip
 CENSUS_VIEW = (
     "pid", "user", "vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared", "saved_bytes",
-    "savable_bytes", "comm",
+    "savable_bytes", "savable_low_bytes", "savable_high_bytes", "comm",
 )  # fmt: skip
 
 
@@ -104,3 +104,10 @@ def cells(process: Process, names: Iterable[str]) -> list[str]:
 
 def headings(names: Iterable[str]) -> list[str]:
     return [COLUMNS[name].heading for name in names]
+
+
+def savable(census: Mapping[str, int | None]) -> str:
+    """What laziness would save, with its bounds where they are known: ``72.4K (0 to 80.1K)``."""
+    low, high = census.get("savable_low_bytes"), census.get("savable_high_bytes")
+    bounds = "" if low is None or high is None else f" ({text.size(low)} to {text.size(high)})"
+    return text.size(census.get("savable_bytes")) + bounds

@@ -50,7 +50,7 @@ def header(sample: Sample) -> list[str]:
         "per s    " + _counted(sample.rates),
         "total    " + _counted(sample.totals),
         f"VMAs     {text.number(census['vmas'])}  {states}"
-        f"  saved {text.size(census['saved_bytes'])}  savable {text.size(census['savable_bytes'])}",
+        f"  saved {text.size(census['saved_bytes'])}  savable {columns.savable(census)}",
         "slabs    " + "  ".join(_slab(slab) for slab in sample.slabs),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "

@@ -56,6 +56,7 @@ class Host:
             "vmas": 1009, "vmas_anon": 503, "vmas_lazy": 211 if self.lazy else 0, "vmas_private": 101,
             "vmas_shared": 191 if self.lazy else 402, "chains_held": 811, "anon_vmas_held": 463,
             "saved_bytes": 211 * 168, "savable_bytes": 101 * 168,
+            "savable_low_bytes": 101 * 104, "savable_high_bytes": 103 * 168,
         }  # fmt: skip
         return Sample(
             time=time.time(),
@@ -89,6 +90,7 @@ class Host:
             census={
                 "vmas": 10, "vmas_anon": 7, "vmas_lazy": 2, "vmas_private": 2, "vmas_shared": 3,
                 "chains_held": 11, "anon_vmas_held": 5, "saved_bytes": 336 + number % self.cgroups, "savable_bytes": 336,
+                "savable_low_bytes": 208, "savable_high_bytes": 336,
             },
             counts={counter.name: number for counter in COUNTERS},
         )  # fmt: skip

@@ -12,6 +12,7 @@ from lazyobs.screen.line import pad
 from lazyobs.screen.local_time import local_time
 from lazyobs.screen.pages.events import latest_events
 from lazyobs.screen.pages.page import Page, percent
+from lazyobs.views import columns
 
 _MOST_EVENTS = 12
 _MOST_VMAS = 4000
@@ -58,7 +59,7 @@ def _states(page: Page, process: Process) -> None:
                 (state.help, -max(0, page.width - 28), palette.dim),
             ]
         )
-    page.paragraph(f"savable {text.size(census.get('savable_bytes'))}  saved {text.size(census.get('saved_bytes'))}")
+    page.paragraph(f"savable {columns.savable(census)}  saved {text.size(census.get('saved_bytes'))}")
     page.null_reasons("processes.vmas_lazy", "census")
 
 
