@@ -31,11 +31,12 @@ from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT,
 from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import facts as kernel_facts
+from lazyobs.kernel import signs
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.facts import Facts, Subject
 from lazyobs.kernel.functions import Functions, NotTraceable
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION, STATED, Profile, built_in
-from lazyobs.model import TIERS
+from lazyobs.model import INVARIANTS, TIERS
 
 MAPS = (
     "processes",
@@ -128,7 +129,7 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
     functions = {*FUNCTIONS, *(name for profile in known for name in profile.all_names())}
     # The kernel takes most of the time to write kallsyms: meanwhile the types are indexed.
     with ThreadPoolExecutor(1) as pool:
-        symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root)
+        symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root, signs.functions())
         btf, no_btf = _read_btf(known, functions, sys_root)
     kallsyms, no_kallsyms = symbols.result()
     for profile in known:
@@ -138,13 +139,16 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
     with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
         release = file.read().strip()
-    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms)
+    shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
+    profile = kernel_facts.without_false_zeros(profile, shown)
+    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms, shown)
 
 
 def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:
     return kernel_facts.read_btf(
         [
             *structs.NAMES,
+            *signs.structs(),
             *functions,
             *walk_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
@@ -187,7 +191,7 @@ def make(
     for point in POINTS:
         maker.add(point)
     reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
-    unknown = sites.unknown(functions)
+    unknown = sites.unknown(functions) | lazy_design.unknown_columns(facts.profile, facts.btf)
     source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
@@ -207,7 +211,9 @@ def make(
 
 
 def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[str, str]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
+    if functions.profile.unknown_design:
+        return dict.fromkeys(INVARIANTS, functions.profile.unknown_design)
     if reason is None:
         found["promotion_cause"] = "a promotion does not say its reason in this design"
     elif not causes.judged(functions):
@@ -228,6 +234,7 @@ class _Maker:
         self._btf, self._functions = btf, functions
         self._refused = dict(refused)
         self._lazy_unknown = lazy_design.why_unknown(functions.profile, btf)
+        self._no_design = bool(functions.profile.unknown_design)
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
@@ -244,7 +251,7 @@ class _Maker:
             try:
                 if tier in self._refused:
                     raise Unavailable(self._refused[tier])
-                if point.asks_lazy and self._lazy_unknown:
+                if point.asks_lazy and self._lazy_unknown and not (point.has_more and self._no_design):
                     raise Unavailable(self._lazy_unknown)
                 attach = self._calls(point, tier) if point.calls else self._fixed(point)
             except Unavailable as why:

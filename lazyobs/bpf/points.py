@@ -50,8 +50,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Point:
-    """``sources``: its files in probes/. ``asks_lazy``: its programs have to tell a lazy VMA. ``lazy_only``: its
-    functions are those of a lazy design.
+    """``sources``: its files in probes/. ``asks_lazy``: its programs have to tell a lazy VMA. ``has_more``: they also
+    give numbers for which a lazy VMA need not be told. ``lazy_only``: its functions are those of a lazy design.
 
     ``feeds``: the counters, histograms and census columns of the schema and the kinds of events ("event.fork") that
     its programs have a part in. A number is known where every point that feeds it is attached. ``stands_in``: the
@@ -64,6 +64,7 @@ class Point:
     feeds: tuple[str, ...]
     required: bool = False
     asks_lazy: bool = False
+    has_more: bool = False
     lazy_only: bool = False
     stands_in: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[Fixed, ...] = ()
@@ -143,6 +144,7 @@ POINTS = (
         CENSUS_NAMES,
         required=True,
         asks_lazy=True,
+        has_more=True,
         fixed=(Fixed("census", ITERATOR, "task_vma"),),
     ),
     Point(

@@ -93,6 +93,8 @@ def unknown(functions: Functions) -> dict[str, str]:
 def _unseen(functions: Functions) -> Iterator[tuple[str, str]]:
     """(key of _NUMBERS_OF, why) for each function that is not seen."""
     profile = functions.profile
+    if profile.unknown_design:  # any function of the design may allocate
+        yield from ((key, profile.unknown_design) for key in _NUMBERS_OF)
     for key in STATED:
         for name in profile.stated.get(key, ()):
             if not functions.parts(name):

@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD = range(1, 8)
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = range(8, 14)
 KIND_VAR, KIND_DATASEC, KIND_FLOAT, KIND_DECL_TAG, KIND_TYPE_TAG, KIND_ENUM64 = range(14, 20)
 
+_KINDS_OF_NAMES = {KIND_FUNC: "function"} | dict.fromkeys(
+    (KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_TYPEDEF), "type"
+)
 _MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
@@ -139,6 +142,27 @@ class Btf:
     def has_type(self, name: str) -> bool:
         """Whether the kernel has a struct, union, enum or typedef of that name."""
         return self.type_id(name, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_TYPEDEF) is not None
+
+    def names_with(self, fragments: Iterable[str]) -> set[str]:
+        """Every name in the type data that contains one of these, whatever it names."""
+        found = set()
+        for fragment in fragments:
+            at = self._strings.find(fragment.encode())
+            while at >= 0:
+                end = self._strings.index(b"\0", at)
+                found.add(self._strings[self._strings.rindex(b"\0", 0, at) + 1 : end].decode())
+                at = self._strings.find(fragment.encode(), end)
+        return found
+
+    def kinds_of(self, names: Container[str]) -> Iterator[tuple[str, str]]:
+        """("function", "type" or "enumerator", name) for what bears one of ``names``, whether it was asked for
+        beforehand or not. Looks at every type of the kernel: half a second."""
+        for type_id in range(1, len(self._starts)):
+            name, kind, _, _, _ = self._head(type_id)
+            if name in names and kind in _KINDS_OF_NAMES:
+                yield _KINDS_OF_NAMES[kind], name
+            if kind in (KIND_ENUM, KIND_ENUM64):
+                yield from (("enumerator", word) for word in self._enumerators_of(type_id) if word in names)
 
     def strip(self, type_id: int) -> int:
         """The type behind typedefs and qualifiers (0 is void)."""

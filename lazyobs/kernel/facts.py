@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf, BtfError
 from lazyobs.kernel.kallsyms import Kallsyms
-from lazyobs.kernel.profile import Profile
+from lazyobs.kernel.profile import UNKNOWN, Profile
+from lazyobs.kernel.signs import Sign, reason
 from lazyobs.unix.small_file import Unusable, read_text
 
 
 @dataclass
 class Facts:
-    """``btf`` or ``kallsyms`` is None where ``no_btf`` or ``no_kallsyms`` says why."""
+    """``btf`` or ``kallsyms`` is None where ``no_btf`` or ``no_kallsyms`` says why. ``signs``: of a lazy design that
+    the profile does not describe."""
 
     release: str
     profile: Profile
@@ -25,6 +27,7 @@ class Facts:
     no_btf: str
     kallsyms: Kallsyms | None
     no_kallsyms: str
+    signs: tuple[Sign, ...] = ()
 
     def subject(self) -> Subject:
         sizes = {name: self.btf.struct_size(name) if self.btf else None for name in ("anon_vma", "anon_vma_chain")}
@@ -57,11 +60,13 @@ def read_btf(names: Iterable[str], sys_root: str = "/sys") -> tuple[Btf | None, 
         return None, f"{path}: {error}"
 
 
-def read_kallsyms(names: Iterable[str], proc_root: str = "/proc") -> tuple[Kallsyms | None, str]:
+def read_kallsyms(
+    names: Iterable[str], proc_root: str = "/proc", fragments: Iterable[str] = ()
+) -> tuple[Kallsyms | None, str]:
     """The kernel's symbols, or None and the reason."""
     path = os.path.join(proc_root, "kallsyms")
     try:
-        kallsyms = Kallsyms.read(names, path)
+        kallsyms = Kallsyms.read(names, path, fragments)
     except FileNotFoundError:
         return None, f"{path} does not exist: the kernel was built without CONFIG_KALLSYMS"
     except OSError as error:
@@ -87,6 +92,15 @@ def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
     if btf is None or not all(btf.has_type(name) for name in profile.types):
         return False
     return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
+
+
+def without_false_zeros(profile: Profile, signs: tuple[Sign, ...]) -> Profile:
+    """``profile`` for a kernel with these signs of a lazy design (signs.py): a profile that describes no such design,
+    and does not say that there is none, is not trusted with what depends on it."""
+    if not signs or profile.has_lazy or profile.says_none:
+        return profile
+    why = reason(signs, profile.name)
+    return replace(profile, name=UNKNOWN, about="a lazy design that no profile describes", unknown_design=why)
 
 
 def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:

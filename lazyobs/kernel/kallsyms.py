@@ -9,7 +9,7 @@ higher address begins. Compilers split functions: ``name.cold`` holds the unlike
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 # Suffixes that compilers append; what follows the first dot decides.
@@ -35,9 +35,12 @@ class Symbol:
 
 
 class Kallsyms:
-    """Symbols of the wanted functions: {name: [Symbol, ...]}, compiler-made parts under the plain name."""
+    """Symbols of the wanted functions: {name: [Symbol, ...]}, compiler-made parts under the plain name.
 
-    def __init__(self, text: bytes, names: Iterable[str]) -> None:
+    ``alike``: names of the kernel's functions that contain one of ``fragments``.
+    """
+
+    def __init__(self, text: bytes, names: Iterable[str], fragments: Iterable[str] = ()) -> None:
         self._symbols: dict[str, list[Symbol]] = {}
         self.hidden = False  # kptr_restrict or a missing capability made every address 0
         alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
@@ -54,12 +57,23 @@ class Kallsyms:
             plain = match[1].decode()
             symbol = Symbol(plain + suffix.decode(), start, self._end_of(text, match.end() - 1, start))
             self._symbols.setdefault(plain, []).append(symbol)
+        self.alike = {name for fragment in fragments for name in self._alike(text, fragment.encode())}
 
     @classmethod
-    def read(cls, names: Iterable[str], path: str = "/proc/kallsyms") -> Kallsyms:
+    def read(cls, names: Iterable[str], path: str = "/proc/kallsyms", fragments: Iterable[str] = ()) -> Kallsyms:
         """Reads the running kernel's symbols. OSError where there are none (CONFIG_KALLSYMS=n)."""
         with open(path, "rb") as file:
-            return cls(file.read(), names)
+            return cls(file.read(), names, fragments)
+
+    @staticmethod
+    def _alike(text: bytes, fragment: bytes) -> Iterator[str]:
+        at = text.find(fragment)
+        while at >= 0:
+            end = text.find(b"\n", at)
+            words = text[text.rfind(b"\n", 0, at) + 1 : end].split()
+            if len(words) == 3 and words[1] in (b"t", b"T", b"w", b"W"):  # a fourth word is a module's name
+                yield words[2].split(b".", 1)[0].decode()
+            at = text.find(fragment, end)
 
     @staticmethod
     def _end_of(text: bytes, position: int, start: int) -> int:

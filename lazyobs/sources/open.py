@@ -32,18 +32,19 @@ _LIVE = preload("lazyobs.sources.live")
 @dataclass(frozen=True)
 class Opened:
     """``why_not``: why there is no BPF, "" if there is. ``how``: lines on how the probes were loaded and what was
-    refused."""
+    refused. ``unknown_design``: why what depends on the kernel's design is null, "" if it is not."""
 
     source: Source
     why_not: str
     how: tuple[str, ...] = ()
+    unknown_design: str = ""
 
     @property
     def notice(self) -> str:
-        """A line on what is missing without BPF; "" with BPF."""
-        if not self.why_not:
-            return ""
-        return f"lazyobs: tier procfs, counters are null: {self.why_not}; run lazyobs doctor for more"
+        """A line on what is missing without BPF, or because no profile describes the design; "" if nothing is."""
+        if self.why_not:
+            return f"lazyobs: tier procfs, counters are null: {self.why_not}; run lazyobs doctor for more"
+        return f"lazyobs: profile unknown, much is null: {self.unknown_design}" if self.unknown_design else ""
 
 
 def points_but(*names: str) -> tuple[str, ...]:
@@ -96,7 +97,7 @@ def open_live(
 
     stream = _stream(session) if "events" in session.maps else None
     source = LiveSource(subject, session, Slabinfo(), rates, stream, log)
-    opened = _accepted(Opened(source, "", tuple(_how_attached(session))), accept)
+    opened = _accepted(Opened(source, "", tuple(_how_attached(session)), subject.profile.unknown_design), accept)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _ask_about_a_map(session))
     return opened

@@ -16,7 +16,7 @@ _LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
 def why_not_attached(point: str, session: Session, profile: Profile) -> str:
     """The reason, for a point without a tier."""
     if point in _LAZY_ONLY and not profile.has_lazy:
-        return f"profile {profile.name}: this kernel has no lazy anon_vmas"
+        return profile.unknown_design or f"profile {profile.name}: this kernel has no lazy anon_vmas"
     refused = session.refused.get(point)
     if refused:
         return "; ".join(f"{tier}: {why}" for tier, why in refused.items())
@@ -50,7 +50,7 @@ def unwatched(session: Session, profile: Profile) -> dict[str, str]:
     for row in ROWS:
         missing = [point for point in row.points if not session.tiers.get(point)]
         if row.lazy and not profile.has_lazy:
-            found[row.name] = f"profile {profile.name}: this kernel has no lazy anon_vmas"
+            found[row.name] = profile.unknown_design or f"profile {profile.name}: this kernel has no lazy anon_vmas"
         elif missing:
             found[row.name] = why_not_attached(missing[0], session, profile)
         elif row.name in session.unjudged:

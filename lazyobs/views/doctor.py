@@ -18,6 +18,7 @@ from lazyobs.invariants import ROWS
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
+from lazyobs.kernel.profile_draft import draft
 from lazyobs.kernel.slab import CACHES, Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.sources.open import attach
@@ -41,7 +42,7 @@ def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool)
     facts = plan.gather(known)
     session, why_not = _try(profile_file, cap)
     try:
-        document = _document(facts, session, why_not, verbose)
+        document = _document(facts, session, why_not, verbose) | {"design": _design(facts, known)}
     finally:
         if session is not None:
             session.close()
@@ -74,6 +75,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
         "profile": facts.profile.name,
         "has_lazy_anon_vmas": facts.profile.has_lazy,
         "lazy_enabled": lazy_switch(facts.profile),
+        "savings_rule": facts.profile.savings_rule or "unknown",
         "btf": facts.no_btf or "yes",
         "kallsyms": facts.no_kallsyms or "yes",
         "lockdown": restrictions.lockdown() or "unknown (not built in, or securityfs not mounted)",
@@ -100,6 +102,15 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
             }
             for name in CACHES
         ],
+    }
+
+
+def _design(facts: Facts, known: list[profiles.Profile] | None) -> dict[str, Any]:
+    """Signs of a lazy design that no profile describes, and a draft of a profile for it: nulls and [] where there are none."""
+    return {
+        "why_not": facts.profile.unknown_design or None,
+        "signs": [{"kind": sign.kind, "name": sign.name} for sign in facts.signs],
+        "draft": draft(facts, profiles.built_in() if known is None else known) or None,
     }
 
 
@@ -216,6 +227,19 @@ def _table(document: dict[str, Any]) -> None:
     why = document["slabs"][0]["why_not"]
     if why:
         print(text.printable(why))
+    _print_design(document["design"])
+
+
+def _print_design(design: dict[str, Any]) -> None:
+    """Nothing where there are no signs. The draft comes last, so that it is easy to cut out."""
+    if not design["signs"]:
+        return
+    print(f"\n{text.printable(design['why_not'])}" if design["why_not"] else "")
+    signs = [[sign["kind"], text.printable(sign["name"])] for sign in design["signs"]]
+    print("\n" + tables.table(signs, ["SIGN OF A LAZY DESIGN", "NAME"], left=1))
+    print("\na profile to complete, and to give by --profile FILE (docs/profiles.md explains the fields):\n")
+    for line in design["draft"].splitlines():
+        print(text.printable(line))
 
 
 def _watched(row: dict[str, Any]) -> str:

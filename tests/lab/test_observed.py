@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lazyobs.model import CENSUS_NAMES
 from tests.harness import ROOT
 from tests.lab.guests import GUEST, arguments, need
 
@@ -186,6 +187,61 @@ def test_saved_bytes_are_what_slabinfo_shows_between_off_and_on(saved, workload)
     found = saved[workload]
     assert found["saved_bytes"] == pytest.approx(found["slab_bytes_off"] - found["slab_bytes_on"], rel=0.05)
     assert found["saved_bytes"] > 20_000
+
+
+@pytest.fixture(scope="module")
+def unfitted(programs: Path) -> dict[str, Any]:
+    return observe(programs, "lab", "unfitted")["unfitted"]
+
+
+class TestNoProfileFits:
+    """The lab kernel without its profile: 307 lazy VMAs are not "vmas_lazy 0"."""
+
+    UNKNOWN = (
+        "prepares", "lazy_prepares", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_frees", "fork_chains",
+        "promotions", "promotions_failed", "violations",
+    )  # fmt: skip
+
+    def test_every_number_that_depends_on_the_design_is_null_with_the_reason(self, unfitted):
+        sample, row = unfitted["sample"], unfitted["process"]
+        why = unfitted["doctor"]["design"]["why_not"]
+        assert sample["kernel"]["profile"] == "unknown"
+        assert "(function anon_vma_lazy_init, " in why and "doctor proposes a profile" in why
+        for name in self.UNKNOWN:
+            assert sample["totals"][name] is row[name] is None, name
+            assert name == "violations" or sample["null_reasons"][f"totals.{name}"] == why, name
+        for name in CENSUS_NAMES:
+            assert (row[name] is None) == (sample["census"][name] is None) == (name != "vmas"), name
+            assert name == "vmas" or sample["null_reasons"][f"census.{name}"] == why
+        assert row["vmas"] > 2 * 307
+        assert sample["totals"]["promotions_by_reason"] is None
+
+    def test_table_and_metrics_say_nothing_in_its_place(self, unfitted):
+        line = next(line for line in unfitted["table"] if line.startswith("VMAs"))
+        assert "anon -  lazy -  private -  shared -  saved -  savable -" in line
+        metrics = unfitted["metrics"]
+        assert 'profile="unknown"' in metrics and "lazyobs_forks_total " in metrics
+        for name in (
+            "lazy_prepares_total",
+            "promotions_total",
+            "saved_bytes",
+            "savable_bytes",
+            "anon_vma_allocs_total",
+        ):
+            assert f"\nlazyobs_{name}" not in metrics, name
+        assert 'state="lazy"' not in metrics
+        assert unfitted["notice"].startswith("lazyobs: profile unknown, much is null: this kernel has signs")
+
+    def test_doctor_names_the_signs_and_proposes_a_profile(self, unfitted):
+        design = unfitted["doctor"]["design"]
+        signs = {(sign["kind"], sign["name"]) for sign in design["signs"]}
+        assert {
+            ("function", "vma_upgrade_anon_vma_lazy"), ("member", "vm_area_struct.anon_vma_lazy"),
+            ("member", "mm_struct.lazy_anon_vma"), ("type", "anon_vma_lazy_reason"),
+            ("enumerator", "ANON_VMA_LAZY_FORK"), ("sysctl", "vm.anon_vma_lazy"), ("vmstat", "anon_vma_lazy_prepare"),
+        } <= signs  # fmt: skip
+        assert 'sysctl = "vm.anon_vma_lazy"' in design["draft"]
+        assert not any(row["watched"] for row in unfitted["doctor"]["invariants"])
 
 
 def doctor(kernel: str, *options: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ here; the tests on the host hold the numbers against each other and against what
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -19,6 +21,7 @@ from typing import Any
 from unittest import mock
 
 from driven import Interpreter, Program, swap_on
+from prometheus_client import CollectorRegistry, generate_latest
 
 from lazyobs.bpf import plan
 from lazyobs.bpf.session import Loader, interpreters
@@ -274,7 +277,41 @@ def savings(_tier: str) -> dict[str, Any]:
     return found
 
 
+def unfitted(_tier: str) -> dict[str, Any]:
+    """The design of this kernel as one that no profile describes: what each view shows of 307 lazy VMAs."""
+    from lazyobs.exporter.cgroups import CgroupFold
+    from lazyobs.exporter.collector import LazyobsCollector
+    from lazyobs.views import doctor, tables
+
+    shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept knows the design
+    others = [one for one in profile.built_in() if one.name != "lab"]
+    said = io.StringIO()
+    with mock.patch.object(plan, "built_in", lambda: others):
+        opened = open_live(keep_root=True)
+        with contextlib.redirect_stdout(said):
+            doctor.show(None, None, "json", False)
+    program = Program(PROGRAMS / "islands", 307)
+    program.tell("touch")
+    sample = opened.source.read()
+    row = next(process for process in sample.processes if process.pid == program.pid)
+    registry = CollectorRegistry()
+    registry.register(LazyobsCollector(opened.source, CgroupFold()))
+    found = {
+        "sample": {**sample.as_json_but_processes(), "histograms": {}},
+        "process": row.as_json(),
+        "table": tables.header(sample),
+        "metrics": generate_latest(registry).decode(),
+        "notice": opened.notice,
+        "doctor": json.loads(said.getvalue()),
+    }
+    program.end()
+    opened.source.close()
+    shutil.rmtree("/run/lazyobs", ignore_errors=True)
+    return found
+
+
 STEPS = {
+    "unfitted": unfitted,
     "islands": islands,
     "renamed": renamed_islands,
     "kept": kept,
