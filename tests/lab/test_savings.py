@@ -44,7 +44,7 @@ def savings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             *script,
             ",".join(KINDS),
             "/mnt/share/kinds",
-            timeout=900,
+            timeout=1200,
             options=["--share", str(folder), "--memory", "3072", "--fail-on-splat"],
         ),
         capture_output=True,
