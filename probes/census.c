@@ -157,12 +157,16 @@ static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
 #endif
 }
 
+#define VM_HUGETLB 0x00400000ULL
+#define VM_MERGEABLE 0x80000000ULL
+
 /* A root that no VMA is attached to: of a parent that has ended, and held by the child's chains. */
-static __always_inline void count_orphan(struct census_row *row, struct anon_vma *anon_vma)
+static __always_inline bool is_orphan(struct anon_vma *anon_vma)
 {
 #if HAVE_anon_vma_num_active_vmas
-	if (READ(anon_vma->root) == anon_vma && !READ(anon_vma->num_active_vmas))
-		row->orphan_roots++;
+	return READ(anon_vma->root) == anon_vma && !READ(anon_vma->num_active_vmas);
+#else
+	return false;
 #endif
 }
 
@@ -173,12 +177,17 @@ static __always_inline u32 count_chains(struct census_state *state, struct vm_ar
 	struct anon_vma_chain *chain;
 	struct anon_vma *anon_vma;
 	u64 leftmost;
-	u32 count;
+	u32 count, orphans = 0;
 
 #pragma clang loop unroll(disable)
 	for (count = 0; count < CHAINS_OF_A_VMA; count++) {
-		if (next == head || !next)
+		if (next == head || !next) {
+			/* Two chains: its own, and one of the parent's own. */
+			state->row.orphan_roots += orphans;
+			if (count == 2 && !(state->vma.vm_flags & VM_HUGETLB))
+				state->row.parent_orphans += orphans;
 			return count;
+		}
 		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
 									    next_chain));
 		if (bpf_probe_read_kernel(&state->chain, sizeof(state->chain), chain))
@@ -189,7 +198,7 @@ static __always_inline u32 count_chains(struct census_state *state, struct vm_ar
 		if (leftmost == (u64)&chain->node && !is_live_pool(anon_vma)) {
 			state->row.anon_vmas_held++;
 			if (state->chain.anon_vma != state->vma.anon_vma)
-				count_orphan(&state->row, anon_vma);
+				orphans += is_orphan(anon_vma);
 		}
 		next = state->chain.next_chain;
 	}
@@ -204,9 +213,6 @@ static __always_inline u32 count_chains(struct census_state *state, struct vm_ar
  * an anon_vma: each gets its share. hugetlb VMAs are left out: no design that is known makes them
  * lazy.
  */
-#define VM_HUGETLB 0x00400000ULL
-#define VM_MERGEABLE 0x80000000ULL
-
 static __always_inline void count_savable(struct census_state *state, u64 anon_vma, u32 chains)
 {
 	struct census_row *row = &state->row;

@@ -23,6 +23,8 @@ class CensusRow(NamedTuple):
     start_boottime: int
     mm: int
     cgroup: int
+    anon_roots: int
+    file_roots: int
     vmas: int
     vmas_anon: int
     vmas_lazy: int
@@ -33,8 +35,6 @@ class CensusRow(NamedTuple):
     anon_vmas_held: int
     ppid: int
     chains_cut: int
-    anon_roots: int
-    file_roots: int
     own_anon: int
     own_file: int
     joint_anon: int
@@ -44,6 +44,8 @@ class CensusRow(NamedTuple):
     mergeable: int
     inherited: int
     orphan_roots: int
+    parent_orphans: int
+    unused_for_alignment: int
     fork_copies: int
     comm: bytes
 

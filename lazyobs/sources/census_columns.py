@@ -11,25 +11,30 @@ from lazyobs.bpf.counts import PROCESS_COUNTS
 from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import SlabRow
 from lazyobs.model import CENSUS_NAMES
+from lazyobs.sources.history import History
 from lazyobs.sources.savings import ObjectBytes, Rule, Savable, untraced_copies
 
 Columns = dict[str, int | None]
 Counts = tuple[int, ...]  # of a process, by PROCESS_COUNTS
 # The columns that the iterator counts itself; the others follow from these and the size of an object.
 _COUNTED = tuple(name for name in CENSUS_NAMES if not name.endswith("_bytes"))
-HISTORY = ("chain_allocs", "anon_vma_allocs", "fork_chains")  # counters; untraced_copies() takes them in this order
-_HISTORY = tuple(PROCESS_COUNTS.index(name) for name in HISTORY)
+ALLOCATED = ("chain_allocs", "anon_vma_allocs", "fork_chains")  # counters; untraced_copies() takes them in this order
+_ALLOCATED = tuple(PROCESS_COUNTS.index(name) for name in ALLOCATED)
 
 
 class CensusColumns:
     """Holds the object sizes of a kernel, and the rule of its design."""
 
     def __init__(
-        self, facts: Subject, slabs: Mapping[str, SlabRow], unknown: Mapping[str, str], since: int | None = None
+        self,
+        facts: Subject,
+        slabs: Mapping[str, SlabRow],
+        unknown: Mapping[str, str],
+        history: History | None = None,
     ) -> None:
         """``slabs``: rows of slabinfo; if slabinfo is not readable, sizes are those of the structs in BTF.
-        ``unknown``: {column: why it is null}, among others. ``since``: from when on the objects that processes
-        allocate are counted, in ns since boot; None: they are not."""
+        ``unknown``: {column: why it is null}, among others. ``history``: whose allocations are counted; None: of no
+        process."""
 
         def size(cache: str) -> int:
             return slabs[cache].object_bytes if cache in slabs else facts.struct_bytes.get(cache, 0)
@@ -37,11 +42,12 @@ class CensusColumns:
         self._bytes = ObjectBytes(size("anon_vma"), size("anon_vma_chain"))
         self._rule = Rule.of(facts.profile)
         self._unknown = [name for name in CENSUS_NAMES if name in unknown]
-        self._since = since
+        self._history = history
 
-    def forget_history(self) -> None:
-        """From now on what processes have allocated is not known: some of it was not counted."""
-        self._since = None
+    @property
+    def changes(self) -> int:
+        """Changes when columns may differ for the same row and counts."""
+        return self._history.changes if self._history is not None else 0
 
     def of_process(self, row: CensusRow, counts: Counts | None = None) -> Columns:
         """CENSUS_NAMES of one process; ``counts``: what it has caused since the probes attached."""
@@ -78,7 +84,8 @@ class CensusColumns:
         return self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, self._rule.pool)
 
     def _savable(self, row: CensusRow, counts: Counts | None) -> Savable:
-        untraced = None
-        if counts is not None and self._since is not None and row.start_boottime > self._since:
-            untraced = untraced_copies(row, *(counts[index] for index in _HISTORY))
-        return self._bytes.savable(row, self._rule, untraced)
+        missed = self._history.missed(row.start_boottime) if self._history is not None else None
+        if counts is None or missed is None:
+            return self._bytes.savable(row, self._rule, None)
+        allocated = (counts[index] for index in _ALLOCATED)
+        return self._bytes.savable(row, self._rule, untraced_copies(row, *allocated) + missed)

@@ -21,8 +21,9 @@ from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
 from lazyobs.sources import health
-from lazyobs.sources.census_columns import HISTORY, CensusColumns
+from lazyobs.sources.census_columns import ALLOCATED, CensusColumns
 from lazyobs.sources.counters import CounterTable, required_missing
+from lazyobs.sources.history import History
 from lazyobs.sources.ledger import Account, Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
 from lazyobs.sources.live_trace import LiveTrace
@@ -59,9 +60,9 @@ class LiveSource:
         self._maps = MapReader(session)
         self._table = CounterTable(session, facts.profile)
         self._slabs_at_attach = slabinfo.read()
-        counts_objects = session.tiers.get("slab") and not session.unknown.keys() & set(HISTORY)
-        since = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if counts_objects else None
-        self._columns = CensusColumns(facts, self._slabs_at_attach, session.unknown, since)
+        counts_objects = session.tiers.get("slab") and not session.unknown.keys() & set(ALLOCATED)
+        self._history = History() if counts_objects else None
+        self._columns = CensusColumns(facts, self._slabs_at_attach, session.unknown, self._history)
         self._processes = LiveProcesses(self._table, self._columns, rates)
         counts = session.maps.get("event_counts")
         self._event_counts = EventCounts(counts, possible_cpus()) if counts is not None else None
@@ -71,6 +72,7 @@ class LiveSource:
         self._last = time.monotonic()
         self._totals_before: dict[str, Any] = {}
         self._failed: dict[str, str] = {}
+        self._note_misses(self._part("totals", self._maps.totals))
 
     @property
     def kernel(self) -> Kernel:
@@ -111,8 +113,7 @@ class LiveSource:
             **(programs or {}),
             **self._own_health(totals, slabs),
         }
-        if found_health.get("recursion_misses") or found_health.get("map_full"):
-            self._columns.forget_history()
+        self._note_misses(counts)
         sample = Sample(
             time=time.time(),
             elapsed=round(elapsed, 6),
@@ -131,6 +132,12 @@ class LiveSource:
         )
         self._totals_before = totals
         return sample
+
+    def _note_misses(self, counts: dict[str, int] | None) -> None:
+        if self._history is not None and counts is not None:
+            misses = self._part("health", self._maps.alloc_misses)
+            if misses is not None:
+                self._history.note(misses, counts["process_map_full"])
 
     def _part(self, name: str, read: Callable[[], _Read]) -> _Read | None:
         """What ``read`` returns. If the kernel refused or its data is invalid, notes the reason and returns None."""

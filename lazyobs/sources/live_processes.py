@@ -41,6 +41,7 @@ class LiveProcesses:
         self._boot_offset = boot_offset()
         self._before: dict[_Identity, _Seen] = {}
         self._elapsed = 0.0
+        self._changes = columns.changes
 
     def read(
         self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None, elapsed: float
@@ -48,6 +49,7 @@ class LiveProcesses:
         """Each process once. ``census`` and ``counted`` are None where they could not be read; ``elapsed`` is the
         time since the last call in seconds."""
         self._elapsed = elapsed
+        same, self._changes = self._changes == self._columns.changes, self._columns.changes
         entries = {(entry.tgid, entry.start_boottime): entry for entry in counted or ()}
         seen: dict[_Identity, _Seen] = {}
         for row in census or ():
@@ -55,7 +57,14 @@ class LiveProcesses:
             entry = entries.pop(identity, None)
             counts = entry.counts if entry else None
             before = self._before.get(identity)
-            if before and before.idle and before.row == row and before.counts == counts and counted is not None:
+            if (
+                same
+                and before
+                and before.idle
+                and before.row == row
+                and before.counts == counts
+                and counted is not None
+            ):
                 seen[identity] = before
             else:
                 seen[identity] = self._of_row(row, counts, before, counted is not None)

@@ -71,6 +71,10 @@ class MapReader:
         misses = [maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE)]
         return Account(counts["anon_vma_allocs"], counts["anon_vma_frees"], *misses)
 
+    def alloc_misses(self) -> int:
+        """Runs that the probe of allocations has missed. Needs the point slab."""
+        return maps.program_stats(self._session.programs[_ALLOC])[2]
+
     def program_stats(self) -> list[tuple[int, int, int]]:
         """[(run time in ns, runs, recursion misses)] of the programs."""
         return [maps.program_stats(fd) for fd in self._session.programs.values()]

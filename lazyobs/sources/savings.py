@@ -92,7 +92,8 @@ class _Space:
     def savable(self, untraced: int | None) -> Savable:
         high = self._bytes(files_lazy=True, promoted=self._still_shared(True)) + self._of_families()
         value = self._bytes(files_lazy=True, promoted=max(self._forked(True), self._still_shared(True)))
-        low = self._low(untraced)
+        value += self._of_a_parent(files_lazy=True)
+        low = self._low(untraced) + self._of_a_parent(files_lazy=False)
         low, high = max(0, low), max(0, high)
         return Savable(min(low, high), max(low, min(value, high)), high)
 
@@ -147,6 +148,12 @@ class _Space:
         """The most VMAs that a fork can have copied."""
         lazy = self._lazy(self._files(files_lazy))
         return lazy if self._row.fork_copies == FORK_COPIES_UNKNOWN else min(self._row.fork_copies, lazy)
+
+    def _of_a_parent(self, files_lazy: bool) -> int:
+        """The anon_vmas that one ended parent has left: with a pool they would be one."""
+        if not self._rule.pool or self._files(files_lazy) == "regular":
+            return 0
+        return max(0, self._row.parent_orphans - 1) * self._size.anon_vma
 
     def _of_families(self) -> int:
         """What a design can save of VMAs that forks copied, and of anon_vmas that an ended parent has left."""

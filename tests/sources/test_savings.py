@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from lazyobs.bpf.layouts import FORK_COPIES_UNKNOWN, ROOT_SHARE
 from lazyobs.kernel import profile
 from lazyobs.kernel.facts import Subject
 from lazyobs.sources.census_columns import CensusColumns
+from lazyobs.sources.history import History
 from lazyobs.sources.savings import ObjectBytes, Rule, untraced_copies
 from tests.harness import ROOT, need_programs, process_of
 
@@ -70,6 +73,8 @@ RELRO = {"own_file": 46, "file_roots": 23, "joint_file": 46}
         ({**ISLANDS, "mergeable": 3}, MAINLINE, None, (98 * (A + C), 101 * (A + C), 101 * (A + C))),
         # An ended parent's anon_vmas: with a pool there would be one.
         ({**ISLANDS, "orphan_roots": 5}, LAB, 0, (100 * A + 101 * C, 100 * A + 101 * C, 105 * A + 101 * C)),
+        ({**ISLANDS, "orphan_roots": 5, "parent_orphans": 3}, LAB, 0, (102 * A + 101 * C, 102 * A + 101 * C, 105 * A + 101 * C)),
+        ({**ISLANDS, "orphan_roots": 5, "parent_orphans": 3}, MAINLINE, 0, (101 * (A + C),) * 3),
         # The pool is there already: the switch was turned on later.
         ({**ISLANDS, "vmas_lazy": 1}, LAB, 0, (101 * (A + C),) * 3),
         ({}, LAB, None, (0, 0, 0)),
@@ -91,30 +96,66 @@ def test_what_cannot_have_gone_unseen() -> None:
     assert untraced_copies(found, chain_allocs=0, anon_vma_allocs=0, fork_chains=0) == 0
 
 
+def history(*readings: tuple[int, int, int]) -> History:
+    """``readings``: (time, missed runs, processes without a place in the map)."""
+    times = iter([time for time, _, _ in readings])
+    found = History(lambda: next(times))
+    for _, misses, full in readings:
+        found.note(misses, full)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("readings", "start", "missed"),
+    [
+        ([], 1001, None),
+        ([(1000, 3, 0)], 999, None),
+        ([(1000, 3, 0)], 1000, None),
+        ([(1000, 3, 0)], 1001, 0),
+        ([(1000, 3, 0), (2000, 5, 0)], 1500, 2),
+        ([(1000, 3, 0), (2000, 5, 0)], 2001, 0),
+        ([(1000, 3, 0), (2000, 3, 1)], 1500, None),
+        ([(1000, 3, 0), (2000, 3, 1), (3000, 10, 1)], 2001, 7),
+    ],
+)
+def test_a_history_says_how_much_of_it_is_missing(
+    readings: list[tuple[int, int, int]], start: int, missed: int | None
+) -> None:
+    assert history(*readings).missed(start) == missed
+
+
+def test_readings_without_a_change_are_not_kept() -> None:
+    found = history((1000, 3, 0))
+    found.note(3, 0)  # asks for no time
+    assert found.changes == 1
+
+
 class TestHistory:
-    def columns(self, since: int | None = 1000) -> CensusColumns:
+    def columns(self, *readings: tuple[int, int, int]) -> CensusColumns:
         lab = next(one for one in profile.built_in() if one.name == "lab")
-        return CensusColumns(Subject("", lab, {"anon_vma": A, "anon_vma_chain": C}), {}, {}, since)
+        return CensusColumns(Subject("", lab, {"anon_vma": A, "anon_vma_chain": C}), {}, {}, history(*readings))
 
     def counts(self, **values: int) -> tuple[int, ...]:
         return tuple(values.get(name, 0) for name in PROCESS_COUNTS)
 
-    def test_it_counts_from_the_attach_on(self) -> None:
-        counts = self.counts(chain_allocs=101, anon_vma_allocs=101)
-        narrow, wide = 100 * A + 101 * C, 100 * A
-        for start, known, low in ((1001, counts, narrow), (1000, counts, wide), (1001, None, wide)):
-            found = self.columns().of_process(row(**ISLANDS, start_boottime=start), known)
-            assert found["savable_low_bytes"] == low, start
-        forgetful = self.columns()
-        forgetful.forget_history()
-        for columns in (forgetful, self.columns(since=None)):
-            assert columns.of_process(row(**ISLANDS, start_boottime=1001), counts)["savable_low_bytes"] == wide
+    def test_the_lower_bound_follows_from_what_was_allocated(self) -> None:
+        columns = self.columns((1000, 3, 0), (2000, 5, 0))
+        for start, chains, low in (
+            (2001, 101, 100 * A + 101 * C),
+            (2001, 108, 100 * A + 94 * C),
+            (1001, 101, 100 * A + 99 * C),
+            (1000, 101, 100 * A),
+        ):
+            counts = self.counts(chain_allocs=chains, anon_vma_allocs=101)
+            assert columns.of_process(row(**ISLANDS, start_boottime=start), counts)["savable_low_bytes"] == low
+            assert columns.of_process(row(**ISLANDS, start_boottime=start))["savable_low_bytes"] == 100 * A
 
     def test_those_who_share_an_address_space_have_no_history_of_their_own(self) -> None:
+        columns = self.columns((1000, 0, 0))
         one, two = (row(**ISLANDS, start_boottime=1001, tgid=tgid, mm=7) for tgid in (3, 5))
         counts = {(tgid, 1001): self.counts(chain_allocs=101, anon_vma_allocs=101) for tgid in (3, 5)}
-        assert self.columns().of_all([one], counts)["savable_low_bytes"] == 100 * A + 101 * C
-        assert self.columns().of_all([one, two], counts)["savable_low_bytes"] == 100 * A
+        assert columns.of_all([one], counts)["savable_low_bytes"] == 100 * A + 101 * C
+        assert columns.of_all([one, two], counts)["savable_low_bytes"] == 100 * A
 
     def test_a_column_that_is_unknown_is_null(self) -> None:
         lab = next(one for one in profile.built_in() if one.name == "lab")
@@ -178,3 +219,20 @@ def test_each_vma_of_a_kind_would_save_its_objects(
             process.stdin.close()
     each = anon_vmas * anon_vma + chains * chain
     assert [more - less for less, more in zip(*found)] == [78 * each] * 3
+
+
+def test_anon_vmas_of_a_parent_that_has_gone_are_seen(live: Any, kinds: Path) -> None:
+    """The process forks and executes another program: what its VMAs had is held by the child alone."""
+    source = live()
+    with subprocess.Popen([kinds, "exec_chain", "101"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"ok\n"
+        rows = {census.tgid: census for census in source._maps.census() if process.pid in (census.tgid, census.ppid)}
+        own = rows.pop(process.pid)
+        assert (own.orphan_roots, own.inherited) == (0, 0)
+        assert len(rows) == 5
+        for child in rows.values():
+            assert child.parent_orphans == child.orphan_roots >= 101
+            assert child.inherited >= child.orphan_roots and child.own_anon >= 23
+            os.kill(child.tgid, signal.SIGKILL)
+        process.stdin.close()
