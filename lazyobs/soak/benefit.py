@@ -101,15 +101,15 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
 
 
 def _spared(series: Series, cache: str, lazy: bool) -> Column:
-    """Bytes of that cache that laziness spares, or would: as lazyobs/sources/savings.py reckons."""
+    """Bytes of that cache that laziness spares, or would: as lazyobs/sources/savings.py reckons. Of what it would
+    spare, the chains are those of private VMAs, at most all of it."""
     samples = series.samples
     chain = series.object_bytes.get("anon_vma_chain", 0)
     if cache == "vm_area_struct":
         return np.zeros(len(samples["time"]))
-    if cache == "anon_vma_chain":
-        return samples["vmas_lazy" if lazy else "vmas_private"] * chain
     whole = samples["saved_bytes" if lazy else "savable_bytes"]
-    return whole - samples["vmas_lazy" if lazy else "vmas_private"] * chain
+    chains = samples["vmas_lazy"] * chain if lazy else np.minimum(samples["vmas_private"] * chain, whole)
+    return chains if cache == "anon_vma_chain" else whole - chains
 
 
 def kilobytes(size: float) -> float:

@@ -136,8 +136,8 @@ def costs(first: Sample, last: Sample, memory: Mapping[str, int]) -> Costs:
         bytes_per_process=_share(total, processes),
         bytes_per_vma=_share(total, vmas),
         unshared_vmas=last.census.get("vmas_private"),
-        spared_low=last.census.get("savable_bytes"),
-        spared_high=last.census.get("savable_bytes"),
+        spared_low=last.census.get("savable_low_bytes"),
+        spared_high=last.census.get("savable_high_bytes"),
         saved_bytes=last.census.get("saved_bytes"),
         forks=_forks(first, last, seconds),
         grown_anon_vmas=_difference(held.anon_vmas, before.anon_vmas) if comparable else None,
@@ -234,8 +234,8 @@ def _largest_family(processes: Iterable[Process], sizes: _Sizes, total: int | No
 # {number: the names in Sample.null_reasons that explain it, the nearest first}
 _EXPLAINED: dict[str, tuple[str, ...]] = {
     "unshared_vmas": ("census.vmas_private", "processes.vmas_private", "census"),
-    "spared_low": ("census.savable_bytes", "processes.savable_bytes", "census"),
-    "spared_high": ("census.savable_bytes", "processes.savable_bytes", "census"),
+    "spared_low": ("census.savable_low_bytes", "processes.savable_low_bytes", "census"),
+    "spared_high": ("census.savable_high_bytes", "processes.savable_high_bytes", "census"),
     "saved_bytes": ("census.saved_bytes", "processes.saved_bytes", "census"),
     "vmas": ("census.vmas", "processes.vmas", "census"),
     "violations": ("totals.violations", "totals"),

@@ -89,9 +89,7 @@ def _unshared(costs: Costs) -> Iterator[str]:
     if costs.unshared_vmas is None:
         yield f"not known: {text.printable(costs.null_reasons['unshared_vmas'])}"
         return
-    yield (
-        f"{_bytes(costs.spared_high)} of it serves {text.number(costs.unshared_vmas)} VMAs that no other VMA shares it with"
-    )
+    yield f"{text.number(costs.unshared_vmas)} VMAs share their anon_vma with no other VMA"
 
 
 def _lazy(costs: Costs) -> Iterator[str]:

@@ -23,7 +23,7 @@ def _sample(*processes, anon_vmas=0, chains=0, time=100.0, **changed):
     made = sample(*processes)
     made.time = time
     made.slabs = [Slab("anon_vma", 999, 999, ANON_VMA), Slab("anon_vma_chain", 999, 999, CHAIN, ["fs_cache"])]
-    made.census.update(anon_vmas_held=anon_vmas, chains_held=chains, vmas=1000, vmas_private=31, savable_bytes=31 * 168)
+    made.census.update(anon_vmas_held=anon_vmas, chains_held=chains, vmas=1000, vmas_private=31, savable_bytes=31 * 168, savable_low_bytes=31 * 168, savable_high_bytes=31 * 168)  # fmt: skip
     return dataclasses.replace(made, **changed)
 
 
