@@ -170,8 +170,14 @@ class Recorder:
         values = dict(zip(system.columns, ([value] for value in system.read())))
         self._store.append("system", {"number": [number], "time": [sample.time], **values})
         self._store.append("processes", samples.process_rows(number, sample.processes))
-        self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
+        self._store.append("samples", samples.sample_row(number, self._stamp(sample, clocks), sample))
         self.progress.samples = number
+
+    def _stamp(self, sample: Sample, before: Clocks) -> int:
+        """CLOCK_BOOTTIME of the sample's instant: on a loaded machine seconds lie between the tick's begin and it."""
+        now = self._clocks()
+        ago = now.real - round(sample.time * 1e9)
+        return now.boot - ago if 0 <= ago <= now.boot - before.boot else before.boot
 
     def _broken(self, sample: Sample) -> int | None:
         """Number of invariant violations since the last tick; None where no invariant can be watched."""

@@ -90,14 +90,15 @@ class LiveSource:
 
     def read(self) -> Sample:
         """One sample. ``exited`` is read first, so an exit during the reading is missed once, never counted twice.
+        Its instant is that of the totals, from which rates are made.
 
         A part that cannot be read is null in the sample and named in ``Sample.failed``; the other parts are valid.
         """
-        now = time.monotonic()
-        elapsed, self._last = now - self._last, now
         self._failed = {}
         ended = self._part("exited", self._maps.exited)
         counted = self._part("processes", self._maps.processes)
+        at, now = time.time(), time.monotonic()
+        elapsed, self._last = now - self._last, now
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
@@ -110,7 +111,7 @@ class LiveSource:
             **self._own_health(totals, slabs),
         }
         sample = Sample(
-            time=time.time(),
+            time=at,
             elapsed=round(elapsed, 6),
             kernel=self.kernel,
             tiers=dict(self.session.tiers),
