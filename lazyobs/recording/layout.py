@@ -52,6 +52,17 @@ def _fields(*pairs: tuple[str, pa.DataType]) -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in pairs]
 
 
+# Of a barrier's row: objects that VMAs hold, live ones that none holds (the fewest of several readings, and how far
+# those lie apart), which count of live objects that takes ("slab", "call sites"), how far the two went apart since the
+# first barrier, and why there are no orphans.
+ORPHANS = (
+    ("held", _INT),
+    ("orphans", _INT),
+    ("orphans_spread", _INT),
+    ("orphans_source", _TEXT),
+    ("orphans_residual", _INT),
+    ("orphans_reason", _TEXT),
+)
 _SAMPLES = _fields(
     ("number", _INT),
     ("time", _FLOAT),
@@ -81,6 +92,7 @@ _SLABS = _fields(
     ("object_bytes", _INT),
     ("merged_with", _TEXT),  # blank-separated
     ("barrier", pa.bool_()),  # read after a grace period and a shrink: active objects are live objects
+    *ORPHANS,
 )
 _EVENTS = _fields(
     *((field.name, _EVENT_TYPES[str(field.c_type)]) for field in event.RECORD.fields),

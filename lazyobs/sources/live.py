@@ -21,9 +21,10 @@ from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
 from lazyobs.sources import health
+from lazyobs.sources.account import Account, Held
 from lazyobs.sources.census_columns import CensusColumns
 from lazyobs.sources.counters import CounterTable, required_missing
-from lazyobs.sources.ledger import Account, Ledger, LedgerReading
+from lazyobs.sources.ledger import Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
 from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
@@ -170,7 +171,11 @@ class LiveSource:
         if self._ledger.violations is not None:
             reasons.pop("totals.violations", None)
         else:
-            reasons.setdefault(_LEDGER, "judged at barrier readings, from the second on: lazyobs record takes them")
+            why = (
+                self._missing.get("ledger")
+                or "judged at barrier readings, from the second on: lazyobs record takes them"
+            )
+            reasons.setdefault(_LEDGER, why)
         if self._event_counts is None:
             reasons["health.ring_lost"] = NO_STREAM
         reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
@@ -195,6 +200,10 @@ class LiveSource:
     def account(self) -> Account:
         self._need(features.ACCOUNT)
         return self._maps.account()
+
+    def held(self) -> Held:
+        self._need(features.HELD)
+        return self._maps.held()
 
     def judge(self, barrier: LedgerReading) -> int | None:
         return self._ledger.judge(barrier)

@@ -156,6 +156,9 @@ class ProcfsSource:
     def account(self) -> NoReturn:
         self._refuse(features.ACCOUNT)
 
+    def held(self) -> NoReturn:
+        self._refuse(features.HELD)
+
     def judge(self, barrier: LedgerReading) -> NoReturn:
         self._refuse(features.ACCOUNT)
 
