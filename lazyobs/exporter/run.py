@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
 import sys
 import time
@@ -25,9 +23,7 @@ from lazyobs.model import Sample
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
-from lazyobs.unix import address, privileges
-
-_M_ARENA_MAX = -8
+from lazyobs.unix import address, memory, privileges
 
 
 class _Blank:
@@ -92,7 +88,7 @@ def run(
         privileges.give_up_root()
     else:
         served = pages(source)
-    settle()
+    memory.settle()
     try:
         server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
         first = served.text()
@@ -109,16 +105,6 @@ def run(
             reader.close()
         else:
             source.close()
-
-
-def settle() -> None:
-    """Returns the memory that starting took, and keeps glibc from giving short-lived threads arenas of their own."""
-    libc = ctypes.CDLL(None)
-    gc.collect()
-    gc.freeze()
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.malloc_trim(0)
 
 
 def to_stderr(line: str) -> None:

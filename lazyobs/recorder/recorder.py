@@ -167,8 +167,7 @@ class Recorder:
         self._store.append("slabs", samples.slab_rows(number, sample.time, sample.slabs, barrier=False))
         self._barrier(number, clocks)
         system = self._around.system
-        values = dict(zip(system.columns, ([value] for value in system.read())))
-        self._store.append("system", {"number": [number], "time": [sample.time], **values})
+        self._store.append("system", samples.system_row(number, sample.time, system.columns, system.read()))
         self._store.append("processes", samples.process_rows(number, sample.processes))
         self._store.append("samples", samples.sample_row(number, self._stamp(sample, clocks), sample))
         self.progress.samples = number

@@ -8,14 +8,14 @@ processes, by far the larger part, are columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, PROCESS_COLUMNS, Process, Sample, Slab
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.layout import ORPHANS
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Any]  # lists or arrays
 
 
 def sample_row(number: int, stamp: int, sample: Sample) -> Columns:
@@ -47,6 +47,13 @@ def process_rows(number: int, processes: list[Process]) -> Columns:
         columns[name] = [process.counts.get(name) for process in processes]
         columns[name + "_rate"] = [process.rates.get(name) for process in processes]
     return columns
+
+
+def system_row(number: int, time: float, names: Sequence[str], values: Sequence[int | None]) -> Columns:
+    """One row of the table system. Its columns are slices of one array: to make 200 arrays takes 1.5 ms."""
+    array = pa.array(values, pa.int64())
+    slices = {name: array.slice(place, 1) for place, name in enumerate(names)}
+    return {"number": [number], "time": [time], **slices}
 
 
 def slab_rows(
