@@ -60,6 +60,7 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     recorder = Recorder(source, store, around, stream, options.interval, options.barrier or None, options.keep_on)
     loop = Loop(options, recorder, stream, workload)
     memory.settle()
+    memory.forget_code()
     stopped = _run(loop, recorder, store)
     code = _exit_code(stopped, loop, workload)
     _end(recorder, store, "stopped" if stopped else "ended")

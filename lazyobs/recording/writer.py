@@ -144,6 +144,7 @@ class Store:
         segment.close()
         to_parquet(self._directory, segment.number)
         memory.trim()
+        memory.forget_code()
 
     def _run_worker(self) -> None:
         while (work := self._work.get()) is not None:
