@@ -56,8 +56,8 @@ def _fields(*pairs: tuple[str, pa.DataType]) -> list[pa.Field]:
 
 
 # Of a barrier's row: objects that VMAs hold, live ones that none holds (the fewest of several readings, and how far
-# those lie apart), which count of live objects that takes ("slab", "call sites"), how far the two went apart since the
-# first barrier, and why there are no orphans.
+# those lie apart), which count of live objects that takes ("slab", "call sites"), how far the two went apart, and why
+# there are no orphans.
 ORPHANS = (
     ("held", _INT),
     ("orphans", _INT),

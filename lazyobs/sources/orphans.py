@@ -9,11 +9,11 @@ Two sources say how many objects are live, and both have their fault:
 
 - slabinfo after a shrink counts what there is, whoever made it. It is of no use where the kernel merged the cache with
   others, and it counts free objects of slabs that were in use again since the shrink.
-- Allocations less frees by call site are exact for a merged cache too, beginning with what VMAs held at the first
+- Allocations less frees by call site are exact for a merged cache too, beginning with what VMAs held at a first
   reading. They drift where allocations are not seen: by tasks that the kernel hides from BPF, or skipped runs.
 
 So slabinfo is used where the cache has a row of its own, and call sites where it has not. Of anon_vmas there are both,
-and how far they went apart since the first reading is the residual: where it is not 0, call sites are not believed.
+and how far they went apart is the residual: where it is not 0, call sites are not believed.
 
 A reading takes time. Its result is never too low: what was allocated meanwhile counts as live and as held by nobody.
 Where nothing was allocated or freed meanwhile it is exact.
@@ -39,10 +39,10 @@ _AGREE = 4  # objects between the two sources that a process on its way explains
 class Orphans:
     """Of one cache. ``live`` objects by ``source``, ``held`` by VMAs and ``orphans`` are of the reading with the fewest
     orphans; the readings lie ``spread`` apart. ``residual``: objects by slabinfo less those by call sites, both since
-    the first barrier. None with a ``reason`` where not known.
+    the first exact reading; None where there is none at this barrier. The others are None with a ``reason``.
 
     ``calm``: nothing was allocated or freed during any of the readings, and they agree. Of a merged cache the orphans
-    are those since the first barrier, which has none; so are the orphans ``by_sites`` of any cache.
+    are those since the first exact reading. ``by_sites``: the same by call sites, less what was live at attach.
     """
 
     cache: str
@@ -83,6 +83,10 @@ class Reading:
         """The same by call sites, less the objects that were live at attach."""
         return self.after.of(cache).allocs - self.before.of(cache).frees - self.held.of(cache)
 
+    def apart(self, cache: str) -> int:
+        """Live objects by slabinfo less those by call sites."""
+        return self.first[cache].active - self.before.of(cache).net
+
 
 def why_not_counted(source: Source, slabinfo: Slabinfo, barrier: SlabBarrier) -> str:
     """Why orphans cannot be counted at all; "" where they can."""
@@ -95,7 +99,9 @@ class OrphanReader:
     def __init__(self, source: Source, slabinfo: Slabinfo, barrier: SlabBarrier, readings: int = READINGS) -> None:
         self._source, self._slabinfo, self._barrier, self._count = source, slabinfo, barrier, readings
         self.why_not = why_not_counted(source, slabinfo, barrier)
-        self._first: dict[str, tuple[int, int | None]] = {}  # cache: (by call sites, by slabinfo) at the first barrier
+        self._base: dict[str, int] = {}  # cache: difference by call sites at the first exact reading
+        self._offset: int | None = None
+        self._missed = 0  # as the last exact reading found
 
     def read(self) -> list[Orphans]:
         """Of each of CACHES; the caches were settled just now. OSError where a part cannot be read any more."""
@@ -113,69 +119,70 @@ class OrphanReader:
 
     def of(self, readings: list[Reading]) -> list[Orphans]:
         """The floor of the readings of a barrier."""
-        rows = {cache: self._own_row(cache, readings) for cache in CACHES}
-        anon_vma = self._by_slab("anon_vma", readings, rows["anon_vma"])
-        return [anon_vma, self._chains(readings, rows["anon_vma_chain"], anon_vma)]
+        if cut := _cut(readings):
+            return [Orphans(cache, reason=cut) for cache in CACHES]
+        found = []
+        residual = self._compare(readings) if self._own_row("anon_vma", readings) else None
+        for cache in CACHES:
+            if self._own_row(cache, readings):
+                found.append(self._by_slab(cache, readings, residual if cache == "anon_vma" else None))
+            else:
+                found.append(self._by_sites(cache, readings))
+        return found
 
     def _own_row(self, cache: str, readings: list[Reading]) -> bool:
         return not self._slabinfo.merged[cache] and all(cache in one.first and cache in one.second for one in readings)
 
-    def _by_slab(self, cache: str, readings: list[Reading], own_row: bool) -> Orphans:
-        if cut := _cut(readings):
-            return Orphans(cache, reason=cut)
-        if not own_row:
-            return self._by_sites(cache, readings)
+    def _compare(self, readings: list[Reading]) -> int | None:
+        """Anon_vmas by slabinfo less those by call sites, both since the first exact reading; None without one now."""
+        offsets = [one.apart("anon_vma") for one in readings if one.exact]
+        if not offsets:
+            return None
+        if self._offset is None:
+            self._offset = min(offsets)
+        self._missed = min(offsets) - self._offset
+        return self._missed
+
+    def _by_slab(self, cache: str, readings: list[Reading], residual: int | None = None) -> Orphans:
         least = min(readings, key=lambda one: one.by_slab(cache))
+        orphans, held = least.by_slab(cache), least.held.of(cache)
         apart = _apart(one.by_slab(cache) for one in readings)
-        sites = min(one.by_sites(cache) for one in readings)
-        slab = least.by_slab(cache)
-        first_sites, first_slab = self._first.setdefault(cache, (sites, slab))
-        residual = None if first_slab is None else (slab - first_slab) - (sites - first_sites)
         return Orphans(
-            cache, least.held.of(cache) + slab, least.held.of(cache), slab,
-            apart, SLAB, residual,
-            calm=_calm(apart, readings), by_sites=sites - first_sites, everyone=least.held.everyone,
+            cache, held + orphans, held, orphans, apart, SLAB, residual,
+            calm=apart == 0 and all(one.exact for one in readings),
+            by_sites=min(one.by_sites(cache) for one in readings),
+            everyone=least.held.everyone,
         )  # fmt: skip
 
     def _by_sites(self, cache: str, readings: list[Reading]) -> Orphans:
         least = min(readings, key=lambda one: one.by_sites(cache))
+        held, found = least.held.of(cache), least.by_sites(cache)
+        if why := self._why_not_by_sites(cache, readings):
+            return Orphans(cache, held=held, reason=why, everyone=least.held.everyone)
+        orphans = found - self._base[cache]
         apart = _apart(one.by_sites(cache) for one in readings)
-        if cache not in self._first:
-            self._first[cache] = least.by_sites(cache), None
-            shared = f"its slab row is shared with {', '.join(self._slabinfo.merged[cache])}"
-            why = f"{shared}; call sites give the orphans since this first reading"
-            return Orphans(cache, held=least.held.of(cache), reason=why, everyone=least.held.everyone)
-        first, _ = self._first[cache]
-        orphans = least.by_sites(cache) - first
-        return Orphans(
-            cache, least.held.of(cache) + orphans, least.held.of(cache), orphans,
-            apart, SITES,
-            calm=_calm(apart, readings), by_sites=orphans, everyone=least.held.everyone,
-        )  # fmt: skip
+        return Orphans(cache, held + orphans, held, orphans, apart, SITES, by_sites=found, everyone=least.held.everyone)
 
-    def _chains(self, readings: list[Reading], own_row: bool, anon_vma: Orphans) -> Orphans:
-        cache = "anon_vma_chain"
-        found = self._by_slab(cache, readings, own_row)
-        if found.source != SITES or anon_vma.residual is None:
-            return found
-        off = abs(anon_vma.residual)
-        if off <= _AGREE + (anon_vma.spread or 0):
-            return found
-        others = ", ".join(self._slabinfo.merged[cache])
-        why = (
-            f"its slab row is shared with {others}, and the probes missed {off} {plural(off, 'anon_vma')} that were "
-            "allocated or freed since the first barrier: by a task that BPF does not see, or in skipped runs"
+    def _why_not_by_sites(self, cache: str, readings: list[Reading]) -> str:
+        others = self._slabinfo.merged[cache]
+        row = f"its slab row is shared with {', '.join(others)}" if others else "slabinfo has no row of it"
+        if cache not in self._base:
+            exact = [one.by_sites(cache) for one in readings if one.exact]
+            if exact:
+                self._base[cache] = min(exact)
+            return f"{row}; call sites give the orphans since the first reading during which nothing was allocated or freed"
+        off = abs(self._missed)
+        if off <= _AGREE:
+            return ""
+        return (
+            f"{row}, and the probes missed {off} {plural(off, 'anon_vma')} that were allocated or freed since the "
+            "beginning: by a task that BPF does not see, or in skipped runs"
         )
-        return Orphans(cache, reason=why)
 
 
 def _cut(readings: list[Reading]) -> str:
     cut = max(one.held.cut for one in readings)
     return f"{cut} {plural(cut, 'VMA')} with more chains than the iterator counts" if cut else ""
-
-
-def _calm(apart: int, readings: list[Reading]) -> bool:
-    return apart == 0 and all(one.exact for one in readings)
 
 
 def _apart(values: Iterable[int]) -> int:

@@ -100,6 +100,7 @@ def test_what_is_lost_is_counted_to_the_object_by_either_source() -> None:
         machine.make(101, 211)
         machine.make(1, 2, held=False)
         anon_vma, chain = of(taking.read())
+        assert anon_vma.by_sites == 1 + HIDDEN - LIVE_AT_ATTACH["anon_vma"]
         assert (anon_vma.orphans, anon_vma.residual) == (HIDDEN + 1, 0)
         assert (chain.orphans, chain.source) == (base + 2, source)
 
@@ -161,6 +162,27 @@ def test_forks_that_no_probe_sees_leave_orphans_by_slabinfo_alone() -> None:
     assert (anon_vma.orphans, anon_vma.spread, anon_vma.residual) == (HIDDEN, 0, 12 * 37)
     assert chain.orphans is None and chain.spread is None
     assert "fs_cache" in chain.reason and "444 anon_vmas" in chain.reason
+
+
+def test_a_storm_at_the_beginning_is_no_base() -> None:
+    """What is on its way then would be missing later, and hide as large a loss."""
+    machine = Machine()
+    taking = reader(machine)
+    machine.nobodys["anon_vma_chain"] += 101
+
+    def storm() -> None:
+        machine.make(1, 2)
+
+    machine.busy = storm
+    for _ in range(3):
+        anon_vma, chain = of(taking.read())
+        assert chain.orphans is None and "nothing was allocated" in chain.reason
+        assert anon_vma.residual is None and not anon_vma.calm
+    machine.busy = lambda: None
+    machine.nobodys["anon_vma_chain"] -= 101
+    assert of(taking.read())[1].orphans is None
+    machine.make(1, 2, held=False)
+    assert of(taking.read())[1].orphans == 2
 
 
 def test_chains_that_the_iterator_leaves_out_are_not_called_lost() -> None:
