@@ -26,7 +26,8 @@ def _imported() -> ModuleType:
         import pyarrow
 
         pyarrow.default_memory_pool()  # decides
-        return pyarrow
+        module: ModuleType = pyarrow
+        return module
     finally:
         if given is None:
             del os.environ[_POOL]
