@@ -85,20 +85,22 @@ ROWS = (
     ),
     Invariant(
         "ledger",
-        "anon_vmas allocated less those freed is the change of live ones",
-        "anon_vmas that error paths lose or free twice, or that are allocated where no probe counts them",
-        "Judged at barrier readings (`lazyobs record`: RCU grace period, shrink, grace period), the only ones at which "
-        "slabinfo counts live objects. The counts are read before and after: live objects minus (allocations - frees) is "
-        "a constant between two bounds. The bounds lie apart by what happened meanwhile, by the free objects that new "
-        "per-CPU slabs may hold since the shrink (none if nothing was allocated), and by probe runs that the kernel "
-        "skipped. The bounds of all readings must have a number in common. A reading that has none is compared with the "
-        "next: it is a violation only if the next agrees with it and not with those before, and the account starts anew "
-        "from there.",
-        "Errors between barriers that cancel out; on a machine that forks all the time, a loss smaller than the distance "
-        "of the bounds; chains, whose cache other objects share on most kernels. A fault shows at the second barrier "
-        "after it.",
-        "a shrink of the caches at every barrier (60 s)",
-        ("slab",),
+        "live anon_vmas that no VMA holds do not grow",
+        "anon_vmas that error paths lose, or whose last reference is never dropped",
+        "Judged at barrier readings (`lazyobs record`: RCU grace period, shrink, grace period; then five times a shrink, "
+        "slabinfo, a pass of the iterator over the chains of every VMA, slabinfo). Live objects less held ones are the "
+        "orphans. A barrier is calm if nothing on the machine was allocated or freed during its readings and all agree. "
+        "Broken when three calm barriers, over 20 s or more and with none between them that says otherwise, have more "
+        "orphans than the fewest ever seen, by more than KSM's pages can refer to: the least rise is the loss, and the "
+        "account starts anew from there. Where the iterator does not visit process 1, the kernel hides tasks from BPF: "
+        "then allocations less frees must have risen over the held ones as well.",
+        "A machine that is never calm at a barrier (`lazyobs report` judges the floor of a storm, too); objects freed "
+        "twice; chains, which `report` judges; a loss that KSM could explain; where tasks are hidden, an object whose "
+        "allocation no probe counted. It does not claim that allocations less frees are the change of live objects: on "
+        "a stock kernel whose process 1 is hidden from BPF each fork of that process took 12 to 37 anon_vmas and twice "
+        "as many chains from that balance, because its children, which are not hidden, free what it allocated.",
+        "at every barrier (60 s): a shrink of the caches, five passes of the census",
+        ("slab", "census"),
     ),
 )  # fmt: skip
 BY_NAME = {row.name: row for row in ROWS}
@@ -148,7 +150,7 @@ def reference() -> str:
 
 def _line(row: Invariant) -> str:
     points = ", ".join(f"`{point}`" for point in row.points)
-    tiers = "tracepoint and better" if row.points == ("slab",) else "fentry, kprobe"
+    tiers = "tracepoint and better, iter" if "census" in row.points else "fentry, kprobe"
     tiers += "; lazy kernels" if row.lazy else ""
     return f"| `{row.name}` | {row.statement} | {row.doubt} | {points} | {tiers} | {row.cost} |\n"
 

@@ -9,8 +9,8 @@ from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.model import INVARIANTS
 
-VMAS, PROGRAMS, EVENTS, ACCOUNT = "vmas", "programs", "events", "account"
-FEATURES = (VMAS, PROGRAMS, EVENTS, ACCOUNT, *KIND_NAMES, SPLAT, *INVARIANTS)
+VMAS, PROGRAMS, EVENTS, ACCOUNT, HELD = "vmas", "programs", "events", "account", "held"
+FEATURES = (VMAS, PROGRAMS, EVENTS, ACCOUNT, HELD, *KIND_NAMES, SPLAT, *INVARIANTS)
 
 
 def why_not(feature: str, missing: Mapping[str, str]) -> str:

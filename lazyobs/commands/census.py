@@ -24,6 +24,7 @@ class CensusCommand:
     pids: tuple[int, ...]
     sort: str
     vmas: bool
+    orphans: bool
     replay: Path | None
 
 
@@ -32,12 +33,16 @@ class CensusCommand:
 @pids_option()
 @sort_option("savable_bytes", "Column to sort by.")
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
+@click.option("--orphans", is_flag=True, help="Live anon_vmas and chains that no VMA holds, instead of processes.")
 @REPLAY
 @collected(CensusCommand)
 def census(asked: CensusCommand) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
     check_replay()
     sort = columns.column(asked.sort).name
+    if asked.orphans:
+        _show_orphans(asked)
+        return
     if asked.vmas and not asked.pids:
         raise click.UsageError("--vmas needs -p PID")
     if asked.vmas and asked.replay is not None:
@@ -52,6 +57,30 @@ def census(asked: CensusCommand) -> None:
             view.show(source, asked.pids, sort, asked.output)
     finally:
         source.close()
+
+
+def _show_orphans(asked: CensusCommand) -> None:
+    if asked.pids or asked.vmas:
+        raise click.UsageError("--orphans is about all processes: it goes with neither -p nor --vmas")
+    if asked.replay is not None:
+        raise click.UsageError("--orphans needs a live kernel: lazyobs report judges those of a recording")
+    from lazyobs.views import orphans as view
+
+    files: list[view.Files] = []
+    opened = open_live(
+        asked.probes.profile,
+        asked.probes.tier,
+        ("census", "slab"),
+        meanwhile=preload("lazyobs.views.orphans"),
+        accept=lambda _opened: files.append(view.Files()),
+        procfs_serves=False,
+    )
+    say_how(opened, asked.probes.verbose)
+    try:
+        view.show(opened.source, files[0], asked.output)
+    finally:
+        opened.source.close()
+        files[0].close()
 
 
 def _live(asked: CensusCommand) -> Source:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,10 +11,12 @@ import click
 from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Whole, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording
 from lazyobs.exporter import run
+from lazyobs.exporter.orphans import OrphanFiles
 from lazyobs.exporter.playback import Playback
 from lazyobs.exporter.settings import Settings, load
 from lazyobs.sources.open import open_live, points_but
-from lazyobs.sources.source import SampleSource
+from lazyobs.sources.orphans import Orphans
+from lazyobs.sources.source import Source
 
 
 @click.command()
@@ -46,20 +49,30 @@ def export(
     check_replay()
     settings = load(config, {**given, "profile": None if profile is None else str(profile)})
 
-    def source() -> SampleSource:
-        return Playback(open_recording(replay)) if replay else _live(settings, verbose)
+    if replay:
+        run.run(settings, lambda: Playback(open_recording(replay)), live=False, say=run.to_stderr)
+    else:
+        _export_live(settings, verbose)
 
-    run.run(settings, source, live=replay is None, say=run.to_stderr)
 
+def _export_live(settings: Settings, verbose: bool) -> None:
+    found: list[tuple[Source, OrphanFiles]] = []
 
-def _live(settings: Settings, verbose: bool) -> SampleSource:
-    opened = open_live(
-        Path(settings.profile) if settings.profile else None,
-        settings.tier or None,
-        points_but("census_vmas"),
-        rates=False,
-    )
-    if opened.notice:
-        run.to_stderr(opened.notice)
-    say_how(opened, verbose)
-    return opened.source
+    def source() -> Source:
+        opened = open_live(
+            Path(settings.profile) if settings.profile else None,
+            settings.tier or None,
+            points_but("census_vmas"),
+            rates=False,
+            accept=lambda opened: found.append((opened.source, OrphanFiles())),
+        )
+        if opened.notice:
+            run.to_stderr(opened.notice)
+        say_how(opened, verbose)
+        return opened.source
+
+    def orphans() -> Callable[[], list[Orphans]]:
+        read_from, files = found[-1]
+        return files.of(read_from)
+
+    run.run(settings, source, live=True, say=run.to_stderr, orphans=orphans)

@@ -16,6 +16,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Scrape
 from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
+from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 
 _WITHOUT_SOURCE = {"exporter", "splats"}
@@ -30,6 +31,7 @@ def kernel_splats() -> dict[str, Any]:
 class LazyobsCollector(Collector):
     """``splats`` is None for a source that is not this kernel. ``itself`` returns the exporter's numbers about itself.
 
+    ``orphans`` returns those of each cache, as often as it is called; none where they are not read.
     ``steady``: a counter never falls (the source subtracts a prepare that lost its race once it knows of it).
     """
 
@@ -40,8 +42,9 @@ class LazyobsCollector(Collector):
         splats: Callable[[], dict[str, Any]] | None = kernel_splats,
         itself: Callable[[], dict[str, float | None]] = dict,
         steady: bool = True,
+        orphans: Callable[[], list[Orphans]] = list,
     ) -> None:
-        self._source, self._fold, self._splats, self._itself = source, fold, splats, itself
+        self._source, self._fold, self._splats, self._itself, self._orphans = source, fold, splats, itself, orphans
         self._highest: dict[tuple[str, ...], float] | None = {} if steady else None
         self._reported: set[str] = set()
 
@@ -67,6 +70,7 @@ class LazyobsCollector(Collector):
             functools.cache(lambda: self._fold.fold(sample.processes)),
             functools.cache(self._splats) if self._splats else _no_splats,
             itself,
+            functools.cache(self._orphans),
         )
         yield from self._families(scrape, failed)
         yield self._success(failed)

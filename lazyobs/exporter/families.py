@@ -15,6 +15,7 @@ from lazyobs import __version__, model
 from lazyobs.exporter import buckets
 from lazyobs.exporter.cgroups import Folded
 from lazyobs.kernel.taint import TAINTS
+from lazyobs.sources.orphans import READINGS, Orphans
 
 PREFIX = "lazyobs_"
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
@@ -28,6 +29,7 @@ class Scrape:
     cgroups: Callable[[], Folded]
     splats: Callable[[], dict[str, Any]]  # {"tainted": {flag: 0 or 1}, "warnings": n, "oopses": n}
     exporter: dict[str, float | None] = field(default_factory=dict)  # by EXPORTER names
+    orphans: Callable[[], list[Orphans]] = list
 
 
 Points = Iterator[tuple[tuple[str, ...], Any]]
@@ -178,6 +180,20 @@ def _slab_merge(scrape: Scrape) -> Points:
         yield (slab.cache, ",".join(slab.merged_with)), 1
 
 
+_ORPHAN_HELP = (
+    f"live objects that no VMA holds (of a merged cache: beyond those at the first readings): the fewest of {READINGS} readings "
+    "after a shrink of the cache, taken at a scrape when the last are 5 minutes old"
+)
+
+
+def _orphans(name: str, help_text: str, read: Callable[[Orphans], int | None]) -> Family:
+    def points(scrape: Scrape) -> Points:
+        for found in scrape.orphans():
+            yield (found.cache,), read(found)
+
+    return Family(name, GAUGE, help_text, "orphans", points, ("cache",))
+
+
 # --- kernel, probes, health -----------------------------------------------------------------------
 
 
@@ -267,6 +283,8 @@ FAMILIES: tuple[Family, ...] = (
         "slab_merge_info", GAUGE, "caches whose objects are counted in this cache's row, because the kernel merged them",
         "slabs", _slab_merge, ("cache", "merged_with"),
     ),
+    _orphans("orphan_objects", _ORPHAN_HELP, lambda found: found.orphans),
+    _orphans("orphan_objects_spread", f"how far those readings of {PREFIX}orphan_objects lie apart", lambda found: found.spread),
     Family("kernel_tainted", GAUGE, "taint flags of the kernel", "splats", _tainted, ("flag",)),
     Family("kernel_warnings", COUNTER, "WARN()s since boot", "splats", _single(lambda scrape: scrape.splats()["warnings"])),
     Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _single(lambda scrape: scrape.splats()["oopses"])),

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
 import sys
 import time
@@ -22,11 +20,10 @@ from lazyobs.exporter.privileged_reader import RemotePages
 from lazyobs.exporter.server import Server, listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
+from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
-from lazyobs.unix import address, privileges
-
-_M_ARENA_MAX = -8
+from lazyobs.unix import address, memory, privileges
 
 
 class _Blank:
@@ -46,8 +43,15 @@ def rehearse() -> None:
     page.text(openmetrics=True)
 
 
-def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool, say: Callable[[str], None]) -> None:
-    """Serves until a signal. ``live`` is False for a recording: it says nothing about this kernel."""
+def run(
+    settings: Settings,
+    open_source: Callable[[], SampleSource],
+    live: bool,
+    say: Callable[[str], None],
+    orphans: Callable[[], Callable[[], list[Orphans]]] = lambda: list,
+) -> None:
+    """Serves until a signal. ``live`` is False for a recording: it says nothing about this kernel.
+    ``orphans`` is called once, with the source open, and returns what the collector takes."""
     web = webconfig.load(Path(settings.web_config)) if settings.web_config else webconfig.WebConfig(None, None)
     if settings.web_config and web.asks_for_nothing:
         file = printable(settings.web_config)
@@ -66,7 +70,7 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
     def pages(of: SampleSource) -> Page:
         fold = CgroupFold(settings.cgroup_depth, settings.cgroup_top)
         if live:
-            collector = LazyobsCollector(of, fold, itself=itself)
+            collector = LazyobsCollector(of, fold, itself=itself, orphans=orphans())
         else:
             collector = LazyobsCollector(of, fold, splats=None, itself=itself, steady=False)
         return Page(collector, settings.seconds)
@@ -84,7 +88,7 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
         privileges.give_up_root()
     else:
         served = pages(source)
-    settle()
+    memory.settle()
     try:
         server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
         first = served.text()
@@ -101,16 +105,6 @@ def run(settings: Settings, open_source: Callable[[], SampleSource], live: bool,
             reader.close()
         else:
             source.close()
-
-
-def settle() -> None:
-    """Returns the memory that starting took, and keeps glibc from giving short-lived threads arenas of their own."""
-    libc = ctypes.CDLL(None)
-    gc.collect()
-    gc.freeze()
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.malloc_trim(0)
 
 
 def to_stderr(line: str) -> None:

@@ -31,7 +31,12 @@ class SlabBarrier:
 
     def settle(self) -> bool:
         """Waits for a grace period and shrinks the watched caches. False where either is refused."""
-        if self.why_not or not _grace_period():
+        return not self.why_not and _grace_period() and self.shrink() and _grace_period()
+
+    def shrink(self) -> bool:
+        """Shrinks the watched caches, without the wait: objects freed before are not counted as active any more. False
+        where it is refused."""
+        if self.why_not:
             return False
         try:
             for fd in self._fds:
@@ -39,7 +44,7 @@ class SlabBarrier:
         except OSError as error:
             self.why_not = f"shrinking a slab cache: {error.strerror}"
             return False
-        return _grace_period()
+        return True
 
     def close(self) -> None:
         for fd in self._fds:

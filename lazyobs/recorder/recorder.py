@@ -20,14 +20,13 @@ from lazyobs.kernel.log import KernelLog, LogLine, Splats
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
 from lazyobs.model import Sample
+from lazyobs.recorder.barriers import Barriers
 from lazyobs.recorder.gaps import Clocks, GapFinder
 from lazyobs.recorder.system import System
 from lazyobs.recorder.triggers import Tick, Trigger, Watch
 from lazyobs.recording import samples
 from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
-from lazyobs.sources.ledger import Account, LedgerReading
-from lazyobs.sources.slabs import slab_rows
 from lazyobs.sources.source import Source
 
 _EVENTS_A_BATCH = 1 << 16
@@ -87,7 +86,8 @@ class Recorder:
         self._source, self._store, self._around, self._stream = source, store, surroundings, stream
         self._clocks = read_clocks
         self._gaps = GapFinder(interval, read_clocks)
-        self._barrier_ns = None if barrier_seconds is None else round(barrier_seconds * 1e9)
+        self._barriers = Barriers(source, surroundings.slabinfo, surroundings.barrier) if barrier_seconds else None
+        self._barrier_ns = round((barrier_seconds or 0) * 1e9)
         self._barrier_due = read_clocks().monotonic
         self._watch = Watch(triggers)
         self._longest_walk: float | None = None
@@ -167,11 +167,16 @@ class Recorder:
         self._store.append("slabs", samples.slab_rows(number, sample.time, sample.slabs, barrier=False))
         self._barrier(number, clocks)
         system = self._around.system
-        values = dict(zip(system.columns, ([value] for value in system.read())))
-        self._store.append("system", {"number": [number], "time": [sample.time], **values})
+        self._store.append("system", samples.system_row(number, sample.time, system.columns, system.read()))
         self._store.append("processes", samples.process_rows(number, sample.processes))
-        self._store.append("samples", samples.sample_row(number, clocks.boot, sample))
+        self._store.append("samples", samples.sample_row(number, self._stamp(sample, clocks), sample))
         self.progress.samples = number
+
+    def _stamp(self, sample: Sample, before: Clocks) -> int:
+        """CLOCK_BOOTTIME of the sample's instant: on a loaded machine seconds lie between the tick's begin and it."""
+        now = self._clocks()
+        ago = now.real - round(sample.time * 1e9)
+        return now.boot - ago if 0 <= ago <= now.boot - before.boot else before.boot
 
     def _broken(self, sample: Sample) -> int | None:
         """Number of invariant violations since the last tick; None where no invariant can be watched."""
@@ -181,30 +186,18 @@ class Recorder:
         return broken
 
     def _barrier(self, number: int, clocks: Clocks) -> None:
-        """If a barrier reading is due: writes slab counts after a shrink, and checks the ledger against them."""
-        if self._barrier_ns is None or clocks.monotonic < self._barrier_due:
+        """If a barrier reading is due: writes what it counted, and a mark if the ledger does not hold."""
+        if self._barriers is None or clocks.monotonic < self._barrier_due:
             return
         self._barrier_due = clocks.monotonic + self._barrier_ns
-        before = self._account()
-        if not self._around.barrier.settle():
+        found = self._barriers.read(clocks.monotonic / 1e9)
+        if found is None:
             return
-        rows = self._around.slabinfo.read()
-        after = self._account()
-        slabs = slab_rows(self._around.slabinfo, rows)
-        self._store.append("slabs", samples.slab_rows(number, time.time(), slabs, barrier=True))
-        if before and after and "anon_vma" in rows:
-            row = rows["anon_vma"]
-            off = self._source.judge(LedgerReading(row.active, row.objects_a_slab, before, after))
-            if off:
-                self._mark(clocks, "violation", off, "ledger: anon_vma objects that no allocation or free accounts for")
-
-    def _account(self) -> Account | None:
-        if self._source.why_not("account"):
-            return None
-        try:
-            return self._source.account()
-        except OSError:  # the next sample reports the failure
-            return None
+        self._store.append(
+            "slabs", samples.slab_rows(number, time.time(), found.slabs, barrier=True, more=found.orphans)
+        )
+        if found.lost:
+            self._mark(clocks, "violation", found.lost, "ledger: live anon_vmas that no VMA holds, and that stay")
 
     def _mark(self, clocks: Clocks, kind: str, value: float | None, text: str) -> None:
         self._store.append(

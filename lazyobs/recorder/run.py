@@ -23,6 +23,7 @@ from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.writer import Limits, Store
 from lazyobs.sources.open import Opened, open_live, points_but
 from lazyobs.sources.source import Source
+from lazyobs.unix import memory
 from lazyobs.unix.pidfd import ProcessWaiter
 
 _NEXT_STEP = "omit it, or run lazyobs doctor for details"
@@ -58,6 +59,8 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     stream = None if source.why_not("events") else source.events()
     recorder = Recorder(source, store, around, stream, options.interval, options.barrier or None, options.keep_on)
     loop = Loop(options, recorder, stream, workload)
+    memory.settle()
+    memory.forget_code()
     stopped = _run(loop, recorder, store)
     code = _exit_code(stopped, loop, workload)
     _end(recorder, store, "stopped" if stopped else "ended")

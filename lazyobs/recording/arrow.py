@@ -8,12 +8,35 @@ try again; ``to_pandas()`` does, so code that needs pandas still gets it (pyarro
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+_POOL = "ARROW_DEFAULT_MEMORY_POOL"
+
+
+def _imported() -> ModuleType:
+    """pyarrow with malloc(): its own allocators keep what they have freed, for a process that records for days."""
+    given = os.environ.get(_POOL)
+    os.environ.setdefault(_POOL, "system")
+    try:
+        import pyarrow
+
+        pyarrow.default_memory_pool()  # decides
+        module: ModuleType = pyarrow
+        return module
+    finally:
+        if given is None:
+            del os.environ[_POOL]
+
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = _imported()
 
 __all__ = ["pa"]
 

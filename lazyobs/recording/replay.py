@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lazyobs.bpf.event_filter import EventFilter
-from lazyobs.bpf.features import ACCOUNT, PROGRAMS, VMAS, why_not
+from lazyobs.bpf.features import ACCOUNT, HELD, PROGRAMS, VMAS, why_not
 from lazyobs.errors import NotSupported
 from lazyobs.model import Kernel, Sample
 from lazyobs.recording.cursor import Cursor
@@ -20,7 +20,8 @@ from lazyobs.recording.trace import RecordedTrace
 _NEVER = {
     VMAS: "recordings hold counts of VMAs, not each VMA",
     PROGRAMS: "recordings hold the sum of all programs only",
-    ACCOUNT: "recordings hold only the verdict on each barrier reading",
+    ACCOUNT: "recordings hold the results of each barrier reading",
+    HELD: "recordings hold the results of each barrier reading",
 }
 
 
@@ -120,6 +121,9 @@ class ReplaySource:
 
     def account(self) -> NoReturn:
         raise _refusal(ACCOUNT)
+
+    def held(self) -> NoReturn:
+        raise _refusal(HELD)
 
     def judge(self, barrier: object) -> NoReturn:
         raise _refusal(ACCOUNT)

@@ -8,13 +8,14 @@ processes, by far the larger part, are columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, PROCESS_COLUMNS, Process, Sample, Slab
 from lazyobs.recording.arrow import pa
+from lazyobs.recording.layout import ORPHANS
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Any]  # lists or arrays
 
 
 def sample_row(number: int, stamp: int, sample: Sample) -> Columns:
@@ -48,8 +49,17 @@ def process_rows(number: int, processes: list[Process]) -> Columns:
     return columns
 
 
-def slab_rows(number: int, time: float, slabs: Iterable[Slab], barrier: bool) -> Columns:
-    """Rows of the table slabs."""
+def system_row(number: int, time: float, names: Sequence[str], values: Sequence[int | None]) -> Columns:
+    """One row of the table system. Its columns are slices of one array: to make 200 arrays takes 1.5 ms."""
+    array = pa.array(values, pa.int64())
+    slices = {name: array.slice(place, 1) for place, name in enumerate(names)}
+    return {"number": [number], "time": [time], **slices}
+
+
+def slab_rows(
+    number: int, time: float, slabs: Iterable[Slab], barrier: bool, more: Mapping[str, Mapping[str, Any]] | None = None
+) -> Columns:
+    """Rows of the table slabs. ``more``: {cache: {column of ORPHANS: value}}; a column that is left out is null."""
     rows = list(slabs)
     return {
         "number": [number] * len(rows),
@@ -60,6 +70,7 @@ def slab_rows(number: int, time: float, slabs: Iterable[Slab], barrier: bool) ->
         "object_bytes": [slab.object_bytes for slab in rows],
         "merged_with": [" ".join(slab.merged_with) for slab in rows],
         "barrier": [barrier] * len(rows),
+        **{name: [(more or {}).get(slab.cache, {}).get(name) for slab in rows] for name, _ in ORPHANS},
     }
 
 

@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.directory import Directory, write_all
-from lazyobs.recording.layout import PARQUET, STREAM, TABLES, SegmentFile
+from lazyobs.recording.layout import COMPRESSION, PARQUET, STREAM, TABLES, SegmentFile
 
 _COMPRESSION = "zstd"
 _ROWS_A_GROUP = 1 << 17
+_BYTES_A_GROUP = 4 << 20  # in memory
+_BATCHES_AT_ONCE = 32
 
 
 class _Stream:
     """One file. ``bytes`` is the size of its complete batches."""
 
-    def __init__(self, directory: Directory, name: str, schema: pa.Schema) -> None:
+    def __init__(self, directory: Directory, name: str, schema: pa.Schema, compression: str | None) -> None:
         self.schema = schema
         self.bytes = 0
         self._fd = directory.create(name)
         self._pending = io.BytesIO()
-        options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION)
+        options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
         self._writer = pa.ipc.new_stream(pa.PythonFile(self._pending, "w"), schema, options=options)
 
     def append(self, batch: pa.RecordBatch) -> None:
@@ -80,7 +82,7 @@ class Segment:
         ]
         if table not in self._streams:
             name = SegmentFile(table, self.number, STREAM).name
-            self._streams[table] = _Stream(self._directory, name, schema)
+            self._streams[table] = _Stream(self._directory, name, schema, COMPRESSION.get(table))
         self._streams[table].append(pa.RecordBatch.from_arrays(arrays, schema=schema))
         return rows
 
@@ -112,16 +114,37 @@ def to_parquet(directory: Directory, number: int) -> None:
 
 def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
     """Writes the rows of a finished segment's table as a Parquet file."""
+    write_groups(table.schema, [table], sink)
+
+
+def write_groups(schema: pa.Schema, groups: Iterable[pa.Table], sink: BinaryIO) -> None:
+    """The same of a table that comes in groups of rows."""
     # Parquet has all our types; Arrow's schema and the statistics of 300 columns would be most of a small
     # segment.
-    pq.write_table(
-        table,
-        sink,
-        compression=_COMPRESSION,
-        row_group_size=_ROWS_A_GROUP,
-        store_schema=False,
-        write_statistics=["number", "time", "stamp"],
-    )
+    with pq.ParquetWriter(
+        sink, schema, compression=_COMPRESSION, store_schema=False, write_statistics=["number", "time", "stamp"]
+    ) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=_ROWS_A_GROUP)
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Groups of rows, so that a finished segment is never in memory at once. Their columns are in one piece: a thousand
+    pieces take ten times as long to write, and a batch of one row and 220 columns is 100 kB of small objects."""
+    merged: list[pa.Table] = []
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if len(waiting) == _BATCHES_AT_ONCE:
+            merged.append(pa.Table.from_batches(waiting).combine_chunks())
+            waiting = []
+            if sum(table.nbytes for table in merged) >= _BYTES_A_GROUP:
+                yield pa.concat_tables(merged).combine_chunks()
+                merged = []
+    if waiting:
+        merged.append(pa.Table.from_batches(waiting))
+    if merged:
+        yield pa.concat_tables(merged).combine_chunks()
 
 
 def _convert(directory: Directory, stream: str, parquet: str) -> None:
@@ -130,7 +153,8 @@ def _convert(directory: Directory, stream: str, parquet: str) -> None:
     fd = directory.create(temporary)
     try:
         with open(directory.open(stream), "rb") as source, os.fdopen(fd, "wb", closefd=False) as sink:
-            write_parquet(pa.ipc.open_stream(source).read_all(), sink)
+            reader = pa.ipc.open_stream(source)
+            write_groups(reader.schema, _groups(reader), sink)
         os.fsync(fd)
     except BaseException:
         directory.remove(temporary)

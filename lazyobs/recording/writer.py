@@ -30,6 +30,7 @@ from lazyobs.recording.layout import (
     segment_file,
 )
 from lazyobs.recording.segment import Segment, to_parquet
+from lazyobs.unix import memory
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the last lines can still be written
@@ -142,6 +143,8 @@ class Store:
     def _finish(self, segment: Segment) -> None:
         segment.close()
         to_parquet(self._directory, segment.number)
+        memory.trim()
+        memory.forget_code()
 
     def _run_worker(self) -> None:
         while (work := self._work.get()) is not None:

@@ -1,48 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""The ledger of anon_vma objects: do allocations and frees account for the live objects?
+"""The ledger of anon_vma objects: are there more and more live ones that no VMA holds?
 
-The number of live objects is known only at a barrier, and then within bounds (see lazyobs/invariants.py). With A and
-F as the objects allocated and freed since attach, live - (A - F) is a constant, and every reading bounds it.
+What is judged are the orphans of barrier readings (sources/orphans.py), and of those only calm ones: nothing on the
+machine was allocated or freed meanwhile, and all readings of the barrier agree. A process on its way in or out can be
+in a calm reading, too, if the exit of a large one takes long, but not in all of several that lie apart. See
+lazyobs/invariants.py for what that leaves unseen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Free objects that an allocation can add to the per-CPU slabs: a slab, and partial slabs for twice 120 free
-# objects, rounded up by a slab (set_cpu_partial() and get_partial_node() in mm/slub.c).
-_PARTIAL = 240
-
-
-@dataclass(frozen=True)
-class Account:
-    """Counts since attach; ``alloc_misses`` and ``free_misses`` are skipped runs of the probes."""
-
-    allocs: int
-    frees: int
-    alloc_misses: int = 0
-    free_misses: int = 0
+_READINGS = 3  # calm ones, with none between them that says otherwise
+_SECONDS = 20.0  # between the first and the last of them
 
 
 @dataclass(frozen=True)
 class LedgerReading:
-    """``active`` objects in slabinfo; the accounts before the caches were shrunk and after slabinfo was read."""
+    """``orphans`` of a barrier, by slabinfo; ``by_sites``: the same by call sites, from any base; ``when``: seconds of
+    a clock that is never set.
 
-    active: int
-    objects_a_slab: int
-    before: Account
-    after: Account
+    ``everyone``: the iterator visits all tasks. Where the kernel hides some from BPF, the VMAs of those are
+    orphans, but no probe sees them allocate. ``ksm``: pages that KSM shares, each of which can hold an anon_vma.
+    """
 
-    def bounds(self) -> tuple[int, int]:
-        """Lowest and highest possible value of live - (A - F)."""
-        allocs = self.after.allocs - self.before.allocs
-        frees = self.after.frees - self.before.frees
-        # A lacks the skipped runs; but a skipped run may also have been for another object.
-        unseen = self.after.alloc_misses - self.before.alloc_misses
-        free_room = frees + (allocs + unseen) * (2 * self.objects_a_slab + _PARTIAL)
-        most = self.after.allocs + self.after.alloc_misses - self.before.frees
-        least = self.before.allocs - self.after.frees - self.after.free_misses
-        return self.active - free_room - most, self.active - least
+    when: float
+    orphans: int
+    by_sites: int
+    calm: bool
+    everyone: bool
+    ksm: int = 0
 
 
 class Ledger:
@@ -50,30 +37,33 @@ class Ledger:
 
     def __init__(self) -> None:
         self.violations: int | None = None
-        self._known: tuple[int, int] | None = None
-        self._suspect: tuple[int, int] | None = None
+        self._base: tuple[int, int] | None = None  # lowest orphans by slabinfo, by call sites
+        self._risen: list[tuple[float, int]] = []  # (when, by how much): calm readings above the base
 
-    def judge(self, barrier: LedgerReading) -> int | None:
-        """Checks a reading; for a violation, returns the minimum number of objects concerned (positive: too many)."""
-        now = barrier.bounds()
-        if self._known is None:
-            self._known = now
+    def judge(self, now: LedgerReading) -> int | None:
+        """Checks a reading; for a violation, returns the number of objects that are lost."""
+        if self._base is None:
+            self._base = now.orphans, now.by_sites
             return None
         self.violations = self.violations or 0
-        if common := _common(self._known, now):
-            self._known, self._suspect = common, None
+        slab, sites = self._base
+        self._base = min(slab, now.orphans), min(sites, now.by_sites)
+        rise = now.orphans - slab if now.everyone else min(now.orphans - slab, now.by_sites - sites)
+        rise -= now.ksm
+        if rise <= 0:
+            self._risen.clear()
+        elif now.calm:
+            self._risen.append((now.when, rise))
+        elif self._risen:  # no more than that can be lost, but whether it is not known
+            self._risen = [(when, min(before, rise)) for when, before in self._risen]
+        return self._confirmed(now.when)
+
+    def _confirmed(self, when: float) -> int | None:
+        if len(self._risen) < _READINGS or when - self._risen[0][0] < _SECONDS:
             return None
-        # During a reading an object can be between its tracepoint and its slab: the next reading decides.
-        confirmed = _common(self._suspect, now) if self._suspect else None
-        if confirmed is None:
-            self._suspect = now
-            return None
-        off = confirmed[0] - self._known[1] if confirmed[0] > self._known[1] else confirmed[1] - self._known[0]
+        assert self._base is not None and self.violations is not None
+        lost = min(rise for _, rise in self._risen)
+        self._base = self._base[0] + lost, self._base[1] + lost
         self.violations += 1
-        self._known, self._suspect = confirmed, None
-        return off
-
-
-def _common(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int] | None:
-    least, most = max(one[0], other[0]), min(one[1], other[1])
-    return (least, most) if least <= most else None
+        self._risen.clear()
+        return lost

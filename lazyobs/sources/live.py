@@ -21,10 +21,11 @@ from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
 from lazyobs.sources import health
+from lazyobs.sources.account import Account, Held
 from lazyobs.sources.census_columns import ALLOCATED, CensusColumns
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.history import History
-from lazyobs.sources.ledger import Account, Ledger, LedgerReading
+from lazyobs.sources.ledger import Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
 from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
@@ -94,14 +95,15 @@ class LiveSource:
 
     def read(self) -> Sample:
         """One sample. ``exited`` is read first, so an exit during the reading is missed once, never counted twice.
+        Its instant is that of the totals, from which rates are made.
 
         A part that cannot be read is null in the sample and named in ``Sample.failed``; the other parts are valid.
         """
-        now = time.monotonic()
-        elapsed, self._last = now - self._last, now
         self._failed = {}
         ended = self._part("exited", self._maps.exited)
         counted = self._part("processes", self._maps.processes)
+        at, now = time.time(), time.monotonic()
+        elapsed, self._last = now - self._last, now
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
@@ -115,7 +117,7 @@ class LiveSource:
         }
         self._note_misses(counts)
         sample = Sample(
-            time=time.time(),
+            time=at,
             elapsed=round(elapsed, 6),
             kernel=self.kernel,
             tiers=dict(self.session.tiers),
@@ -183,7 +185,11 @@ class LiveSource:
         if self._ledger.violations is not None:
             reasons.pop("totals.violations", None)
         else:
-            reasons.setdefault(_LEDGER, "judged at barrier readings, from the second on: lazyobs record takes them")
+            why = (
+                self._missing.get("ledger")
+                or "judged at barrier readings, from the second on: lazyobs record takes them"
+            )
+            reasons.setdefault(_LEDGER, why)
         if self._event_counts is None:
             reasons["health.ring_lost"] = NO_STREAM
         reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
@@ -211,6 +217,10 @@ class LiveSource:
     def account(self) -> Account:
         self._need(features.ACCOUNT)
         return self._maps.account()
+
+    def held(self) -> Held:
+        self._need(features.HELD)
+        return self._maps.held()
 
     def judge(self, barrier: LedgerReading) -> int | None:
         return self._ledger.judge(barrier)

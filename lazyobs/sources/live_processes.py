@@ -87,6 +87,10 @@ class LiveProcesses:
         """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended."""
         columns: Columns = self._columns.of_none() if census_known else dict.fromkeys(CENSUS_NAMES)
         process = self._process(entry, columns, self._table.of_process(entry.counts), before)
+        if before is not None:
+            # The entry has the name of when the process was first counted: before its exec, or before it was renamed.
+            last = before.process
+            process.comm, process.cgroup, process.ppid = last.comm, last.cgroup, last.ppid
         return _Seen(None, entry.counts, process, False)
 
     def _process(

@@ -11,7 +11,7 @@ from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
-from lazyobs.sources.ledger import Account
+from lazyobs.sources.account import Account, Flow, Held
 
 _CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
 _ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
@@ -66,10 +66,25 @@ class MapReader:
         return iterators.vmas(maps.read_iterator(self._session.links[_CENSUS_VMAS]))
 
     def account(self) -> Account:
-        """anon_vma objects allocated and freed. Needs the point slab."""
+        """Objects allocated and freed. Needs the point slab."""
         counts = maps.totals(self._session.maps["totals"], self._cpus)
-        misses = [maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE)]
-        return Account(counts["anon_vma_allocs"], counts["anon_vma_frees"], *misses)
+        misses = sum(maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE))
+        return Account(
+            Flow(counts["anon_vma_allocs"], counts["anon_vma_frees"]),
+            Flow(counts["chain_allocs"], counts["chain_frees"]),
+            misses,
+        )
+
+    def held(self) -> Held:
+        """Objects that VMAs hold, each address space counted once. Needs the point census."""
+        rows = self.census() or ()
+        spaces = {row.mm: row for row in rows}.values()
+        return Held(
+            sum(row.anon_vmas_held for row in spaces),
+            sum(row.chains_held for row in spaces),
+            sum(row.chains_cut for row in spaces),
+            any(row.tgid == 1 for row in rows),
+        )
 
     def alloc_misses(self) -> int:
         """Runs that the probe of allocations has missed. Needs the point slab."""

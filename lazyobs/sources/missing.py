@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from lazyobs.bpf.event import KIND_NAMES
-from lazyobs.bpf.features import ACCOUNT, EVENTS, VMAS
+from lazyobs.bpf.features import ACCOUNT, EVENTS, HELD, VMAS
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.kernel.profile import Profile
+from lazyobs.sources.account import why_not_whole
 from lazyobs.sources.why_not import events_missing, unwatched, why_not_attached
 
 NO_VMAS = "listing VMAs needs the BPF iterator"
@@ -28,4 +29,8 @@ def missing_features(session: Session, profile: Profile, no_log: str) -> dict[st
         found[ACCOUNT] = why_not_attached("slab", session, profile)
     elif "ledger" in session.unjudged:  # some allocations are not counted
         found[ACCOUNT] = session.unjudged["ledger"]
+    not_held = why_not_attached("census", session, profile) if not session.tiers.get("census") else why_not_whole()
+    if not_held:
+        found[HELD] = not_held
+        found.setdefault("ledger", not_held)
     return found

@@ -59,14 +59,14 @@ class ProcfsSource:
         return features.why_not(feature, self._missing)
 
     def read(self) -> Sample:
-        now = time.monotonic()
+        at, now = time.time(), time.monotonic()
         elapsed, self._last = now - self._last, now
         unseen: list[int] = []
         processes = [process for process in (self._process(pid, unseen) for pid in self._pids()) if process]
         totals = dict.fromkeys(COUNTER_NAMES)
         divided = {counter.split_key: None for counter in COUNTERS if counter.split}
         return Sample(
-            time=time.time(),
+            time=at,
             elapsed=round(elapsed, 6),
             kernel=self.kernel,
             tiers={"slab": None, "process": None, **self.tiers},
@@ -155,6 +155,9 @@ class ProcfsSource:
 
     def account(self) -> NoReturn:
         self._refuse(features.ACCOUNT)
+
+    def held(self) -> NoReturn:
+        self._refuse(features.HELD)
 
     def judge(self, barrier: LedgerReading) -> NoReturn:
         self._refuse(features.ACCOUNT)

@@ -15,7 +15,8 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Kernel, Sample
-from lazyobs.sources.ledger import Account, LedgerReading
+from lazyobs.sources.account import Account, Held
+from lazyobs.sources.ledger import LedgerReading
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream  # imports the ring, which not every command loads
@@ -44,7 +45,7 @@ class Trace(Protocol):
 class Source(SampleSource, Protocol):
     """The full interface, for views, the recorder and the screen.
 
-    Features (bpf/features.py) are "vmas", "programs", "events", "account", each kind of event (bpf/event.py) and
+    Features (bpf/features.py) are "vmas", "programs", "events", "account", "held", each kind of event (bpf/event.py) and
     "splat", and each invariant (lazyobs/invariants.py). Where ``why_not`` has a reason, the method of that name raises NotSupported.
     """
 
@@ -84,7 +85,10 @@ class Source(SampleSource, Protocol):
         """The undecoded events, for the recorder. A source provides either these or a trace."""
 
     def account(self) -> Account:
-        """anon_vma objects allocated and freed since attach. OSError if the maps cannot be read now."""
+        """Objects allocated and freed since attach. OSError if the maps cannot be read now."""
+
+    def held(self) -> Held:
+        """Objects that VMAs hold now. OSError if the iterator cannot be read now."""
 
     def judge(self, barrier: LedgerReading) -> int | None:
         """Compares a barrier reading with earlier readings. Returns the minimum number of unaccounted objects, None if

@@ -21,6 +21,7 @@ from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.profile_draft import draft
 from lazyobs.kernel.slab import CACHES, Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
+from lazyobs.sources.account import why_not_whole
 from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
 from lazyobs.unix import privileges
@@ -164,8 +165,8 @@ def _invariants(facts: Facts, session: Session | None, why_not: str) -> list[dic
     missing = unwatched(session, facts.profile) if session else {row.name: why_not for row in ROWS}
     barrier = SlabBarrier()
     barrier.close()
-    if barrier.why_not:
-        missing.setdefault("ledger", barrier.why_not)
+    if why := barrier.why_not or why_not_whole():
+        missing.setdefault("ledger", why)
     return [
         {
             "invariant": row.name,

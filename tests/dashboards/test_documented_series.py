@@ -15,6 +15,8 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.families import EXPORTER
 from lazyobs.model import COUNTERS, HISTOGRAMS, Sample
+from lazyobs.sources.account import CACHES
+from lazyobs.sources.orphans import Orphans
 from tests.dashboards.test_boards import PROMETHEUS
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_page
@@ -48,7 +50,12 @@ def _sample() -> Sample:
 def _page(sample: Sample) -> bytes:
     registry = CollectorRegistry()
     registry.register(
-        LazyobsCollector(_Source(sample), CgroupFold(), itself=lambda: {name: 1 for name, *_ in EXPORTER})
+        LazyobsCollector(
+            _Source(sample),
+            CgroupFold(),
+            itself=lambda: {name: 1 for name, *_ in EXPORTER},
+            orphans=lambda: [Orphans(cache, orphans=23, spread=0) for cache in CACHES],
+        )
     )
     return generate_latest(registry)
 

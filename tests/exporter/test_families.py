@@ -9,6 +9,7 @@ from lazyobs import model
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector, unknown_sample
 from lazyobs.exporter.families import EXPORTER, FAMILIES, HISTOGRAM
+from lazyobs.sources.orphans import Orphans
 from tests.exporter.host import Host, counter_step
 from tests.exporter.metrics import of_families, series
 
@@ -139,7 +140,12 @@ def test_registering_reads_nothing() -> None:
 
 
 def test_described_names_are_the_collected_ones() -> None:
-    collector = LazyobsCollector(Host(), CgroupFold(), itself=lambda: {name: 1 for name, *_ in EXPORTER})
+    collector = LazyobsCollector(
+        Host(),
+        CgroupFold(),
+        itself=lambda: {name: 1 for name, *_ in EXPORTER},
+        orphans=lambda: [Orphans("anon_vma", orphans=23, spread=0)],
+    )
     assert {m.name for m in collector.collect()} == {m.name for m in collector.describe()}
 
 

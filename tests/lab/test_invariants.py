@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lazyobs.model import INVARIANTS
+from lazyobs.recording.reader import Recording
 from tests.harness import ROOT, lazyobs
 from tests.lab.guests import GUEST, arguments, need
 
@@ -25,7 +26,7 @@ PAGE = 4096
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("invariants")
-    for source in (ROOT / "tests/workloads/islands.c", GUEST / "walks.c", GUEST / "promote.c"):
+    for source in (ROOT / "tests/workloads/islands.c", *(GUEST / f"{name}.c" for name in ("walks", "promote", "leak"))):
         subprocess.run(["gcc", "-O2", "-static", "-o", folder / source.stem, source], check=True)
     folder.chmod(0o777)
     return folder
@@ -131,6 +132,40 @@ def test_a_recording_tells_all_of_them(programs: Path) -> None:
     shown = "\n".join(replayed("top", "--replay", recording, "-b"))
     assert "violations 5 (promotion_once 1, promotion_cause 1, walk_complete 1, walk_visits 1, ledger 1)" in shown
     assert "violation" in (programs / "recording/kept.json").read_text()
+
+
+def recorded_leak(programs: Path, kernel: str, before: str) -> tuple[int, list[dict[str, Any]], Path]:
+    """(forks, violations, recording) of a minute of forks behind the shell command ``before``."""
+    record = "lazyobs record -o /tmp/r --barrier 1 --progress none -e violation"
+    command = f"rm -rf /mnt/share/{kernel}; {before} && {record} -- /mnt/share/leak 60 >/mnt/share/forks && cp -r /tmp/r /mnt/share/{kernel}"  # fmt: skip
+    run(programs, kernel, "sh", "-c", command)
+    recording = programs / kernel
+    trace = [json.loads(line) for line in replayed("trace", "--replay", str(recording), "-o", "json")]
+    return int((programs / "forks").read_text()), [line for line in trace if line["kind"] == "violation"], recording
+
+
+def test_a_leak_at_one_fork_in_a_thousand_is_found_within_a_minute(programs: Path) -> None:
+    forks, violations, path = recorded_leak(programs, "lab-faulty", "echo 6 >/proc/sys/vm/anon_vma_lazy_fault")
+    assert forks >= 2003, "or there is not enough to find"
+    assert violations and {line["detail"] for line in violations} == {"ledger"}
+    lost = sum(line["objects"] for line in violations)
+    assert 1 <= lost <= forks // 1000 + 1
+    recording = Recording(str(path))
+    begin = next(recording.samples()).time
+    assert violations[0]["time"] - begin < 60
+    # What VMAs hold says nothing: the orphans do, to the object.
+    rows = [row for row in recording.rows("slabs") if row["barrier"] and row["cache"] == "anon_vma"]
+    calm = [row["orphans"] for row in rows if row["orphans_spread"] == 0]
+    assert calm[-1] - calm[0] in (forks // 1000 - 1, forks // 1000, forks // 1000 + 1)
+    assert all(row["orphans_residual"] == 0 for row in rows if row["orphans_spread"] == 0)
+
+
+def test_the_same_forks_without_a_fault_lose_nothing(programs: Path) -> None:
+    forks, violations, path = recorded_leak(programs, "debian-6.12", "true")
+    assert forks >= 2003 and violations == []
+    rows = [row for row in Recording(str(path)).rows("slabs") if row["barrier"] and row["cache"] == "anon_vma"]
+    calm = [row["orphans"] for row in rows if row["orphans_spread"] == 0]
+    assert len(calm) >= 7 and max(calm) - min(calm) <= 2, calm
 
 
 def replayed(*arguments: str) -> list[str]:

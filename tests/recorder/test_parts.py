@@ -87,6 +87,29 @@ def test_a_suspend_is_a_mark_in_the_recording(tmp_path: Path) -> None:
     assert set(around.why_not()) == {"kernel_log", "slabs.barrier", "system.pressure/io", "system.pressure/cpu"}
 
 
+def test_time_and_stamp_of_a_sample_are_one_instant(tmp_path: Path) -> None:
+    """On a loaded machine seconds pass before and after the counts are read."""
+    clocks = FakeClocks()
+
+    class Slow(FakeSource):
+        def read(self):
+            clocks.pass_by(3, 3, 3)
+            found = super().read()
+            found.time = clocks.now.real / _S
+            clocks.pass_by(2, 2, 2)
+            return found
+
+    around = Surroundings(str(proc(tmp_path)), str(tmp_path), "/does/not/exist")
+    store = made.store(tmp_path / "r")
+    recorder = Recorder(Slow(), store, around, None, 10.0, read_clocks=clocks)
+    for _ in range(2):
+        recorder.tick()
+    store.close()
+    rows = list(Recording(str(tmp_path / "r")).rows("samples"))
+    assert [row["stamp"] for row in rows] == [103 * _S, 108 * _S]
+    assert [row["time"] for row in rows] == [1_800_000_003, 1_800_000_008]
+
+
 def proc(root: Path) -> Path:
     """A captured /proc, as far as the columns need it."""
     (root / "proc/pressure").mkdir(parents=True)

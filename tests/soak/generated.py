@@ -169,6 +169,8 @@ class _Day:
             "object_bytes": np.array([104, 64, 176])[caches[order]],
             "merged_with": np.array(["", "eventpoll_pwq fs_cache", ""])[caches[order]],
             "barrier": barrier[order],
+            "orphans": pa.array(active[order] % 53, mask=~barrier[order] | (caches[order] == 2)),
+            "orphans_spread": pa.array(active[order] % 11, mask=~barrier[order] | (caches[order] > 0)),
         }
         return _table("slabs", columns)
 
@@ -200,7 +202,8 @@ class _Day:
 
 def _table(name: str, columns: dict[str, Any]) -> pa.Table:
     wanted = schema(name, SYSTEM_COLUMNS)
-    return pa.table([pa.array(columns[field.name], field.type) for field in wanted], schema=wanted)
+    missing = pa.nulls(len(next(iter(columns.values()))))
+    return pa.table([pa.array(columns.get(field.name, missing), field.type) for field in wanted], schema=wanted)
 
 
 def _document_parts() -> tuple[str, str]:

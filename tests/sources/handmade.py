@@ -46,6 +46,9 @@ class HandmadeSource:
     def account(self) -> NoReturn:
         self._refuse()
 
+    def held(self) -> NoReturn:
+        self._refuse()
+
     def judge(self, barrier: object) -> NoReturn:
         self._refuse()
 

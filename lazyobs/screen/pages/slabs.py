@@ -24,7 +24,7 @@ def draw(page: Page) -> None:
     for counter, name in _OBJECTS.items():
         _counter_row(page, counter, name)
     ledger = text.number(sample.health.get("ledger_residual"))
-    page.paragraph(f"ledger: change in slabinfo's anon_vma minus ours: {ledger}; may vary, must not grow", palette.dim)
+    page.paragraph(f"ledger: change in slabinfo's anon_vma minus ours: {ledger}; see census --orphans", palette.dim)
     page.null_reasons("totals.anon_vma_allocs")
 
 

@@ -18,6 +18,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+ORPHANS_OF = ("anon_vma", "anon_vma_chain")
 _DIGITS = 3  # of a duration in ns that are kept
 
 
@@ -70,12 +71,18 @@ def system(system: ir.Table, samples: ir.Table, first: int, step: int) -> ir.Tab
 
 
 def barriers(slabs: ir.Table, samples: ir.Table) -> ir.Table:
-    """Live objects of each cache with a row of its own at the barriers, with the census of the same tick."""
+    """Live objects of each cache with a row of its own at the barriers, {cache}_orphans and {cache}_orphans_spread of
+    ORPHANS_OF, with the census of the same tick."""
     rows = slabs.filter(slabs["barrier"])
     own = rows["merged_with"] == ""
     live = rows.group_by("number").aggregate(
         time=rows["time"].max(),
         **{cache: rows["objects_active"].max(where=own & (rows["cache"] == cache)) for cache in CACHES},
+        **{
+            f"{cache}_{name}": rows[name].max(where=rows["cache"] == cache)
+            for cache in ORPHANS_OF
+            for name in ("orphans", "orphans_spread")
+        },
     )
     census = samples.select(sample="number", vmas="vmas")
     return live.join(census, live["number"] == census["sample"]).drop("sample").order_by("number")

@@ -137,7 +137,8 @@ def _processes(rows: pa.Table, numbers: npt.NDArray[np.int64], first: int, step:
 
 
 def _barriers(rows: pa.Table, processes: pa.Table) -> Table:
-    found = {name: _floats(rows[name]) for name in ("time", "vmas")}
+    orphans = (f"{cache}_{name}" for cache in queries.ORPHANS_OF for name in ("orphans", "orphans_spread"))
+    found = {name: _floats(rows[name]) for name in ("time", "vmas", *orphans)}
     numbers, counted = rows["number"].to_numpy(), processes["number"].to_numpy()
     places = np.minimum(np.searchsorted(counted, numbers), max(len(counted) - 1, 0))
     found["processes"] = np.full(len(numbers), np.nan)

@@ -27,7 +27,16 @@ _FIXED: dict[str, Columns] = {
         **{f"health_{name}": FLOAT for name in HEALTH_NAMES},
     },
     "processes": {"number": INT},
-    "slabs": {"number": INT, "time": FLOAT, "cache": TEXT, "objects_active": INT, "merged_with": TEXT, "barrier": BOOL},
+    "slabs": {
+        "number": INT,
+        "time": FLOAT,
+        "cache": TEXT,
+        "objects_active": INT,
+        "merged_with": TEXT,
+        "barrier": BOOL,
+        "orphans": INT,
+        "orphans_spread": INT,
+    },
     "events": {"stamp": INT, "duration": INT, "kind": INT, "detail": INT},
 }
 TABLES = (*_FIXED, "system")

@@ -16,6 +16,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
 from lazyobs.soak.engine import series_builder
+from tests.harness import ROOT
 from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.conftest import SMALL
@@ -79,8 +80,20 @@ def test_barriers(small, series):
         assert np.array_equal(found[cache], [row["objects_active"] for row in rows if row["cache"] == cache])
     assert np.isnan(found["anon_vma_chain"]).all()  # it shares its row
     assert len(found["anon_vma_chain"]) == len(barriers) == 3
+    for cache in ("anon_vma", "anon_vma_chain"):
+        orphans = [row["orphans"] for row in rows if row["cache"] == cache]
+        assert np.array_equal(found[f"{cache}_orphans"], orphans) and len(set(orphans)) > 1
+    spread = [row["orphans_spread"] for row in rows if row["cache"] == "anon_vma"]
+    assert np.array_equal(found["anon_vma_orphans_spread"], spread) and len(set(spread)) > 1
+    assert np.isnan(found["anon_vma_chain_orphans_spread"]).all()
     assert np.array_equal(found["vmas"], _column(small, "vmas")[np.array(barriers) - 1])
     assert np.array_equal(found["processes"], [SMALL.processes] * 3)
+
+
+def test_a_recording_from_before_has_no_orphans(series):
+    found = series(ROOT / "examples/lab").barriers
+    for name in ("anon_vma_orphans", "anon_vma_chain_orphans", "anon_vma_orphans_spread"):
+        assert len(found[name]) == len(found["time"]) > 0 and np.isnan(found[name]).all()
 
 
 @pytest.mark.parametrize("warm_up", [0.0, 100.5, 1e6])
