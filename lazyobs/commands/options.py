@@ -154,9 +154,9 @@ TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; 
 VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
 
 
-def interval_option(name: str, default: int | None = None) -> Callable[[_Command], _Command]:
+def interval_option(name: str, default: int | None = None, help_text: str = "") -> Callable[[_Command], _Command]:
     """Seconds between two samples, as the parameter ``name``: the same three names wherever they are asked for."""
-    text = "Seconds between samples." if default else "Seconds between samples (1)."
+    text = help_text or ("Seconds between samples." if default else "Seconds between samples (1).")
     return click.option("-d", "--interval", "--delay", name, type=SECONDS, metavar="SECONDS", default=default, show_default=True, help=text)  # fmt: skip
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, SECONDS, ProbeOptions, collected, exclude, say_how
+from lazyobs.commands.options import COMMON, ProbeOptions, collected, exclude, interval_option, say_how
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.views.costs import Costs
 
-_SECONDS = 2.0
+_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class SummaryCommand:
 
 @click.command()
 @COMMON
-@click.option(
-    "-d", "delay", type=SECONDS, default=_SECONDS, show_default=True, help="Seconds to watch, for what is per second."
-)
+@interval_option("delay", _SECONDS, "Seconds to watch, for what is per second.")
 @REPLAY
 @collected(SummaryCommand)
 def summary(asked: SummaryCommand) -> None:

@@ -76,7 +76,7 @@ def test_a_letter_means_one_thing(name: str) -> None:
             assert [word for word in one.opts if word != letter] == expected
 
 
-@pytest.mark.parametrize("name", ["top", "record"])
+@pytest.mark.parametrize("name", ["top", "record", "summary"])
 def test_the_interval_has_the_same_names_everywhere(name: str) -> None:
     assert [one.opts for one in options(name) if "--interval" in one.opts] == [INTERVAL]
 
