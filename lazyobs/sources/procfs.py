@@ -12,7 +12,7 @@ from lazyobs.bpf import features
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import meminfo
-from lazyobs.kernel.boot import boot_offset
+from lazyobs.kernel.boot import boot_offset_of_proc
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
@@ -40,7 +40,7 @@ class ProcfsSource:
         self._release, self._profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
         self._cgroups = CgroupPaths(proc_root)
-        self._boot = boot_offset()
+        self._boot = boot_offset_of_proc()
         self._last = time.monotonic()
         self._missing = {
             **dict.fromkeys(features.FEATURES, why),
