@@ -137,11 +137,9 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
             break
     else:
         raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
-    with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
-        release = file.read().strip()
     shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
     profile = kernel_facts.without_false_zeros(profile, shown)
-    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms, shown)
+    return Facts(kernel_facts.release(proc_root), profile, btf, no_btf, kallsyms, no_kallsyms, shown)
 
 
 def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:

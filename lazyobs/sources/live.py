@@ -205,6 +205,8 @@ class LiveSource:
 
     def _need(self, feature: str) -> None:
         if why := self.why_not(feature):
+        if self._slabinfo.why_no_merges:
+            reasons["slabs.merged_with"] = self._slabinfo.why_no_merges
             raise NotSupported(f"reading {feature}", why, "run lazyobs doctor for more")
 
     def vmas(self, pid: int) -> list[VmaRow]:

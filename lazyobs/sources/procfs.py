@@ -27,6 +27,7 @@ from lazyobs.text import plural
 from lazyobs.unix.users import user_name
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PF_KTHREAD = 0x00200000  # a kernel thread (include/linux/sched.h)
 
 
 class ProcfsSource:
@@ -90,6 +91,8 @@ class ProcfsSource:
         try:
             with open(f"{root}/stat", "rb") as file:
                 head, _, tail = file.read().rpartition(b")")
+            if int(words[6]) & _PF_KTHREAD:
+                return None
             words = tail.split()
             ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
@@ -99,7 +102,11 @@ class ProcfsSource:
         try:
             with open(f"{root}/smaps", "rb") as file:
                 census["vmas"], census["vmas_anon"] = has_anonymous(file.read())
-        except (PermissionError, ProcessLookupError, FileNotFoundError):
+        except ProcessLookupError:  # it has ended, or is ending and has no memory any more
+            return None
+        except (PermissionError, FileNotFoundError):
+            if not os.path.exists(root):
+                return None
             unseen.append(pid)
         if census["vmas"] == 0:
             return None
@@ -115,6 +122,7 @@ class ProcfsSource:
         )
 
     @staticmethod
+        """Sums over the processes that may be read."""
     def _sums(processes: list[Process]) -> dict[str, int | None]:
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         for name in ("vmas", "vmas_anon"):
@@ -135,6 +143,8 @@ class ProcfsSource:
                 f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
             )
         if self._slabinfo.why_not:
+        if self._slabinfo.why_no_merges:
+            reasons["slabs.merged_with"] = self._slabinfo.why_no_merges
             reasons["slabs"] = self._slabinfo.why_not
         return reasons
 

@@ -99,7 +99,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
                 "objects_active": rows[name].active if name in rows else None,
                 "object_bytes": rows[name].object_bytes if name in rows else None,
                 "merged_with": slabinfo.merged[name],
-                "why_not": slabinfo.why_not,
+                "why_not": slabinfo.why_not or slabinfo.why_no_merges,
             }
             for name in CACHES
         ],
