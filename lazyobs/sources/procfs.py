@@ -19,7 +19,7 @@ from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.smaps import has_anonymous
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, HISTOGRAMS, Kernel, Process, Sample
 from lazyobs.sources import health
-from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.cgroups import path_of_process
 from lazyobs.sources.ledger import LedgerReading
 from lazyobs.sources.missing import NO_VMAS
 from lazyobs.sources.slabs import slab_rows
@@ -40,7 +40,6 @@ class ProcfsSource:
     def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
         self._release, self._profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
-        self._cgroups = CgroupPaths(proc_root)
         self._boot = boot_offset_of_proc()
         self._last = time.monotonic()
         self._missing = {
@@ -91,9 +90,9 @@ class ProcfsSource:
         try:
             with open(f"{root}/stat", "rb") as file:
                 head, _, tail = file.read().rpartition(b")")
+            words = tail.split()
             if int(words[6]) & _PF_KTHREAD:
                 return None
-            words = tail.split()
             ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
         except (OSError, IndexError, ValueError):
@@ -115,15 +114,15 @@ class ProcfsSource:
             start_time=round(self._boot + started, 2),
             user=user_name(uid),
             comm=head.partition(b"(")[2].decode("utf-8", "replace"),
-            cgroup=self._cgroups.of_process(pid),
+            cgroup=path_of_process(pid, self._proc),
             census=census,
             counts=dict.fromkeys(COUNTER_NAMES),
             ppid=ppid,
         )
 
     @staticmethod
-        """Sums over the processes that may be read."""
     def _sums(processes: list[Process]) -> dict[str, int | None]:
+        """Sums over the processes that may be read."""
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         for name in ("vmas", "vmas_anon"):
             sums[name] = sum(process.census[name] or 0 for process in processes)
@@ -143,9 +142,9 @@ class ProcfsSource:
                 f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
             )
         if self._slabinfo.why_not:
+            reasons["slabs"] = self._slabinfo.why_not
         if self._slabinfo.why_no_merges:
             reasons["slabs.merged_with"] = self._slabinfo.why_no_merges
-            reasons["slabs"] = self._slabinfo.why_not
         return reasons
 
     def _refuse(self, feature: str) -> NoReturn:
