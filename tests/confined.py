@@ -78,12 +78,13 @@ _READ_ONLY = (
     ),
     *("chroot", "{room}/root", "env", "-C", str(ROOT)),
 )
-# The checkout may itself be below /tmp: it is mounted there again.
+# The checkout may itself be below /tmp: it is mounted there again. The current directory has no room either: Python's
+# tempfile would use it.
 _NO_SPACE = mounted(
     "mount -t tmpfs none /mnt",
     f"mkdir /mnt/checkout; mount --bind {ROOT} /mnt/checkout",
     "for d in /var/tmp /tmp; do mount -t tmpfs -o size=8k none $d; done",
-    f"mkdir -p {ROOT} {{room}}; mount --bind /mnt/checkout {ROOT}; cd {ROOT}",
+    f"mkdir -p {ROOT} {{room}}; mount --bind /mnt/checkout {ROOT}; cd /tmp",
     "for d in /var/tmp /tmp; do dd if=/dev/zero of=$d/full bs=1k count=20 2>/dev/null || :; done",
 )
 # As unshare --map-users, which takes newuidmap(1): the parent writes the maps.
@@ -137,7 +138,7 @@ PLACES = (
     Place("/sys hidden", PROCFS, mounted("mount -t tmpfs none /sys")),
     Place("/sys/kernel hidden", PROCFS, mounted("mount -t tmpfs none /sys/kernel")),
     Place("read-only root", BPF, _READ_ONLY, can_write=False),
-    Place("no space in /tmp", BPF, _NO_SPACE, can_write=False),
+    Place("no space in /tmp", BPF, _NO_SPACE, can_write=False, environment={"PYTHONPATH": str(ROOT)}),
     Place("home of mode 0700", BPF, _PRIVATE, environment={"PYTHONPATH": "{room}/home/checkout"}, lazyobs=("{room}/home/venv/" + _PYTHON, "-m", "lazyobs")),
 )  # fmt: skip
 NAMED = {place.name: place for place in PLACES}

@@ -23,8 +23,9 @@ def as_shown(given: str) -> str:
 
 
 def exists(given: str, proc_root: str = "/proc") -> bool:
-    """Whether there is a cgroup of that path, or a process in one that is shown so. True where that cannot be looked up:
-    with probes paths are the host's, whatever namespace this process is in.
+    """Whether there is a cgroup of that path, or a process in one that is shown so.
+
+    True where that cannot be looked up: with probes, paths are the host's, whatever namespace this process is in.
     """
     if not all(namespaces.is_initial(kind) for kind in ("cgroup", "pid")):
         return True

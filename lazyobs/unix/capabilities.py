@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The capabilities that lazyobs uses: what each is for, which are needed for the probes, and which this process lacks."""
+"""The capabilities that lazyobs uses: what each is for, whether the probes need it, and which this process lacks."""
 
 from __future__ import annotations
 

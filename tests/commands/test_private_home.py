@@ -34,7 +34,7 @@ LATE = [sys.executable, "-m", "tests.commands.late_imports"]
 
 @contextlib.contextmanager
 def on_terminal(*program: str, **environment: str) -> Iterator[Terminal]:
-    it = Terminal("-d", "0.3", program=program, **environment)
+    it = Terminal("-d", "0.3", size=(80, 24), program=program, **environment)
     try:
         yield it
     finally:
@@ -86,7 +86,7 @@ def test_the_full_screen_imports_nothing_without_root(late: Path) -> None:
         ("top", "-b", "-n", "2", "-d", "0.3", "--view", "processes,forks,rmap,promotions,slabs,probes"),
         ("top", "-b", "-n", "2", "-d", "0.3", "-o", "csv"),
         ("trace", "--duration", "0.5"),
-        ("record", "-o", "{room}/r", "--duration", "2", "--max-size", "1M", "--keep-on", "ring_lost"),
+        ("record", "-o", "{room}/r", "--duration", "2", "--max-size", "1M", "--keep-on", "loss"),
         ("record", "-o", "{room}/r", "--progress", "json", "--", "true"),
         ("record", "-o", "{room}/r", "--tier", "procfs", "--duration", "1"),
     ],
