@@ -113,6 +113,7 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 {
 	struct task_struct *leader = READ(task->group_leader);
 	struct task_struct *parent = READ(leader->real_parent);
+	struct kernfs_node *node = cgroup_of(task);
 	struct cred *cred = READ(task->cred);
 	struct census_row *row = &state->row;
 
@@ -130,13 +131,8 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	state->pool = pool_of(task);
 	state->end = 0;
 	row->anon_vmas_held = state->pool != 0;
-#if HAVE_css_set_dfl_cgrp
-	struct css_set *css = READ(task->cgroups);
-	struct cgroup *cgroup = READ(css->dfl_cgrp);
-	struct kernfs_node *node = READ(cgroup->kn);
-
-	row->cgroup = READ(node->id);
-#endif
+	if (node)
+		row->cgroup = READ(node->id);
 	bpf_probe_read_kernel(row->comm, sizeof(row->comm), &leader->comm);
 }
 

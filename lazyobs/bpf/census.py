@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Decoding what the census iterators write (probes/census.c)."""
+"""Decoding what the census iterators write (probes/census.c, probes/cgroups.c)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lazyobs.bpf.layouts import CENSUS_ROW, VMA_ROW
+from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, VMA_ROW
 from lazyobs.model import VMA_STATE_NAMES
 
-_ROW, _VMA = CENSUS_ROW.struct(), VMA_ROW.struct()
+_ROW, _VMA, _CGROUP = CENSUS_ROW.struct(), VMA_ROW.struct(), CGROUP_ROW.struct()
 
 
 class CensusRow(NamedTuple):
@@ -84,3 +84,11 @@ def vmas(raw: bytes) -> list[VmaRow]:
         for start, end, flags, anon_vma, tgid, state in _VMA.iter_unpack(raw)
     }
     return [found[start] for start in sorted(found)]
+
+
+def cgroups(raw: bytes) -> dict[int, tuple[int, str]]:
+    """Rows of the iterator ``cgroup_paths``: {id of a cgroup: (id of its parent, its name)}; the root's parent is 0."""
+    return {
+        identity: (parent, name.split(b"\0", 1)[0].decode("utf-8", "replace"))
+        for identity, parent, name in _CGROUP.iter_unpack(raw)
+    }

@@ -36,9 +36,8 @@ def compile_image(source: str, map_names: list[str]) -> Image:
     """Compiles ``source`` against the stub headers. BCC's own maps are freed when this returns."""
     import bcc
 
-    headers = tempfile.mkdtemp(prefix="lazyobs-headers-")
+    headers = _directory_of_headers()
     try:
-        write_stub_headers(headers)
         os.environ["BCC_KERNEL_SOURCE"] = headers
         try:
             module = bcc.BPF(text=source)
@@ -54,6 +53,27 @@ def compile_image(source: str, map_names: list[str]) -> Image:
         return Image(maps, programs, references, numbers, str(bcc.__version__))
     finally:
         shutil.rmtree(headers, ignore_errors=True)
+
+
+def _directory_of_headers() -> str:
+    """A new directory with the stub headers, on the first file system that takes them. CompilerError where none does.
+
+    A container's root may be read-only and /tmp full: /dev/shm and /run are file systems of their own.
+    """
+    refused = []
+    for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run")):
+        directory = ""
+        try:
+            directory = tempfile.mkdtemp(prefix="lazyobs-headers-", dir=place)
+            write_stub_headers(directory)
+        except OSError as error:
+            refused.append(f"{place}: {error.strerror}")
+            if directory:
+                shutil.rmtree(directory, ignore_errors=True)
+        else:
+            return directory
+    print(f"no room for the compiler's headers ({'; '.join(refused)})", file=sys.stderr, flush=True)
+    raise CompilerError("no room for the compiler's headers")
 
 
 def _functions(module: object) -> list[bytes]:

@@ -117,7 +117,7 @@ CENSUS_ROW = Layout(
         Field("uid", "u32"),
         Field("start_boottime", "u64", "ns"),
         Field("mm", "u64", "address of the mm_struct: vfork and CLONE_VM processes share one"),
-        Field("cgroup", "u64", "id of its kernfs node, 0 where not known"),
+        Field("cgroup", "u64", "id of the kernfs node of its cgroup (probes/cgroups.c), 0 where not known"),
         Field("anon_roots", "u64", "root anon_vmas of own_anon, times ROOT_SHARE"),
         Field("file_roots", "u64", "the same of own_file"),
         Field("vmas", "u32"),
@@ -157,7 +157,15 @@ VMA_ROW = Layout(
         Field("state", "u32", "enum vma_state"),
     ),
 )
-SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW)
+CGROUP_ROW = Layout(
+    "cgroup_row",
+    (
+        Field("id", "u64", "of its kernfs node"),
+        Field("parent", "u64", "id of the parent, 0 of the root"),
+        Field("name", "char", "ended by a zero", 256),
+    ),
+)
+SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW)
 
 
 # Entries of the maps. The slots are direct-mapped caches in front of the hashes (probes/lazyobs.h, probes/calls.h), and

@@ -16,10 +16,12 @@ from lazyobs.bpf import abi
 from lazyobs.bpf.counts import HISTOGRAM_IDS, KERNEL_BUCKETS, PROCESS_COUNTS, TOTAL_COUNTS
 from lazyobs.bpf.layouts import PROCESS, PROCESS_SLOT
 from lazyobs.model import HISTOGRAM_BUCKETS
+from lazyobs.unix import syscalls
 
 _PROCESS = PROCESS.struct()
 _PROCESS_HEAD = struct.Struct("=" + "".join(field.code for field in PROCESS.fields[:-1]))  # what precedes the counts
 _KEY_ZERO = bytes(4)
+_MOST_CPUS = 1 << 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -40,9 +42,17 @@ class ProcessCounts:
 
 
 def possible_cpus(sys_root: str = "/sys") -> int:
-    """Number of values in a per-CPU map, from .../cpu/possible ("0-3" or "0-1,4-5")."""
-    with open(f"{sys_root}/devices/system/cpu/possible", encoding="ascii") as file:
-        ranges = file.read().strip().split(",")
+    """Number of values in a per-CPU map, from .../cpu/possible ("0-3" or "0-1,4-5").
+
+    Where /sys is hidden it is the number of bits in the kernel's CPU masks: perhaps too many, never too few. A value
+    of a CPU that does not exist stays 0.
+    """
+    try:
+        with open(f"{sys_root}/devices/system/cpu/possible", encoding="ascii") as file:
+            ranges = file.read().strip().split(",")
+    except OSError:
+        mask = ctypes.create_string_buffer(_MOST_CPUS // 8)
+        return 8 * syscalls.call("sched_getaffinity", 0, len(mask), mask)
     return max(int(part.split("-")[-1]) for part in ranges) + 1
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from lazyobs.bpf import (
     addresses,
     causes,
+    cgroup_facts,
     counts,
     event,
     layouts,
@@ -53,6 +54,7 @@ MAPS = (
     "lock_frames",
     "census_states",
     "census_target",
+    "cgroup_states",
 )
 # Maps that the consumer writes or maps into memory; its descriptors of the others are read-only.
 WRITTEN = ("census_target", "process_slots")
@@ -137,11 +139,9 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
             break
     else:
         raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
-    with open(f"{proc_root}/sys/kernel/osrelease", encoding="ascii") as file:
-        release = file.read().strip()
     shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
     profile = kernel_facts.without_false_zeros(profile, shown)
-    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms, shown)
+    return Facts(kernel_facts.release(proc_root), profile, btf, no_btf, kallsyms, no_kallsyms, shown)
 
 
 def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:
@@ -151,6 +151,7 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
             *signs.structs(),
             *functions,
             *walk_facts.ENUMS,
+            *cgroup_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
             *(name for profile in known for name in (*profile.enums, *profile.types)),
             *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
@@ -311,7 +312,14 @@ class _Maker:
             counts.c_counts(),
             layouts.c_layouts(),
             f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
-            structs.c_structs(self._btf, lazy_design.wanted_members(functions.profile, self._btf)),
+            structs.c_structs(
+                self._btf,
+                {
+                    **lazy_design.wanted_members(functions.profile, self._btf),
+                    **cgroup_facts.wanted_members(self._btf),
+                },
+            ),
+            cgroup_facts.c_facts(self._btf),
             addresses.C_ADDRESS,
             sites.c_sites(functions, self.addresses),
             sites.c_slab_arguments(self._btf),

@@ -8,7 +8,6 @@ import select
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import Any
 from lazyobs.bpf import loader_protocol
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import BpfRefused
+from lazyobs.unix.memory_file import memory_file
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 # Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
@@ -82,7 +82,7 @@ class Loader:
     def __init__(self, interpreter: str) -> None:
         self.interpreter = interpreter
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._stderr = memory_file("lazyobs-loader")
         try:
             self._process = subprocess.Popen(
                 [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, str(theirs.fileno())],

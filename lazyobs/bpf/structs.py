@@ -27,8 +27,15 @@ class Wanted:
 
 
 STRUCTS: dict[str, tuple[Wanted, ...]] = {
-    "kernfs_node": (Wanted("id", "u64"),),
-    "cgroup": (Wanted("kn", "struct kernfs_node *"),),
+    "kernfs_node": (
+        Wanted("id", "u64"),
+        Wanted("name", "char *"),
+        # __parent since 6.15.
+        Wanted("parent", "struct kernfs_node *", optional=True),
+        Wanted("__parent", "struct kernfs_node *", optional=True, name="rcu_parent"),
+    ),
+    "cgroup": (Wanted("kn", "struct kernfs_node *"), Wanted("root", "u64", optional=True)),
+    "cgroup_subsys_state": (Wanted("cgroup", "struct cgroup *", optional=True),),
     "css_set": (Wanted("dfl_cgrp", "struct cgroup *", optional=True),),
     "cred": (Wanted("uid.val", "u32", name="uid"),),
     "signal_struct": (Wanted("live.counter", "int", name="live"),),
@@ -95,6 +102,10 @@ _ITERATOR_CONTEXT = """struct bpf_iter__task_vma {
 	struct bpf_iter_meta *meta __attribute__((aligned(8)));
 	struct task_struct *task __attribute__((aligned(8)));
 	struct vm_area_struct *vma __attribute__((aligned(8)));
+};
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta __attribute__((aligned(8)));
+	struct task_struct *task __attribute__((aligned(8)));
 };
 """
 

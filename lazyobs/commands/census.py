@@ -13,6 +13,7 @@ from lazyobs.commands.options import COMMON, ProbeOptions, check_pids, collected
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
+from lazyobs.sources.sight import refuse_pids
 from lazyobs.sources.source import Source
 from lazyobs.views import columns
 
@@ -84,6 +85,7 @@ def _show_orphans(asked: CensusCommand) -> None:
 
 
 def _live(asked: CensusCommand) -> Source:
+    refuse_pids(asked.pids, asked.probes.tier)
     check_pids(asked.pids)
     opened = open_live(
         asked.probes.profile,

@@ -12,6 +12,7 @@ from lazyobs.preload import preload
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.settings import Settings, SettingsWriter, person
 from lazyobs.sources.open import open_live
+from lazyobs.sources.sight import refuse_pids
 
 if TYPE_CHECKING:
     from lazyobs.commands.top import TopCommand
@@ -57,6 +58,7 @@ def open_feed(asked: TopCommand, settings: Settings) -> KernelFeed | ReplayFeed:
         every = asked.seconds or asked.recorded.seconds_between(source, on_screen=True)
         return ReplayFeed(source, max(every, _LEAST_REPLAY))
     probes = asked.probes
+    refuse_pids(asked.filter.pids, probes.tier)
     opened = open_live(probes.profile, probes.tier, meanwhile=preload("lazyobs.screen.run"), events=True)
     say_how(opened, probes.verbose)
     return KernelFeed(opened.source, asked.seconds or settings.delay or 1.0, opened.notice)

@@ -11,6 +11,7 @@ from lazyobs.commands.replay_options import open_recording
 from lazyobs.commands.top import SORT
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live, points_but
+from lazyobs.sources.sight import refuse_pids
 
 if TYPE_CHECKING:
     from lazyobs.commands.top import TopCommand
@@ -44,6 +45,7 @@ def run(asked: TopCommand) -> None:
 def _live(asked: TopCommand) -> tuple[Source, float, str]:
     """(source, seconds between samples, notice)."""
     probes = asked.probes
+    refuse_pids(asked.filter.pids, probes.tier)
     opened = open_live(probes.profile, probes.tier, points_but("census_vmas"), meanwhile=preload("lazyobs.views.top"))
     say_how(opened, probes.verbose)
     return opened.source, asked.seconds or 1.0, opened.notice

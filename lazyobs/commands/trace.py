@@ -24,6 +24,7 @@ from lazyobs.errors import NotSupported
 from lazyobs.preload import preload
 from lazyobs.sources.event_choice import EventChoice
 from lazyobs.sources.open import open_live, points_but
+from lazyobs.sources.sight import refuse_pids
 from lazyobs.text import plural
 from lazyobs.unix.pidfd import ProcessWaiter
 
@@ -123,6 +124,7 @@ def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceE
 
 def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
     """Yields the events since the last reading, until the duration is over or the processes of -p have ended."""
+    refuse_pids(asked.events.pids, asked.probes.tier)
     check_pids(asked.events.pids)
     watched = ProcessWaiter(asked.events.pids)
     opened = open_live(

@@ -60,8 +60,13 @@ class CgroupFold:
         self._folded: dict[str, str] = {}
 
     def path(self, cgroup: str) -> str:
-        """``/system.slice/a.service/b`` at depth 2: ``/system.slice/a.service``."""
-        return text.printable("/" + "/".join(part for part in cgroup.split("/")[1 : self._depth + 1] if part))
+        """``/system.slice/a.service/b`` at depth 2: ``/system.slice/a.service``.
+
+        The steps up of a path relative to a cgroup namespace do not count: else all that is beside it would be one.
+        """
+        parts = cgroup.split("/")[1:]
+        up = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
+        return text.printable("/" + "/".join(part for part in parts[: up + self._depth] if part))
 
     def fold(self, processes: Iterable[Process]) -> Folded:
         rows: dict[str, CgroupRow] = {}

@@ -62,8 +62,9 @@ class LazyobsCollector(Collector):
         except Exception as error:
             self._report("source", error)
             sample, failed = unknown_sample(), set(PARTS) - _WITHOUT_SOURCE
-        if "census" in failed:
-            failed |= {"cgroups", "processes"}
+        # The reason of the whole census: there is none, or it covers other processes than the counters.
+        if "census" in failed or "census" in sample.null_reasons:
+            failed |= {"census", "cgroups", "processes"}
         itself = self._itself() | {"scrape_read_seconds": time.perf_counter() - started}
         scrape = Scrape(
             sample,

@@ -23,7 +23,7 @@ from lazyobs.model import Sample
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
-from lazyobs.unix import address, memory, privileges
+from lazyobs.unix import address, capabilities, memory, privileges
 
 
 class _Blank:
@@ -77,7 +77,7 @@ def run(
 
     reader: RemotePages | None = None
     served: Pages
-    if live and os.geteuid() != 0 and privileges.effective():
+    if live and capabilities.effective():
         reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
         source.close()
         privileges.keep_nothing()

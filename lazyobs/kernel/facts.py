@@ -46,14 +46,18 @@ class Subject:
     struct_bytes: dict[str, int]
 
 
+def shows_kernel(sys_root: str = "/sys") -> bool:
+    """Whether sysfs is there and not hidden: every kernel has kernel/notes; a container may have something else there."""
+    return os.path.exists(os.path.join(sys_root, "kernel/notes"))
+
+
 def read_btf(names: Iterable[str], sys_root: str = "/sys") -> tuple[Btf | None, str]:
     """The kernel's types, or None and the reason."""
     path = os.path.join(sys_root, "kernel/btf/vmlinux")
     try:
         return Btf.read(names, path), ""
     except FileNotFoundError:
-        # Every kernel with sysfs has kernel/notes; a container may have something else in its place.
-        if not os.path.exists(os.path.join(sys_root, "kernel/notes")):
+        if not shows_kernel(sys_root):
             return None, f"{path} cannot be seen: {sys_root}/kernel is hidden here, or sysfs is not mounted"
         return None, f"{path} does not exist: the kernel was built without CONFIG_DEBUG_INFO_BTF"
     except (OSError, BtfError) as error:
@@ -68,6 +72,8 @@ def read_kallsyms(
     try:
         kallsyms = Kallsyms.read(names, path, fragments)
     except FileNotFoundError:
+        if not os.path.exists(os.path.join(proc_root, "version")):
+            return None, f"{path} cannot be seen: {proc_root} shows processes only (subset=pid), or is not mounted"
         return None, f"{path} does not exist: the kernel was built without CONFIG_KALLSYMS"
     except OSError as error:
         return None, f"{path}: {error.strerror}"
@@ -81,6 +87,15 @@ def _way_to_addresses(proc_root: str) -> str:
     if restrictions.sysctl("kernel.kptr_restrict", proc_root) == "2":
         return "kernel.kptr_restrict is 2, which no capability overrides; run sysctl kernel.kptr_restrict=1"
     return "CAP_SYSLOG is needed"
+
+
+def release(proc_root: str = "/proc") -> str:
+    """The kernel's release; from uname(2) where /proc/sys is hidden."""
+    try:
+        with open(os.path.join(proc_root, "sys/kernel/osrelease"), encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return os.uname().release
 
 
 def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+_HIDDEN = "{}/kernel/slab cannot be seen: a row may count the objects of other caches too"
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 
@@ -27,11 +28,13 @@ class SlabRow:
 class Slabinfo:
     """Keeps /proc/slabinfo open (mode 0400), so that it can be read again after root is given up.
 
-    ``merged``: {cache: the other caches in its row}; a merged row has the name of any one of them.
+    ``merged``: {cache: the other caches in its row}; a merged row has the name of any one of them. ``why_no_merges``:
+    why that is not known, "" where it is.
     """
 
     def __init__(self, proc_root: str = "/proc", sys_root: str = "/sys") -> None:
         self.merged = {name: merged_with(name, sys_root) for name in CACHES}
+        self.why_no_merges = "" if os.path.isdir(f"{sys_root}/kernel/slab") else _HIDDEN.format(sys_root)
         self.why_not = ""
         try:
             self._fd = os.open(os.path.join(proc_root, "slabinfo"), os.O_RDONLY | os.O_CLOEXEC)

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lazyobs.unix.clock import boottime_ns
+
 _SUSPEND_SECONDS = 0.5
 _JUMP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """One reading of the three clocks, in ns."""
+    """One reading of the three clocks, in ns; ``boot`` as the kernel stamps events with it."""
 
     real: int
     monotonic: int
@@ -25,7 +27,7 @@ class Clocks:
 
     @classmethod
     def now(cls) -> Clocks:
-        return cls(time.time_ns(), time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return cls(time.time_ns(), time.monotonic_ns(), boottime_ns())
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy
+import numpy.ma
 
 from lazyobs.bpf import event
 from lazyobs.bpf.event_stream import EventStream

@@ -22,6 +22,7 @@ from lazyobs.recording.directory import Directory
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.writer import Limits, Store
 from lazyobs.sources.open import Opened, open_live, points_but
+from lazyobs.sources.sight import refuse_pids
 from lazyobs.sources.source import Source
 from lazyobs.unix import memory
 from lazyobs.unix.pidfd import ProcessWaiter
@@ -31,6 +32,7 @@ _NEXT_STEP = "omit it, or run lazyobs doctor for details"
 
 def run(options: RecordOptions) -> int:
     """Records until the duration is over, the command has ended or a signal comes. Returns the exit code."""
+    refuse_pids(options.events.pids, options.tier)
     ProcessWaiter(
         options.events.pids
     ).close()  # whether any process of -p exists; samples continue after the processes have ended

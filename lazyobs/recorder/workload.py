@@ -15,6 +15,7 @@ import sys
 
 from lazyobs.errors import NotSupported
 from lazyobs.unix import privileges
+from lazyobs.unix.capabilities import CAP_KILL
 from lazyobs.unix.fork import close_all_but, fork
 
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as in a shell
@@ -89,7 +90,7 @@ def _guard(recorder: int, process: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)  # signals of a terminal go to every process of the group
         close_all_but(recorder, process)
-        privileges.keep_only(frozenset({privileges.CAP_KILL}))  # the command may become another user
+        privileges.keep_only(frozenset({CAP_KILL}))  # the command may become another user
         os.read(recorder, 1)
         signal.pidfd_send_signal(process, signal.SIGTERM)
     except ProcessLookupError:

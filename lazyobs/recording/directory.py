@@ -56,12 +56,19 @@ class Directory:
         self.close()
 
     def give_to_nobody(self) -> None:
-        """Changes the owner to `nobody`, before root is given up. Does nothing when the caller is not root."""
-        if os.geteuid() != 0:
+        """Changes the owner to `nobody`, before root is given up. Does nothing when the caller is not root, or stays it
+        (privileges.why_not_nobody). NotPermitted where the owner cannot be changed.
+        """
+        if os.geteuid() != 0 or privileges.why_not_nobody():
             return
         group = int(os.environ.get("SUDO_GID", os.getegid()))
-        os.fchown(self.fd, privileges.NOBODY, group)
-        os.fchmod(self.fd, _MODE_SHARED)
+        try:
+            os.fchmod(self.fd, _MODE_SHARED)  # first: afterwards only nobody may, or CAP_FOWNER
+            os.fchown(self.fd, privileges.NOBODY, group)
+        except OSError as error:
+            what = f"recording {printable(self.path)}"
+            why = f"cannot be given to the user nobody, who writes it ({error.strerror})"
+            raise NotPermitted(what, why, "add CAP_CHOWN, or name a directory on another file system") from None
 
     def create(self, name: str) -> int:
         """Descriptor of a new file, for writing."""

@@ -12,6 +12,10 @@ from textual.strip import Strip
 
 Line = list[Segment]
 
+# rich reads its table of widths for the first letter beyond ASCII: by then root may be given up, and its files out of
+# reach.
+cell_len("\u597d")
+
 
 def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` terminal columns."""

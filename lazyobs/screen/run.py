@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import textual.pilot
+from textual import scrollbar
 from textual.layouts import factory, horizontal, stream
 
 from lazyobs.screen import terminal_guard
@@ -24,7 +25,7 @@ from lazyobs.screen.terminal import depth_of, has_blocks
 from lazyobs.screen.view import View
 from lazyobs.views.process_filter import ProcessFilter
 
-IMPORTED_LATE = (textual.pilot, factory, horizontal, stream)  # Textual would import these on first use
+IMPORTED_LATE = (textual.pilot, factory, horizontal, scrollbar, stream)  # Textual would import these on first use
 
 
 def run(

@@ -18,7 +18,7 @@ from typing import Any
 from lazyobs.selftest import swap, syscalls, userfaultfd
 from lazyobs.selftest.settings_guard import Guardian
 from lazyobs.selftest.syscalls import PAGE
-from lazyobs.unix import privileges
+from lazyobs.unix import capabilities
 from lazyobs.unix.syscalls import number
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
@@ -186,7 +186,7 @@ def _process_madvise() -> str:
     except OSError as error:
         if error.errno in (errno.ENOSYS, errno.EPERM):
             return f"process_madvise is refused ({os.strerror(error.errno)})"
-    if not privileges.effective() >> _CAP_SYS_NICE & 1:
+    if not capabilities.effective() >> _CAP_SYS_NICE & 1:
         return "advice for another process needs CAP_SYS_NICE"
     return ""
 

@@ -18,7 +18,7 @@ from lazyobs.errors import BpfRefused, NotPermitted, UsageError
 from lazyobs.model import COUNTERS, Sample
 from lazyobs.selftest.probes import Observer
 from lazyobs.text import printable, seconds
-from lazyobs.unix import privileges
+from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
 WIDTH = 72  # fits in mail
@@ -122,8 +122,8 @@ def run(command: tuple[str, ...], profile: Path | None, tier: str | None, output
     """Runs the command with our standard streams, prints the report, and returns the command's exit status."""
     if tier == "procfs":
         raise UsageError("--observe", "counts events, which the procfs tier cannot do", "omit --tier procfs")
-    if not privileges.may_load_bpf():
-        raise NotPermitted("loading the probes", "needs root (or CAP_BPF and CAP_PERFMON)", "run it with sudo")
+    if why := why_not_bpf():
+        raise NotPermitted("loading the probes", why, "run it with sudo")
     observer = Observer(profile, tier)
     if observer.source is None:
         raise BpfRefused("--observe", observer.why_not, "run lazyobs doctor to see what this kernel allows")

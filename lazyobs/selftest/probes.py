@@ -9,6 +9,7 @@ from lazyobs.errors import BpfRefused, NotSupported
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.model import Sample
+from lazyobs.sources import sight
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import attach
 from lazyobs.sources.source import SampleSource
@@ -17,12 +18,16 @@ from lazyobs.sources.source import SampleSource
 class Observer:
     """``why_not``: why events cannot be counted, or "". Does not drop root, which scenarios need."""
 
-    def __init__(self, profile_file: Path | None = None, cap: str | None = None) -> None:
+    def __init__(self, profile_file: Path | None = None, cap: str | None = None, by_process: bool = False) -> None:
+        """``by_process``: samples are searched for processes by the pids that this process knows."""
         self.source: SampleSource | None = None
         self.profile: Profile | None = None
         self.why_not = ""
         if cap == "procfs":
             self.why_not = "--tier procfs"
+            return
+        if by_process and not sight.sees_every_process():
+            self.why_not = "the probes count by the host's pids, and lazyobs runs in a pid namespace"
             return
         try:
             facts, session = attach(profile_file, cap, None)

@@ -15,7 +15,7 @@ from lazyobs.selftest.battery import Battery, Options
 from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit_code
 from lazyobs.selftest.scenario import Scenario
-from lazyobs.unix import privileges
+from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
 
@@ -72,17 +72,17 @@ def run(
     """Runs the battery; returns the exit code. On KeyboardInterrupt it bails out, restores settings and re-raises."""
     runs = selection.runs()
     try:
-        if tier != "procfs" and not privileges.may_load_bpf():
+        if tier != "procfs" and (why := why_not_bpf()):
             raise NotPermitted(
                 "counting events",
-                "needs root (or CAP_BPF and CAP_PERFMON)",
+                why,
                 "run it with sudo, or add --tier procfs to check only page contents",
             )
     except NotPermitted as error:
         print(f"KTAP version 1\n1..0 # SKIP {error}")
         return EXIT_SKIPPED
     # Battery starts the guardian before anything is changed.
-    observer = Observer(profile, tier)
+    observer = Observer(profile, tier, by_process=True)
     battery = Battery(observer, Options(selection.seed, timeout))
     report = JsonLines(sys.stdout) if output == "json" else Ktap(sys.stdout, verbose)
     results: list[Result] = []

@@ -10,10 +10,11 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from lazyobs.unix.memory_file import memory_file
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 # Not -I, which would ignore the environment below; sys.path must not contain the current directory either.
@@ -48,7 +49,7 @@ class Worker:
 
     def __init__(self, task: dict[str, Any], deadline: float) -> None:
         self._deadline = deadline
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - stays open as long as the process runs
+        self._stderr = memory_file("lazyobs-worker")
         self._process = subprocess.Popen(
             [sys.executable, "-s", "-S", "-c", _CODE, _PACKAGE_ROOT, json.dumps({**task, "parent": os.getpid()})],
             stdin=subprocess.PIPE,

@@ -20,9 +20,10 @@ from lazyobs.kernel import meminfo
 from lazyobs.kernel.facts import Subject, lazy_switch
 from lazyobs.kernel.slab import Slabinfo, SlabRow
 from lazyobs.model import CENSUS_NAMES, HEALTH_NAMES, HISTOGRAMS, Kernel, Sample, total_rates
-from lazyobs.sources import health
+from lazyobs.sources import health, sight
 from lazyobs.sources.account import Account, Held
 from lazyobs.sources.census_columns import ALLOCATED, CensusColumns
+from lazyobs.sources.cgroups import KernelCgroups
 from lazyobs.sources.counters import CounterTable, required_missing
 from lazyobs.sources.history import History
 from lazyobs.sources.ledger import Ledger, LedgerReading
@@ -31,6 +32,7 @@ from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
 from lazyobs.sources.missing import NO_STREAM, missing_features
 from lazyobs.sources.slabs import slab_rows
+from lazyobs.text import plural
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
@@ -64,7 +66,9 @@ class LiveSource:
         counts_objects = session.tiers.get("slab") and not session.unknown.keys() & set(ALLOCATED)
         self._history = History() if counts_objects else None
         self._columns = CensusColumns(facts, self._slabs_at_attach, session.unknown, self._history)
-        self._processes = LiveProcesses(self._table, self._columns, rates)
+        self._sees_all = sight.sees_every_process()
+        cgroups = KernelCgroups(self._maps.cgroups)
+        self._processes = LiveProcesses(self._table, self._columns, rates, cgroups, self._sees_all)
         counts = session.maps.get("event_counts")
         self._event_counts = EventCounts(counts, possible_cpus()) if counts is not None else None
         self._ledger = Ledger()
@@ -109,6 +113,7 @@ class LiveSource:
         census = self._part("census", self._maps.census)
         histograms = self._part("histograms", self._histograms)
         programs = self._part("health", lambda: health.of_programs(self._maps.program_stats()))
+        processes = self._processes.read(census, counted, elapsed)
         totals = self._totals(counts)
         found_health = {
             **health.of_maps(counts, None if counted is None else len(counted), self._maps.counts_processes),
@@ -126,7 +131,7 @@ class LiveSource:
             exited=self._table.of_counts(ended) if ended else {},
             census=self._sums(census, counted),
             slabs=slab_rows(self._slabinfo, slabs),
-            processes=self._processes.read(census, counted, elapsed),
+            processes=processes,
             histograms=histograms or {series: None for kind in HISTOGRAMS for series in kind.series()},
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
@@ -167,7 +172,7 @@ class LiveSource:
         return self._table.histograms(self._maps.histograms)
 
     def _sums(self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None) -> dict[str, int | None]:
-        if census is None:
+        if census is None or not self._sees_all:
             return dict.fromkeys(CENSUS_NAMES)
         counts = {(entry.tgid, entry.start_boottime): entry.counts for entry in counted or ()}
         return self._columns.of_all(census, counts)
@@ -195,9 +200,17 @@ class LiveSource:
         reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
         if self._slabinfo.why_not:
             reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not
+        if self._slabinfo.why_no_merges:
+            reasons["slabs.merged_with"] = self._slabinfo.why_no_merges
         if not self._maps.has_census:
             why = self.session.refused.get("census", {}).get("iter", "not attached")
             reasons["census"] = f"iter: {why}"
+        elif not self._sees_all:
+            reasons["census"] = sight.NO_SUMS
+            if outside := self._processes.outside:
+                reasons["processes.vmas"] = (
+                    f"{outside} {plural(outside, 'process', 'processes')} outside this pid namespace: {sight.OUTSIDE}"
+                )
         for name in CENSUS_NAMES:
             if name in self.session.unknown:
                 reasons[f"census.{name}"] = reasons[f"processes.{name}"] = self.session.unknown[name]

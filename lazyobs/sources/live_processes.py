@@ -14,7 +14,7 @@ from lazyobs.bpf.maps import ProcessCounts
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process, rate
 from lazyobs.sources.census_columns import CensusColumns, Columns
-from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.cgroups import KernelCgroups
 from lazyobs.sources.counters import CounterTable
 from lazyobs.unix.users import user_name
 
@@ -34,22 +34,30 @@ class _Seen(NamedTuple):
 class LiveProcesses:
     """Keeps the last sample's processes by identity, to compute rates."""
 
-    def __init__(self, table: CounterTable, columns: CensusColumns, rates: bool) -> None:
-        """Without ``rates`` the processes have no rates, which is cheaper."""
+    def __init__(
+        self, table: CounterTable, columns: CensusColumns, rates: bool, cgroups: KernelCgroups, sees_all: bool
+    ) -> None:
+        """Without ``rates`` the processes have no rates, which is cheaper. ``sees_all``: whether the census covers every
+        process that is counted."""
         self._table, self._columns, self._rates = table, columns, rates
-        self._cgroups = CgroupPaths()
+        self._cgroups, self._sees_all = cgroups, sees_all
         self._boot_offset = boot_offset()
         self._before: dict[_Identity, _Seen] = {}
         self._elapsed = 0.0
         self._changes = columns.changes
+        self.outside = 0
 
     def read(
         self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None, elapsed: float
     ) -> list[Process]:
-        """Each process once. ``census`` and ``counted`` are None where they could not be read; ``elapsed`` is the
+        """Each process once; ``outside`` is how many of them the census may not cover.
+
+        ``census`` and ``counted`` are None where they could not be read; ``elapsed`` is the
         time since the last call in seconds."""
         self._elapsed = elapsed
         same, self._changes = self._changes == self._columns.changes, self._columns.changes
+        self._cgroups.begin()
+        self.outside = 0
         entries = {(entry.tgid, entry.start_boottime): entry for entry in counted or ()}
         seen: dict[_Identity, _Seen] = {}
         for row in census or ():
@@ -68,8 +76,10 @@ class LiveProcesses:
                 seen[identity] = before
             else:
                 seen[identity] = self._of_row(row, counts, before, counted is not None)
+        known = census is not None and self._sees_all
+        self.outside = 0 if self._sees_all else len(entries)
         for identity, entry in entries.items():
-            seen[identity] = self._without_vmas(entry, self._before.get(identity), census is not None)
+            seen[identity] = self._without_vmas(entry, self._before.get(identity), known)
         self._before = seen
         return [one.process for one in seen.values()]
 
@@ -80,11 +90,12 @@ class LiveProcesses:
         known = self._table.of_process(counts) if counts_known else dict.fromkeys(COUNTER_NAMES)
         idle = counts_known and before is not None and before.process.counts == known
         process = self._process(row, self._columns.of_process(row, counts), known, before)
-        process.cgroup, process.ppid = self._cgroups.path(row.cgroup, row.tgid), row.ppid
+        process.cgroup, process.ppid = self._cgroups.path(row.cgroup), row.ppid
         return _Seen(row, counts, process, idle)
 
     def _without_vmas(self, entry: ProcessCounts, before: _Seen | None, census_known: bool) -> _Seen:
-        """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended."""
+        """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended: without VMAs, where
+        the census covers every process. Where it does not, its VMAs are not known."""
         columns: Columns = self._columns.of_none() if census_known else dict.fromkeys(CENSUS_NAMES)
         process = self._process(entry, columns, self._table.of_process(entry.counts), before)
         if before is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lazyobs.bpf import event
 from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.unix.clock import boottime_ns
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
@@ -33,7 +34,7 @@ class LiveTrace:
             ring.wait(min(seconds, _SECONDS_TO_LOOK))
             values = ring.read()
         real = time.time_ns()
-        offset = real - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        offset = real - boottime_ns()
         found = [
             TraceEvent.of_event(event.Event._make(one), offset, mmap.PAGESIZE) for one in self._stream.chosen(values)
         ]

@@ -13,7 +13,7 @@ from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
 from lazyobs.sources.account import Account, Flow, Held
 
-_CENSUS, _CENSUS_VMAS = "census:task_vma", "census_vmas:task_vma"
+_CENSUS, _CENSUS_VMAS, _CGROUPS = "census:task_vma", "census_vmas:task_vma", "cgroup_paths:task"
 _ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
 
 
@@ -59,6 +59,11 @@ class MapReader:
         """A row per process that has VMAs."""
         link = self._session.links.get(_CENSUS)
         return None if link is None else list(iterators.rows(maps.read_iterator(link)))
+
+    def cgroups(self) -> dict[int, tuple[int, str]]:
+        """The cgroups of those processes and all above: {id: (id of the parent, name)}; empty without the census."""
+        link = self._session.links.get(_CGROUPS)
+        return {} if link is None else iterators.cgroups(maps.read_iterator(link))
 
     def vmas(self, pid: int) -> list[VmaRow]:
         """Every VMA of a process; empty if the process has ended. Needs the point census_vmas."""

@@ -18,9 +18,11 @@ from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.preload import preload
+from lazyobs.sources import sight
 from lazyobs.sources.source import Source
 from lazyobs.text import plural
-from lazyobs.unix import privileges
+from lazyobs.unix import namespaces, privileges
+from lazyobs.unix.capabilities import CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, why_not_bpf
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
@@ -32,19 +34,25 @@ _LIVE = preload("lazyobs.sources.live")
 @dataclass(frozen=True)
 class Opened:
     """``why_not``: why there is no BPF, "" if there is. ``how``: lines on how the probes were loaded and what was
-    refused. ``unknown_design``: why what depends on the kernel's design is null, "" if it is not."""
+    refused. ``unknown_design``: why what depends on the kernel's design is null, "" if it is not. ``confined``: what is
+    not seen, or not given up, because of where lazyobs runs."""
 
     source: Source
     why_not: str
     how: tuple[str, ...] = ()
     unknown_design: str = ""
+    confined: tuple[str, ...] = ()
 
     @property
     def notice(self) -> str:
-        """A line on what is missing without BPF, or because no profile describes the design; "" if nothing is."""
-        if self.why_not:
-            return f"lazyobs: tier procfs, counters are null: {self.why_not}; run lazyobs doctor for more"
-        return f"lazyobs: profile unknown, much is null: {self.unknown_design}" if self.unknown_design else ""
+        """A line on what is missing: BPF, a profile that describes the design, what cannot be seen; "" if nothing is."""
+        missing = [f"tier procfs, counters are null: {self.why_not}"] if self.why_not else []
+        missing += self.confined
+        line = f"lazyobs: {'; '.join(missing)}; run lazyobs doctor for more" if missing else ""
+        if self.why_not or not self.unknown_design:
+            return line
+        unknown = f"profile unknown, much is null: {self.unknown_design}"
+        return f"lazyobs: {'; '.join([*missing, unknown])}"
 
 
 def points_but(*names: str) -> tuple[str, ...]:
@@ -76,10 +84,10 @@ def open_live(
     a lockdown or a missing bcc prevents BPF, it opens the procfs tier.
     ``procfs_serves``: whether that tier has what the caller needs, so that the error can suggest it.
     """
-    if cap != "procfs" and not privileges.may_load_bpf():
+    if cap != "procfs" and (why := why_not_bpf()):
         raise NotPermitted(
             "loading the probes",
-            "needs root (or CAP_BPF and CAP_PERFMON)",
+            why,
             "run it with sudo"
             + (", or add --tier procfs to see your own processes without BPF" if procfs_serves else ""),
         )
@@ -97,10 +105,18 @@ def open_live(
 
     stream = _stream(session) if "events" in session.maps else None
     source = LiveSource(subject, session, Slabinfo(), rates, stream, log)
-    opened = _accepted(Opened(source, "", tuple(_how_attached(session)), subject.profile.unknown_design), accept)
+    confined = (*sight.confined_probes(), *_stays_root())
+    how = tuple(_how_attached(session))
+    opened = _accepted(Opened(source, "", how, subject.profile.unknown_design, confined), accept)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _ask_about_a_map(session))
     return opened
+
+
+def _stays_root() -> Iterator[str]:
+    why = privileges.why_not_nobody()
+    if why and namespaces.is_initial("user"):  # root of another is no more than an ordinary user
+        yield f"stays user root, though without capabilities, because {why}"
 
 
 def _splats() -> Splats:
@@ -191,7 +207,8 @@ def _without_bpf(
 
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
-    opened = _accepted(Opened(ProcfsSource(facts.release, facts.profile, Slabinfo(), why), why), accept)
+    source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why)
+    opened = _accepted(Opened(source, why, confined=tuple(_stays_root())), accept)
     # smaps of other users' processes needs CAP_SYS_PTRACE, and no other privilege.
-    privileges.give_up_root(keep=frozenset({privileges.CAP_SYS_PTRACE, privileges.CAP_DAC_READ_SEARCH}))
+    privileges.give_up_root(keep=frozenset({CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH}))
     return opened

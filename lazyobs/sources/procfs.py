@@ -12,14 +12,14 @@ from lazyobs.bpf import features
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import meminfo
-from lazyobs.kernel.boot import boot_offset
+from lazyobs.kernel.boot import boot_offset_of_proc
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.kernel.smaps import has_anonymous
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, HISTOGRAMS, Kernel, Process, Sample
 from lazyobs.sources import health
-from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.cgroups import path_of_process
 from lazyobs.sources.ledger import LedgerReading
 from lazyobs.sources.missing import NO_VMAS
 from lazyobs.sources.slabs import slab_rows
@@ -27,6 +27,7 @@ from lazyobs.text import plural
 from lazyobs.unix.users import user_name
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PF_KTHREAD = 0x00200000  # a kernel thread (include/linux/sched.h)
 
 
 class ProcfsSource:
@@ -39,8 +40,7 @@ class ProcfsSource:
     def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
         self._release, self._profile, self._slabinfo = release, profile, slabinfo
         self._why, self._proc = why, proc_root
-        self._cgroups = CgroupPaths(proc_root)
-        self._boot = boot_offset()
+        self._boot = boot_offset_of_proc()
         self._last = time.monotonic()
         self._missing = {
             **dict.fromkeys(features.FEATURES, why),
@@ -91,6 +91,8 @@ class ProcfsSource:
             with open(f"{root}/stat", "rb") as file:
                 head, _, tail = file.read().rpartition(b")")
             words = tail.split()
+            if int(words[6]) & _PF_KTHREAD:
+                return None
             ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
         except (OSError, IndexError, ValueError):
@@ -99,7 +101,11 @@ class ProcfsSource:
         try:
             with open(f"{root}/smaps", "rb") as file:
                 census["vmas"], census["vmas_anon"] = has_anonymous(file.read())
-        except (PermissionError, ProcessLookupError, FileNotFoundError):
+        except ProcessLookupError:  # it has ended, or is ending and has no memory any more
+            return None
+        except (PermissionError, FileNotFoundError):
+            if not os.path.exists(root):
+                return None
             unseen.append(pid)
         if census["vmas"] == 0:
             return None
@@ -108,7 +114,7 @@ class ProcfsSource:
             start_time=round(self._boot + started, 2),
             user=user_name(uid),
             comm=head.partition(b"(")[2].decode("utf-8", "replace"),
-            cgroup=self._cgroups.of_process(pid),
+            cgroup=path_of_process(pid, self._proc),
             census=census,
             counts=dict.fromkeys(COUNTER_NAMES),
             ppid=ppid,
@@ -116,6 +122,7 @@ class ProcfsSource:
 
     @staticmethod
     def _sums(processes: list[Process]) -> dict[str, int | None]:
+        """Sums over the processes that may be read."""
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         for name in ("vmas", "vmas_anon"):
             sums[name] = sum(process.census[name] or 0 for process in processes)
@@ -136,6 +143,8 @@ class ProcfsSource:
             )
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
+        if self._slabinfo.why_no_merges:
+            reasons["slabs.merged_with"] = self._slabinfo.why_no_merges
         return reasons
 
     def _refuse(self, feature: str) -> NoReturn:

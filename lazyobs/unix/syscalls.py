@@ -22,6 +22,7 @@ _NUMBERS: dict[str, tuple[int, int, int, int, int] | int] = {
     "migrate_pages": (256, 238, 238, 258, 287),
     "move_pages": (279, 239, 239, 301, 310),
     "perf_event_open": (298, 241, 241, 319, 331),
+    "sched_getaffinity": (204, 123, 123, 223, 240),
     "socket": (41, 198, 198, 326, 359),
     "userfaultfd": (323, 282, 282, 364, 355),
     "vmsplice": (278, 75, 75, 285, 309),

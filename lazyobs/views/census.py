@@ -51,8 +51,11 @@ def _together(rows: list[Process], sample: Sample, chosen: bool) -> str:
     """The last line: sums over the chosen processes, or over all address spaces, each counted once."""
     known = [row for row in rows if row.census.get("vmas") is not None]
     unread = f", {len(rows) - len(known)} of them could not be read" if len(known) < len(rows) else ""
-    total = {name: _sum(row.census.get(name) for row in known) for name in CENSUS_NAMES} if chosen else sample.census
-    spaces = "" if chosen else "address spaces together: "
+    partial = bool(known) and sample.census.get("vmas") is None
+    total = sample.census
+    if chosen or partial:
+        total = {name: _sum(row.census.get(name) for row in known) for name in CENSUS_NAMES}
+    spaces = "" if chosen else "those together: " if partial else "address spaces together: "
     return (
         f"{len(rows)} {text.plural(len(rows), 'process', 'processes')}{unread}; {spaces}{text.number(total['vmas'])} VMAs, "
         f"{text.number(total['vmas_anon'])} anonymous, {text.number(total['vmas_lazy'])} lazy, "

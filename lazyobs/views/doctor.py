@@ -21,10 +21,11 @@ from lazyobs.kernel.facts import Facts, lazy_switch
 from lazyobs.kernel.profile_draft import draft
 from lazyobs.kernel.slab import CACHES, Slabinfo
 from lazyobs.kernel.slab_barrier import SlabBarrier
+from lazyobs.sources import sight
 from lazyobs.sources.account import why_not_whole
 from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
-from lazyobs.unix import privileges
+from lazyobs.unix import capabilities
 from lazyobs.views import lines, tables
 
 _BCC_QUESTION = """
@@ -58,8 +59,8 @@ def show(profile_file: Path | None, cap: str | None, output: str, verbose: bool)
 def _try(profile_file: Path | None, cap: str | None) -> tuple[Session | None, str]:
     if cap == "procfs":
         return None, "--tier procfs"
-    if not privileges.may_load_bpf():
-        return None, "needs root (or CAP_BPF and CAP_PERFMON): run sudo lazyobs doctor"
+    if why := capabilities.why_not_bpf():
+        return None, f"{why}; run sudo lazyobs doctor"
     try:
         return attach(profile_file, cap, None)[1], ""
     except (BpfRefused, NotSupported) as error:
@@ -83,13 +84,14 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
         "kprobes": _kprobes(config),
         "unprivileged_bpf_disabled": restrictions.sysctl("kernel.unprivileged_bpf_disabled"),
         "bpf_stats_enabled": restrictions.sysctl("kernel.bpf_stats_enabled"),
-        "may_load_bpf": privileges.may_load_bpf(),
+        "may_load_bpf": not capabilities.why_not_bpf(),
         "bcc": _bcc(),
     }
     if verbose:
-        kernel["effective_capabilities"] = f"{privileges.effective():#x}"
+        kernel["effective_capabilities"] = f"{capabilities.effective():#x}"
     return {
         "kernel": kernel,
+        "sight": [vars(aspect) for aspect in sight.aspects()],
         "points": [_point(point, session, why_not) for point in POINTS],
         "unknown": session.unknown if session else {},
         "invariants": _invariants(facts, session, why_not),
@@ -99,7 +101,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
                 "objects_active": rows[name].active if name in rows else None,
                 "object_bytes": rows[name].object_bytes if name in rows else None,
                 "merged_with": slabinfo.merged[name],
-                "why_not": slabinfo.why_not,
+                "why_not": slabinfo.why_not or slabinfo.why_no_merges,
             }
             for name in CACHES
         ],
@@ -196,6 +198,7 @@ def _table(document: dict[str, Any]) -> None:
         print(f"{name.replace('_', ' '):27}{text.printable(str(label))}")
     for entry in bcc:
         print(f"{'bcc':27}{text.printable(entry['version'])} ({text.printable(entry['interpreter'])})")
+    print("\n".join(_sight(document["sight"])))
     rows = [
         [point["point"], point["tier"] or "none", "yes" if point["required"] else "-", point["about"]]
         for point in document["points"]
@@ -241,6 +244,12 @@ def _print_design(design: dict[str, Any]) -> None:
     print("\na profile to complete, and to give by --profile FILE (docs/profiles.md explains the fields):\n")
     for line in design["draft"].splitlines():
         print(text.printable(line))
+
+
+def _sight(aspects: list[dict[str, str]]) -> list[str]:
+    """A line for each aspect that limits what is seen; one where none does."""
+    limited = [f"{aspect['name']:27}{aspect['state']}: {aspect['effect']}" for aspect in aspects if aspect["effect"]]
+    return [text.printable(line) for line in limited] or [f"{'seen from here':27}everything"]
 
 
 def _watched(row: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from lazyobs.bpf import abi
 from lazyobs.exporter import run
 from lazyobs.exporter.application import make_application
 from lazyobs.exporter.server import Answer, Application
-from lazyobs.unix import privileges
+from lazyobs.unix import capabilities
 
 
 def _attempt(action: Callable[[], object]) -> str:
@@ -72,7 +72,7 @@ def _attempts() -> dict[str, object]:
         "updates": {name: _attempt(partial(abi.map_update, fd, bytes(4), bytes(4096))) for name, fd in maps.items()},
         "deletes": {name: _attempt(partial(_delete, fd)) for name, fd in maps.items()},
         "mapped": {name: _attempt(partial(mmap.mmap, fd, 4096)) for name, fd in maps.items()},
-        "effective": privileges.effective(),
+        "effective": capabilities.effective(),
     }  # fmt: skip
 
 

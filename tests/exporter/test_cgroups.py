@@ -20,6 +20,13 @@ def test_paths_fold_to_the_depth() -> None:
     assert CgroupFold(depth=1).path("/system.slice/a.service") == "/system.slice"
 
 
+def test_what_is_beside_a_cgroup_namespace_stays_apart() -> None:
+    fold = CgroupFold(depth=2)
+    assert fold.path("/../../pod2/c2/x") == "/../../pod2/c2"
+    assert fold.path("/../../pod3/c1") == "/../../pod3/c1"
+    assert fold.path("/../..") == "/../.."
+
+
 def test_names_of_cgroups_come_out_printable() -> None:
     assert CgroupFold().path("/a\nb\x1b[31m/c") == "/a?b?[31m/c"
 

@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 import uuid
+from collections.abc import Sequence
 
 from tests.harness import LAZYOBS, ROOT
 
@@ -21,13 +22,19 @@ SECONDS = 60.0
 class Terminal:
     """A pseudo-terminal with the program on it. ``shown`` is every byte it has written."""
 
-    def __init__(self, *arguments: str, size: tuple[int, int] = (80, 24), **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        size: tuple[int, int] = (80, 24),
+        program: Sequence[str] = (*LAZYOBS, "top"),
+        **environment: str,
+    ) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(*size)
         self.before = termios.tcgetattr(self.slave)
         self.shown = b""
         self.process = subprocess.Popen(
-            [*LAZYOBS, "top", *arguments],
+            [*program, *arguments],
             stdin=self.slave, stdout=self.slave, stderr=self.slave, cwd=ROOT, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment},

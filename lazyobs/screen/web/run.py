@@ -103,9 +103,6 @@ def _serve(
     from lazyobs.unix import privileges
 
     close_all_but(listening.fileno(), control.fileno())
-    if os.geteuid() == 0:  # without root (a recording), the sampler keeps the caller's rights; the server needs none
-        privileges.give_up_root()
-    else:
-        privileges.keep_nothing()
+    privileges.give_up_root()  # without root (a recording), the sampler keeps the caller's rights; the server needs none
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     server.serve(listening, host, static, SessionParent(settings, process_filter, view, rows), control)
