@@ -13,6 +13,8 @@ from .guest import Guest, Limits
 from .qemu import Machine
 
 _TRIAL_SECONDS = 15.0
+#: This machine's architecture, as Debian names it.
+NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
 
 
 def _boot_id() -> str:
@@ -24,7 +26,7 @@ def _boot_id() -> str:
 
 def accelerator(machine: Machine) -> str:
     """ "kvm" where a guest comes up under it, else "tcg"."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if machine.arch != NATIVE or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     memory = root() / f"accel-{_boot_id()}"
     if memory.exists():

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .accel import accelerator
+from . import roots
+from .accel import NATIVE, accelerator
 from .build import image
 from .cache import root
+from .disks import Disks
 from .errors import LAB_FAILED, LabError, reports_errors
 from .guest import Guest, Limits
 from .initramfs import initramfs
@@ -25,11 +29,21 @@ TIMED_OUT = 124
 FRESH = ("/dev", "/proc", "/sys")
 #: Variables of the caller that mean something in the guest too.
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
+#: The same in a guest with a userland of its own, where the host's paths mean nothing.
+PASSED_ON_TO_USERLAND = ("TERM", "COLUMNS", "LINES")
+#: What a shell says of a command that an illegal instruction ended.
+ILLEGAL_INSTRUCTION = 128 + signal.SIGILL
 
 
-def _environment(extra: Sequence[str], share: str | None) -> list[str]:
-    known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    known.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+def _environment(extra: Sequence[str], share: str | None, userland: bool) -> list[str]:
+    passed_on = PASSED_ON_TO_USERLAND if userland else PASSED_ON
+    known = {name: os.environ[name] for name in passed_on if name in os.environ}
+    known.setdefault(
+        "PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" if userland else "/usr/sbin:/usr/bin:/sbin:/bin"
+    )
+    if userland:
+        checkout = str(roots.CHECKOUT)
+        known.update(LANG="C.UTF-8", PYTHONPATH=checkout, LAZYOBS_LAB_CHECKOUT=checkout)
     known.update(HOME="/root", USER="root", TMPDIR="/tmp", PYTHONDONTWRITEBYTECODE="1", LAZYOBS_LAB="1")
     if share:
         known["LAZYOBS_LAB_SHARE"] = "/mnt/share"
@@ -55,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a kernel of lab/kernels.toml (default: $LAZYOBS_LAB_KERNEL or lab)",
     )
-    parser.add_argument("--list", action="store_true", help="list the kernels and end")
+    parser.add_argument(
+        "--root",
+        metavar="NAME",
+        help="a userland of lab/roots.toml instead of this machine's files; of those the guest then has this "
+        "checkout alone, and `lazyobs` runs it",
+    )
+    parser.add_argument("--list", action="store_true", help="list the kernels and the roots, and end")
     parser.add_argument("--image", metavar="FOLDER", help="boot the image in this folder instead of the table's")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECS", help="of the whole run (default: 300)")
     parser.add_argument("--append", default="", metavar="CMDLINE", help="more kernel command line")
@@ -66,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB")
     parser.add_argument("--nodes", type=int, default=2, metavar="N", help="NUMA nodes (default: 2)")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default=os.environ.get("LAZYOBS_LAB_ACCEL", "auto"))
+    parser.add_argument("--cpu", default="", metavar="MODEL", help="QEMU's model of the CPU, such as max")
     parser.add_argument("--icount", action="store_true", help="count instructions: deterministic, slower, one thread")
     parser.add_argument("--console", metavar="FILE", help="keep the kernel's console log here")
     parser.add_argument(
@@ -97,30 +118,88 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
+def has_9p(folder: Path) -> bool:
+    """Whether a kernel can mount folders of the host: Debian's cloud kernels cannot."""
+    config = folder / "config"
+    return not config.exists() or "\nCONFIG_9P_FS=" in config.read_text()
+
+
+def _userland(row: Kernel, name: str | None, nine_p: bool) -> roots.Root | None:
+    """The root that a guest gets; None for this machine's files. LabError where the kernel cannot have it."""
+    name = name or row.root
+    if not name:
+        if not nine_p or row.arch != NATIVE:
+            why = (
+                f"is for {row.arch}" if row.arch != NATIVE else "has no 9p, by which it would get this machine's files"
+            )
+            raise LabError(f"kernel {row.name} {why}; give it a root of its own: --root NAME")
+        return None
+    userland = roots.named(name)
+    if userland.arch != row.arch:
+        raise LabError(
+            f"kernel {row.name} is for {row.arch}, root {name} for {userland.arch}; lab/run --list lists them"
+        )
+    return userland
+
+
+@contextlib.contextmanager
+def _disks(folder: Path, share: str | None) -> Iterator[Disks]:
+    disks = Disks(folder, roots.CHECKOUT, Path(share).resolve() if share else None)
+    try:
+        yield disks
+    finally:
+        disks.close()
+
+
+def _directory(userland: bool) -> str:
+    """The command's: in a userland the checkout, where the current one is not in it."""
+    here = Path.cwd()
+    return str(here if not userland or here.is_relative_to(roots.CHECKOUT) else roots.CHECKOUT)
+
+
 def run(options: argparse.Namespace) -> int:
     row = kernel(options.kernel)
     _check(options)
-    environment = _environment(options.env, options.share)
     folder = Path(options.image) if options.image else image(row)
-    if (folder / "modprobe").is_dir():
+    nine_p = has_9p(folder)
+    userland = _userland(row, options.root, nine_p)
+    environment = _environment(options.env, options.share, userland is not None)
+    if userland is None and (folder / "modprobe").is_dir():
         # the host may have no /lib/modules to mount on
         environment.append(f"MODPROBE_OPTIONS=-d {folder / 'modprobe'}")
+    words = ["lab.userland"] if userland else []
     machine = Machine(
         kernel=folder / "vmlinuz",
-        initramfs=initramfs(folder),
+        initramfs=initramfs(folder, row.arch),
         cpus=options.cpus,
         memory=options.memory,
         nodes=options.nodes,
         share=options.share,
         icount=options.icount,
-        cmdline=kernel_command_line(row.cmdline, options.append),
+        cmdline=kernel_command_line(row.cmdline, *words, options.append, arch=row.arch),
+        arch=row.arch,
+        cpu=options.cpu,
     )
+    if userland is None:
+        return _run(options, row, machine, environment)
+    machine = replace(machine, root=str(roots.folder(userland)), checkout=str(roots.CHECKOUT))
+    if nine_p:
+        return _run(options, row, machine, environment)
+    with _disks(Path(machine.root), options.share) as disks:
+        images = tuple(path for path in (disks.root, disks.checkout, disks.share) if path)
+        machine = replace(machine, disks=images, cmdline=machine.cmdline + " lab.disks")
+        status = _run(options, row, machine, environment)
+        disks.read_back()
+    return status
+
+
+def _run(options: argparse.Namespace, row: Kernel, machine: Machine, environment: list[str]) -> int:
     if not options.icount:
         machine = replace(machine, accel=accelerator(machine) if options.accel == "auto" else options.accel)
     command = options.command[1:] if options.command[0] == "--" else options.command
     limits = Limits(seconds=options.timeout, console=options.console, stdin=options.stdin)
     guest = Guest(machine, limits)
-    status = guest.run(os.getcwd(), command, environment)
+    status = guest.run(_directory(machine.checkout is not None), command, environment)
     seen = splats(guest.log)
     _report(row, limits, guest, seen)
     if status is None:
@@ -130,6 +209,12 @@ def run(options: argparse.Namespace) -> int:
         raise LabError(f"kernel {row.name}: {guest.failure}; its console log is in {kept}", _tail(guest.log))
     if status == TIMED_OUT and guest.timed_out:
         print(f"lab: stopped after {options.timeout:g} s (--timeout)", file=sys.stderr)
+    if status == ILLEGAL_INSTRUCTION:
+        print(
+            "lab: the command was ended by an illegal instruction (SIGILL): this guest's CPU has no such instruction; "
+            "try --cpu max",
+            file=sys.stderr,
+        )
     new = [line for line in seen if not row.is_known(line)]
     if new and options.fail_on_splat:
         raise LabError(
@@ -145,7 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.list:
         for row in table().values():
-            print(f"{row.name:14} {row.about}")
+            print(f"{row.name:18} {row.about}")
+        for userland in roots.table().values():
+            print(f"--root {userland.name:14} {userland.about}, BCC {userland.bcc}, Python {userland.python}")
         return 0
     if not options.command:
         parser.error("no COMMAND to run")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import packages
+from . import apt, packages, roots
 from .cache import content_hash, locked, made_once, root
 from .errors import LabError, reports_errors
 from .kernels import Kernel, default_name, kernel, table
@@ -23,12 +24,13 @@ RECIPE = "2"
 
 
 def _inputs(row: Kernel) -> str:
-    return content_hash([RECIPE, row.kind, *row.packages, *row.patch_files(), *row.fragment_files()])
+    where = [row.suite, row.arch, row.release] if row.suite else []
+    return content_hash([RECIPE, row.kind, *row.packages, *where, *row.patch_files(), *row.fragment_files()])
 
 
 def _image_name(row: Kernel) -> str:
     """Name of the first kernel of the table with the same inputs: rows that differ in ``cmdline`` alone share it."""
-    return next(k.name for k in table().values() if _inputs(k) == _inputs(row))
+    return next((other.name for other in table().values() if _inputs(other) == _inputs(row)), row.name)
 
 
 def image_folder(row: Kernel, version: str) -> Path:
@@ -36,10 +38,14 @@ def image_folder(row: Kernel, version: str) -> Path:
     return root() / "images" / name
 
 
+def _found(row: Kernel) -> tuple[str, str]:
+    return packages.find(row.packages, row.release, row.suite, row.arch)
+
+
 def image(row: Kernel) -> Path:
     """The finished image of a kernel: of the present package version, else the newest of another."""
     try:
-        found = image_folder(row, packages.find(row.packages, row.release)[1])
+        found = image_folder(row, _found(row)[1])
         if found.is_dir():
             return found
     except LabError:
@@ -127,18 +133,38 @@ def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
         shutil.copy(objects() / "System.map", folder / "System.map")
 
 
-def _unpack_debian(package: str, version: str, folder: Path) -> None:
-    packages.ensure(packages.UNPACK_TOOLS)
-    files = packages.fetch(package, version)
+def _one_of(files: Path, name: str) -> Path | None:
+    """The vmlinuz, config or System.map of a kernel's packages: in /boot, or beside its modules from 6.19 on."""
+    places = [files / "boot", *(files / "lib/modules").glob("*"), *(files / "usr/lib/modules").glob("*")]
+    for place in places:
+        for path in (*sorted(place.glob(f"{name}-*")), place / name):
+            if path.is_file():
+                return path
+    return None
+
+
+def _arrange(files: Path, folder: Path, package: str) -> str:
+    """Moves a kernel's files to where the lab looks for them; returns its release."""
     for what in ("vmlinuz", "config", "System.map"):
-        found = sorted((files / "boot").glob(what + "-*"))
-        if found:
-            shutil.copy(found[0], folder / what)
+        path = _one_of(files, what)
+        if path:
+            shutil.copy(path, folder / what)
+    if not (folder / "vmlinuz").exists():
+        raise LabError(f"{package} has no vmlinuz where the lab looks for it; tell lab/build.py where it is")
     # /lib is a link to /usr/lib in newer packages
-    modules = next(path for path in (files / "lib/modules", files / "usr/lib/modules") if path.is_dir())
-    shutil.move(str(modules), str(folder / "modules"))
+    for modules in (files / "lib/modules", files / "usr/lib/modules"):
+        releases = [path for path in modules.glob("*") if (path / "kernel").is_dir()]
+        if releases:
+            shutil.move(str(modules), str(folder / "modules"))
+            return releases[0].name
+    raise LabError(f"{package} comes without modules, and without them it has no disk and no console; choose another")
+
+
+def _unpack_debian(row: Kernel, package: str, version: str, folder: Path) -> None:
+    packages.ensure(packages.UNPACK_TOOLS)
+    files = packages.fetch(package, version, row.suite, row.arch)
+    release = _arrange(files, folder, package)
     shutil.rmtree(files)
-    release = next((folder / "modules").iterdir()).name
     base = folder / "modprobe"  # what modprobe -d takes
     (base / "lib").mkdir(parents=True)
     (base / "lib/modules").symlink_to("../../modules")
@@ -148,7 +174,8 @@ def _unpack_debian(package: str, version: str, folder: Path) -> None:
 
 def make_image(row: Kernel) -> Path:
     """The image of a kernel, made when it is not there yet."""
-    package, version = packages.find(row.packages, row.release)
+    apt.of(row.suite, row.arch).update()
+    package, version = _found(row)
 
     def make(folder: Path) -> None:
         began = time.monotonic()
@@ -156,7 +183,7 @@ def make_image(row: Kernel) -> Path:
             _build(row, package, version, folder)
         else:
             _say(f"unpacking {package} {version}")
-            _unpack_debian(package, version, folder)
+            _unpack_debian(row, package, version, folder)
         _say(f"{row.name} is ready after {time.monotonic() - began:.0f} s")
 
     target = image_folder(row, version)
@@ -169,13 +196,28 @@ def make_image(row: Kernel) -> Path:
 @reports_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make lab KERNEL=NAME", description=__doc__)
-    parser.add_argument("names", nargs="*", help="kernels of lab/kernels.toml; 'ci' for all that CI boots")
-    names = parser.parse_args(arguments).names or [default_name()]
+    parser.add_argument("names", nargs="*", help="kernels of lab/kernels.toml; ci: what CI boots; tour: what has one")
+    parser.add_argument("--root", action="append", default=[], help="a userland of lab/roots.toml; 'ci' for CI's")
+    options = parser.parse_args(arguments)
+    names = options.names or ([] if options.root else [default_name()])
     if names == ["ci"]:
         names = [row.name for row in table().values() if row.ci]
-    packages.ensure(packages.BOOT_TOOLS)
-    for name in names:
-        print(f"{name}: {make_image(kernel(name))}")
+    elif names == ["tour"]:
+        names = [row.name for row in table().values() if row.tour]
+    rows = [kernel(name) for name in names]
+    wanted = [row for row in roots.table().values() if row.ci] if options.root == ["ci"] else []
+    wanted = wanted or [roots.named(name) for name in options.root]
+    if options.names != ["ci"]:
+        wanted += [roots.named(name) for row in rows for name in row.tour if name]
+    wanted += [roots.named(row.root) for row in rows if row.root]
+    for arch in {row.arch for row in rows} | {"amd64"}:
+        packages.ensure(packages.BOOT_TOOLS[arch])
+    # a root is mostly a wait for the network, an image mostly work for the CPUs
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(roots.made, list(dict.fromkeys(wanted)))
+        for row in rows:
+            print(f"{row.name}: {make_image(row)}")
+        waiting.result()
     return 0
 
 

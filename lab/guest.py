@@ -21,7 +21,7 @@ from typing import BinaryIO
 from lazyobs.unix.fork import die_with_parent
 
 from .errors import LabError
-from .qemu import Machine, command_line
+from .qemu import HARDWARE, Machine, command_line
 from .splats import fatal
 
 _CHUNK = 16384  # of standard input; init.c has room for this much
@@ -61,8 +61,9 @@ class Guest:
     def run(self, cwd: str, command: Sequence[str], environment: list[str]) -> int | None:
         """The command's exit status, 124 on time-out, None when the machine failed."""
         self._request = "\0".join([cwd, str(len(command)), *command, *environment, ""]).encode()
-        if not shutil.which("qemu-system-x86_64"):
-            raise LabError("qemu-system-x86_64 is not installed; run: make lab, or apt-get install qemu-system-x86")
+        program = HARDWARE[self._machine.arch].program
+        if not shutil.which(program):
+            raise LabError(f"{program} is not installed; run: make lab KERNEL=NAME, which installs it")
         self._agent, agent = socket.socketpair()
         self._console_end, console = socket.socketpair()
         arguments = command_line(self._machine, agent.fileno(), console.fileno())

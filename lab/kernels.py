@@ -30,6 +30,10 @@ class Kernel:
     ci: bool
     about: str
     release: str = ""
+    suite: str = ""
+    arch: str = "amd64"
+    root: str = ""
+    tour: tuple[str, ...] = ()
     patches: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     cmdline: str = ""
@@ -62,21 +66,17 @@ def read_toml(path: Path) -> dict[str, Any]:
     )
 
 
-def _row(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    own = dict(rows[name])
+def row_of(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns of a row, with what it takes over by ``like``; lists as tuples."""
+    own: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in rows[name].items()}
     like = own.pop("like", None)
-    return {**_row(like, rows), **own} if like else own
+    return {**row_of(like, rows), **own} if like else own
 
 
 def table(path: Path = TABLE) -> dict[str, Kernel]:
     """Every kernel by name, in the order of the file."""
     rows = read_toml(path)["kernel"]
-    kernels = {}
-    for name in rows:
-        row = _row(name, rows)
-        lists = {k: tuple(v) for k, v in row.items() if isinstance(v, list)}
-        kernels[name] = Kernel(name=name, **{**row, **lists})
-    return kernels
+    return {name: Kernel(name=name, **row_of(name, rows)) for name in rows}
 
 
 def default_name() -> str:

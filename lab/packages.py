@@ -3,26 +3,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from . import apt as aptly
 from .cache import made_once, root
 from .errors import LabError
 
 #: Tool, package. A row that starts with a slash is looked for as a file instead of in $PATH.
-BOOT_TOOLS = (
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("gcc", "gcc"),
-    ("/usr/include/stdio.h", "libc6-dev"),
-    ("/usr/share/seabios/bios-256k.bin", "seabios"),
-)
-UNPACK_TOOLS = (("depmod", "kmod"), ("xz", "xz-utils"), ("zstd", "zstd"))
+BOOT_TOOLS = {
+    "amd64": (
+        ("qemu-system-x86_64", "qemu-system-x86"),
+        ("gcc", "gcc"),
+        ("/usr/include/stdio.h", "libc6-dev"),
+        ("/usr/share/seabios/bios-256k.bin", "seabios"),
+    ),
+    "arm64": (
+        ("qemu-system-aarch64", "qemu-system-arm"),
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        ("/usr/aarch64-linux-gnu/include/stdio.h", "libc6-dev-arm64-cross"),
+    ),
+}
+UNPACK_TOOLS = (("depmod", "kmod"), ("xz", "xz-utils"), ("zstd", "zstd"), ("dpkg-deb", "dpkg"))
+DISK_TOOLS = (("mke2fs", "e2fsprogs"),)
 BUILD_TOOLS = (
     ("make", "make"),
     ("gcc", "gcc"),
@@ -67,20 +76,14 @@ def ensure(tools: Iterable[Sequence[str]]) -> None:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        env={**aptly.without_config(), "DEBIAN_FRONTEND": "noninteractive"},
     )
     if result.returncode:
         raise LabError(f"cannot install {', '.join(wanted)}; {by_hand}", result.stdout[-2000:])
 
 
-def _show(package: str) -> list[str]:
-    result = subprocess.run(
-        ["apt-cache", "--no-all-versions", "show", package],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    return result.stdout.splitlines()
+#: A kernel's own packages, which it may come in: Debian has parts from 6.19 on.
+_PART = re.compile(r"linux-(image|binary|modules|base)-\d")
 
 
 def _field(lines: Iterable[str], name: str) -> str:
@@ -90,76 +93,79 @@ def _field(lines: Iterable[str], name: str) -> str:
     return ""
 
 
-def _lists_stamp() -> str:
-    """A text that changes whenever apt's lists do."""
-    stamps = []
-    for path in ("/var/lib/apt/lists", "/etc/apt/sources.list", "/etc/apt/sources.list.d"):
-        with contextlib.suppress(OSError):
-            stamps.append(os.stat(path).st_mtime_ns)
-    return repr(stamps)
+def _needs(lines: Sequence[str]) -> list[str]:
+    """Names of Pre-Depends and Depends, of alternatives the first."""
+    text = ", ".join(filter(None, (_field(lines, name) for name in ("Pre-Depends", "Depends"))))
+    return [re.split(r"[ (:|]", need.strip(), maxsplit=1)[0] for need in text.split(",") if need.strip()]
 
 
-def find(packages: Sequence[str], contains: str = "") -> tuple[str, str]:
+def is_release(name: str, release: str) -> bool:
+    """Whether a package name has that kernel release in it: "6.1" is in linux-image-6.1.0-56-amd64, not in -6.12-."""
+    return re.search(rf"(?<![\d.]){re.escape(release)}(?!\d)", name) is not None
+
+
+def find(packages: Sequence[str], release: str = "", suite: str = "", arch: str = "amd64") -> tuple[str, str]:
     """As ``_ask``, with the answer kept until apt's lists change."""
+    apt = aptly.of(suite, arch)
     memory = root() / "apt.json"
     try:
         known = json.loads(memory.read_text())
     except (OSError, ValueError):
         known = {}
-    stamp, key = _lists_stamp(), " ".join([*packages, contains])
-    if known.get("stamp") != stamp:
-        known = {"stamp": stamp}
-    if key not in known:
-        known[key] = _ask(packages, contains)
+    key, stamp = " ".join([*packages, release, suite, arch]), apt.stamp()
+    answer = known.get(key)
+    if not isinstance(answer, list) or len(answer) != 3 or answer[0] != stamp:
+        if stamp == "never":
+            raise LabError(f"the package lists of {suite} ({arch}) were never read; run: make lab")
+        answer = [stamp, *_ask(apt, packages, release)]
         memory.parent.mkdir(parents=True, exist_ok=True)
         fresh = memory.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(known))
+        fresh.write_text(json.dumps({**known, key: answer}))
         fresh.replace(memory)
-    package, version = known[key]
-    return package, version
+    return answer[1], answer[2]
 
 
-def _ask(packages: Sequence[str], contains: str) -> tuple[str, str]:
+def _ask(apt: aptly.Apt, packages: Sequence[str], release: str) -> tuple[str, str]:
     """(package, version) of the first one that apt knows; a metapackage stands for the kernel it depends on.
 
-    ``contains`` has to occur in the name of that package: linux-image-amd64 counts as 6.1 only where it is 6.1.
+    The name of that package has to have the ``release`` in it, where one is given.
     """
     if not shutil.which("apt-cache"):
         raise LabError(f"cannot look for {packages[0]}: this system has no apt; use Debian or Ubuntu")
     for package in packages:
-        lines = _show(package)
-        depends = _field(lines, "Depends").split(",")[0].split(" ")[0].split("(")[0]
-        if depends.startswith("linux-image-"):
-            package, lines = depends, _show(depends)
+        lines = apt.show(package)
+        kernel = next((name for name in _needs(lines) if re.match(r"linux-image-\d", name)), "")
+        if kernel and not _PART.match(package):
+            package, lines = kernel, apt.show(kernel)
         version = _field(lines, "Version")
-        if version and contains in package:
+        if version and (not release or is_release(package, release)):
             return package, version
     raise LabError(
         f"apt knows no {' or '.join(packages)}"
-        + (f" with {contains} in its name" if contains else "")
-        + "; run apt-get update, or use a distribution that has it"
+        + (f" of release {release}" if release else "")
+        + (f" in {apt.suite} ({apt.arch})" if apt.arch else "; run apt-get update, or use a distribution that has it")
     )
 
 
-def fetch(package: str, version: str) -> Path:
-    """The folder ``packages/PACKAGE_VERSION`` with the package's files, unpacked, not installed."""
+def parts(apt: aptly.Apt, package: str, version: str) -> list[tuple[str, str]]:
+    """The package and the parts that its kernel comes in, as (name, version)."""
+    found, waiting = {package: version}, [package]
+    while waiting:
+        for name in _needs(apt.show(waiting.pop())):
+            if _PART.match(name) and name not in found:
+                found[name] = _field(apt.show(name), "Version")
+                waiting.append(name)
+    return list(found.items())
+
+
+def fetch(package: str, version: str, suite: str = "", arch: str = "amd64") -> Path:
+    """The folder ``packages/PACKAGE_VERSION`` with the files of the package and its parts, unpacked, not installed."""
+    apt = aptly.of(suite, arch)
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as download:
             os.chmod(download, 0o755)
-            result = subprocess.run(
-                ["apt-get", "download", f"{package}={version}"],
-                cwd=download,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            debs = list(Path(download).glob("*.deb"))
-            if result.returncode or not debs:
-                raise LabError(
-                    f"cannot download {package} {version}; run apt-get update and try again",
-                    result.stdout[-2000:],
-                )
-            subprocess.run(["dpkg-deb", "-x", str(debs[0]), str(folder)], check=True)
+            for deb in apt.download(parts(apt, package, version), Path(download)):
+                subprocess.run(["dpkg-deb", "-x", str(deb), str(folder)], check=True)
 
     return made_once(root() / "packages" / f"{package}_{version.replace('~', '-')}", make)

@@ -18,13 +18,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-#: x86-64-v2, which wheels such as numpy's require, and a random number source for early boot.
-#: Without the vector units of "max": TCG emulates them slowly, and libc would use them.
-_TCG_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed,+pcid,-svm"
+
+@dataclass(frozen=True)
+class Hardware:
+    """What QEMU is given for an architecture. ``cpu``: where there is no KVM."""
+
+    program: str
+    machine: str
+    cpu: str
+    console: str
+    cmdline: str = ""
+
+
+HARDWARE = {
+    "amd64": Hardware(
+        "qemu-system-x86_64",
+        "q35",
+        # x86-64-v2, which wheels such as numpy's require, and a random number source for early boot.
+        # Without the vector units of "max": TCG emulates them slowly, and libc would use them.
+        "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed,+pcid,-svm",
+        "ttyS0",
+        # on a busy host too few ticks arrive within the time of the kernel's test, and it would panic
+        "no_timer_check",
+    ),
+    "arm64": Hardware("qemu-system-aarch64", "virt,gic-version=3", "cortex-a72", "ttyAMA0"),
+}
 
 
 @dataclass(frozen=True)
 class Machine:
+    """``root``: the folder that is the guest's root; ``checkout``: one more, read-only. With ``disks`` the guest has
+    these images as /dev/vda, vdb, ... instead of the folders; only the third can be written. ``cpu`` "": the table's.
+    """
+
     kernel: Path
     initramfs: Path
     cmdline: str
@@ -34,16 +60,19 @@ class Machine:
     nodes: int = 2
     share: str | None = None
     icount: bool = False
+    arch: str = "amd64"
+    root: str = "/"
+    checkout: str | None = None
+    disks: tuple[Path, ...] = ()
+    cpu: str = ""
 
 
-def kernel_command_line(*extra: str) -> str:
-    """An oops panics and a panic ends the machine, so that nothing waits for a dead kernel.
-
-    no_timer_check: on a busy host too few ticks arrive within the time of the kernel's test, and it would panic.
-    """
-    base = "console=ttyS0 loglevel=6 oops=panic panic=-1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180"
-    base += " no_timer_check"
-    return " ".join(part for part in (base, *extra) if part)
+def kernel_command_line(*extra: str, arch: str = "amd64") -> str:
+    """An oops panics and a panic ends the machine, so that nothing waits for a dead kernel."""
+    hardware = HARDWARE[arch]
+    base = f"console={hardware.console} loglevel=6 oops=panic panic=-1 watchdog_thresh=60"
+    base += " rcupdate.rcu_cpu_stall_timeout=180"
+    return " ".join(part for part in (base, hardware.cmdline, *extra) if part)
 
 
 def _numa(machine: Machine) -> list[str]:
@@ -73,22 +102,39 @@ def _folder(tag: str, path: str, readonly: bool) -> list[str]:
     ]
 
 
+def _drives(disks: tuple[Path, ...]) -> list[str]:
+    arguments = []
+    for number, disk in enumerate(disks):
+        path, readonly = str(disk).replace(",", ",,"), "off" if number == 2 else "on"
+        arguments += ["-drive", f"if=none,id=disk{number},format=raw,file={path},readonly={readonly},file.locking=off"]
+        arguments += ["-device", f"virtio-blk-pci,drive=disk{number}"]
+    return arguments
+
+
+def _folders(machine: Machine) -> list[str]:
+    arguments = _folder("root", machine.root, readonly=True)
+    if machine.checkout:
+        arguments += _folder("checkout", machine.checkout, readonly=True)
+    if machine.share:
+        arguments += _folder("share", str(Path(machine.share).resolve()), readonly=False)
+    return arguments
+
+
 def command_line(machine: Machine, agent: int, console: int) -> list[str]:
     """QEMU's arguments; ``agent`` and ``console`` are inherited sockets."""
+    hardware = HARDWARE[machine.arch]
     if machine.accel == "kvm":
-        cpu = ["-accel", "kvm", "-cpu", "host"]
+        cpu = ["-accel", "kvm", "-cpu", machine.cpu or "host"]
     elif machine.icount:
-        cpu = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", _TCG_CPU]
+        cpu = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", machine.cpu or hardware.cpu]
     else:
-        cpu = ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", _TCG_CPU]
-    arguments = ["qemu-system-x86_64", "-machine", "q35", *cpu, *_numa(machine)]
+        cpu = ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", machine.cpu or hardware.cpu]
+    arguments = [hardware.program, "-machine", hardware.machine, *cpu, *_numa(machine)]
     arguments += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     arguments += ["-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"]
     arguments += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,fd={agent}"]
     arguments += ["-device", "virtserialport,chardev=agent,name=lazyobs.agent"]
     arguments += ["-device", "virtio-rng-pci"]
-    arguments += _folder("root", "/", readonly=True)
-    if machine.share:
-        arguments += _folder("share", str(Path(machine.share).resolve()), readonly=False)
+    arguments += _drives(machine.disks) if machine.disks else _folders(machine)
     arguments += ["-kernel", str(machine.kernel), "-initrd", str(machine.initramfs), "-append", machine.cmdline]
     return arguments

@@ -164,13 +164,17 @@ class Kernel:
 
 @dataclass
 class Slab:
-    """One slab cache. ``merged_with`` names the caches that share its row: counts are then of all."""
+    """One slab cache. ``merged_with`` names the caches that share its row: counts are then of all.
+
+    ``objects_active`` counts free objects on per-CPU slabs and in sheaves, too: ``objects_free_at_most`` of them.
+    """
 
     cache: str
     objects_active: int | None
     objects: int | None
     object_bytes: int | None
     merged_with: list[str] = field(default_factory=list)
+    objects_free_at_most: int | None = None
 
 
 @dataclass

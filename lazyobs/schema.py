@@ -81,6 +81,9 @@ def _slab() -> dict[str, Any]:
             "objects": _COUNT,
             "object_bytes": _COUNT,
             "merged_with": {"type": "array", "items": _TEXT},
+            "objects_free_at_most": _described(
+                _COUNT, "most free objects among the active ones: on per-CPU slabs and in sheaves"
+            ),
         }
     )
 

@@ -32,6 +32,12 @@ def number(value: float | int | None) -> str:
     return f"{value:.0f}P"
 
 
+def at_most(value: int | None, too_much: int | None) -> str:
+    """``number(value)``, as "<=" where up to ``too_much`` of it, more than a fifth, may not be there."""
+    mark = "<=" if value and too_much and 5 * too_much > value else ""
+    return mark + number(value)
+
+
 def plural(count: float, one: str, more: str = "") -> str:
     """The singular ``one`` or the plural ``more`` (default: ``one`` with an s), by the count."""
     return one if count == 1 else more or f"{one}s"

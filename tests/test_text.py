@@ -88,3 +88,18 @@ def test_one_is_singular(count, shown):
 )
 def test_sizes_share_a_unit(values: tuple[float, ...], expected: list[str]) -> None:
     assert text.sizes(*values) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "too_much", "shown"),
+    [
+        (1035, 1560, "<=1035"),
+        (1035, 207, "1035"),
+        (1035, 208, "<=1035"),
+        (1035, None, "1035"),
+        (0, 9, "0"),
+        (None, 9, "-"),
+    ],
+)
+def test_what_may_be_too_much_is_an_upper_bound(value, too_much, shown):
+    assert text.at_most(value, too_much) == shown

@@ -105,24 +105,44 @@ static void read_all(int fd, void *data, size_t len)
 	}
 }
 
-/* /modules.list names the modules in the order in which they have to be loaded. */
+/*
+ * /modules.list names the modules in the order in which they have to be loaded; those behind a '-'
+ * are tried and forgotten (another CPU's, or what no guest needs to come up).
+ */
 static void load_modules(void)
 {
 	FILE *list = fopen("/modules.list", "r");
-	char name[256];
+	char line[256];
 
 	if (!list)
 		return;
-	while (fgets(name, sizeof(name), list)) {
-		int fd;
+	while (fgets(line, sizeof(line), list)) {
+		const char *name = line + (*line == '-');
+		int fd, refused;
 
-		name[strcspn(name, "\n")] = 0;
+		line[strcspn(line, "\n")] = 0;
 		fd = open(name, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+		refused = fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST);
+		if (refused && *line != '-')
 			fail("cannot load module %s: %s", name, strerror(errno));
 		close(fd);
 	}
 	fclose(list);
+}
+
+/* Whether the kernel's command line has that word. */
+static int has_word(const char *word)
+{
+	char text[4096] = "", *rest = text, *found;
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		fail("cannot read /proc/cmdline: %s", strerror(errno));
+	close(fd);
+	while ((found = strsep(&rest, " \n")))
+		if (!strcmp(found, word))
+			return 1;
+	return 0;
 }
 
 /* Opens the agent's port; the driver makes it some time after its module is in. */
@@ -165,6 +185,41 @@ static int try_mount(const char *type, const char *target, const char *options)
 	return mount(type, target, type, 0, options);
 }
 
+/* lab.disks: what else comes by 9p is an ext4 on a disk, for kernels without 9p. */
+static int disks;
+/* lab.userland: the root is another release's, without the host's files. */
+static int userland;
+
+static const char *const NINE_P = "trans=virtio,version=9p2000.L,msize=524288,cache=";
+
+/* Mounts what the host offers as ``tag``, or on ``disk``; a disk appears some time after its
+ * driver. */
+static void mount_from_host(const char *tag, const char *disk, const char *target,
+			    unsigned long flags)
+{
+	char options[128];
+
+	for (int tries = 0; disks && access(disk, F_OK) && tries < 1000; tries++)
+		usleep(10000);
+	snprintf(options, sizeof(options), "%s%s", NINE_P, flags & MS_RDONLY ? "loose" : "mmap");
+	if (disks ? mount(disk, target, "ext4", flags, "") :
+		    mount(tag, target, "9p", flags, options))
+		fail("cannot mount the host's %s %s: %s", tag, disks ? "from its disk" : "over 9p",
+		     strerror(errno));
+}
+
+static void make_path(const char *path)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *slash = copy + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = 0;
+		mkdir(copy, 0755);
+	}
+	mkdir(copy, 0755);
+}
+
 /* The host's folders that a tmpfs of the guest covers, kept open to be seen again. */
 static struct {
 	const char *path;
@@ -176,25 +231,55 @@ static struct {
 /* A command's folder that lies in one of them is bound to where it is on the host. */
 static void uncover(const char *cwd)
 {
-	char path[PATH_MAX], source[PATH_MAX + 32];
+	char source[PATH_MAX + 32];
 
 	for (size_t i = 0; i < COVERED; i++) {
 		size_t length = strlen(covered[i].path);
 
 		if (strncmp(cwd, covered[i].path, length) || cwd[length] != '/' ||
-		    strlen(cwd) >= sizeof(path))
+		    strlen(cwd) >= PATH_MAX)
 			continue;
-		strcpy(path, cwd);
-		for (char *slash = path + length + 1; (slash = strchr(slash, '/'));
-		     *slash++ = '/') {
-			*slash = 0;
-			mkdir(path, 0755);
-		}
-		mkdir(path, 0755);
+		make_path(cwd);
 		snprintf(source, sizeof(source), "/proc/self/fd/%d%s", covered[i].fd, cwd + length);
-		if (mount(source, path, NULL, MS_BIND, NULL))
+		if (mount(source, cwd, NULL, MS_BIND, NULL))
 			fail("cannot bind %s: %s", cwd, strerror(errno));
 	}
+}
+
+/*
+ * A root on a tmpfs, with the folders of a userland bound into it: the checkout can then be mounted
+ * where it is on the host, although the userland is read-only and has no such folder.
+ */
+static void assemble(const char *from, const char *to)
+{
+	static const char *const bound[] = { "usr", "etc", "var", "opt" };
+	DIR *folder = opendir(from);
+	struct dirent *entry;
+
+	if (!folder || mount("tmpfs", to, "tmpfs", 0, "mode=755"))
+		fail("cannot make a root of %s: %s", from, strerror(errno));
+	while ((entry = readdir(folder))) {
+		char source[PATH_MAX], target[PATH_MAX], link[PATH_MAX];
+		ssize_t length;
+
+		if (*entry->d_name == '.')
+			continue;
+		snprintf(source, sizeof(source), "%s/%s", from, entry->d_name);
+		snprintf(target, sizeof(target), "%s/%s", to, entry->d_name);
+		length = readlink(source, link, sizeof(link) - 1);
+		if (length >= 0) {
+			link[length] = 0;
+			if (symlink(link, target))
+				fail("cannot link %s: %s", target, strerror(errno));
+			continue;
+		}
+		mkdir(target, 0755);
+		for (size_t i = 0; i < sizeof(bound) / sizeof(*bound); i++)
+			if (!strcmp(entry->d_name, bound[i]) &&
+			    mount(source, target, NULL, MS_BIND, NULL))
+				fail("cannot bind %s: %s", target, strerror(errno));
+	}
+	closedir(folder);
 }
 
 static void mount_root(void)
@@ -215,9 +300,10 @@ static void mount_root(void)
 	};
 
 	mkdir("/root", 0755);
-	if (mount("root", "/root", "9p", MS_RDONLY,
-		  "trans=virtio,version=9p2000.L,msize=524288,cache=loose"))
-		fail("cannot mount the host's root over 9p: %s", strerror(errno));
+	mkdir("/userland", 0755);
+	mount_from_host("root", "/dev/vda", userland ? "/userland" : "/root", MS_RDONLY);
+	if (userland)
+		assemble("/userland", "/root");
 	if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		fail("cannot move to the host's root: %s", strerror(errno));
 	for (size_t i = 0; i < COVERED; i++)
@@ -281,14 +367,17 @@ static struct request read_request(void)
 	return request;
 }
 
-/* The share is there only when the host says so in the request's variables. */
-static void mount_share(char **env)
+/* The checkout and the share are there only when the host says so in the request's variables. */
+static void mount_requested(char **env)
 {
-	for (; *env; env++)
-		if (!strncmp(*env, "LAZYOBS_LAB_SHARE=", 18) &&
-		    mount("share", *env + 18, "9p", 0,
-			  "trans=virtio,version=9p2000.L,msize=524288,cache=mmap"))
-			fail("cannot mount the share over 9p: %s", strerror(errno));
+	for (; *env; env++) {
+		if (!strncmp(*env, "LAZYOBS_LAB_CHECKOUT=", 21)) {
+			make_path(*env + 21);
+			mount_from_host("checkout", "/dev/vdb", *env + 21, MS_RDONLY);
+		} else if (!strncmp(*env, "LAZYOBS_LAB_SHARE=", 18)) {
+			mount_from_host("share", "/dev/vdc", *env + 18, 0);
+		}
+	}
 }
 
 static pid_t start(const struct request *request, int in[2], int out[2], int err[2])
@@ -436,6 +525,8 @@ int main(void)
 	try_mount("proc", "/proc", "");
 	try_mount("sysfs", "/sys", "");
 	load_modules();
+	disks = has_word("lab.disks");
+	userland = has_word("lab.userland");
 	open_port();
 	mount_root();
 	loopback_up();
@@ -445,8 +536,9 @@ int main(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 	send_frame('U', "", 0);
 	request = read_request();
-	mount_share(request.env);
-	uncover(request.cwd);
+	mount_requested(request.env);
+	if (!userland)
+		uncover(request.cwd);
 	snprintf(status, sizeof(status), "%d", run(&request));
 	send_frame('X', status, strlen(status));
 	power_off();

@@ -21,6 +21,7 @@ from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
 from lazyobs.bpf.headers import stub_headers
 from lazyobs.bpf.image import Image, ImageError
+from lazyobs.unix import syscalls
 from lazyobs.unix.fork import die_with_parent
 
 _VERIFIER_LOG_BYTES = 1 << 20
@@ -198,7 +199,7 @@ def _why_not_loaded(prog_type: int, code: bytes, attach: dict[str, Any], attach_
         os.close(fd)
         return f"loading {name}: refused once, then accepted"
     lines = [line for line in log.splitlines() if line and not line.startswith("processed ")]
-    reason = os.strerror(-fd)
+    reason = syscalls.reason(-fd)
     if -fd == errno.ENOSPC and lines:
         return f"loading {name}: the verifier's log is longer than {_VERIFIER_LOG_BYTES} bytes"
     return f"loading {name}: {reason}" + (f" ({lines[-1].strip()[:200]})" if lines else "")

@@ -16,7 +16,7 @@ from lazyobs import __version__
 from lazyobs.bpf import cache, maps, plan, sources
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
-from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_tiers, trial_function
+from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_again, refused_tiers, trial_function
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.build import Build
 
@@ -60,7 +60,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         kept.refuse(name, f"no plan of this version ({error})")
         return None
-    if refused_tiers(found.trial_function) != found.closed:
+    if refused_again(found.trial_function, found.closed) != found.closed:
         kept.refuse(name, "made when the kernel allowed other tiers")
         return None
     return found

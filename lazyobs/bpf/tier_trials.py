@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which tiers this kernel allows: for each, one small program is loaded and closed.
+"""Which tiers this kernel allows: for each, one small program is loaded and closed, for fentry attached, too.
 
-This comes before the compile, so that no program is compiled that the kernel would refuse.
+arm64 before 6.4 loads fentry programs and has no way to attach them: what is missing are direct calls of ftrace
+(2aa6ac03516d, "arm64: ftrace: Add direct call support", 6.4). This comes before the compile, so that no program is compiled that the kernel would refuse.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from lazyobs.bpf import abi
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.profile import Profile
+from lazyobs.unix.syscalls import reason
 
 _COMPARE_AND_SWAP = (
     abi.INSTRUCTION.pack(0x7A, 10, -8, 0)  # *(u64 *)(r10 - 8) = 0
@@ -21,6 +23,7 @@ _COMPARE_AND_SWAP = (
 )
 # Present in every kernel with anonymous memory.
 _FUNCTION = "__anon_vma_prepare"
+_ATTACHING = "attaching an fentry program"
 
 
 def trial_function(btf: Btf | None, profile: Profile) -> int:
@@ -29,15 +32,24 @@ def trial_function(btf: Btf | None, profile: Profile) -> int:
     return next((function.type_id for function in found if function is not None), 0)
 
 
-def refused_tiers(type_id: int) -> dict[str, str]:
+def refused_again(type_id: int, before: dict[str, str]) -> dict[str, str]:
+    """``refused_tiers`` for a kernel of which they are known from ``before``.
+
+    Who may load programs can have changed since. Whether those that load also attach is the kernel's own, and is tried
+    again only where it was the reason: attaching patches the kernel's text, which takes time.
+    """
+    return refused_tiers(type_id, attach=before.get("fentry", "").startswith(_ATTACHING))
+
+
+def refused_tiers(type_id: int, attach: bool = True) -> dict[str, str]:
     """{tier: why} of the function tiers that the kernel refuses now; ``type_id`` is the function to try."""
     refused = {}
     if not type_id:
         refused["fentry"] = f"no prototype of {_FUNCTION} in BTF"
     else:
-        why = _load(abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_FENTRY, type_id)
+        why = _try_fentry(type_id, attach)
         if why:
-            refused["fentry"] = f"loading an fentry program: {why}"
+            refused["fentry"] = why
     if not restrictions.has_kprobe_events():
         refused["kprobe"] = "the kernel has no kprobe perf events (CONFIG_KPROBE_EVENTS)"
     else:
@@ -52,9 +64,23 @@ def has_compare_and_swap() -> bool:
     return not _load(abi.PROG_TYPE_RAW_TRACEPOINT, 0, 0, _COMPARE_AND_SWAP + abi.RETURN_0)
 
 
+def _try_fentry(type_id: int, attach: bool) -> str:
+    fd, _ = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "lazyobs_trial", abi.ATTACH_TRACE_FENTRY, type_id)
+    if fd < 0:
+        return f"loading an fentry program: {reason(-fd)}"
+    try:
+        if attach:
+            os.close(abi.raw_tracepoint_open(fd))
+    except OSError as error:
+        return f"{_ATTACHING}: {error.strerror}"
+    finally:
+        os.close(fd)
+    return ""
+
+
 def _load(prog_type: int, attach_type: int, btf_id: int, code: bytes = abi.RETURN_0) -> str:
     fd, _ = abi.prog_load(prog_type, code, "lazyobs_trial", attach_type, btf_id)
     if fd < 0:
-        return os.strerror(-fd)
+        return reason(-fd)
     os.close(fd)
     return ""

@@ -277,7 +277,11 @@ FAMILIES: tuple[Family, ...] = (
         "cgroups", _single(lambda scrape: scrape.cgroups().hidden),
     ),
     _slab("slab_objects", "objects that the slabs of the cache have space for", lambda slab: slab.objects),
-    _slab("slab_objects_active", "objects in use, and free ones on per-CPU slabs", lambda slab: slab.objects_active),
+    _slab("slab_objects_active", "objects in use, and free ones on per-CPU slabs and in sheaves", lambda slab: slab.objects_active),
+    _slab(
+        "slab_objects_free_at_most", "most of the active objects that may be free: what per-CPU slabs and sheaves can hold",
+        lambda slab: slab.objects_free_at_most,
+    ),
     _slab("slab_object_bytes", "space of one object in its slab", lambda slab: slab.object_bytes),
     Family(
         "slab_merge_info", GAUGE, "caches whose objects are counted in this cache's row, because the kernel merged them",

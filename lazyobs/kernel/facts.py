@@ -79,6 +79,9 @@ def read_kallsyms(
         return None, f"{path}: {error.strerror}"
     if kallsyms.hidden:
         return None, f"{path} hides the addresses: {_way_to_addresses(proc_root)}"
+    if not kallsyms.has_any:
+        # The System.map in Debian's kernel packages is one line that says where the real one is.
+        return None, f"{path} has none of the functions that handle anon_vmas: it is no symbol table, or only a stub"
     return kallsyms, ""
 
 

@@ -88,6 +88,11 @@ class Kallsyms:
             if address < start:
                 return start + 1
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a single one of the wanted functions was found."""
+        return bool(self._symbols)
+
     def parts(self, name: str) -> list[Symbol]:
         """Every part of the function, the plain one first."""
         return sorted(self._symbols.get(name, []), key=lambda symbol: (symbol.name != name, symbol.name))

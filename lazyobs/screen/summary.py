@@ -170,7 +170,10 @@ def _slabs(slabs: Sequence[Slab], width: int, palette: Palette) -> Line:
         parts.append(
             [
                 Segment(f"{text.printable(slab.cache)} ", palette.dim),
-                Segment(f"{text.number(slab.objects_active)} {text.size(total)}{mark}", palette.text),
+                Segment(
+                    f"{text.at_most(slab.objects_active, slab.objects_free_at_most)} {text.size(total)}{mark}",
+                    palette.text,
+                ),
             ]
         )
     note = [Segment("* merged with other caches: view 5", palette.dim)]

@@ -116,7 +116,7 @@ class Battery:
             if "warm" in message:
                 warm = now
             elif "calibrated" in message:
-                judge = self._judge(warm, now, worker.pid)
+                judge = self._judge(warm, now, worker.pid, message["wiped"])
             elif "step" in message:
                 reading = (
                     Span(before, now, message["pids"], steps[message["step"]].actors) if before and now else Blind()
@@ -142,11 +142,11 @@ class Battery:
             before = now
             worker.go_on()
 
-    def _judge(self, before: Sample | None, after: Sample | None, pid: int) -> Judge:
+    def _judge(self, before: Sample | None, after: Sample | None, pid: int, wiped: int = 0) -> Judge:
         """Calibrates: a fork between the samples allocates one anon_vma for each VMA of the interpreter."""
         lazy = bool(after and after.kernel.lazy_enabled)
         inherited = Span(before, after, [pid]).observed()["anon_vma_allocs"] if before and after else 0
-        return Judge(self._observer.profile, lazy, inherited or 0, self._options.off_by)
+        return Judge(self._observer.profile, lazy, inherited or 0, self._options.off_by, wiped)
 
     def _hear_kernel(self, result: Result) -> None:
         records = list(self._log.records())

@@ -14,6 +14,7 @@ import fcntl
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,13 +109,35 @@ def _swapoff(pattern: str) -> None:
 
 
 def _remove(path: str) -> None:
+    # lexists: on a read-only filesystem unlink() and rmdir() say EROFS also of what is not there.
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        if os.path.lexists(path):
+            os.unlink(path)
 
 
 def _remove_directory(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.rmdir(path)
+        if os.path.lexists(path):
+            os.rmdir(path)
+
+
+def load_module(name: str, *parameters: str) -> bool:
+    """Whether modprobe loaded it. In a lab guest MODPROBE_OPTIONS says where the modules are."""
+    return _modprobe("-q", name, *parameters)
+
+
+def _modprobe(*arguments: str) -> bool:
+    program = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        return False
+    answer = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return answer.returncode == 0
+
+
+def _unload_module(name: str) -> None:
+    """A module that the battery loaded, and those that came with it. One that is in use by now stays."""
+    if os.path.isdir(f"/sys/module/{name}"):
+        _modprobe("-r", "-q", name)
 
 
 def _remove_zram(before: list[str]) -> None:
@@ -139,6 +162,7 @@ UNDO: dict[str, Callable[..., None]] = {
     "remove": _remove,
     "remove_directory": _remove_directory,
     "remove_zram": _remove_zram,
+    "unload_module": _unload_module,
     "unpoison": _unpoison,
 }
 

@@ -7,7 +7,7 @@ import os
 import struct
 
 from lazyobs.selftest import syscalls
-from lazyobs.selftest.settings_guard import Guardian
+from lazyobs.selftest.settings_guard import Guardian, load_module
 from lazyobs.selftest.syscalls import PAGE
 
 BYTES = 64 << 20
@@ -25,12 +25,20 @@ def why_not() -> str:
 
 
 def set_up(guardian: Guardian) -> str:
-    """Enables swap; returns its device or file. OSError on failure."""
-    path = _zram(guardian) if os.path.exists(_HOT_ADD) else _file(guardian)
+    """Enables swap; returns its device or file. OSError on failure, as on a read-only /var/tmp without zram."""
+    path = _zram(guardian) if _has_zram(guardian) else _file(guardian)
     _make_header(path)
     if syscalls.libc.swapon(path.encode(), _SWAP_FLAG_PREFER | _HIGHEST):
         raise syscalls.failed(f"swapon {path}")
     return path
+
+
+def _has_zram(guardian: Guardian) -> bool:
+    """Whether zram devices can be made; its module is loaded for that, and unloaded at the end."""
+    if not os.path.exists(_HOT_ADD):
+        guardian.remember("unload_module", "zram")
+        load_module("zram", "num_devices=0")
+    return os.path.exists(_HOT_ADD)
 
 
 def _zram(guardian: Guardian) -> str:

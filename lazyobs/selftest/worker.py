@@ -14,9 +14,10 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
-from lazyobs.selftest import family, scenario, syscalls
+from lazyobs.selftest import family, scenario, syscalls, wiped
 from lazyobs.selftest.scenario import Scenario
 from lazyobs.selftest.stage import Skip, Stage
 from lazyobs.unix.fork import die_with_parent
@@ -35,8 +36,7 @@ def main(task: dict[str, Any]) -> None:
         _ask({"ready": os.getpid()})
         _warm_up(stage)
         _ask({"warm": os.getpid()})
-        _calibrate()
-        _ask({"calibrated": os.getpid()})
+        _ask({"wiped": _calibrate(), "calibrated": os.getpid()})
         _take_steps(stage, chosen, task["spoil"])
         _tell({"done": True})
     except Skip as skip:
@@ -103,11 +103,17 @@ def _warm_up(stage: Stage) -> None:
         syscalls.libc.memcpy(address, address, 1)
 
 
-def _calibrate() -> None:
-    """Forks one child as scenarios do; the child does nothing."""
+def _calibrate() -> int:
+    """Forks one child as scenarios do. Returns the first faults that it has by itself: see wiped.py."""
     stage = Stage(0, {})
-    family.Child(stage, lambda _stage: iter(()), "calibration").advance()
+
+    def body(inside: Stage) -> Iterator[None]:
+        inside.fact(wiped=wiped.written_to())
+        yield
+
+    facts = family.Child(stage, body, "calibration").advance()
     stage.children[0].end()
+    return int(facts["wiped"])
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -32,6 +32,13 @@ _NUMBERS: dict[str, tuple[int, int, int, int, int] | int] = {
     "process_madvise": 440,
 }
 
+# Errors that the kernel gives out although they are its own (include/linux/errno.h): libc has no word for them.
+_KERNELS_OWN = {
+    512: "ERESTARTSYS: interrupted",
+    517: "EPROBE_DEFER: not ready yet",
+    524: "ENOTSUPP: this kernel does not support it",
+}
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -57,5 +64,10 @@ def call(name: str, *arguments: object) -> int:
     result: int = _libc.syscall(ctypes.c_long(number(name)), *words)
     if result == -1:
         error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+        raise OSError(error, reason(error))
     return result
+
+
+def reason(error: int) -> str:
+    """What an errno means: as os.strerror(), with a word for those that only the kernel knows."""
+    return _KERNELS_OWN.get(error) or os.strerror(error)

@@ -80,7 +80,7 @@ def _counted(values: dict[str, Any]) -> str:
 def _slab(slab: Any) -> str:
     mark = f" (with {', '.join(slab.merged_with)})" if slab.merged_with else ""
     total = None if slab.objects_active is None else slab.objects_active * slab.object_bytes
-    return f"{slab.cache} {text.number(slab.objects_active)} {text.size(total)}{mark}"
+    return f"{slab.cache} {text.at_most(slab.objects_active, slab.objects_free_at_most)} {text.size(total)}{mark}"
 
 
 def processes(rows: list[Process], names: Sequence[str]) -> str:
@@ -103,11 +103,11 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
     if name == "slabs":
         return table(
             [
-                [s.cache, text.number(s.objects_active), text.number(s.objects), text.number(s.object_bytes),
-                 ", ".join(s.merged_with) or "-"]
+                [s.cache, text.number(s.objects_active), text.number(s.objects_free_at_most), text.number(s.objects),
+                 text.number(s.object_bytes), ", ".join(s.merged_with) or "-"]
                 for s in sample.slabs
             ],
-            ["CACHE", "ACTIVE", "OBJECTS", "BYTES EACH", "SHARES ITS ROW WITH"],
+            ["CACHE", "ACTIVE", "OF IT FREE <=", "OBJECTS", "BYTES EACH", "SHARES ITS ROW WITH"],
             left=1,
         )  # fmt: skip
     return table([[point, tier or "none"] for point, tier in sample.tiers.items()], ["PROBE POINT", "TIER"], left=1)

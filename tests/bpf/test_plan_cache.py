@@ -66,6 +66,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     monkeypatch.setattr(maps, "possible_cpus", lambda: made.cpus)
     monkeypatch.setattr(plan_cache, "has_compare_and_swap", lambda: made.compare_and_swap)
     monkeypatch.setattr(plan_cache, "refused_tiers", lambda _function: made.closed)
+    monkeypatch.setattr(plan_cache, "refused_again", lambda _function, _before: made.closed)
     monkeypatch.setattr(plan_cache, "trial_function", lambda _btf, _profile: 0)
     return made
 

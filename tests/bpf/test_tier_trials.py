@@ -10,10 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from lazyobs.bpf import abi, tier_trials
-from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_tiers, trial_function
+from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_again, refused_tiers, trial_function
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.profile import Profile
+from lazyobs.unix import syscalls
 from tests.kernel.made_btf import Types
 
 RETURN_0 = bytes.fromhex("b700000000000000 9500000000000000")
@@ -24,9 +25,10 @@ Loads = list[tuple[int, bytes, int, int]]
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loads]:
-    """kernel(errors, kprobes=True): refuses programs of a type with an errno; gives the list of what was loaded."""
+    """kernel(errors, kprobes=True, attaching=0): refuses programs of a type with an errno, and to attach fentry ones;
+    gives the list of what was loaded."""
 
-    def answer(errors: dict[int, int], kprobes: bool = True) -> Loads:
+    def answer(errors: dict[int, int], kprobes: bool = True, attaching: int = 0) -> Loads:
         loads: Loads = []
 
         def load(prog_type: int, code: bytes, _name: str, attach_type: int = 0, btf_id: int = 0) -> tuple[int, str]:
@@ -35,7 +37,13 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loads]:
                 return -errors[prog_type], ""
             return os.open(os.devnull, os.O_RDONLY), ""
 
+        def attach(_prog_fd: int) -> int:
+            if attaching:
+                raise OSError(attaching, syscalls.reason(attaching))
+            return os.open(os.devnull, os.O_RDONLY)
+
         monkeypatch.setattr(abi, "prog_load", load)
+        monkeypatch.setattr(abi, "raw_tracepoint_open", attach)
         monkeypatch.setattr(restrictions, "has_kprobe_events", lambda: kprobes)
         return loads
 
@@ -61,6 +69,25 @@ def test_each_tier_has_its_reason(kernel: Callable[..., Loads]) -> None:
     }
     kernel({abi.PROG_TYPE_KPROBE: errno.EPERM})
     assert refused_tiers(23) == {"kprobe": "loading a kprobe program: Operation not permitted"}
+
+
+def test_fentry_has_to_attach_not_only_to_load(kernel: Callable[..., Loads]) -> None:
+    """As on arm64 before 6.4: ENOTSUPP, for which libc has no word."""
+    kernel({}, attaching=524)
+    before = os.listdir("/proc/self/fd")
+    assert refused_tiers(23) == {
+        "fentry": "attaching an fentry program: ENOTSUPP: this kernel does not support it",
+    }
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_attaching_is_tried_again_only_where_it_was_refused(kernel: Callable[..., Loads]) -> None:
+    kernel({}, attaching=524)
+    refused = refused_tiers(23)
+    assert refused_again(23, refused) == refused
+    assert refused_again(23, {}) == {}  # loads, as before; that it attaches was known
+    kernel({abi.PROG_TYPE_TRACING: errno.EPERM})
+    assert refused_again(23, {}) == {"fentry": "loading an fentry program: Operation not permitted"}
 
 
 def test_what_cannot_work_is_not_tried(kernel: Callable[..., Loads]) -> None:

@@ -68,9 +68,9 @@ class Host:
             exited={counter.name: self.steps for counter in COUNTERS},
             census=dict(census),
             slabs=[
-                Slab("anon_vma", 613 * self.scale, 700 * self.scale, 104, []),
-                Slab("anon_vma_chain", 8112, 9000, 64, ["eventpoll_pwq", "fs_cache"]),
-                Slab("vm_area_struct", 11703, 12000, 192, []),
+                Slab("anon_vma", 613 * self.scale, 700 * self.scale, 104, [], 390),
+                Slab("anon_vma_chain", 8112, 9000, 64, ["eventpoll_pwq", "fs_cache"], 640),
+                Slab("vm_area_struct", 11703, 12000, 192, [], 480),
             ],
             processes=[self._process(number) for number in range(self.processes)],
             histograms={series: self._histogram() for kind in HISTOGRAMS for series in kind.series()},

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from lazyobs.kernel import facts
 from lazyobs.kernel.kallsyms import Kallsyms
 
 TEXT = b"""\
@@ -57,3 +58,15 @@ def test_this_kernels_rmap_functions_have_sane_ranges():
     for name in ("anon_vma_clone", "__anon_vma_prepare"):
         for symbol in kallsyms.plain(name):
             assert 16 < symbol.end - symbol.start < 1 << 16
+
+
+def test_a_stub_is_no_symbol_table(tmp_path):
+    """Debian's System.map is one line; what was planned from it counted nothing, and zeros are no answer."""
+    (tmp_path / "kallsyms").write_text(
+        "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n"
+    )
+    kallsyms, why = facts.read_kallsyms(["__anon_vma_prepare"], str(tmp_path))
+    assert kallsyms is None and "only a stub" in why
+    (tmp_path / "kallsyms").write_text("ffffffff81000010 T __anon_vma_prepare\n")
+    kallsyms, why = facts.read_kallsyms(["__anon_vma_prepare"], str(tmp_path))
+    assert kallsyms is not None and why == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.kernel.slab import Slabinfo, merged_with
+from lazyobs.kernel.slab import Slabinfo, free_at_most, merged_with
 
 SLABINFO = """\
 slabinfo - version: 2.1
@@ -57,3 +57,28 @@ def test_it_can_be_read_again_from_the_kept_descriptor(tmp_path):
 
 def test_merged_with_is_empty_without_sysfs(tmp_path):
     assert merged_with("anon_vma_chain", str(tmp_path)) == []
+
+
+def attributes(tmp_path, name: str, nodes: int = 1, **values: int) -> str:
+    """A /sys with one cache that has these attributes."""
+    folder = tmp_path / "sys/kernel/slab" / name
+    folder.mkdir(parents=True)
+    for attribute, value in values.items():
+        (folder / attribute).write_text(f"{value}\n")
+    for node in range(nodes):
+        (tmp_path / f"sys/devices/system/node/node{node}").mkdir(parents=True)
+    return str(tmp_path / "sys")
+
+
+def test_free_objects_that_count_as_active_have_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    # 7.3: three sheaves a CPU and ten a node; there are no per-CPU slabs, and no cpu_partial
+    seven = attributes(tmp_path / "7.3", "anon_vma", nodes=2, objs_per_slab=39, sheaf_capacity=60)
+    assert free_at_most("anon_vma", seven) == 60 * (3 * 2 + 10 * 2)
+    # 6.12: a slab in use and ceil(2 * 120 / 39) = 7 partial ones a CPU
+    six = attributes(tmp_path / "6.12", "anon_vma", objs_per_slab=39, cpu_partial=120)
+    assert free_at_most("anon_vma", six) == 2 * 39 * (1 + 7)
+    # 6.18 without sheaves for this cache
+    both = attributes(tmp_path / "6.18", "anon_vma", objs_per_slab=39, cpu_partial=0, sheaf_capacity=0)
+    assert free_at_most("anon_vma", both) == 2 * 39
+    assert free_at_most("anon_vma_chain", seven) is None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import build, kernels
+from lab import build, kernels, qemu, roots
 from lab.errors import LabError
 from tests.harness import ROOT, skip
 
@@ -17,19 +17,23 @@ GUEST = Path(__file__).resolve().parent / "guest"
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
-def why_no_guest(name: str) -> str | None:
-    """Why the kernel of that name cannot be booted here, or None."""
-    if not shutil.which("qemu-system-x86_64"):
-        return "qemu-system-x86_64 is not installed; make lab installs it"
+def why_no_guest(name: str, root: str = "") -> str | None:
+    """Why the kernel of that name cannot be booted here (with that root, or its own), or None."""
+    row = kernels.kernel(name)
+    program = qemu.HARDWARE[row.arch].program
+    if not shutil.which(program):
+        return f"{program} is not installed; make lab installs it"
     try:
-        build.image(kernels.kernel(name))
+        build.image(row)
+        if root or row.root:
+            roots.folder(roots.named(root or row.root))
     except LabError as error:
         return str(error)
     return None
 
 
-def need(name: str) -> None:
-    reason = why_no_guest(name)
+def need(name: str, root: str = "") -> None:
+    reason = why_no_guest(name, root)
     if reason:
         skip("lab", reason)
 

@@ -119,6 +119,13 @@ def test_a_panic_is_told_from_an_exit_status(guest: Run) -> None:
     assert last.startswith(b"lab: kernel lab: died during the command: Kernel panic")
 
 
+def test_an_illegal_instruction_is_named(guest: Run) -> None:
+    """Wheels may want more than the emulated CPU has; a shell would say no more than "status 132"."""
+    result = guest("lab", "sh", "-c", "kill -ILL $$")
+    assert result.returncode == 132
+    assert b"illegal instruction" in result.stderr and b"--cpu max" in result.stderr
+
+
 @pytest.mark.parametrize("options, status", [((), 5), (("--fail-on-splat",), 125)])
 def test_splats(guest: Run, options: tuple[str, ...], status: int) -> None:
     result = guest(

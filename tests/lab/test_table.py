@@ -59,7 +59,7 @@ def test_variants_that_differ_in_the_command_line_share_an_image() -> None:
 
 def test_a_missing_image_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(packages, "find", lambda names, contains: ("p", "1"))
+    monkeypatch.setattr(packages, "find", lambda *_: ("p", "1"))
     with pytest.raises(LabError, match="make lab KERNEL=lab-nobtf"):
         build.image(kernels.kernel("lab-nobtf"))
 

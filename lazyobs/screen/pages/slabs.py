@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lazyobs import text
 from lazyobs.model import Slab
 from lazyobs.screen.pages.page import Page, percent
@@ -17,7 +19,7 @@ def draw(page: Page) -> None:
         _slabinfo_row(page, slab)
     page.blank()
     page.paragraph("slabinfo counts merged caches together; the counters below do not.", palette.dim)
-    page.paragraph("slabinfo counts free objects on per-CPU slabs as active.", palette.dim)
+    page.paragraph(_free_objects(sample.slabs), palette.dim)
     page.null_reasons("slabs")
     page.blank()
     page.heading([("OBJECTS", -18), ("ALLOCS", 10), ("/s", 8), ("FREES", 10), ("/s", 8), ("NET SINCE START", 16)])
@@ -28,6 +30,17 @@ def draw(page: Page) -> None:
     page.null_reasons("totals.anon_vma_allocs")
 
 
+def _free_objects(slabs: Sequence[Slab]) -> str:
+    """What slabinfo's "active" is worth, in numbers where the kernel gives them (a recording does not)."""
+    known = [
+        f"{text.number(slab.objects_free_at_most)} of {text.printable(slab.cache)}"
+        for slab in slabs
+        if slab.objects_free_at_most is not None
+    ]
+    bounds = f": at most {', '.join(known)}" if known else ""
+    return f"slabinfo counts free objects on per-CPU slabs and in sheaves as active{bounds}."
+
+
 def _slabinfo_row(page: Page, slab: Slab) -> None:
     palette = page.palette
     used = slab.objects_active / slab.objects if slab.objects and slab.objects_active is not None else None
@@ -36,7 +49,7 @@ def _slabinfo_row(page: Page, slab: Slab) -> None:
     page.row(
         [
             (text.printable(slab.cache), -18, palette.strong),
-            (text.number(slab.objects_active), 10, palette.text),
+            (text.at_most(slab.objects_active, slab.objects_free_at_most), 10, palette.text),
             (text.number(slab.objects), 10, palette.text),
             (percent(used), 5, palette.text),
             (text.number(slab.object_bytes), 6, palette.text),

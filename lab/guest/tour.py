@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Runs in a guest: what lazyobs does on this kernel and userland, a JSON object a line on stdout for each part.
+
+``tour.py PART,.. ISLANDS SCENARIOS``: ISLANDS is the compiled workload (tests/workloads/islands.c), SCENARIOS a pattern
+for ``lazyobs selftest --only``, or "all". Nothing is judged here: lab/tour.py does that.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lazyobs.sources.live import LiveSource
+from lazyobs.sources.open import open_live
+
+PARTS, ISLANDS, SCENARIOS = sys.argv[1:4]
+COUNTS = (23, 211, 5003)
+FORKS = 2
+
+
+def lazyobs(*arguments: str, may_exit: tuple[int, ...] = (0,), seconds: float = 900) -> str:
+    """Standard output of a command. RuntimeError with its last words if it exits otherwise."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=seconds, check=False
+    )
+    if answer.returncode not in may_exit:
+        print(answer.stderr[-3000:], file=sys.stderr)
+        words = answer.stderr.strip().splitlines()
+        raise RuntimeError(f"lazyobs {arguments[0]}: exit status {answer.returncode}: {words[-1] if words else ''}")
+    return answer.stdout
+
+
+def doctor() -> dict[str, Any]:
+    """The kernel as doctor sees it, and the tier of each point."""
+    found = json.loads(lazyobs("doctor", "-o", "json"))
+    return {
+        "kernel": found["kernel"],
+        "tiers": {point["point"]: point["tier"] for point in found["points"]},
+        "why_not": {point["point"]: point["why_not_better"] for point in found["points"] if point["why_not_better"]},
+    }
+
+
+class Islands:
+    """The workload: a command a line, and an answer to each."""
+
+    def __init__(self, count: int) -> None:
+        self._process = subprocess.Popen([ISLANDS, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self._process.pid
+        self._answer()
+
+    def _answer(self) -> None:
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            raise RuntimeError("islands ended")
+
+    def tell(self, command: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+        self._answer()
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
+    """{number: {"expected", "found"}} of ``islands`` VMAs that are touched, forked twice and unmapped."""
+    program = Islands(islands)
+    expected: dict[str, int | None] = {}
+    found: dict[str, int | None] = {}
+
+    def row() -> Any:
+        return next(process for process in source.read().processes if process.pid == program.pid)
+
+    def gained(before: Any, after: Any, name: str) -> int | None:
+        old, new = before.counts[name], after.counts[name]
+        return None if old is None or new is None else new - old
+
+    before = row()
+    program.tell("touch")
+    touched = row()
+    for name in ("prepares", "anon_vma_allocs", "chain_allocs"):
+        expected[name], found[name] = islands, gained(before, touched, name)
+    for _ in range(FORKS):
+        program.tell("fork")
+    forked = row()
+    expected["forks"], found["forks"] = FORKS, gained(touched, forked, "forks")
+    expected["fork_chains"] = FORKS * touched.census["vmas_anon"]
+    found["fork_chains"] = gained(touched, forked, "fork_chains")
+    for _ in range(FORKS):
+        program.tell("reap")
+    reaped = row()
+    program.tell("unmap")
+    expected["anon_vma_frees"], found["anon_vma_frees"] = islands, gained(reaped, row(), "anon_vma_frees")
+    program.end()
+    return {name: {"expected": expected[name], "found": found[name]} for name in expected}
+
+
+def exactness() -> dict[str, Any]:
+    """Every tier that counts on its own, on the three sizes."""
+    result: dict[str, dict[str, Any]] = {}
+    for tier in (None, "tracepoint"):
+        source = open_live(cap=tier, keep_root=True).source
+        if not isinstance(source, LiveSource):
+            raise RuntimeError("no BPF: only the procfs tier is left")
+        result[tier or "best"] = {str(islands): count(source, islands) for islands in COUNTS}
+        health = source.read().health
+        result[tier or "best"]["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
+        source.close()
+    return result
+
+
+def battery() -> dict[str, Any]:
+    """Outcome of each scenario; of those that did not pass, why."""
+    only = [] if SCENARIOS == "all" else ["--only", SCENARIOS]
+    text = lazyobs("selftest", "-o", "json", "--timeout", "180", *only, may_exit=(0, 1), seconds=3600)
+    documents = [json.loads(line) for line in text.splitlines()]
+    return {
+        one["scenario"]: {
+            "outcome": one["outcome"],
+            "why": "" if one["outcome"] == "pass" else one["reason"],
+            "checks": [check for check in one["checks"] if not check["ok"]][:12],
+            "notes": [] if one["outcome"] == "pass" else one["notes"][-6:],
+        }
+        for one in documents
+        if "scenario" in one
+    }
+
+
+def recording() -> dict[str, Any]:
+    """A recording of a few seconds with a workload in it, its report, and the events and rows that came."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = str(Path(scratch, "recording"))
+        commands = "for i in 1 2 3; do echo touch; sleep .3; echo fork; sleep 1; echo reap; sleep .3; done"
+        work = f"({commands}) | {ISLANDS} 101 >/dev/null"
+        lazyobs("record", "-o", folder, "--interval", "1", "--barrier", "2", "--", "sh", "-c", work)
+        verdict = json.loads(lazyobs("report", folder, "-o", "json", may_exit=(0, 1)).splitlines()[0])
+        events = lazyobs("trace", "--replay", folder, "-o", "json").splitlines()
+        return {"verdict": verdict["word"], "events": len(events)}
+
+
+def views() -> dict[str, Any]:
+    """What a census and a live trace show."""
+    rows = json.loads(lazyobs("census", "-o", "json").splitlines()[0])
+    forks = subprocess.Popen(["sh", "-c", "while sleep .2; do /bin/true; done"])
+    try:
+        events = lazyobs("trace", "-e", "fork", "-n", "3", "--duration", "120", "-o", "json").splitlines()
+    finally:
+        forks.kill()
+        forks.wait()
+    return {"census_rows": len(rows.get("processes", [])), "traced": len(events)}
+
+
+def part(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    began = time.monotonic()
+    found: dict[str, Any]
+    try:
+        found = {"found": work()}
+    except Exception as error:
+        found = {"error": f"{type(error).__name__}: {error}"[-1500:], "trace": traceback.format_exc()[-1500:]}
+    return {**found, "seconds": round(time.monotonic() - began, 1)}
+
+
+print(json.dumps({"release": platform.release(), "python": platform.python_version()}), flush=True)
+known = {work.__name__: work for work in (doctor, exactness, views, recording, battery)}
+for name in PARTS.split(","):
+    print(json.dumps({name: part(known[name])}), flush=True)
