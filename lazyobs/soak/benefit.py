@@ -16,7 +16,7 @@ from scipy import stats
 from lazyobs import text
 from lazyobs.kernel.slab import CACHES
 from lazyobs.soak.columns import at, settled
-from lazyobs.soak.leak import live_objects
+from lazyobs.soak.counts import live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.trend import autocorrelation

@@ -18,6 +18,7 @@ from lazyobs.soak import correctness, gate, hodges_lehmann, two_arms
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
+from lazyobs.soak.holm import holm
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, Missing, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series
@@ -87,7 +88,7 @@ def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
     rules = thresholds.compare
     adjusted = two_arms.p_worse([metric.on_scale() for metric in compared], int(rules["resamples"]))
     undrifted = [_undrifted(metric) for metric in compared]
-    by_line = two_arms.holm([1.0 if one is None else one.p() for one in undrifted])
+    by_line = holm([1.0 if one is None else one.p() for one in undrifted])
     adjusted = [p if one is None else max(p, line) for p, one, line in zip(adjusted, undrifted, by_line)]
     return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
 

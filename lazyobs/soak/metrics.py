@@ -13,7 +13,7 @@ from lazyobs.kernel.slab import CACHES
 from lazyobs.model import HISTOGRAMS
 from lazyobs.soak import cost
 from lazyobs.soak.columns import growth, seconds, settled
-from lazyobs.soak.leak import live_objects
+from lazyobs.soak.counts import live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 
