@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -106,7 +107,9 @@ def run() -> dict[str, object]:
     runs = int(os.environ.get("LAZYOBS_TRUTH_RUNS", "200"))
     results = Results(state / f"{_fingerprint()}.jsonl")
     waiting = [job for job in _jobs(runs) if job.begin >= results.runs(job.cell)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # arrays are small: threads would only wait for each other
+    cpus = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cpus, multiprocessing.get_context("spawn")) as workers:
         for job, words in zip(waiting, workers.map(judged, waiting)):
             results.add(job, words)
     counted = [(cell, results.of(cell)) for cell in cells()]
