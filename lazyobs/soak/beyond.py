@@ -16,9 +16,11 @@ _RHO = 0.5  # assumed of changes of the objects and of the workload, for the bou
 
 def unexplained(counts: Counts, measure: str, origin: float) -> list[Column]:
     """Objects beyond what ``measure`` explains; ``origin``: when the recording began, before the warm-up. One column
-    where the level of the objects is known; where only changes are, one at the lowest rate per unit of the workload and
+    where the level of the objects is known (the difference itself where each VMA is one object); where only changes are, one at the lowest rate per unit of the workload and
     one at the highest: the truth lies between (per_vma.py)."""
     workload = counts.measures[measure]
+    if counts.exact and measure == "VMAs":
+        return [counts.live - workload]
     if counts.source == BARRIER:
         return [beyond(counts.times - origin, counts.live, workload)]
     times, live, held = (blocks(values) for values in (counts.times, counts.live, workload))

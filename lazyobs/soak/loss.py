@@ -59,10 +59,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class _Model:
-    """``values = constant + rate x workload + size x course + noise``, a row for each block. ``began``: when each course
-    begins. ``most_each``: upper bound of the rate; 0 where the workload is already divided out or subtracted."""
+    """``values = a x constant + rate x workload + size x course + noise``, a row for each block, divided by what the noise
+    grows with. ``began``: when each course begins. ``most_each``: upper bound of the rate; 0 where the workload is already
+    divided out or subtracted."""
 
     values: Column
+    constant: Column
     courses: Matrix
     began: Column
     workload: Column
@@ -72,8 +74,9 @@ class _Model:
 def loss(counts: Counts, alpha: float) -> Loss:
     """``alpha``: how often a loss of one course may lie above ``most``."""
     fine = len(blocks(counts.times))
-    coarse = min(_COARSE, max(fine // 2, 8))
-    found = [_fitted(_model(counts, points), alpha) for points in (fine, coarse)]
+    # What lies between VMAs and their objects is the moment between two readings, which has no memory.
+    sizes = [fine] if counts.exact else [fine, min(_COARSE, max(fine // 2, 8))]
+    found = [_fitted(_model(counts, points), alpha) for points in sizes]
     return replace(
         found[0],
         most=max(one.most for one in found),
@@ -86,15 +89,15 @@ def _model(counts: Counts, points: int) -> _Model:
     measure, workload = counts.first
     times, live, held = (blocks(values, points) for values in (counts.times, counts.live, workload))
     courses, began = profiles(times)
-    nothing = np.zeros(len(times))
+    one, nothing = np.ones(len(times)), np.zeros(len(times))
     if measure == "VMAs" and counts.exact:
-        return _Model(live - held, courses, began, nothing)
+        return _Model((live - held) / held, one / held, courses / held[:, None], began, nothing)
     if counts.source == BARRIER:
         # live = rate x held x (1 + noise) + loss: divided by held, the noise is of one size and the rate the constant.
-        return _Model(live / held, courses / held[:, None], began, nothing)
+        return _Model(live / held, one, courses / held[:, None], began, nothing)
     regular = counts.measures.get("regular anonymous VMAs", workload)
     most_each = per_vma.MOST * float(np.median(regular)) / float(np.median(workload))
-    return _Model(live, courses, began, held, most_each)
+    return _Model(live, one, courses, began, held, most_each)
 
 
 def profiles(times: Column) -> tuple[Matrix, Column]:
@@ -142,7 +145,7 @@ class _Whitened:
 
     def __init__(self, model: _Model) -> None:
         count = len(model.values)
-        constant = np.ones(count)
+        constant = model.constant
         rest = _without(_without(model.values, constant), _without(model.workload, constant))
         rho = autocorrelation(rest)
         self.worth = effective_points(count, rho)
@@ -199,7 +202,7 @@ def _smallest(model: _Model, rate: float, alpha: float, apart: Column) -> float:
         if t.max() < CHANGED:
             break
         taken.append(int(np.argmax(t)))
-        columns = np.column_stack([np.ones(len(values)), model.courses[:, taken]])
+        columns = np.column_stack([model.constant, model.courses[:, taken]])
         rest = values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
         white = _Whitened(replace(model, values=rest, workload=np.zeros(len(values))))
     degrees = max(white.worth - 2, 2.0)
