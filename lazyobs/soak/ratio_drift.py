@@ -4,7 +4,7 @@
 An application may come to have more anon_vmas and chains for each VMA: its heap is split, it forks deeper. Under a steady
 load that rise looks like a leak. Three differences: it stays within bounds that measurement gave (``plausible``); it may
 slow down (``fills``); and each VMA that the load adds brings more objects than before (``multiplied``, ``fits_better``),
-while a leak does not care about the load.
+while a leak does not care about the load. Nor is it a leak where they rose in a few steps (``in_steps``).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _RISE_SHARE = 0.5  # of the rise of the objects per VMA that a VMA which is adde
 _GROWN = 0.25  # the same where only changes are known, as a share of what a VMA brought in the first half
 _LIKELIER = 4.0  # twice the logarithm of the ratio of likelihoods
 _LEAST_POINTS = 6
+_STEPS = 4
 
 
 def plausible(times: Column) -> float:
@@ -98,6 +99,40 @@ def fits_better(times: Column, live: Column, workload: Column) -> bool:
     leak, _ = _left(ratio, passed / workload * float(np.median(workload)))
     drift, worth = _left(ratio, passed)
     return bool(worth * np.log(max(leak, 1e-300) / max(drift, 1e-300)) > _LIKELIER)
+
+
+def in_steps(times: Column, live: Column, workload: Column) -> bool:
+    """Whether up to four steps of the objects per VMA fit clearly better than objects lost at a steady rate, by Schwarz's
+    criterion (Ann. Statist. 6 (1978) 461). Under a load that grows, such steps add up to a straight rise."""
+    times, live, workload = (blocks(values) for values in (times, live, workload))
+    ratio = live / workload
+    leak, _ = _left(ratio, (times - times[0]) / workload)
+    rest = _stairs(ratio, _STEPS)
+    worth = effective_points(len(ratio), autocorrelation(rest))
+    more = 2 * _STEPS - 1  # moments and levels, beside the two numbers of a line
+    return bool(worth * np.log(max(leak, 1e-300) / max(float(rest @ rest), 1e-300)) > more * np.log(len(ratio)))
+
+
+def _stairs(values: Column, steps: int) -> Column:
+    """What is left of the values beside the best levels with so many steps between them (Bellman 1961)."""
+    count = len(values)
+    sums, squares = np.concatenate([[0.0], values.cumsum()]), np.concatenate([[0.0], (values**2).cumsum()])
+    begin, end = np.arange(count)[:, None], np.arange(1, count + 1)[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flat = squares[end] - squares[begin] - (sums[end] - sums[begin]) ** 2 / (end - begin)
+    flat[end <= begin] = np.inf  # [begin, end - 1]: squares of that stretch about its mean
+    best, came = flat[0].copy(), []
+    for _ in range(steps):
+        through = np.vstack([np.full(count, np.inf), best[:-1, None] + flat[1:]])
+        came.append(through.argmin(axis=0))
+        best = through.min(axis=0)
+    rest, stop = values.astype(float).copy(), count
+    for places in reversed(came):
+        start = int(places[stop - 1])
+        rest[start:stop] -= rest[start:stop].mean()
+        stop = start
+    rest[:stop] -= rest[:stop].mean()
+    return rest
 
 
 def _left(ratio: Column, course: Column) -> tuple[float, float]:

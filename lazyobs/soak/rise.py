@@ -145,6 +145,8 @@ def _why_no_leak(counts: Counts, begin: int, values: Column, slope: float, may_f
         return bent
     if may_fill and counts.source == BARRIER and ratio_drift.fills(times, live, workload):
         return "the objects of a VMA rise slower and slower"
+    if counts.source == BARRIER and ratio_drift.in_steps(times, live, workload):
+        return "the objects of a VMA rise in a few steps"
     if ratio_drift.added_bring_more(times, live, workload, counts.source):
         return "a VMA that is added brings more objects than before"
     return ""

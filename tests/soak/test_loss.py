@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lazyobs.soak import per_vma, straight
+from lazyobs.soak import per_vma, ratio_drift, straight
 from lazyobs.soak.counts import BARRIER, Counts, counts
 from lazyobs.soak.loss import loss, profiles
 from lazyobs.soak.series import Column
@@ -81,6 +81,15 @@ def test_what_is_not_straight_is_named(name: str) -> None:
     slope = float(np.polyfit(MINUTES, noisy, 1)[0])
     found = straight.why_not(MINUTES, noisy, slope)
     assert words in found and bool(words) == bool(found)
+
+
+def test_steps_of_the_objects_per_vma_are_no_leak_however_straight_their_sum() -> None:
+    random = np.random.default_rng(3)
+    vmas = 2003 * (1 + 1.4 * MINUTES / MINUTES[-1])
+    steps = np.repeat([0.8, 1.0, 1.2, 1.4], [25, 24, 24, 24]) * (1 + random.normal(0, 0.003, 97))
+    assert ratio_drift.in_steps(MINUTES, steps * vmas, vmas)
+    leak = 0.8 * vmas * (1 + random.normal(0, 0.003, 97)) + 0.5 * MINUTES
+    assert not ratio_drift.in_steps(MINUTES, leak, vmas)
 
 
 def test_the_last_count_is_carried_on_by_what_was_allocated_since() -> None:

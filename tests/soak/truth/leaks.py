@@ -302,6 +302,7 @@ QUIET = (
     Shape("ratio +150 % in 8 h, load in bursts", ratio="ramp", ratio_size=1.5, load="bursts", load_size=0.5, **_SLOW),
     Shape("ratio +120 % in 3 stairs, 2 h", ratio="stairs", ratio_size=1.2, minutes=120.0),
     Shape("ratio +120 % in a logistic course, 2 h", ratio="logistic", ratio_size=1.2, ratio_seconds=900.0, minutes=120.0),
+    Shape("ratio +80 % in 3 stairs, load grows by 140 %", ratio="stairs", ratio_size=0.8, load="ramp", load_size=1.4, sd=0.002),
     Shape("ratio -50 % in 8 h", ratio="ramp", ratio_size=-0.5, **_SLOW),
     Shape("a third of the counts unknown", unknown=0.33),
     Shape("barriers stop at 50 %", barriers_until=0.5, minutes=120.0),
