@@ -28,7 +28,8 @@ from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 SOURCE = "orphans"  # in the numbers of a finding, beside the sources of live objects
 _LEAST = 8  # readings
 _LATE_GAPS = 1.5  # usual distances of two readings that may lie between the last one and the end
-_TAIL = 10  # part of the readings that ``estimate`` and ``base`` are the least of
+_HEAD = 10  # part of the readings that ``base`` is the least of
+_TAIL = 5  # readings at the end: one of them has to be back at the base
 _NEAR_LIMIT = 0.9  # of the limit: how much the last reading alone may leave open
 
 
@@ -93,7 +94,11 @@ def _judged(
     hidden, last = numbers["lost_at_most"], numbers["lost_at_the_last"]
     levels = f"{numbers['estimate']:.0f} objects that no VMA holds at the end, {numbers['base']:.0f} at the beginning"
     if hidden <= numbers["let_pass"] and last < _NEAR_LIMIT * numbers["limit"]:
-        return PASS, f"no leak: {levels}; at most {max(hidden, 0):.0f} lost"
+        tail = clock(float(found.times[-_TAIL:][found.orphans[-_TAIL:].argmin()]))
+        return (
+            PASS,
+            f"no leak: {levels}; at most {max(hidden, 0):.0f} lost until {tail}, and {max(last, 0):.0f} by the end",
+        )
     spread = numbers["spread"]
     apart = f"up to {spread:.0f} apart" if np.isfinite(spread) else "not compared"
     return INCONCLUSIVE, (
@@ -102,16 +107,15 @@ def _judged(
 
 
 def _numbers(found: Readings, rise: Rise | None) -> dict[str, Any]:
-    part = max(3, len(found.times) // _TAIL)
-    end = float(found.orphans[-part:].min())
-    last = float(found.orphans[-max(1, len(found.times) // 100) :].min())
+    head = max(3, len(found.times) // _HEAD)
+    end, last = float(found.orphans[-_TAIL:].min()), float(found.orphans[-1])
     base = _base(found)
     low = max(base - WOBBLE / 2, 0.0) if base is not None else 0.0
     apart = found.spread[np.isfinite(found.spread)]
     least = max(LEAST_LOST, 2 * float(np.median(apart))) if len(apart) else float(np.ptp(found.orphans)) + LEAST_LOST
     seconds = max(float(found.times[-1] - found.times[0]), 1.0)
     return {
-        "estimate": end, "base": float(found.orphans[:part].min()), "spread": float(apart.max()) if len(apart) else np.nan,
+        "estimate": end, "base": float(found.orphans[:head].min()), "spread": float(apart.max()) if len(apart) else np.nan,
         "lost": rise.lost if rise is not None else np.nan, "begin": rise.begin if rise is not None else np.nan,
         "p": rise.p if rise is not None else 1.0, "lost_at_most": end - low, "lost_at_the_last": last - low,
         "let_pass": 1.5 * WOBBLE if base is not None else FEW, "points": float(len(found.times)),

@@ -191,6 +191,7 @@ LEAKING = (
     Shape("600 of a base of 5,000 at 97 %, 8 h", lost_at_once=600.0, begin=0.97, base=5000, minutes=480.0),
     Shape("1/s until 20 %, 8 h", rate=1.0, end=0.2, minutes=480.0),
     Shape("0.05/s from 90 % of 8 h", rate=0.05, begin=0.9, minutes=480.0),
+    Shape("600 at 99.5 % of 8 h", lost_at_once=600.0, begin=0.995, minutes=480.0),
     Shape("600 in a storm from 90 % on, 8 h", lost_at_once=600.0, begin=0.95, storm_begin=0.9, minutes=480.0, **_STORMY),
 )  # fmt: skip
 
