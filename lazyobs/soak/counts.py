@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class Counts:
     def first(self) -> tuple[str, Column]:
         """The measure that is nearest to the objects."""
         return next(iter(self.measures.items()))
+
+    def last(self, points: int) -> Counts:
+        """The last so many counts."""
+        measures = {name: values[-points:] for name, values in self.measures.items()}
+        return replace(self, times=self.times[-points:], live=self.live[-points:], measures=measures)
 
 
 def live_objects(series: Series, cache: str) -> tuple[Column, Column, str] | None:

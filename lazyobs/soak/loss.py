@@ -11,8 +11,9 @@ courses: all at once at any moment, at a steady rate from any moment on, or betw
    that a loss of another course widens the bound.
 4. PASS needs every upper bound below the limit: an intersection-union test (Berger 1982). Each bound is at the full level
    and needs no correction for the number of courses.
-5. All this is done for up to 96 blocks of the recording, and again for 24: noise with a long memory, hidden under white
-   noise, looks uncorrelated from one point to the next. The higher bound counts.
+5. All this is done for up to 96 blocks of the recording, again for 24, because noise with a long memory, hidden under
+   white noise, looks uncorrelated from one point to the next, and for the last 96 counts one by one, because the median of
+   the last block does not see a loss in its last minutes. The highest bound counts.
 
 The course that fits best gives a change its time and size, in words: a scan for one change (Quandt 1960).
 """
@@ -28,7 +29,7 @@ from scipy import stats
 from lazyobs.soak import per_vma
 from lazyobs.soak.counts import BARRIER, Counts
 from lazyobs.soak.series import Column
-from lazyobs.soak.trend import autocorrelation, blocks, effective_points
+from lazyobs.soak.trend import BLOCKS, autocorrelation, blocks, effective_points
 
 _COARSE = 24  # blocks of the second fit
 _GRID = 12  # moments at which rates may begin and end
@@ -77,12 +78,19 @@ def loss(counts: Counts, alpha: float) -> Loss:
     # What lies between VMAs and their objects is the moment between two readings, which has no memory.
     sizes = [fine] if counts.exact else [fine, min(_COARSE, max(fine // 2, 8))]
     found = [_fitted(_model(counts, points), alpha) for points in sizes]
+    ends = [_at_the_end(counts, fine, alpha)] if len(counts.times) > fine else []
     return replace(
         found[0],
-        most=max(one.most for one in found),
+        most=max(one.most for one in [*found, *ends]),
         least=min(one.least for one in found),
-        shown=max(one.shown for one in found),
+        shown=max(one.shown for one in [*found, *ends]),
     )
+
+
+def _at_the_end(counts: Counts, fine: int, alpha: float) -> Loss:
+    """Of the last counts, at the rate that the whole recording has."""
+    whole, end = _model(counts, fine), _model(counts.last(BLOCKS), BLOCKS)
+    return _fitted(end, alpha, _Whitened(whole).rate(whole.most_each))
 
 
 def _model(counts: Counts, points: int) -> _Model:
@@ -117,18 +125,19 @@ def profiles(times: Column) -> tuple[Matrix, Column]:
     return np.column_stack(courses), np.array(began)
 
 
-def _fitted(model: _Model, alpha: float) -> Loss:
-    """The bounds of one model: at the lowest and at the highest rate, the wider of the two."""
+def _fitted(model: _Model, alpha: float, rate: tuple[Column, Column] | None = None) -> Loss:
+    """The bounds of one model: at the lowest and at the highest rate (``rate``, or its own), the wider of the two."""
     white = _Whitened(model)
     degrees = max(white.worth - 2, 2.0)
     reach = float(stats.t.isf(alpha, degrees))
-    low, high = white.rates(model.most_each)
-    sizes = [white.sizes(rate) for rate in (low, high)]
-    errors = [white.errors(rate) for rate in (low, high)]
-    t = np.minimum(*(white.t_values(rate) for rate in (low, high)))
+    low, high = rate or white.rates(model.most_each)
+    low, high = (np.broadcast_to(each, white.gg.shape) for each in (low, high))
+    sizes = [white.sizes(each) for each in (low, high)]
+    errors = [white.errors(each) for each in (low, high)]
+    t = np.minimum(*(white.t_values(each) for each in (low, high)))
     best = int(np.argmax(t))
     apart = np.abs(sizes[1] - sizes[0])
-    smallest = max(_smallest(model, float(rate[best]), alpha, apart) for rate in (low, high))
+    smallest = max(_smallest(model, float(each[best]), alpha, apart) for each in (low, high))
     return Loss(
         most=max(float((size + reach * error).max()) for size, error in zip(sizes, errors)),
         least=min(float((size - reach * error).min()) for size, error in zip(sizes, errors)),
@@ -165,6 +174,13 @@ class _Whitened:
         yy = np.maximum(self.y @ self.y - gy**2 / self.gg, 0.0)
         ww = np.maximum(self.w @ self.w - gw**2 / self.gg, 1e-12)
         return per_vma.bounds(yy, ww, self.y @ self.w - gy * gw / self.gg, self.worth, most)
+
+    def rate(self, most: float) -> tuple[Column, Column]:
+        """The same beside no course."""
+        if not most:
+            return np.zeros(1), np.zeros(1)
+        yy, ww, yw = (np.array([float(product)]) for product in (self.y @ self.y, self.w @ self.w, self.y @ self.w))
+        return per_vma.bounds(yy, np.maximum(ww, 1e-12), yw, self.worth, most)
 
     def sizes(self, rate: Column) -> Column:
         """Least-squares size of each course."""

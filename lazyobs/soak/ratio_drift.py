@@ -126,7 +126,8 @@ def _stairs(values: Column, steps: int) -> Column:
         through = np.vstack([np.full(count, np.inf), best[:-1, None] + flat[1:]])
         came.append(through.argmin(axis=0))
         best = through.min(axis=0)
-    rest, stop = values.astype(float).copy(), count
+    rest: Column = values.copy()
+    stop = count
     for places in reversed(came):
         start = int(places[stop - 1])
         rest[start:stop] -= rest[start:stop].mean()

@@ -54,7 +54,7 @@ def fills(times: Column, ratio: Column) -> bool:
 
 def _bend(times: Column, values: Column, rise: float, excluded: float) -> str:
     """What the coefficients of second and third order say; empty where they are small."""
-    columns = np.polynomial.legendre.legvander(_place(times), max(_ORDERS))
+    columns: Matrix = np.polynomial.legendre.legvander(_place(times), max(_ORDERS)).astype("f8")
     # A bend makes its own autocorrelation, under which it would hardly count: its size is that of plain least squares.
     plain, *_ = np.linalg.lstsq(columns, values, rcond=None)
     t_values, errors, degrees = _tested(columns, values)
