@@ -15,7 +15,7 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.soak import leak, schema
 from lazyobs.soak.report import report
-from lazyobs.soak.series import Mark, Series
+from lazyobs.soak.series import Column, Mark, Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 from tests.soak.simulate import NOISES, series
@@ -129,7 +129,7 @@ def test_growing_load_on_merged_caches_is_no_leak() -> None:
 
 def test_counters_that_drift_are_no_leak() -> None:
     """anon_vmas are counted both ways: what allocations less frees of theirs drift by, those of chains may, too."""
-    drift = np.linspace(0, 7200, 121)
+    drift: Column = np.linspace(0, 7200, 121).astype("f8")
     recording = hours()
     recording.barriers["anon_vma_chain"][:] = np.nan
     for kind in ("anon_vma", "chain"):
