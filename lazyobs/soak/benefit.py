@@ -86,7 +86,11 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         times, live, source = found
         keep = settled(times, thresholds)
         spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
-        bytes_there, bytes_spared = float(np.nanmedian(live[keep])) * each, float(np.nanmedian(spared))
+        live, spared = live[keep][np.isfinite(live[keep])], spared[np.isfinite(spared)]
+        if not len(live) or not len(spared):
+            rows.append((cache, None, None, None, "not known here: no census, or no counts after the warm-up"))
+            continue
+        bytes_there, bytes_spared = float(np.median(live)) * each, float(np.median(spared))
         if source != "barrier":
             # Allocations less frees say how the level moved since the recording began, not where it stands.
             spares = f"laziness {'spares' if lazy else 'would spare'} {kilobytes(bytes_spared)} KB by the census"

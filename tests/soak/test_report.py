@@ -297,6 +297,14 @@ def test_the_table_has_no_level_where_only_changes_are_known() -> None:
     assert "level not known" in row[4] and "laziness spares" in row[4]
 
 
+def test_the_table_without_a_census_has_no_numbers() -> None:
+    recording = hours()
+    recording.samples["savable_bytes"][:] = np.nan
+    rows = report([recording], RULES).tables[0].rows
+    assert rows[0][1:4] == (None,) * 3 and rows[0][4].startswith("not known here: no census")
+    assert "nan" not in str(rows)
+
+
 def test_json_follows_the_schema() -> None:
     committed = json.loads((Path(schema.__file__).parent / "verdict.schema.json").read_text())
     assert committed == schema.verdict_schema()
