@@ -30,7 +30,7 @@ from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from tests.soak.truth import arms, leaks, orphans
 
 _ROOT = Path(__file__).parents[1]
-_CHUNK = 20  # runs of a shape, before the next shape has its turn
+_CHUNK = 5  # runs of a shape, before the next shape has its turn
 _ONLY_PRINT = {"text_report.py", "html_report.py", "html_report_data.py", "output.py", "schema.py"}
 
 

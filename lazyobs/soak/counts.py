@@ -40,8 +40,15 @@ class Counts:
 
     def last(self, points: int) -> Counts:
         """The last so many counts."""
-        measures = {name: values[-points:] for name, values in self.measures.items()}
-        return replace(self, times=self.times[-points:], live=self.live[-points:], measures=measures)
+        return self._part(slice(-points, None))
+
+    def without_last(self, points: int) -> Counts:
+        """All but the last so many counts."""
+        return self._part(slice(None, -points))
+
+    def _part(self, part: slice) -> Counts:
+        measures = {name: values[part] for name, values in self.measures.items()}
+        return replace(self, times=self.times[part], live=self.live[part], measures=measures)
 
 
 def live_objects(series: Series, cache: str) -> tuple[Column, Column, str] | None:

@@ -92,7 +92,9 @@ def test(series: Series, cache: str, thresholds: Thresholds) -> LeakTest | None:
     if not rising:
         return None
     known = level if found.source == BARRIER else None
-    return LeakTest(series.name, cache, found, rising, loss(found, _LOSS_ALPHA), known, floor, limit, fell(after))
+    return LeakTest(
+        series.name, cache, found, rising, loss(found, _LOSS_ALPHA, limit), known, floor, limit, fell(after)
+    )
 
 
 def findings(all_series: list[Series], thresholds: Thresholds) -> list[Finding]:
@@ -156,7 +158,8 @@ def _judged(found: LeakTest, p: float, thresholds: Thresholds) -> tuple[str, str
     slow = steepest < found.floor
     if (slow or found.counts.exact) and -found.limit < least and most < found.limit:
         rate = f"no leak of {found.floor:.3g}/s or more; " if slow else "no leak: "
-        lost = f"at most {number(max(most, 0))} objects lost by the end, whenever the loss began"
+        until = "the end" if np.isinf(found.loss.until) else orphans.clock(found.loss.until)
+        lost = f"at most {number(max(most, 0))} objects lost by {until}, whenever the loss began"
         return PASS, f"{rate}{lost} (limit {number(found.limit)})"
     return INCONCLUSIVE, _open(found, p, thresholds)
 

@@ -13,7 +13,8 @@ courses: all at once at any moment, at a steady rate from any moment on, or betw
    and needs no correction for the number of courses.
 5. All this is done for up to 96 blocks of the recording, again for 24, because noise with a long memory, hidden under
    white noise, looks uncorrelated from one point to the next, and for the last 96 counts one by one, because the median of
-   the last block does not see a loss in its last minutes. The highest bound counts.
+   the last block does not see a loss in its last minutes. The highest bound counts. Where single counts are too noisy to
+   show a loss, what happened in the last few is left open, and the result says so.
 
 The course that fits best gives a change its time and size, in words: a scan for one change (Quandt 1960).
 """
@@ -34,6 +35,7 @@ from lazyobs.soak.trend import BLOCKS, autocorrelation, blocks, effective_points
 _COARSE = 24  # blocks of the second fit
 _GRID = 12  # moments at which rates may begin and end
 _LATE = 8  # blocks at the end of which each may begin a rate, too
+_TOO_NOISY = 0.6  # of the limit: bounds so wide, in the last _LATE counts, would rule out nothing
 _POWER = 0.8  # of the smallest loss that could have been shown
 _CHANGES = 4  # taken off at most before the noise is measured for that
 CHANGED = 4.5  # t value of a change: many moments are tried
@@ -48,6 +50,7 @@ class Loss:
     ``most`` and ``least``: bounds over all courses. ``least`` far below 0: something fell that the workload does not
     explain, and may hide as much. ``shown``: the smallest loss that would have been shown in 80 % of the cases, whatever
     its course. ``change``, ``changed_at`` (unix seconds) and ``t``: size, begin and t value of the course that fits best.
+    ``until``: when the last loss that is bounded may have begun (unix seconds); infinite where that is the end.
     """
 
     most: float
@@ -56,6 +59,7 @@ class Loss:
     change: float
     changed_at: float
     t: float
+    until: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -72,25 +76,35 @@ class _Model:
     most_each: float = 0.0
 
 
-def loss(counts: Counts, alpha: float) -> Loss:
-    """``alpha``: how often a loss of one course may lie above ``most``."""
+def loss(counts: Counts, alpha: float, limit: float) -> Loss:
+    """``alpha``: how often a loss of one course may lie above ``most``; ``limit``: objects that matter."""
     fine = len(blocks(counts.times))
     # What lies between VMAs and their objects is the moment between two readings, which has no memory.
     sizes = [fine] if counts.exact else [fine, min(_COARSE, max(fine // 2, 8))]
     found = [_fitted(_model(counts, points), alpha) for points in sizes]
-    ends = [_at_the_end(counts, fine, alpha)] if len(counts.times) > fine else []
+    ends = [_at_the_end(counts, fine, alpha, limit)] if len(counts.times) >= fine + _LATE else []
     return replace(
         found[0],
         most=max(one.most for one in [*found, *ends]),
         least=min(one.least for one in found),
         shown=max(one.shown for one in [*found, *ends]),
+        until=min((one.until for one in ends), default=np.inf),
     )
 
 
-def _at_the_end(counts: Counts, fine: int, alpha: float) -> Loss:
-    """Of the last counts, at the rate that the whole recording has."""
+def _at_the_end(counts: Counts, fine: int, alpha: float, limit: float) -> Loss:
+    """Of the last counts, at the rate that the whole recording has: losses that begin in the later half of them. Those in
+    the last few that stand on too few counts to be seen are left out."""
     whole, end = _model(counts, fine), _model(counts.last(BLOCKS), BLOCKS)
-    return _fitted(end, alpha, _Whitened(whole).rate(whole.most_each))
+    rate = _Whitened(whole).rate(whole.most_each)
+    # The noise is that of the counts before, which a loss at the end does not widen.
+    before = _Whitened(_model(counts.without_last(_LATE).last(BLOCKS), BLOCKS))
+    errors = np.maximum(*(np.broadcast_to(before.errors(each), before.gg.shape) for each in rate))
+    noisy = stats.t.isf(alpha, max(before.worth - 2, 2.0)) * errors > _TOO_NOISY * limit
+    left_out = noisy & (end.began >= counts.times[-_LATE])
+    kept = ~left_out & (end.began >= counts.times[-BLOCKS // 2])
+    found = _fitted(replace(end, courses=end.courses[:, kept], began=end.began[kept]), alpha, rate)
+    return replace(found, until=float(end.began[left_out].min())) if left_out.any() else found
 
 
 def _model(counts: Counts, points: int) -> _Model:

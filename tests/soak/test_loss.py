@@ -29,20 +29,42 @@ def test_the_bound_covers_a_loss_of_any_course(begin: float, ramp: bool, rho: fl
     share = MINUTES / MINUTES[-1]
     course = np.clip((share - begin) / (1 - begin), 0, 1) if ramp else (share >= begin).astype(float)
     for seed in range(11):
-        found = loss(made(503 * course, rho, seed), 0.003)
+        found = loss(made(503 * course, rho, seed), 0.003, 500.0)
         assert found.most > 503
 
 
 def test_a_quiet_recording_has_lost_little() -> None:
-    found = loss(made(np.zeros(97)), 0.003)
+    found = loss(made(np.zeros(97)), 0.003, 500.0)
     assert -211 < found.least < 0 < found.most < 211
     assert 0 < found.shown < 211
 
 
 def test_a_change_has_a_time_and_a_size() -> None:
-    found = loss(made(np.where(MINUTES >= 60 * 71, 503.0, 0.0)), 0.003)
+    found = loss(made(np.where(MINUTES >= 60 * 71, 503.0, 0.0)), 0.003, 500.0)
     assert found.changed_at == pytest.approx(60 * 71, abs=120)
     assert found.change == pytest.approx(503, rel=0.1) and found.t > 15
+
+
+def long(lost: Column, sd: float) -> Counts:
+    """Ten hours."""
+    times: Column = 60.0 * np.arange(601.0)
+    vmas = np.full(601, 5003.0)
+    live = vmas * (1 + np.random.default_rng(3).normal(0, sd, 601)) + lost
+    return Counts(times, live, {"VMAs": vmas}, BARRIER, 0.0)
+
+
+@pytest.mark.parametrize("last", [1, 2, 5])
+@pytest.mark.parametrize("lost", [503.0, 5003.0, 50_021.0])
+def test_a_loss_in_the_last_minutes_of_many_hours_is_bounded(last: int, lost: float) -> None:
+    assert loss(long(np.zeros(601), 0.005), 0.003, 500.0).most < 500
+    found = loss(long(np.where(np.arange(601) >= 601 - last, lost, 0.0), 0.005), 0.003, 500.0)
+    assert found.most > lost and np.isinf(found.until)
+
+
+def test_what_a_few_noisy_counts_cannot_show_is_left_open() -> None:
+    found = loss(long(np.zeros(601), 0.03), 0.003, 500.0)
+    assert 592 * 60.0 <= found.until < 600 * 60.0
+    assert loss(long(np.where(np.arange(601) >= 598, 803.0, 0.0), 0.03), 0.003, 500.0).most > 803
 
 
 def test_every_course_ends_at_one() -> None:
