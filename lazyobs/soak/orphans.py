@@ -91,6 +91,9 @@ def _judged(
             INCONCLUSIVE,
             f"counts of objects that no VMA holds end {behind / 60:.0f} minutes before the recording does",
         )
+    if (fewest := float(found.orphans.min())) < -WOBBLE:
+        # Of a merged cache live objects are allocations less frees, which miss what was made in storms or out of sight.
+        return INCONCLUSIVE, f"the counts are wrong by {number(-fewest)} or more: so many fewer are live than VMAs hold"
     hidden, last = numbers["lost_at_most"], numbers["lost_at_the_last"]
     levels = f"{numbers['estimate']:.0f} objects that no VMA holds at the end, {numbers['base']:.0f} at the beginning"
     if hidden <= numbers["let_pass"] and last < _NEAR_LIMIT * numbers["limit"]:

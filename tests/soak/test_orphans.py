@@ -88,6 +88,13 @@ def test_readings_that_end_early_do_not_pass() -> None:
     assert found.outcome == INCONCLUSIVE and "end 14 minutes before" in found.text
 
 
+def test_fewer_objects_than_vmas_hold_are_a_wrong_count() -> None:
+    """A drift of the counters down hides a leak of the same rate: it comes back to the base."""
+    assert judged(recording(floor((1, 0), (30, -3)))).outcome == PASS
+    found = judged(recording(floor((1, 0), (15, -97), (15, -211))))
+    assert found.outcome == INCONCLUSIVE and found.text.startswith("the counts are wrong by 211 or more")
+
+
 def test_few_readings_are_left_to_the_trend() -> None:
     series = recording(floor((7, 30), (24, np.nan)))
     assert not orphans.known(series, "anon_vma")

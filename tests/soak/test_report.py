@@ -129,7 +129,7 @@ def test_growing_load_on_merged_caches_is_no_leak() -> None:
 
 def test_counters_that_drift_are_no_leak() -> None:
     """anon_vmas are counted both ways: what allocations less frees of theirs drift by, those of chains may, too."""
-    drift: Column = np.linspace(0, 7200, 121).astype("f8")
+    drift: Column = 60 * np.arange(121, dtype=np.float64)
     recording = hours()
     recording.barriers["anon_vma_chain"][:] = np.nan
     for kind in ("anon_vma", "chain"):
@@ -143,7 +143,7 @@ def test_skipped_runs_of_the_probes_may_be_lost_objects() -> None:
     recording = hours()
     recording.barriers["anon_vma_chain"][:] = np.nan
     assert of(recording, "anon_vma_chain objects").outcome == PASS
-    recording.samples["health_recursion_misses"] = np.arange(121) * 7.0
+    recording = with_column(recording, "health_recursion_misses", np.arange(121) * 7.0)
     found = of(recording, "anon_vma_chain objects")
     assert found.outcome == INCONCLUSIVE and "may be wrong by 840 objects" in found.text
     assert of(recording, "anon_vma objects").outcome == PASS
