@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from lazyobs.text import percent
+
 _ROOT = Path(__file__).resolve().parent.parent
 _KERNEL = "lab-nomerge"  # rows of slabinfo mean what they say
 _LAZYOBS = ".venv/bin/lazyobs"
@@ -83,7 +85,7 @@ def second_opinion(directory: Path, boots: int) -> str:
     for cache in ("vm_area_struct", "anon_vma_chain", "anon_vma"):
         off, on = (sum(boot[cache] for boot in recordings[position]) / boots for position in ("off", "on"))
         lines.append(
-            f"  {cache:15} off {off:10.0f}  on {on:10.0f}  on - off {on - off:+10.0f} ({(on - off) / off:+.1%})"
+            f"  {cache:15} off {off:10.0f}  on {on:10.0f}  on - off {on - off:+10.0f} ({percent((on - off) / off)})"
         )
     return "\n".join(lines)
 

@@ -55,13 +55,20 @@ def size(value: float | int | None) -> str:
     return f"{value:.0f}P"
 
 
+def percent(share: float) -> str:
+    """A change with its sign, ``+4.2%``; never a negative zero."""
+    return f"{round(share, 3) + 0.0:+.1%}"
+
+
 def sizes(*values: float) -> list[str]:
-    """Bytes in the binary unit of the largest value, so that they are easy to compare."""
+    """Bytes in the binary unit of the largest value, three digits of it, so that they are easy to compare."""
     unit, factor = "", 1.0
     for unit, factor in (("", 1.0), ("K", 2.0**10), ("M", 2.0**20), ("G", 2.0**30), ("T", 2.0**40)):  # noqa: B007
         if max(map(abs, values), default=0.0) < 1024 * factor:
             break
-    return [f"{value / factor:.{1 if unit else 0}f}{unit}" for value in values]
+    largest = max(map(abs, values), default=0.0) / factor
+    decimals = 0 if not unit or largest >= 100 else 1 if largest >= 10 else 2
+    return [f"{round(value / factor, decimals) + 0.0:.{decimals}f}{unit}" for value in values]
 
 
 def seconds(value: float | None) -> str:

@@ -80,9 +80,12 @@ def test_one_is_singular(count, shown):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((1258291.0, 980992.0), ["1.2M", "0.9M"]),
+        ((1258291.0, 980992.0), ["1.20M", "0.94M"]),
+        ((12582910.0, 980992.0), ["12.0M", "0.9M"]),
+        ((1258291000.0, 980992.0), ["1.17G", "0.00G"]),
+        ((204800.0, -1.0), ["200K", "0K"]),
         ((1023.0, 211.0), ["1023", "211"]),
-        ((-3072.0, 101.0), ["-3.0K", "0.1K"]),
+        ((-3072.0, 101.0), ["-3.00K", "0.10K"]),
         ((), []),
     ],
 )
@@ -103,3 +106,10 @@ def test_sizes_share_a_unit(values: tuple[float, ...], expected: list[str]) -> N
 )
 def test_what_may_be_too_much_is_an_upper_bound(value, too_much, shown):
     assert text.at_most(value, too_much) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(-0.0001, "+0.0%"), (0.0, "+0.0%"), (-0.0006, "-0.1%"), (0.1234, "+12.3%"), (2.0, "+200.0%")]
+)
+def test_a_change_has_a_sign_and_no_negative_zero(share: float, shown: str) -> None:
+    assert text.percent(share) == shown

@@ -252,6 +252,9 @@ def _exporter(name: str, kind: str, help_text: str) -> Family:
     return Family(name, kind, help_text, "exporter", _single(lambda scrape: scrape.exporter.get(name)))
 
 
+# A time has a histogram, whose sum is the same number in seconds.
+_COUNTERS = tuple(counter for counter in model.COUNTERS if not counter.name.endswith("_ns"))
+
 FAMILIES: tuple[Family, ...] = (
     Family("build_info", GAUGE, "version of lazyobs", "exporter", _build, ("version",)),
     Family(
@@ -262,8 +265,8 @@ FAMILIES: tuple[Family, ...] = (
         "probe_attached", GAUGE, "1 where the probe point is attached, and the tier it got; 0 and no tier otherwise",
         "probes", _probes, ("probe", "tier"),
     ),
-    *(_counter(counter) for counter in model.COUNTERS),
-    *(_exited(counter) for counter in model.COUNTERS),
+    *(_counter(counter) for counter in _COUNTERS),
+    *(_exited(counter) for counter in _COUNTERS),
     *(_histogram(histogram) for histogram in model.HISTOGRAMS),
     Family("vmas", GAUGE, f"VMAs of all address spaces, {_STATE_HELP}", "census", _vmas, ("state",)),
     *(_census_column(*column) for column in _OTHER_COLUMNS),

@@ -16,7 +16,7 @@ from scipy import stats
 from lazyobs import text
 from lazyobs.kernel.slab import CACHES
 from lazyobs.soak.columns import at, settled
-from lazyobs.soak.leak import live_objects
+from lazyobs.soak.counts import live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.trend import autocorrelation
@@ -61,9 +61,12 @@ def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
             continue
         if name == "savable_bytes":
             mean = mean._replace(low=max(mean.low, 0.0))
-        interval = f"{text.size(mean.low)} to {text.size(mean.high)}" if np.isfinite(mean.low) else "no interval: too few samples"  # fmt: skip
+        shown, interval = text.size(mean.estimate), "no interval: too few samples"
+        if np.isfinite(mean.low):
+            shown, low, high = text.sizes(*mean)
+            interval = f"{low} to {high}"
         numbers = {**mean._asdict(), "unit": "bytes"}
-        results.append(Finding("benefit", name.replace("_", " "), "", f"{text.size(mean.estimate)} {word} ({interval})", series.name, numbers))  # fmt: skip
+        results.append(Finding("benefit", name.replace("_", " "), "", f"{shown} {word} ({interval})", series.name, numbers))  # fmt: skip
     return results
 
 
@@ -83,16 +86,20 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         times, live, source = found
         keep = settled(times, thresholds)
         spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
-        bytes_there, bytes_spared = float(np.nanmedian(live[keep])) * each, float(np.nanmedian(spared))
+        live, spared = live[keep][np.isfinite(live[keep])], spared[np.isfinite(spared)]
+        if not len(live) or not len(spared):
+            rows.append((cache, None, None, None, "not known here: no census, or no counts after the warm-up"))
+            continue
+        bytes_there, bytes_spared = float(np.median(live)) * each, float(np.median(spared))
         if source != "barrier":
-            # Allocations less frees tell how the level moved since the recording began, not where it stands.
+            # Allocations less frees say how the level moved since the recording began, not where it stands.
             spares = f"laziness {'spares' if lazy else 'would spare'} {kilobytes(bytes_spared)} KB by the census"
             merged = len(series.barriers["time"]) > 0
             why = "its slabinfo row is shared (slab_nomerge parts them)" if merged else "no barrier samples"
             rows.append((cache, None, None, None, f"level not known: {why}; {spares}"))
             continue
         before, after = (bytes_there + bytes_spared, bytes_there) if lazy else (bytes_there, bytes_there - bytes_spared)
-        change = f"{(after - before) / before:+.1%}" if before > 0 else None
+        change = text.percent((after - before) / before) if before > 0 else None
         which = "before" if lazy else "after"
         rows.append((cache, kilobytes(before), kilobytes(after), change, f"barrier samples; {which} by the census"))
     if all(row[1] is None for row in rows):
@@ -113,4 +120,4 @@ def _spared(series: Series, cache: str, lazy: bool) -> Column:
 
 
 def kilobytes(size: float) -> float:
-    return round(size / 1024, 2)
+    return round(size / 1024, 2) + 0.0  # no negative zero

@@ -18,6 +18,7 @@ from lazyobs.soak import correctness, gate, hodges_lehmann, two_arms
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
+from lazyobs.soak.holm import holm
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, Missing, metrics
 from lazyobs.soak.report import word
 from lazyobs.soak.series import Series
@@ -52,7 +53,7 @@ class Judgement:
 
 
 def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calibrate: bool = False) -> Verdict:
-    """UsageError where the recordings of an arm do not belong together, or tell of one time twice."""
+    """UsageError where the recordings of an arm do not belong together, or two are of the same time."""
     refuse_mixture("base", base)
     refuse_mixture("new", new)
     refuse_overlaps([*base, *new])
@@ -87,7 +88,7 @@ def judge(compared: list[Metric], thresholds: Thresholds) -> list[Judgement]:
     rules = thresholds.compare
     adjusted = two_arms.p_worse([metric.on_scale() for metric in compared], int(rules["resamples"]))
     undrifted = [_undrifted(metric) for metric in compared]
-    by_line = two_arms.holm([1.0 if one is None else one.p() for one in undrifted])
+    by_line = holm([1.0 if one is None else one.p() for one in undrifted])
     adjusted = [p if one is None else max(p, line) for p, one, line in zip(adjusted, undrifted, by_line)]
     return [_judgement(metric, p, len(compared), thresholds) for metric, p in zip(compared, adjusted)]
 
@@ -147,7 +148,7 @@ def _order(measured: list[Metric]) -> list[Finding]:
     if not two_arms.apart(whole.base_times, whole.new_times):
         return [Finding("validity", "order of boots", PASS, "the boots of the arms are interleaved")]
     first, second = ("base", "new") if whole.base_times.mean() < whole.new_times.mean() else ("new", "base")
-    line = f"the boots of {second} ran after those of {first}: a drift by a line in time is allowed for, interleaved boots tell more"
+    line = f"the boots of {second} ran after those of {first}: a drift along a line in time is allowed for; interleaved boots show more"
     return [Finding("validity", "order of boots", "", line)]
 
 
@@ -211,8 +212,8 @@ def _finding(one: Judgement, thresholds: Thresholds, valid: bool) -> Finding:
         f"{change(metric, one.smallest)}"
     )
     numbers = {
-        "estimate": _told(metric, one.shift), "low": min(_ends(metric, one.low, one.high)), "high": max(_ends(metric, one.low, one.high)),
-        "p": one.p, "margin": _told(metric, one.margin), "smallest": _told(metric, one.smallest), "equivalent": one.equivalent,
+        "estimate": _as_shown(metric, one.shift), "low": min(_ends(metric, one.low, one.high)), "high": max(_ends(metric, one.low, one.high)),
+        "p": one.p, "margin": _as_shown(metric, one.margin), "smallest": _as_shown(metric, one.smallest), "equivalent": one.equivalent,
         "base": metric.base.tolist(), "new": metric.new.tolist(), "scale": metric.scale, "unit": metric.unit,
     }  # fmt: skip
     return Finding("cost", metric.name, outcome, line, "", {key: finite(value) for key, value in numbers.items()})
@@ -223,7 +224,7 @@ def finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _told(metric: Metric, amount: float) -> float:
+def _as_shown(metric: Metric, amount: float) -> float:
     """A ratio less one, or a difference of shares as people say it: less is worse."""
     if metric.scale == RATIO:
         return math.expm1(amount) if amount < 700 else math.inf
@@ -231,19 +232,19 @@ def _told(metric: Metric, amount: float) -> float:
 
 
 def _ends(metric: Metric, low: float, high: float) -> tuple[float, float]:
-    return _told(metric, low), _told(metric, high)
+    return _as_shown(metric, low), _as_shown(metric, high)
 
 
 def change(metric: Metric, amount: float) -> str:
     """A difference on the metric's scale, for people."""
-    told = round(_told(metric, amount), 9) + 0.0  # no negative zero
-    if not math.isfinite(told):
+    shown = round(_as_shown(metric, amount), 9) + 0.0  # no negative zero
+    if not math.isfinite(shown):
         return "unbounded"
     if metric.scale == RATIO:
-        return f"{round(told, 3) + 0.0:+.1%}"
+        return text.percent(shown)
     if metric.scale == SHARE:
-        return f"{round(100 * told, 2) + 0.0:+.2f} points"
-    return ("+" if told > 0 else "") + text.size(told)
+        return f"{round(100 * shown, 2) + 0.0:+.2f} points"
+    return ("+" if shown > 0 else "") + text.size(shown)
 
 
 def _between(metric: Metric, low: float, high: float) -> str:
@@ -262,7 +263,7 @@ def _workload(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
         ratio = math.expm1(hodges_lehmann.shift(*metric.on_scale()))
         outcome = PASS if abs(ratio) <= margin else INCONCLUSIVE
         note = "" if outcome == PASS else ": the arms did not do the same work"
-        line = f"base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({ratio:+.1%}, up to {margin:.0%} is let pass){note}"
+        line = f"base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({text.percent(ratio)}, limit {margin:.0%}){note}"
         found.append(Finding("validity", f"same {metric.name}", outcome, line, "", {"estimate": ratio}))
     return found
 
@@ -274,7 +275,7 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
             continue
         amount = hodges_lehmann.shift(metric.base, metric.new)
         low, high = hodges_lehmann.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
-        line = f"{change(metric, amount)} ({thresholds.compare['confidence']:.0%} interval {_between(metric, low, high)}), {metric.source}"
+        line = f"{_bytes(amount, low, high, thresholds.compare['confidence'])}, {metric.source}"
         numbers = {
             "estimate": amount,
             "low": finite(low),
@@ -284,6 +285,18 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
         }
         found.append(Finding("benefit", metric.name, "", line, "", numbers))
     return found
+
+
+def _bytes(amount: float, low: float, high: float, confidence: float) -> str:
+    """A difference of memory and its interval, in one unit."""
+    if not math.isfinite(low) or not math.isfinite(high):
+        return f"{_signed(amount)[0]} (no interval: too few boots)"
+    shown, least, most = _signed(amount, low, high)
+    return f"{shown} ({confidence:.0%} interval {least} to {most})"
+
+
+def _signed(*amounts: float) -> list[str]:
+    return [("+" if amount > 0 else "") + shown for amount, shown in zip(amounts, text.sizes(*amounts))]
 
 
 def _levels(metric: Metric) -> list[str]:
@@ -312,19 +325,23 @@ def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds
 
 
 def _series_table(measured: list[Metric], thresholds: Thresholds) -> list[ResultTable]:
-    """The table of the kernel series: live slab memory, before and after."""
-    rows = []
+    """The table of the kernel series: live slab memory, before and after. Without levels, no table."""
+    rows: list[tuple[object, ...]] = []
+    known: set[str] = set()
     for metric in measured:
         cache = metric.name.removesuffix(" memory")
         if cache not in CACHES:
             continue
+        known.add(cache)
         before, after = float(np.median(metric.base)), float(np.median(metric.new))
         amount = hodges_lehmann.shift(metric.base, metric.new)
         low, high = hodges_lehmann.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
-        share = f"{(after - before) / before:+.1%}" if metric.source == "barrier" and before > 0 else None
+        share = text.percent((after - before) / before) if before > 0 else None
         between = None if math.isinf(low) else f"{kilobytes(low)} to {kilobytes(high)}"
-        source = "barrier samples" if metric.source == "barrier" else "allocations less frees while recording"
-        rows.append((cache, kilobytes(before), kilobytes(after), share, kilobytes(amount), between, source))
+        rows.append((cache, kilobytes(before), kilobytes(after), share, kilobytes(amount), between, "barrier samples"))
+    if rows:
+        why = "level not known: no slabinfo row of its own, or no barrier samples"
+        rows += [(cache, None, None, None, None, None, why) for cache in CACHES if cache not in known]
     headings = ("cache", "before", "after", "change", "difference", "interval", "source")
     return [ResultTable("slab KB, medians over boots", headings, tuple(rows))] if rows else []
 

@@ -31,7 +31,7 @@ class Difference:
 
 
 def refuse_overlaps(recordings: Iterable[Series]) -> None:
-    """Two recordings of one boot may follow each other, not tell of the same time twice. UsageError."""
+    """Two recordings of one boot may follow each other, not cover the same time. UsageError."""
     for one, other in combinations(recordings, 2):
         same_boot = one.identity.get("boot_id") is not None and one.identity.get("boot_id") == other.identity.get(
             "boot_id"

@@ -163,10 +163,10 @@ def _findings(found: list[Finding]) -> str:
     passed = [finding for finding in found if finding.outcome == PASS]
     rest = [finding for finding in found if finding.outcome != PASS]
     several = any(finding.recording for finding in found)
-    told = _finding_rows(rest, several) if rest else ""
+    shown = _finding_rows(rest, several) if rest else ""
     if passed:
-        told += f"<details><summary>{len(passed)} passed</summary>{_finding_rows(passed, several)}</details>\n"
-    return told
+        shown += f"<details><summary>{len(passed)} passed</summary>{_finding_rows(passed, several)}</details>\n"
+    return shown
 
 
 def _finding_rows(found: list[Finding], several: bool) -> str:

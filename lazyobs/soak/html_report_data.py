@@ -56,6 +56,7 @@ def _rates(*names: str, table: str = "samples", overlaid: tuple[str, ...] = ()) 
 
 PANELS = (
     Panel("live objects, barrier samples", tuple(Line(cache, cache, "barriers", overlaid=cache == "anon_vma") for cache in CACHES), {}),
+    Panel("objects that no VMA holds", tuple(Line(f"{cache}_orphans", cache, "barriers", overlaid=cache == "anon_vma") for cache in CACHES), {}),
     Panel(
         "VMAs",
         (
@@ -193,10 +194,10 @@ def _above(distribution: Distribution) -> tuple[list[float | None], list[float |
 
 _KINDS = (
     # (part, unit in numbers, factor, unit shown, key of the limit, title, about)
+    ("leak", "objects/s", 1.0, "objects per second", "floor", "Leaks: objects beyond what the workload explains", "The dashed line is the slowest leak that counts as one: an interval left of it rules out a steady leak."),
     ("cost", "ratio", 100.0, "change, %", "margin", "Cost: new against base", "Above zero is worse. The dashed line is the margin: an interval left of it shows that there is no regression."),
     ("cost", "share", 100.0, "change, percentage points", "margin", "Success: new against base", "Below zero is worse. The dashed line is the margin."),
     ("benefit", "bytes", 1 / 1024, "KiB", "", "Benefit", "Mean, or difference between the arms, with its interval."),
-    ("leak", "objects/s", 1.0, "objects per second", "floor", "Leaks: objects beyond what the workload explains", "The dashed line is the slowest leak that is looked for: an interval left of it rules one out."),
 )  # fmt: skip
 
 

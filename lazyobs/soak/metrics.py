@@ -13,7 +13,7 @@ from lazyobs.kernel.slab import CACHES
 from lazyobs.model import HISTOGRAMS
 from lazyobs.soak import cost
 from lazyobs.soak.columns import growth, seconds, settled
-from lazyobs.soak.leak import live_objects
+from lazyobs.soak.counts import BARRIER, live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 
@@ -24,7 +24,7 @@ DURATION = "s"  # unit
 
 @dataclass(frozen=True)
 class Metric:
-    """``base`` and ``new``: a value for each boot. ``scale``: how a difference is told: as a ratio, as a difference of
+    """``base`` and ``new``: a value for each boot. ``scale``: how a difference is given: as a ratio, as a difference of
     shares of successes (where more is better), or of bytes."""
 
     name: str
@@ -74,11 +74,11 @@ def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metri
         if not any(counts):
             missing.append(Missing(name, part, _why_unknown(name), known=False))
             continue
-        told = f"known of {counts[0]} of {len(arms[0])} boots of base and {counts[1]} of {len(arms[1])} of new"
+        counted = f"known of {counts[0]} of {len(arms[0])} boots of base and {counts[1]} of {len(arms[1])} of new"
         if min(counts) < least:
             # What a few boots of both arms have by chance is rare, not withheld.
             rare = all(count < len(arm) / 2 for count, arm in zip(counts, arms))
-            missing.append(Missing(name, part, told, known=not rare))
+            missing.append(Missing(name, part, counted, known=not rare))
             continue
         columns = [np.array([one for one in arm if one is not None], dtype=float) for arm in arms]
         if scale == RATIO and min(column.min() for column in columns) <= 0:
@@ -96,7 +96,7 @@ def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metri
                 source,
                 there[0],
                 there[1],
-                "" if all(map(all, known)) else told,
+                "" if all(map(all, known)) else counted,
             )
         )
     return found, missing
@@ -132,27 +132,21 @@ def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple
         yield share.name, JUDGED, SHARE, "share", partial(_success, share=share), "/proc/vmstat"
     sources = {cache: {_source(series, cache) for series in everything} for cache in CACHES}
     for cache in CACHES:
-        if len(sources[cache]) == 1 and None not in sources[cache]:
-            source = next(iter(sources[cache])) or ""
-            yield (
-                f"{cache} memory",
-                BENEFIT,
-                BYTES,
-                "bytes",
-                partial(memory, cache=cache, thresholds=thresholds),
-                source,
-            )
-    if sources["anon_vma"] == sources["anon_vma_chain"] == {"barrier"}:
+        # Allocations less frees are no level: what they differ by between arms is no memory.
+        if sources[cache] == {BARRIER}:
+            value = partial(memory, cache=cache, thresholds=thresholds)
+            yield f"{cache} memory", BENEFIT, BYTES, "bytes", value, BARRIER
+    if sources["anon_vma"] == sources["anon_vma_chain"] == {BARRIER}:
         yield (
             "anon_vma and chain memory",
             BENEFIT,
             BYTES,
             "bytes",
             partial(_together, caches=CACHES[:2], thresholds=thresholds),
-            "barrier",
+            BARRIER,
         )
-    if all(found == {"barrier"} for found in sources.values()):
-        yield "memory of VMAs and reverse maps", JUDGED, RATIO, "bytes", partial(_together, caches=CACHES, thresholds=thresholds), "barrier"  # fmt: skip
+    if all(found == {BARRIER} for found in sources.values()):
+        yield "memory of VMAs and reverse maps", JUDGED, RATIO, "bytes", partial(_together, caches=CACHES, thresholds=thresholds), BARRIER  # fmt: skip
     yield "saved bytes by census", BENEFIT, BYTES, "bytes", partial(_median, name="saved_bytes", thresholds=thresholds), "census"  # fmt: skip
     yield "VMAs", WORKLOAD, RATIO, "VMAs", partial(_median, name="vmas", thresholds=thresholds), "census"
     yield "forks a second", WORKLOAD, RATIO, "1/s", partial(_rate, name="forks"), "counter"
@@ -176,9 +170,9 @@ def _source(series: Series, cache: str) -> str | None:
 
 
 def memory(series: Series, cache: str, thresholds: Thresholds) -> float | None:
-    """Bytes of live objects, the median after the warm-up; from a ledger: beyond those when the recording began."""
+    """Bytes of live objects, the median after the warm-up; None where barrier samples do not count them."""
     found, each = live_objects(series, cache), series.object_bytes.get(cache)
-    if found is None or each is None:
+    if found is None or each is None or found[2] != BARRIER:
         return None
     live = found[1][settled(found[0], thresholds)]
     live = live[np.isfinite(live)]

@@ -9,11 +9,10 @@ import sys
 import textwrap
 from typing import TextIO
 
-from lazyobs.soak.verdict import PASS, Verdict
+from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, together
 from lazyobs.text import NULL, printable
 from lazyobs.views.tables import table
 
-_CONDITIONS = "validity"  # those that hold are named in one line
 _COLUMNS = ("part", "name", "outcome", "recording", "text")
 
 
@@ -31,11 +30,11 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
 
 
 def _text(verdict: Verdict) -> list[str]:
-    conditions = [one for one in verdict.findings if one.part == _CONDITIONS and one.outcome == PASS]
+    conditions = [one for one in verdict.findings if one.part == CONDITIONS and one.outcome == PASS]
+    rest = [one for one in verdict.in_order() if one.part != CONDITIONS or one.outcome != PASS]
     rows = [
         (one.part, one.outcome or NULL, one.name, printable(one.recording) or NULL, printable(one.text))
-        for one in verdict.in_order()
-        if one not in conditions
+        for one in together(rest)
     ]
     lines = [verdict.word, "", table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4)]
     if conditions:

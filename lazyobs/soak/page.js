@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  // Okabe and Ito's colours: told apart with every kind of colour vision. Dashes and symbols say it again.
+  // Okabe and Ito's colours: distinct in every kind of colour vision. Dashes and symbols say it again.
   const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777"];
   const DARK = ["#56B4E9", "#F07030", "#2FC795", "#E09AC0", "#E69F00", "#4A90D9", "#AAAAAA"];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
@@ -91,10 +91,10 @@
   function all() {
     const parts = [];
     for (const panel of data.panels) for (const line of panel.lines.filter((line) => line.overlaid)) {
-      const told = new Set();
+      const named = new Set();
       const lines = data.recordings.map((recording, place) => [recording, place]).filter(([recording]) => recording.columns[line.column]).map(([recording, place]) => {
-        const name = recording.arm || recording.name, first = !told.has(name) && told.size < 8;
-        told.add(name);
+        const name = recording.arm || recording.name, first = !named.has(name) && named.size < 8;
+        named.add(name);
         return { name, legendgroup: name, showlegend: first && !parts.length, x: recording.times[line.table].map((time) => time / 60), y: recording.columns[line.column], line: armStyle(recording, place),
           hovertemplate: "%{y:.5s} " + recording.name + "<extra></extra>" };
       });
@@ -104,10 +104,10 @@
   }
 
   function distribution(name) {
-    const found = data.distributions[name], told = new Set();
+    const found = data.distributions[name], named = new Set();
     const traces = found.lines.map((line) => {
-      const recording = data.recordings[line.recording], label = recording.arm || recording.name, first = !told.has(label) && told.size < 12;
-      told.add(label);
+      const recording = data.recordings[line.recording], label = recording.arm || recording.name, first = !named.has(label) && named.size < 12;
+      named.add(label);
       return { type: "scatter", mode: "lines", name: label, legendgroup: label, showlegend: first, x: line.bounds, y: line.above, line: { ...armStyle(recording, line.recording), shape: "hv" },
         hovertemplate: "%{y:.3~p} above %{x:.3~s}" + found.unit + ", " + recording.name + "<extra></extra>" };
     });

@@ -11,6 +11,22 @@ from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 PARTS = ("validity", "correctness", "leak", "benefit", "cost", "overhead")
 _TEXT = {"type": "string"}
 _CELL = {"type": ["string", "number", "boolean", "null"]}
+# Of the numbers of a finding those that do not speak for themselves.
+_NUMBERS = {
+    "estimate": "of a leak in objects per second, or orphans at the end; of a comparison a ratio less 1, or a difference",
+    "low": "lower end of its interval",
+    "high": "upper end of its interval",
+    "p": "corrected for the number of tests",
+    "floor": "leaks: objects per second below which a rise is none",
+    "limit": "leaks: objects lost by the end from which on it does not pass",
+    "lost_at_most": "leaks: objects that can have been lost by the end, whenever the loss began",
+    "power_rate": "leaks: objects per second of the slowest steady leak that this recording could have shown (80 %)",
+    "power_loss": "leaks: smallest loss that this recording could have shown (80 %), in objects",
+    "change": "leaks: size of the change that fits best, in objects",
+    "changed_at": "leaks: when that change began, in unix seconds",
+    "margin": "comparison: a change of less is none",
+    "smallest": "comparison: smallest change that these boots could have shown (80 %)",
+}
 
 
 def verdict_schema() -> dict[str, Any]:
@@ -22,7 +38,13 @@ def verdict_schema() -> dict[str, Any]:
             "outcome": {"enum": [PASS, FAIL, INCONCLUSIVE, ""], "description": "empty: a number that judges nothing"},
             "text": {"type": "string", "description": "one line, with numbers and units"},
             "recording": {"type": "string", "description": "directory's name; empty: of all"},
-            "numbers": {"type": "object", "description": "the same for machines; what is not finite is null"},
+            "numbers": {
+                "type": "object",
+                "description": "the same for machines; what is not finite is null",
+                "properties": {
+                    name: {"type": ["number", "null"], "description": text} for name, text in _NUMBERS.items()
+                },
+            },
         }
     )
     table = _object(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the statistics see of one recording: columns over time. An engine makes it from a directory,
-a simulator from a seed; whoever judges it knows neither.
+a simulator from a seed; what judges it knows neither.
 
 Arrays are float64 and of one length per table; NaN is a number that could not be known.
 """
@@ -54,7 +54,9 @@ class Events:
 class Series:
     """One recording. ``samples`` has "time", "elapsed", COUNTER_NAMES, CENSUS_NAMES, "health_*" and "processes"
     (how many there were); ``barriers`` has "time", "vmas", "processes" and a column of live objects
-    for each slab cache with a row of its own, NaN where it shares one; ``system`` has "time" and what
+    for each slab cache with a row of its own, NaN where it shares one, and perhaps "<cache>_orphans" (live objects that
+    no VMA holds: the smallest of a barrier's readings) and "<cache>_orphans_spread" (largest less smallest of these
+    readings), NaN where not known; ``system`` has "time" and what
     /proc/vmstat, /proc/meminfo and PSI said.
     """
 

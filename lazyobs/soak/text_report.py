@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """``--text``: a verdict for a mailing list: 72 columns of ASCII, the word first.
 
-Names and lines of the kernel's log are printed as text; what is no ASCII becomes "?", because nobody knows how wide
-another reader's screen shows it.
+Names and lines of the kernel's log are printed as text; what is no ASCII becomes "?", because how wide it is
+depends on the reader's screen.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PARTS, PASS, Finding, ResultTable, Verdict
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PARTS, PASS, Finding, ResultTable, Verdict, together
 from lazyobs.text import NULL, printable
 
 COLUMNS = 72
-MOST_TOLD = 20  # findings of a paragraph, and recordings of an identity
-MOST_VALUES = 3  # of one key, that an identity tells
+MOST_LISTED = 20  # findings of a paragraph
+MOST_VALUES = 3  # of one key of an identity; more are counted
 _OPEN = "open"  # INCONCLUSIVE in a table, where there is no room for it
 _LEAST_WIDTH = 6  # that a column of words is squeezed to
 _IDENTITY = (
@@ -25,8 +25,9 @@ _IDENTITY = (
     "thp", "ksm", "tiers", "cmdline", "cmdline_sha256", "lazyobs", "bcc",
 )  # fmt: skip
 _METHODS = {
-    "leak": "Leaks: the Theil-Sen slope of live objects over time beyond what the workload explains; intervals allow for "
-    "autocorrelation, p-values for the number of tests.",
+    "leak": "Leaks: objects that no VMA holds, where these were counted; otherwise live objects beyond what the workload "
+    "explains. FAIL: a rise that goes on to the end at a steady rate. PASS: no loss that matters is possible, whenever it "
+    "began. Intervals allow for autocorrelation, p-values for the number of tests.",
     "comparison": "Comparison: one value a boot, because samples of one boot are no replicates. The change is the median of "
     "all differences between boots of the two arms (Hodges-Lehmann). PASS means that a change of the margin was ruled "
     "out, not that none was found; p-values allow for the number of metrics.",
@@ -46,14 +47,16 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         releases = ", ".join(sorted({str(identity.get("release")) for identity in block.values()}))
         count = f"{len(block)} recording{'' if len(block) == 1 else 's'}"
         yield from _wrapped(f"{arm + ': ' if arm else ''}{releases}, {count}", "  ")
-    yield from _told("Why:", verdict.reasons())
+    yield from _listed("Why:", verdict.reasons())
     if verdict.word == FAIL:
-        yield from _told("Open besides:", [one for one in verdict.findings if one.outcome == INCONCLUSIVE])
+        yield from _listed(
+            "Open besides:", together([one for one in verdict.in_order() if one.outcome == INCONCLUSIVE])
+        )
     for table in verdict.tables:
         yield ""
         yield from _wrapped(f"{table.title}:")
         yield from _table(table)
-    yield from _told("Measured, not judged:", [one for one in verdict.findings if not one.outcome])
+    yield from _listed("Measured, not judged:", together([one for one in verdict.findings if not one.outcome]))
     yield from _counted(verdict)
     yield ""
     there = {finding.part for finding in verdict.findings} | ({"comparison"} if arms else set())
@@ -74,16 +77,16 @@ def _plain(value: object) -> str:
     return printable(" ".join(str(value).split())).encode("ascii", "replace").decode("ascii")
 
 
-def _told(heading: str, findings: list[Finding]) -> Iterator[str]:
+def _listed(heading: str, findings: list[Finding]) -> Iterator[str]:
     if not findings:
         return
     yield ""
     yield heading
-    for finding in findings[:MOST_TOLD]:
+    for finding in findings[:MOST_LISTED]:
         where = f"{finding.recording}, " if finding.recording else ""
         yield from _wrapped(f"{where}{finding.name}: {finding.text}", "* ", "  ")
-    if len(findings) > MOST_TOLD:
-        yield f"* and {len(findings) - MOST_TOLD} more"
+    if len(findings) > MOST_LISTED:
+        yield f"* and {len(findings) - MOST_LISTED} more"
 
 
 def _counted(verdict: Verdict) -> Iterator[str]:
@@ -100,8 +103,8 @@ def _table(table: ResultTable) -> list[str]:
     for gap, breaking in ((2, False), (1, False), (1, True)):
         if widths := _widths(rows, gap, breaking):
             return _set(rows, widths, gap)
-    told = [", ".join(f"{name} {value}" for name, value in zip(rows[0][1:], row[1:])) for row in cells]
-    return [line for row, rest in zip(cells, told) for line in _wrapped(f"{row[0]}: {rest}", "* ", "  ")]
+    paragraphs = [", ".join(f"{name} {value}" for name, value in zip(rows[0][1:], row[1:])) for row in cells]
+    return [line for row, rest in zip(cells, paragraphs) for line in _wrapped(f"{row[0]}: {rest}", "* ", "  ")]
 
 
 def _cell(value: object) -> str:

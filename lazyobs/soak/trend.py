@@ -38,7 +38,7 @@ class Trend:
     @property
     def degrees(self) -> float:
         """Degrees of freedom: of as many independent points as these are worth, less two."""
-        return max(self.points * (1 - self.rho) / (1 + self.rho), self.points / 4) - 2
+        return effective_points(self.points, self.rho) - 2
 
     def bounds(self, alpha: float) -> tuple[float, float]:
         """Of an interval that misses the slope with probability ``alpha``, half of it on each side."""
@@ -79,6 +79,11 @@ def blocks(values: Column, most: int = BLOCKS) -> Column:
     edges = np.linspace(0, len(values), most + 1).astype(int)
     plain = values.tolist()  # numpy takes thirty times as long for a median of fifteen
     return np.array([median(plain[begin:end]) for begin, end in pairwise(edges)])
+
+
+def effective_points(points: int, rho: float) -> float:
+    """How many independent points so many are worth (Wilks 2011, 5.2.4); a quarter of them at least."""
+    return max(points * (1 - rho) / (1 + rho), points / 4)
 
 
 def autocorrelation(rest: Column) -> float:

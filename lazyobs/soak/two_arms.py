@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from lazyobs.soak.hodges_lehmann import relabellings
+from lazyobs.soak.holm import holm
 from lazyobs.soak.series import Column
 
 _TRIMMED = 0.2  # of an arm, on each side
@@ -182,13 +183,3 @@ def undrifted(base: Column, new: Column, base_times: Column, new_times: Column) 
     rest = values - design @ found
     covariance = np.linalg.inv(design.T @ design) * float(rest @ rest) / degrees
     return Undrifted(float(found[1]), math.sqrt(float(covariance[1, 1])), degrees)
-
-
-def holm(values: list[float]) -> list[float]:
-    """Adjusted p-values, in the order given."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    adjusted, highest = [0.0] * len(values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, values[index] * (len(values) - rank)))
-        adjusted[index] = highest
-    return adjusted

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 # Claims first, conditions after them: the order in which people are shown findings.
 PARTS = ("correctness", "leak", "cost", "benefit", "validity", "overhead")
+CONDITIONS = "validity"
+CLAIMED = ("leak", "cost", "correctness")  # what PASS claims, what a reader asks first first
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class Verdict:
     identity: dict[str, Any] = field(default_factory=dict)
 
     def reasons(self) -> list[Finding]:
-        """The findings that made the word: failures, else what stays open."""
-        return [finding for finding in self.in_order() if finding.outcome == self.word]
+        """The findings that made the word, claims first, together(): failures, else what stays open, else the claims that
+        held: there are a dozen conditions of validity for each recording, which a reader of PASS takes for granted."""
+        made = [finding for finding in self.in_order() if finding.outcome == self.word]
+        if self.word == PASS:
+            claims = [finding for finding in made if finding.part in CLAIMED]
+            made = sorted(claims, key=lambda finding: CLAIMED.index(finding.part)) or made
+        return together(made)
 
     def in_order(self) -> list[Finding]:
         """All findings, claims before the conditions they rest on."""
@@ -59,6 +66,21 @@ class Verdict:
             "tables": [_plain(vars(table)) for table in self.tables],
             "identity": _plain(self.identity),
         }
+
+
+def together(findings: list[Finding]) -> list[Finding]:
+    """What is the same in several recordings once, with "and N more" for their names: texts that are equal, and conditions
+    of validity, of which the first text stands for all."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        said = one.outcome if one.part == CONDITIONS else one.text
+        groups.setdefault((one.part, one.name, said, "" if one.recording else "all"), []).append(one)
+    return [_merged(group) for group in groups.values()]
+
+
+def _merged(group: list[Finding]) -> Finding:
+    names = list(dict.fromkeys(one.recording for one in group))
+    return group[0] if len(names) == 1 else replace(group[0], recording=f"{names[0]} and {len(names) - 1} more")
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -71,7 +72,7 @@ def test_recordings_of_one_boot_count_once() -> None:
     assert twice.name in finding(verdict, "one boot").text
 
 
-def test_one_time_told_twice_is_refused() -> None:
+def test_two_recordings_of_one_time_are_refused() -> None:
     base = arm(1)
     with pytest.raises(UsageError, match="of the same time of one boot"):
         compare(base, [*arm(2), dataclasses.replace(base[0], name="again")], RULES)
@@ -129,6 +130,37 @@ def test_what_laziness_saves_has_an_interval() -> None:
     assert numbers["low"] < -0.36 * 2000 * 120 < numbers["high"] < 0
     table = next(one for one in verdict.tables if one.title.startswith("slab KB"))
     assert [row[0] for row in table.rows] == ["anon_vma", "anon_vma_chain", "vm_area_struct"]
+
+
+def test_what_is_no_level_is_in_no_table_of_levels() -> None:
+    """Chains that share their slab: allocations less frees are no memory, and their difference saves nothing."""
+    base, new = arm(1), arm(2, lazy=0.9)
+    for recording in [*base, *new]:
+        recording.barriers["anon_vma_chain"][:] = np.nan
+    verdict = compare(base, new, RULES)
+    assert "anon_vma_chain memory" not in {one.name for one in verdict.findings if one.numbers}
+    table = next(one for one in verdict.tables if one.title.startswith("slab KB"))
+    chains = next(row for row in table.rows if row[0] == "anon_vma_chain")
+    assert chains[1:6] == (None,) * 5 and chains[6].startswith("level not known")
+    for recording in [*base, *new]:
+        for cache in ("anon_vma", "vm_area_struct"):
+            recording.barriers[cache][:] = np.nan
+    assert not [one for one in compare(base, new, RULES).tables if one.title.startswith("slab KB")]
+
+
+def test_a_row_has_one_unit_and_no_negative_zero() -> None:
+    base, new = arm(1), arm(2, lazy=0.9)
+    for number, recording in enumerate([*base, *new]):
+        recording.barriers["vm_area_struct"] = np.full(len(recording.barriers["time"]), 5003.0 - number / 1000)
+    verdict = compare(base, new, RULES)
+    slabs = next(one for one in verdict.tables if one.title.startswith("slab KB"))
+    assert next(row for row in slabs.rows if row[0] == "vm_area_struct")[3:5] == ("+0.0%", 0.0)
+    cells = json.dumps(verdict.as_json()["tables"])
+    assert not re.search(r"-0(\.0+)?(?![.\d])", cells)
+    for table in verdict.tables:
+        for row in table.rows:
+            if row[0] == "memory of VMAs and reverse maps":
+                assert (row[1][-1], row[2][-1]) == ("M", "M")
 
 
 def test_a_share_of_successes_is_judged_in_points() -> None:

@@ -15,7 +15,7 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.soak import leak, schema
 from lazyobs.soak.report import report
-from lazyobs.soak.series import Mark, Series
+from lazyobs.soak.series import Column, Mark, Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 from tests.soak.simulate import NOISES, series
@@ -88,6 +88,90 @@ def test_a_leak_that_the_processes_explain_is_none() -> None:
     assert report([recording], RULES).word == PASS
 
 
+@pytest.mark.parametrize(
+    ("begin", "rate", "lost"),
+    [(0.8, 10.0, 0.0), (0.75, 1.0, 0.0), (0.97, 0.0, 600.0), (0.8, 0.0, 5000.0), (0.03, 0.0, 600.0)],
+)
+def test_a_loss_does_not_pass_whenever_it_began(begin: float, rate: float, lost: float) -> None:
+    recording = series(1, 480)
+    passed = np.arange(481) / 480
+    extra = np.maximum(passed - begin, 0) * 480 * 60 * rate + np.where(passed >= begin, lost, 0)
+    recording.barriers["anon_vma"] += np.round(extra)
+    found = of(recording, "anon_vma objects")
+    assert found.outcome == (FAIL if rate else INCONCLUSIVE)
+    assert ("since" in found.text) == bool(rate)
+    assert found.numbers["high"] > rate / 2
+
+
+def test_a_change_is_no_rate_and_has_a_time() -> None:
+    recording = hours()
+    recording.barriers["anon_vma"][61:] *= 2
+    found = of(recording, "anon_vma objects")
+    assert found.outcome == INCONCLUSIVE and "not a rate" in found.text
+    assert found.numbers["changed_at"] == pytest.approx(recording.barriers["time"][61], abs=60)
+
+
+def test_what_the_counts_do_not_reach_does_not_pass() -> None:
+    recording = hours()
+    recording.barriers = {name: values[:61] for name, values in recording.barriers.items()}
+    found = of(recording, "anon_vma objects")
+    assert found.outcome == INCONCLUSIVE and "end 60 minutes before" in found.text
+
+
+def test_growing_load_on_merged_caches_is_no_leak() -> None:
+    for seed in range(7):
+        recording = hours(seed, noise=NOISES["growing"])
+        recording.barriers["anon_vma_chain"][:] = np.nan
+        recording.samples["vmas_anon"] *= 1 + np.random.default_rng(seed).normal(0, 0.01, 121)
+        found = of(recording, "anon_vma_chain objects")
+        assert found.outcome != FAIL and found.numbers["live"] is None
+
+
+def test_counters_that_drift_are_no_leak() -> None:
+    """anon_vmas are counted both ways: what allocations less frees of theirs drift by, those of chains may, too."""
+    drift: Column = 60 * np.arange(121, dtype=np.float64)
+    recording = hours()
+    recording.barriers["anon_vma_chain"][:] = np.nan
+    for kind in ("anon_vma", "chain"):
+        recording.samples[f"{kind}_frees"] = recording.samples[f"{kind}_frees"] - drift
+    found = of(recording, "anon_vma_chain objects")
+    assert found.outcome == INCONCLUSIVE
+    assert found.text.startswith("allocations less frees may be wrong by 4,8")
+
+
+def test_skipped_runs_of_the_probes_may_be_lost_objects() -> None:
+    recording = hours()
+    recording.barriers["anon_vma_chain"][:] = np.nan
+    assert of(recording, "anon_vma_chain objects").outcome == PASS
+    recording = with_column(recording, "health_recursion_misses", np.arange(121) * 7.0)
+    found = of(recording, "anon_vma_chain objects")
+    assert found.outcome == INCONCLUSIVE and "may be wrong by 840 objects" in found.text
+    assert of(recording, "anon_vma objects").outcome == PASS
+
+
+def test_a_load_that_moves_where_no_census_was_taken_is_no_leak() -> None:
+    recording = hours(noise=dataclasses.replace(NOISES["growing"], grows=0.9))
+    for name in ("vmas", "vmas_anon", "vmas_lazy", "processes"):
+        recording.samples[name][61:] = np.nan
+    found = of(recording, "anon_vma objects")
+    assert found.outcome == INCONCLUSIVE and "end 5" in found.text and "minutes before" in found.text
+
+
+def test_the_power_is_said_for_the_size_at_hand() -> None:
+    small, large = (of(series(3, 30), "anon_vma objects"), of(_larger(series(3, 30), 12), "anon_vma objects"))
+    assert "this recording could have shown a steady leak of " in small.text
+    for power in ("power_rate", "power_loss"):
+        assert large.numbers[power] == pytest.approx(12 * small.numbers[power], rel=0.2)
+
+
+def _larger(one: Series, times: int) -> Series:
+    for table in (one.samples, one.barriers):
+        for name in ("vmas", "vmas_anon", "processes", "anon_vma", "anon_vma_chain", "vm_area_struct"):
+            if name in table:
+                table[name] = table[name] * times
+    return one
+
+
 def test_many_recordings_do_not_add_up_to_a_false_one() -> None:
     recordings = [series(seed, 30, NOISES["autocorrelated 0.9"]) for seed in range(43)]
     found = leak.findings(recordings, RULES)
@@ -138,7 +222,7 @@ def test_samples_that_a_limit_dropped_are_a_gap() -> None:
     assert found.outcome == INCONCLUSIVE and "1800.0 s without samples in 1 gap " in found.text
 
 
-def test_a_torn_recording_is_told() -> None:
+def test_a_torn_recording_is_named() -> None:
     found = of(dataclasses.replace(hours(), torn=("samples-000001.arrows",)), "whole")
     assert found.outcome == INCONCLUSIVE and "samples-000001.arrows" in found.text
 
@@ -177,7 +261,7 @@ def test_invariants() -> None:
     assert "no slab point" in finding(found, "invariant ledger").text
 
 
-def test_one_time_told_twice_is_refused() -> None:
+def test_two_recordings_of_one_time_are_refused() -> None:
     one = hours()
     other = dataclasses.replace(one, name="copy")
     with pytest.raises(UsageError, match=rf"{one.name} and copy: are of the same time of one boot"):
@@ -211,6 +295,14 @@ def test_the_table_has_no_level_where_only_changes_are_known() -> None:
     row = report([recording], RULES).tables[0].rows[1]
     assert row[:4] == ("anon_vma_chain", None, None, None)
     assert "level not known" in row[4] and "laziness spares" in row[4]
+
+
+def test_the_table_without_a_census_has_no_numbers() -> None:
+    recording = hours()
+    recording.samples["savable_bytes"][:] = np.nan
+    rows = report([recording], RULES).tables[0].rows
+    assert rows[0][1:4] == (None,) * 3 and rows[0][4].startswith("not known here: no census")
+    assert "nan" not in str(rows)
 
 
 def test_json_follows_the_schema() -> None:

@@ -111,12 +111,12 @@ def test_a_table_too_wide_becomes_paragraphs():
     """Numbers are never cut."""
     numbers = tuple(10**9 + number for number in range(11))
     table = ResultTable("", ("name", *(f"n{number}" for number in range(11))), (("x", *numbers),))
-    told = _words("\n".join(text_report._table(table)))
-    assert told == "* x: " + ", ".join(f"n{number} {value}" for number, value in enumerate(numbers))
+    shown = _words("\n".join(text_report._table(table)))
+    assert shown == "* x: " + ", ".join(f"n{number} {value}" for number, value in enumerate(numbers))
 
 
 def test_many_findings_are_counted():
     findings = [Finding("leak", f"cache {number}", FAIL, "they pile up", f"day-{number}") for number in range(101)]
     found = text_report.text(Verdict(FAIL, findings, [], {}))
-    assert found.count("they pile up") == text_report.MOST_TOLD
-    assert f"* and {101 - text_report.MOST_TOLD} more" in found
+    assert found.count("they pile up") == text_report.MOST_LISTED
+    assert f"* and {101 - text_report.MOST_LISTED} more" in found

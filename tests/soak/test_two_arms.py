@@ -50,7 +50,7 @@ def test_trimmed_statistics_are_those_of_scipy() -> None:
 
 
 def test_many_metrics_are_corrected_together() -> None:
-    """A metric told twice costs the relabelling nothing; independent ones do."""
+    """A metric given twice costs the relabelling nothing; independent ones do."""
     random = np.random.default_rng(3)
     noise = [(random.normal(size=5), random.normal(size=5)) for _ in range(7)]
     metric = ONE, ONE + 2.5
@@ -115,7 +115,3 @@ def test_a_line_in_time_is_taken_off() -> None:
     assert two_arms.undrifted(values[:2], values[2:4], times[:2], times[2:4]) is None
     assert two_arms.undrifted(values[:8], values[8:], times[:8], np.full(8, 9.0)) is not None
     assert two_arms.undrifted(values[:8], values[8:], np.zeros(8), np.ones(8)) is None
-
-
-def test_holm() -> None:
-    assert two_arms.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
