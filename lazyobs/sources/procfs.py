@@ -93,13 +93,13 @@ class ProcfsSource:
             words = tail.split()
             ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
-        except (OSError, IndexError, ValueError):
+        except (OSError, IndexError, ValueError, OverflowError):
             return None
         census: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         try:
             with open(f"{root}/smaps", "rb") as file:
                 census["vmas"], census["vmas_anon"] = has_anonymous(file.read())
-        except (PermissionError, ProcessLookupError, FileNotFoundError):
+        except (PermissionError, ProcessLookupError, FileNotFoundError, ValueError):
             unseen.append(pid)
         if census["vmas"] == 0:
             return None
