@@ -8,7 +8,8 @@ import signal
 
 def main() -> None:
     """Nothing is attached yet, so signals may end the process directly; cli.main() installs the handlers."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as for a job in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from lazyobs.cli import main as run
 
     run()

@@ -56,6 +56,12 @@ class TraceEvent:
         return cls(time, LOST, objects=count, text=f"{count} {plural(count, 'event')} lost: the ring had no room")
 
     @classmethod
+    def damaged(cls, time: float, count: int | None, name: str) -> TraceEvent:
+        """Events of a recording's file ``name`` that damage has taken; None: how many is not known."""
+        how_many = "an unknown number of events" if count is None else f"{count} {plural(count, 'event')}"
+        return cls(time, LOST, objects=count, text=f"{how_many} lost: {name} is damaged")
+
+    @classmethod
     def splat(cls, time: float, kind: str, text: str) -> TraceEvent:
         """The first line of a splat in the kernel's log."""
         return cls(time, SPLAT, kind, text=text)

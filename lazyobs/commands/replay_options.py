@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
+from lazyobs.text import printable
 
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
@@ -64,11 +66,22 @@ def open_recording(directory: Path, last: bool = False) -> ReplaySource:
     """RecordingError if it cannot be read or holds no sample. ``last``: only its last sample."""
     from lazyobs.recording.replay import open_replay
 
-    return open_replay(directory, last)
+    return _watched(open_replay(directory, last))
 
 
 def open_recorded_events(directory: Path) -> ReplaySource:
     """Opens a recording for its trace; it need not hold a sample."""
     from lazyobs.recording.replay import ReplaySource
 
-    return ReplaySource(str(directory))
+    return _watched(ReplaySource(str(directory)))
+
+
+def _watched(source: ReplaySource) -> ReplaySource:
+    """When the command ends, what the recording lacked is a line on standard error."""
+
+    def say() -> None:
+        for text in source.notes():
+            print(f"lazyobs: recording {printable(source.path)}: {printable(text)}", file=sys.stderr)
+
+    click.get_current_context().call_on_close(say)
+    return source

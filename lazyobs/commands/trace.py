@@ -75,6 +75,7 @@ class _Shown:
         self._output, self._most = output, most
         self._begun = False
         self._events = self._lost = 0
+        self._lost_more = False  # an unknown number
 
     def all_of(self, readings: Iterator[list[TraceEvent]]) -> None:
         from lazyobs.views.trace import Writer
@@ -87,6 +88,7 @@ class _Shown:
                 writer.write(trace_event)
                 if trace_event.kind == LOST:
                     self._lost += trace_event.objects or 0
+                    self._lost_more = self._lost_more or trace_event.objects is None
                     continue
                 self._events += 1
                 if self._events == self._most:
@@ -96,7 +98,8 @@ class _Shown:
 
     def say_how_many(self) -> None:
         if self._begun:
-            print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {self._lost} lost", file=sys.stderr)
+            lost = f"{'more than ' * self._lost_more}{self._lost} lost"
+            print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {lost}", file=sys.stderr)
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:

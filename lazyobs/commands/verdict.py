@@ -53,6 +53,7 @@ def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -
     """Writes the verdict. Returns its exit code."""
     if options.html is not None:
         try:
+            options.html.parent.mkdir(parents=True, exist_ok=True)  # as record -o does
             html_report.write(verdict, recordings, str(options.html))
         except OSError as error:
             what = printable(str(options.html))
@@ -88,4 +89,4 @@ def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:
     names = [series.name for series in recordings]
     for series, path in zip(recordings, paths):
         if names.count(series.name) > 1:
-            series.name = path.rstrip("/")
+            series.name = printable(path.rstrip("/"))

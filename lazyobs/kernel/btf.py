@@ -101,7 +101,10 @@ class Btf:
         self._strings = data[header_len + str_off : header_len + str_off + str_len]
         self._starts = array("I", [0])
         self._found: dict[tuple[str, int], int] = {}
-        self._index(header_len + type_off, header_len + type_off + type_len, names)
+        try:
+            self._index(header_len + type_off, header_len + type_off + type_len, names)
+        except (IndexError, ValueError):  # a type that is cut off
+            raise BtfError("its types are damaged") from None
 
     @classmethod
     def read(cls, names: Iterable[str], path: str = "/sys/kernel/btf/vmlinux") -> Btf:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 _SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
 
 
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,16}")
+
+
 @dataclass(frozen=True)
 class Symbol:
     """A function part in kernel text: [start, end)."""
@@ -34,6 +37,11 @@ class Symbol:
         return "." not in self.name
 
 
+def _address(word: bytes) -> int | None:
+    """None where the line does not begin with an address."""
+    return int(word, 16) if _HEXADECIMAL.fullmatch(word) else None
+
+
 class Kallsyms:
     """Symbols of the wanted functions: {name: [Symbol, ...]}, compiler-made parts under the plain name.
 
@@ -47,7 +55,9 @@ class Kallsyms:
         # Anchored at the type: from the start of the line, the address of every line would be matched first.
         pattern = re.compile(rb" [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?\n")
         for match in pattern.finditer(text):
-            start = int(text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()], 16)
+            start = _address(text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()])
+            if start is None:
+                continue
             if start == 0:
                 self.hidden = True
                 continue
@@ -55,7 +65,9 @@ class Kallsyms:
             if suffix and not _SUFFIX.match(suffix):
                 continue
             plain = match[1].decode()
-            symbol = Symbol(plain + suffix.decode(), start, self._end_of(text, match.end() - 1, start))
+            symbol = Symbol(
+                plain + suffix.decode("ascii", "replace"), start, self._end_of(text, match.end() - 1, start)
+            )
             self._symbols.setdefault(plain, []).append(symbol)
         self.alike = {name for fragment in fragments for name in self._alike(text, fragment.encode())}
 
@@ -82,7 +94,9 @@ class Kallsyms:
             position = text.find(b"\n", position) + 1
             if position == 0 or position >= len(text):
                 return start + 1
-            address = int(text[position : text.index(b" ", position)], 16)
+            address = _address(text[position : text.find(b" ", position)])
+            if address is None:
+                return start + 1
             if address > start:
                 return address
             if address < start:

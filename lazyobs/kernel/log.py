@@ -98,6 +98,8 @@ class KernelLog:
             priority, sequence, microseconds = (int(part) for part in head.split(b",")[:3])
         except ValueError:
             return None
+        if not all(0 <= number < 1 << 63 for number in (priority, sequence, microseconds)):
+            return None
         if self._expected is not None and sequence > self._expected:
             self.lost += sequence - self._expected
         self._expected = sequence + 1

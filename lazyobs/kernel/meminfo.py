@@ -7,16 +7,19 @@ import os
 import re
 
 _KIB = 1024
+_MOST_DIGITS = 15
 
 
 def parsed(raw: bytes) -> dict[str, int]:
-    """{column: value}: ``Slab_bytes`` from "Slab: 412 kB"; the few lines without a unit are counts. ValueError if a
-    line is not of that form."""
+    """{column: value}: ``Slab_bytes`` from "Slab: 412 kB"; the few lines without a unit are counts. Lines that are
+    not of that form are left out."""
     found = {}
     for line in raw.splitlines():
         name, _, value = line.partition(b":")
-        number, *unit = value.split()
-        key = re.sub(r"\W+", "_", name.decode()).strip("_")
+        number, unit = (*value.split(), b"", b"")[:2]
+        if not number.isdigit() or len(number) > _MOST_DIGITS or unit not in (b"", b"kB"):
+            continue
+        key = re.sub(r"\W+", "_", name.decode("ascii", "replace")).strip("_")
         if unit:
             found[f"{key}_bytes"] = int(number) * _KIB
         else:
@@ -29,5 +32,5 @@ def read(proc_root: str = "/proc") -> dict[str, int]:
     try:
         with open(os.path.join(proc_root, "meminfo"), "rb") as file:
             return parsed(file.read())
-    except (OSError, ValueError):
+    except OSError:
         return {}

@@ -15,6 +15,7 @@ import os
 from dataclasses import dataclass
 
 _HIDDEN = "{}/kernel/slab cannot be seen: a row may count the objects of other caches too"
+_MOST_DIGITS = 19  # of a number that fits into 63 bits
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 
@@ -54,8 +55,8 @@ class Slabinfo:
         rows = {}
         for line in self._text().splitlines():
             fields = line.split()
-            if fields and fields[0] in wanted:
-                rows[wanted[fields[0]]] = SlabRow(*(int(field) for field in fields[1:5]))
+            if fields and fields[0] in wanted and (row := _row(fields[1:5])):
+                rows[wanted[fields[0]]] = row
         return rows
 
     def _text(self) -> bytes:
@@ -72,6 +73,13 @@ class Slabinfo:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _row(fields: list[bytes]) -> SlabRow | None:
+    """None where they are not the numbers of a row."""
+    if len(fields) < 4 or not all(field.isdigit() and len(field) < _MOST_DIGITS for field in fields):
+        return None
+    return SlabRow(*map(int, fields))
 
 
 def merged_with(name: str, sys_root: str = "/sys") -> list[str]:

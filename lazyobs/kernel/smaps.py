@@ -25,7 +25,7 @@ class Mapping:
 
 
 def parse(text: bytes) -> list[Mapping]:
-    """Mappings of a /proc/PID/smaps text."""
+    """Mappings of a /proc/PID/smaps text. ValueError where it is none."""
     heads = list(_MAPPING.finditer(text))
     found = []
     for head, following in zip(heads, [*heads[1:], None]):
@@ -40,7 +40,10 @@ def _kb(block: bytes, field: bytes) -> int:
     at = block.find(b"\n" + field + b":")
     if at < 0:
         return 0
-    return int(block[at + len(field) + 2 :].split(None, 1)[0]) * 1024
+    number = block[at + len(field) + 2 :].partition(b"\n")[0].split(None, 1)[:1]
+    if not number:
+        raise ValueError(f"{field.decode()} without a number")
+    return int(number[0]) * 1024
 
 
 def read(pid: int, proc_root: str = "/proc") -> list[Mapping]:
@@ -50,12 +53,16 @@ def read(pid: int, proc_root: str = "/proc") -> list[Mapping]:
 
 
 def has_anonymous(text: bytes) -> tuple[int, int]:
-    """(VMAs, VMAs with anonymous pages in memory or swap) of a smaps text, without building objects."""
+    """(VMAs, VMAs with anonymous pages in memory or swap) of a smaps text, without building objects. ValueError where it
+    is none."""
     vmas = anonymous = 0
     holds = False
     for line in text.splitlines():
         if line.startswith((b"Anonymous:", b"Swap:")):
-            holds = holds or line.split()[1] != b"0"
+            words = line.split(None, 2)
+            if len(words) < 2:
+                raise ValueError(f"{words[0].decode()} without a number")
+            holds = holds or words[1] != b"0"
         elif line.startswith(b"VmFlags:"):
             vmas += 1
             anonymous += holds

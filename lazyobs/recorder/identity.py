@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import mmap
 import os
 import platform
 import re
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from lazyobs.kernel import command_line
 from lazyobs.kernel.slab import CACHES, merged_with
 
 _NT_GNU_BUILD_ID = 3
+_MOST_DIGITS = 19
 _SETTINGS = {
     "thp": "kernel/mm/transparent_hugepage",
     "ksm": "kernel/mm/ksm",
@@ -58,6 +61,7 @@ def identity(
         "tainted": _number(f"{proc_root}/sys/kernel/tainted"),
         "clock_source": _line(f"{sys_root}/devices/system/clocksource/clocksource0/current_clocksource"),
         "machine": platform.machine(),
+        "page_bytes": mmap.PAGESIZE,
         "cpu": _cpu(proc_root),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_bytes": _memory(proc_root),
@@ -81,7 +85,7 @@ def _line(path: str) -> str | None:
 
 def _number(path: str) -> int | None:
     text = _line(path)
-    return int(text) if text is not None and text.isdecimal() else None
+    return int(text) if text is not None and text.isdecimal() and len(text) < _MOST_DIGITS else None
 
 
 def build_id(sys_root: str = "/sys") -> str | None:
@@ -105,7 +109,7 @@ def config_hash(release: str, proc_root: str = "/proc", boot_root: str = "/boot"
     try:
         with gzip.open(f"{proc_root}/config.gz", "rb") as packed:
             raw = packed.read()
-    except OSError:
+    except (OSError, EOFError, zlib.error):
         try:
             raw = Path(boot_root, f"config-{release}").read_bytes()
         except OSError:
@@ -125,14 +129,19 @@ def _cpu(proc_root: str) -> str | None:
 
 def _memory(proc_root: str) -> int | None:
     text = _line(f"{proc_root}/meminfo") or ""
-    found = re.search(r"MemTotal: (\d+) kB", text)
+    found = re.search(r"MemTotal: ([0-9]{1,15}) kB", text)
     return int(found[1]) * 1024 if found else None
 
 
 def _swap(proc_root: str) -> list[dict[str, Any]] | None:
     """Kind and size of each swap area, without its path."""
     try:
-        rows = [line.split() for line in Path(proc_root, "swaps").read_text(encoding="utf-8").splitlines()[1:]]
+        text = Path(proc_root, "swaps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return [{"kind": row[1], "bytes": int(row[2]) * 1024} for row in rows if len(row) >= 3]
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return [
+        {"kind": row[1], "bytes": int(row[2]) * 1024}
+        for row in rows
+        if len(row) >= 3 and row[2].isascii() and row[2].isdecimal() and len(row[2]) < _MOST_DIGITS
+    ]

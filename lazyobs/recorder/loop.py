@@ -17,6 +17,7 @@ from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.recorder import Recorder
 from lazyobs.recorder.workload import Workload
 from lazyobs.text import plural, printable, size
+from lazyobs.unix import interrupt
 
 _SECONDS_TO_DRAIN = 1.0  # the longest time that events wait in the ring
 
@@ -47,7 +48,11 @@ class Loop:
 
     @contextmanager
     def _signals_caught(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}  # fmt: skip
+        before = {
+            number: signal.signal(number, self._signal)
+            for number in interrupt.ENDING
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # nohup
+        }
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         woken_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         try:

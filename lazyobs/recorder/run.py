@@ -65,7 +65,10 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     memory.forget_code()
     stopped = _run(loop, recorder, store)
     code = _exit_code(stopped, loop, workload)
-    _end(recorder, store, "stopped" if stopped else "ended")
+    late = _end(recorder, store, "stopped" if stopped else "ended")
+    if late is not None and stopped is None:
+        print(f"lazyobs: {late}", file=sys.stderr)
+        code = code or late.exit_code
     source.close()
     around.close()
     loop.say_all()
@@ -157,9 +160,16 @@ def _exit_code(stopped: RecordingStopped | None, loop: Loop, workload: Workload 
     return code
 
 
-def _end(recorder: Recorder, store: Store, how: str) -> None:
+def _end(recorder: Recorder, store: Store, how: str) -> RecordingStopped | None:
+    """Writes the last mark and finishes the recording. Returns the error if either failed."""
+    failure: RecordingStopped | None = None
     try:
         recorder.mark("end", None, how)
-    except RecordingStopped:
-        pass  # the disk is completely full: the recording lacks its last line
-    store.close()
+    except RecordingStopped as error:  # the disk is completely full: the recording lacks its last line
+        failure = error
+    try:
+        store.close()
+    except RecordingStopped as error:
+        failure = error
+    recorder.progress.bytes = store.bytes
+    return failure

@@ -16,8 +16,21 @@ _TOTAL = re.compile(rb"^(some|full) .*total=(\d+)", re.MULTILINE)
 _TAINTED = "sys/kernel/tainted"
 
 
+_NUMBER = re.compile(rb"-?[0-9]{1,18}")  # fits into a column of int64
+
+
+def _is_number(word: bytes) -> bool:
+    return _NUMBER.fullmatch(word) is not None
+
+
 def _vmstat(raw: bytes) -> dict[str, int]:
-    return {"vmstat_" + name.decode(): int(value) for name, value in (line.split() for line in raw.splitlines())}
+    """What is no line of a name and a number is left out."""
+    words = (line.split() for line in raw.splitlines())
+    return {
+        "vmstat_" + pair[0].decode("ascii", "replace"): int(pair[1])
+        for pair in words
+        if len(pair) == 2 and _is_number(pair[1])
+    }
 
 
 def _meminfo(raw: bytes) -> dict[str, int]:
@@ -26,7 +39,9 @@ def _meminfo(raw: bytes) -> dict[str, int]:
 
 def _pressure(kind: str, raw: bytes) -> dict[str, int]:
     """Microseconds stalled since boot."""
-    return {f"pressure_{kind}_{share.decode()}_us": int(total) for share, total in _TOTAL.findall(raw)}
+    return {
+        f"pressure_{kind}_{share.decode()}_us": int(total) for share, total in _TOTAL.findall(raw) if _is_number(total)
+    }
 
 
 class System:
@@ -62,7 +77,7 @@ class System:
             elif name == "meminfo":
                 found.update(_meminfo(raw))
             elif name == _TAINTED:
-                found["kernel_tainted"] = int(raw)
+                found.update({"kernel_tainted": int(raw)} if _is_number(raw.strip()) else {})
             else:
                 found.update(_pressure(name.rpartition("/")[2], raw))
         return found

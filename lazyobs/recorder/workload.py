@@ -14,7 +14,7 @@ import signal
 import sys
 
 from lazyobs.errors import NotSupported
-from lazyobs.unix import privileges
+from lazyobs.unix import interrupt, privileges
 from lazyobs.unix.capabilities import CAP_KILL
 from lazyobs.unix.fork import close_all_but, fork
 
@@ -104,8 +104,7 @@ def _become(command: tuple[str, ...], waiting: int) -> None:
     try:
         if not os.read(waiting, 1):
             os._exit(0)  # the recording did not start, so the command does not start either
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
+        interrupt.restore()
         os.execvp(command[0], command)  # noqa: S606
     except FileNotFoundError:
         _say(command[0], "there is no such command")

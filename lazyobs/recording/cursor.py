@@ -17,7 +17,7 @@ from lazyobs.model import Sample, rate
 from lazyobs.recording import samples
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.process_rows import ProcessRows
-from lazyobs.recording.reader import Recording
+from lazyobs.recording.reader import Recording, sample_columns
 from lazyobs.recording.trace import recorded_in
 
 _CACHED = 64  # samples
@@ -99,21 +99,24 @@ class _Scan:
         self._processes = ProcessRows(recording.batches("processes", segment))
 
     def sample(self, number: int) -> Sample:
-        document = self._document(number)
+        document, count = self._document(number)
         try:
             sample = samples.read_sample(document, self._processes.of(number))
+            self._recording.note_missing(self.segment, count, sample)
         except (ValueError, KeyError, TypeError) as error:
             raise self._recording.damaged(f"sample {number}", error) from None
         self.last = number
         return sample
 
-    def _document(self, number: int) -> str:
+    def _document(self, number: int) -> tuple[str, int | None]:
+        """(document, number of processes) of that sample."""
         while True:
             if self._document_batch is not None:
                 numbers = self._document_batch.column("number").to_pylist()
                 if number in numbers:
-                    document: str = self._document_batch.column("document")[numbers.index(number)].as_py()
-                    return document
+                    row = self._document_batch.slice(numbers.index(number), 1)
+                    ((_, document, count),) = sample_columns(row)
+                    return document, count
             self._document_batch = next(self._documents, None)
             if self._document_batch is None:
                 raise self._recording.damaged(f"segment {self.segment}", f"sample {number} is missing")

@@ -103,10 +103,13 @@ class Directory:
             pass
 
     def sizes(self) -> dict[str, int]:
-        """{name: bytes} of the plain files."""
-        found = {}
+        """{name: bytes} of the plain files; {} when the directory was removed."""
+        found: dict[str, int] = {}
         # A separate descriptor: two threads that list through the same descriptor share its position and miss names.
-        own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return found
         try:
             names = os.listdir(own)
         finally:
@@ -119,6 +122,13 @@ class Directory:
             if stat.S_ISREG(status.st_mode):
                 found[name] = status.st_size
         return found
+
+    def is_gone(self) -> bool:
+        """Whether the directory was removed; renamed, it is still there."""
+        try:
+            return os.fstat(self.fd).st_nlink == 0
+        except OSError:  # of a network file system
+            return True
 
     def close(self) -> None:
         """May be called more than once."""

@@ -74,6 +74,7 @@ _SAMPLES = _fields(
     ("document", _TEXT),  # the sample's JSON without its processes; replay shows it
     *((name, _INT) for name in (*COUNTER_NAMES, *CENSUS_NAMES)),  # the same data as columns, for queries
     *(("health_" + name, _FLOAT) for name in HEALTH_NAMES),
+    ("processes", _INT),  # rows of the table processes that belong to it
 )
 _PROCESSES = _fields(
     ("number", _INT),

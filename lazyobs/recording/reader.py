@@ -7,20 +7,17 @@ used; nothing is ever executed or unpickled (Arrow's Python extension types did 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-import pyarrow.parquet as pq
-
 from lazyobs.model import Sample
-from lazyobs.recording import samples
+from lazyobs.recording import limits, samples
 from lazyobs.recording.arrow import pa
+from lazyobs.recording.description import Description, LaterVersion, read_description
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.layout import (
     DESCRIPTION,
-    FORMAT,
     PARQUET,
     STREAM,
     VERSION,
@@ -28,18 +25,24 @@ from lazyobs.recording.layout import (
     segment_file,
     why_not_readable,
 )
+from lazyobs.recording.parquet import Opened, open_parquet
 from lazyobs.recording.process_rows import ProcessRows
 from lazyobs.recording.storage import Remote, place
+from lazyobs.recording.stream import Damage, StreamReader, TooLarge
+from lazyobs.recording.values import why_not_ours
 
-_MOST_DESCRIPTION = 1 << 20
-_ROWS_AT_ONCE = 4096
-_MOST_AT_ONCE = 64 << 20  # bytes of a file; lazyobs writes smaller files
-_MOST_THRIFT = 16 << 20  # bytes of a Parquet file's footer
-_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+_DAMAGE = (
+    *(pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError),
+    TooLarge,
+)
 
 
 class Recording:
-    """A recording opened for reading. ``torn`` names the streams whose last batch is incomplete."""
+    """A recording opened for reading. What its streams have lost is known when their batches were read.
+
+    ``torn`` names the streams whose last batch is incomplete, ``damage`` says what else streams have lost, by name.
+    ``checksummed``: its files have checksums; damage in one of an earlier version may not be noticed.
+    """
 
     def __init__(self, path: str) -> None:
         """RecordingError when it is not a recording, or its format is not supported."""
@@ -47,18 +50,20 @@ class Recording:
         self.path = self.place.path
         try:
             description = self._description()
-            self.identity: dict[str, Any] = description["identity"]
-            self.interval: float = description["interval"]
+            self.identity: dict[str, Any] = description.identity
+            self.interval: float = description.interval
+            self.checksummed: bool = description.sealed
             self._files = self._segment_files()
         except BaseException:
             self.close()
             raise
         self.torn: set[str] = set()
+        self.damage: dict[str, Damage] = {}
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> Description:
         try:
             with self.place.open(DESCRIPTION) as file:
-                raw = file.read(_MOST_DESCRIPTION + 1)
+                raw = file.read(limits.DESCRIPTION + 1)
         except FileNotFoundError:
             what = "is empty" if not self.place.names() else f"has no {DESCRIPTION}: lazyobs did not make it"
             raise RecordingError(self.path, what, "name one made by lazyobs record") from None
@@ -67,26 +72,17 @@ class Recording:
                 self.path, f"{DESCRIPTION} cannot be read ({error.strerror or error})", "check its permissions"
             ) from None
         try:
-            document = json.loads(raw[:_MOST_DESCRIPTION], parse_constant=samples.refuse_constant)
-            if document["format"] != FORMAT:
-                raise ValueError
-            version = document["version"]
-            if isinstance(version, int) and version > VERSION:
-                raise RecordingError(
-                    self.path,
-                    f"a later lazyobs made it (format {version}; this one reads {VERSION})",
-                    "use that lazyobs",
-                )
-            if version != VERSION or not isinstance(document["identity"], dict):
-                raise ValueError
-            if not isinstance(document["interval"], float | int) or not 0 < document["interval"] < 1e6:
-                raise ValueError
-        except (ValueError, KeyError, TypeError, RecursionError):
+            return read_description(raw)
+        except LaterVersion as error:
+            raise RecordingError(
+                self.path,
+                f"a later lazyobs made it (format {error.version}; this one reads {VERSION})",
+                "use that lazyobs",
+            ) from None
+        except (ValueError, RecursionError):
             raise RecordingError(
                 self.path, f"{DESCRIPTION} is damaged, or not from lazyobs", "name one made by lazyobs record"
             ) from None
-        found: dict[str, Any] = document
-        return found
 
     def _segment_files(self) -> dict[int, dict[str, str]]:
         """{segment: {table: form}}; if both forms exist, Parquet is complete and the stream is a leftover."""
@@ -141,7 +137,8 @@ class Recording:
         """(columns, names) of the finished segments' files of that table, oldest first. Consecutive files with the
         same columns form one entry; every entry has the columns that the table requires.
 
-        For an engine that reads the files itself. RecordingError when a file is damaged.
+        For an engine that reads the files itself: every byte of them is checked here. RecordingError when a file is
+        damaged.
         """
         runs: list[tuple[pa.Schema, list[str]]] = []
         for segment in self.segments:
@@ -150,7 +147,7 @@ class Recording:
             name = SegmentFile(table, segment, PARQUET).name
             try:
                 with self.place.open(name) as file:
-                    found = _parquet_file(file).schema_arrow
+                    found = self._open_parquet(file).file.schema_arrow.remove_metadata()
             except _DAMAGE as error:
                 raise self.damaged(name, error) from None
             if not runs or not found.equals(runs[-1][0]):
@@ -164,6 +161,14 @@ class Recording:
         base = self.path if isinstance(self.place, Remote) else "file://" + os.path.abspath(self.path)
         return f"{base.rstrip('/')}/{name}"
 
+    def notes(self) -> list[str]:
+        """What is missing, as far as was read: a text for what damage has taken, and one if the recording has no end."""
+        found = [str(damage) for _, damage in sorted(self.damage.items())]
+        if any(STREAM in forms.values() for forms in self._files.values()):
+            cut = f"; cut off in {', '.join(sorted(self.torn))}" if self.torn else ""
+            found.append(f"has no end: the recorder was killed, the machine died, or it is still recording{cut}")
+        return found
+
     def unfinished(self, table: str) -> list[int]:
         """Segments in which that table is a stream: the last segment, if the recorder still runs or was killed."""
         return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
@@ -176,40 +181,49 @@ class Recording:
     def _parquet(
         self, file: BinaryIO, table: str, name: str, columns: Callable[[list[str]], list[str]]
     ) -> Iterator[pa.RecordBatch]:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        # pyarrow reads a Python file column by column in a thread of its own, and mostly waits.
-        reader = _parquet_file(pa.BufferReader(file.read(size)) if size <= _MOST_AT_ONCE else file)
-        found = reader.schema_arrow
+        opened = self._open_parquet(file)
+        found = opened.file.schema_arrow
         self._look_at(found, table, name)
-        for batch in reader.iter_batches(_ROWS_AT_ONCE, columns=columns(found.names), use_threads=False):
+        wanted = columns(found.names)
+        for batch in opened.file.iter_batches(opened.rows_at_once, columns=wanted, use_threads=False):
             batch.validate(full=True)
-            yield batch
+            self._look_at_values(batch, table, name)
+            yield batch.replace_schema_metadata(None)
+
+    def _open_parquet(self, file: BinaryIO) -> Opened:
+        return open_parquet(file, self.checksummed)
 
     def _stream(self, file: BinaryIO, table: str, name: str) -> Iterator[pa.RecordBatch]:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if why := limits.too_large("a file", size, limits.FILE):
+            raise self.damaged(name, why)
+        stream = StreamReader(name, file.read(size), self.checksummed)
+        looked_at = False
         try:
-            reader = pa.ipc.open_stream(file, options=pa.ipc.IpcReadOptions(use_threads=False))
-        except (pa.ArrowInvalid, OSError):
-            self.torn.add(name)  # killed before the first batch
-            return
-        self._look_at(reader.schema, table, name)
-        whole = file.tell()
-        while True:
-            try:
-                batch = reader.read_next_batch()
-                batch.validate(full=True)
-            except StopIteration:
-                if file.read(1) or file.tell() != whole:
-                    self.torn.add(name)
-                return
-            except _DAMAGE:
-                self.torn.add(name)
-                return
-            whole = file.tell()
-            yield batch
+            for batch in stream.batches():
+                if not looked_at:
+                    self._look_at(batch.schema, table, name)
+                    looked_at = True
+                self._look_at_values(batch, table, name)
+                yield batch
+                self._note(name, stream)
+        finally:
+            self._note(name, stream)
+
+    def _note(self, name: str, stream: StreamReader) -> None:
+        if stream.torn:
+            self.torn.add(name)
+        if stream.damage is not None:
+            self.damage[name] = stream.damage
 
     def _look_at(self, found: pa.Schema, table: str, name: str) -> None:
         why = why_not_readable(table, found)
+        if why:
+            raise self.damaged(name, why)
+
+    def _look_at_values(self, batch: pa.RecordBatch, table: str, name: str) -> None:
+        why = why_not_ours(table, batch)
         if why:
             raise self.damaged(name, why)
 
@@ -240,19 +254,29 @@ class Recording:
         for segment in self.segments if segments is None else segments:
             processes = ProcessRows(self.batches("processes", segment))
             for batch in self.batches("samples", segment):
-                numbers, documents = batch.column("number").to_pylist(), batch.column("document").to_pylist()
-                for number, document in zip(numbers, documents):
+                for number, document, count in sample_columns(batch):
                     try:
-                        yield samples.read_sample(document, processes.of(number))
+                        sample = samples.read_sample(document, processes.of(number))
+                        self.note_missing(segment, count, sample)
+                        yield sample
                     except RecordingError:
                         raise
                     except _DAMAGE as error:
                         raise self.damaged(f"sample {number}", error) from None
+
+    def note_missing(self, segment: int, count: int | None, sample: Sample) -> None:
+        """Notes the processes that a sample had, and that its segment no longer has. ``count``: how many it had."""
+        missing = (count or 0) - len(sample.processes)
+        name = SegmentFile("processes", segment, self._files[segment].get("processes", STREAM)).name
+        if missing > 0 and name not in self.torn and name not in self.damage:
+            self.damage[name] = Damage(name, missing, certain=False)
 
     def close(self) -> None:
         """Closes the directory; garbage collection of the object does the same."""
         self.place.close()
 
 
-def _parquet_file(file: BinaryIO | pa.NativeFile) -> pq.ParquetFile:
-    return pq.ParquetFile(file, thrift_string_size_limit=_MOST_THRIFT, thrift_container_size_limit=1 << 20)
+def sample_columns(batch: pa.RecordBatch) -> Iterator[tuple[Any, Any, Any]]:
+    """(number, document, number of processes) of each row; the last is None in recordings of earlier versions."""
+    counts = batch.column("processes") if "processes" in batch.schema.names else pa.nulls(batch.num_rows)
+    yield from zip(*(column.to_pylist() for column in (batch.column("number"), batch.column("document"), counts)))

@@ -42,6 +42,14 @@ class ReplaySource:
         """Seconds between two samples when they were recorded."""
         return self._recording.interval
 
+    def notes(self) -> list[str]:
+        """What the recording lacks, as far as it was read, a text each."""
+        return self._recording.notes()
+
+    @property
+    def path(self) -> str:
+        return self._recording.path
+
     @property
     def begun(self) -> float | None:
         """When recording began, unix seconds; None where it holds no sample."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, PROCESS_COLUMNS, Process, Sample, Slab
+from lazyobs.recording import limits
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.layout import ORPHANS
 
@@ -30,6 +31,7 @@ def sample_row(number: int, stamp: int, sample: Sample) -> Columns:
     row.update((name, sample.totals.get(name)) for name in COUNTER_NAMES)
     row.update((name, sample.census.get(name)) for name in CENSUS_NAMES)
     row.update(("health_" + name, sample.health.get(name)) for name in HEALTH_NAMES)
+    row["processes"] = len(sample.processes)
     return {name: [value] for name, value in row.items()}
 
 
@@ -89,6 +91,9 @@ def read_processes(batch: pa.RecordBatch) -> list[tuple[int, Process]]:
 
 def read_sample(document: str, processes: list[Process]) -> Sample:
     """The sample of a row. ValueError when the text is not the document of a sample."""
+    why = limits.too_large("a document", len(document), limits.DOCUMENT)
+    if why:
+        raise ValueError(why)
     sample = Sample.from_json(json.loads(document, parse_constant=refuse_constant))
     sample.processes = processes
     return sample

@@ -6,46 +6,50 @@ If a stream ends in the middle of a batch because its writer was killed, it is r
 
 from __future__ import annotations
 
-import io
+import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
-
-import pyarrow.parquet as pq
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.directory import Directory, write_all
 from lazyobs.recording.layout import COMPRESSION, PARQUET, STREAM, TABLES, SegmentFile
+from lazyobs.recording.parquet import write_parquet
+from lazyobs.recording.stream import StreamReader, StreamWriter, TooLarge
 
-_COMPRESSION = "zstd"
-_ROWS_A_GROUP = 1 << 17
-_BYTES_A_GROUP = 4 << 20  # in memory
-_BATCHES_AT_ONCE = 32
+
+class Changed(OSError):
+    """A file is not as the recorder left it: another process has changed or removed it."""
 
 
 class _Stream:
-    """One file. ``bytes`` is the size of its complete batches."""
+    """One file. ``bytes`` is the size of its complete messages."""
 
     def __init__(self, directory: Directory, name: str, schema: pa.Schema, compression: str | None) -> None:
         self.schema = schema
         self.bytes = 0
+        self._name = name
         self._fd = directory.create(name)
-        self._pending = io.BytesIO()
-        options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
-        self._writer = pa.ipc.new_stream(pa.PythonFile(self._pending, "w"), schema, options=options)
+        self._writer = StreamWriter(schema, compression)
 
     def append(self, batch: pa.RecordBatch) -> None:
         """OSError when the write fails; the file then ends with the previous batch."""
-        self._writer.write_batch(batch)
-        raw = self._pending.getvalue()
-        self._pending.seek(0)
-        self._pending.truncate()
+        raw = self._writer.messages(batch)
+        self.look()
         try:
             write_all(self._fd, raw)
         except OSError:
             os.ftruncate(self._fd, self.bytes)
             raise
         self.bytes += len(raw)
+
+    def look(self) -> None:
+        """Changed when another process has changed or removed the file."""
+        status = os.fstat(self._fd)
+        if not status.st_nlink:
+            raise Changed(errno.ESTALE, f"{self._name} was removed")
+        if status.st_size != self.bytes:
+            raise Changed(errno.ESTALE, f"{self._name} was changed by another process")
 
     def sync(self) -> None:
         os.fdatasync(self._fd)
@@ -80,11 +84,29 @@ class Segment:
             else pa.array(columns[field.name], field.type)
             for field in schema
         ]
-        if table not in self._streams:
-            name = SegmentFile(table, self.number, STREAM).name
-            self._streams[table] = _Stream(self._directory, name, schema, COMPRESSION.get(table))
-        self._streams[table].append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if table in self._streams:
+            self._streams[table].append(batch)
+        else:
+            self._begin(table, batch)
         return rows
+
+    def _begin(self, table: str, batch: pa.RecordBatch) -> None:
+        """Creates a table's file with its first rows. If they cannot be written, there is no file."""
+        name = SegmentFile(table, self.number, STREAM).name
+        stream = _Stream(self._directory, name, self._schemas[table], COMPRESSION.get(table))
+        try:
+            stream.append(batch)
+        except BaseException:
+            stream.close()
+            self._directory.remove(name)
+            raise
+        self._streams[table] = stream
+
+    def look(self) -> None:
+        """Changed when another process has changed or removed one of the files."""
+        for stream in self._streams.values():
+            stream.look()
 
     def sync(self) -> None:
         """Syncs the files to disk, so that they survive a power failure."""
@@ -100,51 +122,22 @@ class Segment:
 def to_parquet(directory: Directory, number: int) -> None:
     """Converts a closed segment's streams to Parquet files. At every moment at least one of the two forms exists.
 
-    OSError when the disk is full: the streams stay and remain readable.
+    OSError when the disk is full, or a stream was changed: such streams stay as they are; the others are converted.
     """
     names = directory.sizes()
+    failure: OSError | None = None
     for table in TABLES:
         stream, parquet = (SegmentFile(table, number, form).name for form in (STREAM, PARQUET))
         if stream not in names:
             continue
-        if parquet not in names:
-            _convert(directory, stream, parquet)
-        directory.remove(stream)
-
-
-def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
-    """Writes the rows of a finished segment's table as a Parquet file."""
-    write_groups(table.schema, [table], sink)
-
-
-def write_groups(schema: pa.Schema, groups: Iterable[pa.Table], sink: BinaryIO) -> None:
-    """The same of a table that comes in groups of rows."""
-    # Parquet has all our types; Arrow's schema and the statistics of 300 columns would be most of a small
-    # segment.
-    with pq.ParquetWriter(
-        sink, schema, compression=_COMPRESSION, store_schema=False, write_statistics=["number", "time", "stamp"]
-    ) as writer:
-        for group in groups:
-            writer.write_table(group, row_group_size=_ROWS_A_GROUP)
-
-
-def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Groups of rows, so that a finished segment is never in memory at once. Their columns are in one piece: a thousand
-    pieces take ten times as long to write, and a batch of one row and 220 columns is 100 kB of small objects."""
-    merged: list[pa.Table] = []
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if len(waiting) == _BATCHES_AT_ONCE:
-            merged.append(pa.Table.from_batches(waiting).combine_chunks())
-            waiting = []
-            if sum(table.nbytes for table in merged) >= _BYTES_A_GROUP:
-                yield pa.concat_tables(merged).combine_chunks()
-                merged = []
-    if waiting:
-        merged.append(pa.Table.from_batches(waiting))
-    if merged:
-        yield pa.concat_tables(merged).combine_chunks()
+        try:
+            if parquet not in names:
+                _convert(directory, stream, parquet)
+            directory.remove(stream)
+        except OSError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def _convert(directory: Directory, stream: str, parquet: str) -> None:
@@ -152,9 +145,9 @@ def _convert(directory: Directory, stream: str, parquet: str) -> None:
     directory.remove(temporary)
     fd = directory.create(temporary)
     try:
-        with open(directory.open(stream), "rb") as source, os.fdopen(fd, "wb", closefd=False) as sink:
-            reader = pa.ipc.open_stream(source)
-            write_groups(reader.schema, _groups(reader), sink)
+        with open(directory.open(stream), "rb") as source:
+            reader = StreamReader(stream, source.read(), sealed=True)
+        write_parquet(_whole(reader, stream), fd)
         os.fsync(fd)
     except BaseException:
         directory.remove(temporary)
@@ -162,3 +155,13 @@ def _convert(directory: Directory, stream: str, parquet: str) -> None:
     finally:
         os.close(fd)
     directory.rename(temporary, parquet)
+
+
+def _whole(reader: StreamReader, name: str) -> Iterator[pa.RecordBatch]:
+    """The batches of a stream that this recorder has written. Changed when it is not as it was written."""
+    try:
+        yield from reader.batches()
+    except (TooLarge, ValueError, OSError) as error:  # pyarrow's errors are of these, too
+        raise Changed(errno.ESTALE, f"{name} cannot be read ({error})") from None
+    if reader.torn or reader.damage is not None:
+        raise Changed(errno.ESTALE, f"{name} was changed by another process")

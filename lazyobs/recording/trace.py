@@ -11,7 +11,11 @@ from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.recording.arrow import pa
+from lazyobs.recording.layout import STREAM, SegmentFile
 from lazyobs.recording.reader import Recording
+
+_PAGE_BYTES = {"x86_64": 4096, "i686": 4096, "s390x": 4096}  # machines whose kernels have no other page size
+_MOST_PAGE = 1 << 20
 
 
 class RecordedTrace:
@@ -42,12 +46,54 @@ def recorded_in(recording: Recording, segment: int, wanted: EventFilter, splats:
 
 
 def _recorded_events(recording: Recording, segment: int, wanted: EventFilter) -> Iterator[TraceEvent]:
+    """The events, and between them how many are lost to damage: at the time of the event that follows."""
+    page, last = page_bytes(recording), 0.0
+    losses = _Losses(recording, SegmentFile("events", segment, STREAM).name)
     for batch in recording.batches("events", segment):
         for record, offset in _decoded(batch):
             if record.kind >= len(event.KINDS):
                 raise recording.damaged(f"an event of segment {segment}", f"there is no kind {record.kind}")
+            last = (record.stamp + offset) / 1e9
+            yield from losses.since(last)
             if wanted.passes(record):
-                yield TraceEvent.of_event(record, offset, mmap.PAGESIZE)
+                yield TraceEvent.of_event(record, offset, page)
+    yield from losses.since(last or _first_time(recording, segment))
+
+
+def _first_time(recording: Recording, segment: int) -> float:
+    """Unix seconds of the segment's first sample; 0 without one."""
+    for batch in recording.batches("samples", segment, lambda _there: ["time"]):
+        for time in batch.column("time").to_pylist():
+            if time is not None:
+                return float(time)
+    return 0.0
+
+
+def page_bytes(recording: Recording) -> int:
+    """The page size of the recorded machine. Recordings of earlier versions do not say it; those of machines that have
+    but one size need not."""
+    said = recording.identity.get("page_bytes")
+    if isinstance(said, int) and 0 < said <= _MOST_PAGE and said & (said - 1) == 0:
+        return said
+    machine = recording.identity.get("machine")
+    return _PAGE_BYTES.get(machine, mmap.PAGESIZE) if isinstance(machine, str) else mmap.PAGESIZE
+
+
+class _Losses:
+    """What damage has taken from a stream, as far as it was read."""
+
+    def __init__(self, recording: Recording, name: str) -> None:
+        self._recording, self._name = recording, name
+        self._rows, self._certain = 0, True
+
+    def since(self, time: float) -> Iterator[TraceEvent]:
+        """The loss since the last call, if there is one, at ``time``."""
+        damage = self._recording.damage.get(self._name)
+        if damage is None or (damage.rows, damage.certain) == (self._rows, self._certain):
+            return
+        rows = damage.rows - self._rows
+        self._rows, self._certain = damage.rows, damage.certain
+        yield TraceEvent.damaged(time, rows if damage.certain else None, self._name)
 
 
 def _decoded(batch: pa.RecordBatch) -> list[tuple[event.Event, int]]:

@@ -17,19 +17,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lazyobs.recording.description import write_description
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.layout import (
     DESCRIPTION,
-    FORMAT,
     KEPT,
     RESERVE,
     TABLES,
-    VERSION,
     schema,
     segment_file,
 )
-from lazyobs.recording.segment import Segment, to_parquet
+from lazyobs.recording.segment import Changed, Segment, to_parquet
 from lazyobs.unix import memory
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -63,6 +62,11 @@ class _Kept:
     segments: list[int] = field(default_factory=list)
 
 
+def _is_full(error: Exception) -> bool:
+    """A disk without room for Parquet may have room for streams; where it has none, ``append`` says so."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 class Store:
     """The writer's side of one recording."""
 
@@ -81,19 +85,27 @@ class Store:
         self._schemas = {table: schema(table, system_columns) for table in TABLES}
         self._kept: list[_Kept] = []
         self._closed_at: dict[int, float] = {}
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None  # of the other thread
+        self._bytes_at_end: int | None = None
         self.rows = dict.fromkeys(TABLES, 0)
-        description = {"format": FORMAT, "version": VERSION, "interval": interval, "identity": identity}
+        self._interval = interval
         try:
             self._reserve()
-            directory.publish(DESCRIPTION, json.dumps(description, indent=1, allow_nan=False).encode())
         except OSError as error:
             raise self._stopped(error) from None
+        self.describe(identity)
         self._segment = Segment(directory, 1, self._schemas)
         self._opened = self._synced = clock()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._run_worker, name="recording", daemon=True)
         self._worker.start()
+
+    def describe(self, identity: dict[str, Any]) -> None:
+        """Writes the description, in place of an earlier one. RecordingStopped when the disk has no room for it."""
+        try:
+            self._directory.publish(DESCRIPTION, write_description(identity, self._interval))
+        except OSError as error:
+            raise self._stopped(error) from None
 
     def _reserve(self) -> None:
         fd = self._directory.create(RESERVE)
@@ -109,22 +121,43 @@ class Store:
         except OSError as error:
             raise self._stopped(error) from None
 
-    def _stopped(self, error: OSError) -> RecordingStopped:
+    def _stopped(self, error: Exception) -> RecordingStopped:
+        path = self._directory.path
+        if self._directory.is_gone():
+            return RecordingStopped(path, "its directory was removed", "record again, and keep it until the end")
+        if isinstance(error, Changed):
+            return RecordingStopped(path, f"{error.strerror}; the rest can be read", "keep other programs out of it")
+        if not isinstance(error, OSError):
+            return RecordingStopped(
+                path, f"its writer failed ({type(error).__name__}: {error})", "report this as a bug"
+            )
         if error.errno in _FULL:
             self._directory.remove(RESERVE)
             return RecordingStopped(
-                self._directory.path,
+                path,
                 f"{os.strerror(error.errno or errno.ENOSPC).lower()}; what was recorded until then can be read",
                 "free some space, or limit the recording with --max-size",
             )
-        return RecordingStopped(self._directory.path, f"writing failed ({error.strerror})", "check the disk")
+        return RecordingStopped(path, f"writing failed ({error.strerror})", "check the disk")
+
+    def _look(self) -> None:
+        """RecordingStopped when the other thread has failed or ended, or another process has changed what is here."""
+        failure, self._failure = self._failure, None
+        if failure is not None and not _is_full(failure):
+            raise self._stopped(failure)
+        if not self._worker.is_alive():
+            raise self._stopped(RuntimeError("its thread has ended"))
+        try:
+            self._segment.look()
+        except OSError as error:
+            raise self._stopped(error) from None
+        if self._directory.is_gone():
+            raise self._stopped(OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
 
     def maintain(self) -> None:
-        """Called between two ticks: starts a new segment, syncs, and drops old segments when due."""
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            if failure.errno not in _FULL:
-                raise self._stopped(failure)
+        """Called between two ticks: starts a new segment, syncs, and drops old segments when due. RecordingStopped when
+        anything has gone wrong since."""
+        self._look()
         now = self._clock()
         age = now - self._opened
         if self._segment.bytes >= self._limits.rotate_bytes() or age >= self._limits.rotate_seconds():
@@ -150,8 +183,8 @@ class Store:
         while (work := self._work.get()) is not None:
             try:
                 work()
-            except OSError as error:
-                self._failure = error
+            except Exception as error:
+                self._failure = self._failure or error
 
     def _drop(self, now: float) -> None:
         if self._limits.max_bytes is None and self._limits.max_seconds is None:
@@ -204,13 +237,29 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        """Bytes on disk, without the reserve for the last lines."""
+        """Bytes on disk, without the reserve for the last lines; after ``close`` those of the whole recording."""
+        if self._bytes_at_end is not None:
+            return self._bytes_at_end
         return sum(size for name, size in self._directory.sizes().items() if name != RESERVE)
 
     def close(self) -> None:
-        """Finishes the last segment. If the disk has no room for that, the segment stays a readable stream."""
+        """Finishes the last segment. If the disk has no room for that, the segment stays a readable stream.
+
+        RecordingStopped, when all is closed, if something else went wrong with it or with earlier segments.
+        """
+        stopped: RecordingStopped | None = None
+        try:
+            self._look()
+        except RecordingStopped as error:
+            stopped = error
         self._work.put(lambda: self._finish(self._segment))
         self._work.put(None)
         self._worker.join()
+        failure = self._failure
+        if stopped is None and failure is not None and not _is_full(failure):
+            stopped = self._stopped(failure)
         self._directory.remove(RESERVE)
+        self._bytes_at_end = self.bytes
         self._directory.close()
+        if stopped is not None:
+            raise stopped

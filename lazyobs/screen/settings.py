@@ -71,7 +71,10 @@ class Settings:
     @classmethod
     def from_toml(cls, text: str) -> Settings:
         """Unknown settings and invalid values are ignored. ValueError if the text is not TOML."""
-        document: dict[str, Any] = tomllib.loads(text)
+        try:
+            document: dict[str, Any] = tomllib.loads(text)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         settings = cls()
         for setting in fields(cls):
             if setting.name in document and _is_valid(setting.name, document[setting.name]):

@@ -69,13 +69,16 @@ def _span(length: float) -> str:
 
 def _whole(series: Series) -> _Check:
     ends = [mark for mark in series.marks if mark.kind == "end"]
+    if series.damage:
+        return _Check("whole", False, "; ".join(series.damage))
     if series.torn:
         return _Check(
             "whole", False, f"cut off in {', '.join(series.torn)}: the recorder was killed, or the machine died"
         )
     if not ends:
         return _Check("whole", False, "has no end: the recorder was killed, the machine died, or it is still recording")
-    return _Check("whole", ends[-1].text == "ended", f"the recording {ends[-1].text or 'ended'}")
+    unchecked = "" if series.checksummed else "; not checksummed: an earlier lazyobs made it"
+    return _Check("whole", ends[-1].text == "ended", f"the recording {ends[-1].text or 'ended'}{unchecked}")
 
 
 def _probes(series: Series, most: float) -> Iterator[_Check]:
@@ -96,7 +99,11 @@ def _probes(series: Series, most: float) -> Iterator[_Check]:
 def _losses(series: Series, rules: dict[str, float], length: float) -> Iterator[_Check]:
     lost = sum(mark.value or 0 for mark in series.marks if mark.kind == "lost")
     most = rules["lost_a_minute"] * length / 60
-    yield _Check("events", lost <= most, f"{lost:.0f} {plural(lost, 'event')} lost; limit {most:.0f}")
+    if np.isnan(series.events_lost):
+        yield _Check("events", False, "an unknown number of events lost: the file is damaged")
+    else:
+        lost += series.events_lost
+        yield _Check("events", lost <= most, f"{lost:.0f} {plural(lost, 'event')} lost; limit {most:.0f}")
     full = known(series.samples, "health_map_full")
     if len(full):
         yield _Check(

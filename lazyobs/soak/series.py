@@ -75,6 +75,9 @@ class Series:
     warm: dict[str, Any] = field(default_factory=dict)  # the same of the sample that ``distributions`` begin at
     events: dict[str, Events] = field(default_factory=dict)  # "fork", "promotion{split}", "rmap_walk{unmap}", ...
     torn: tuple[str, ...] = ()  # streams whose last batch was not finished
+    damage: tuple[str, ...] = ()  # what streams have lost to damage, a text each
+    events_lost: float = 0  # to damage; NaN where it is not known how many
+    checksummed: bool = True  # damage to the files could be seen
     count: int = 0  # of samples recorded; ``samples`` may have fewer rows
     cmdline: str | None = None  # the kernel's command line as it was recorded; ``identity`` has a part of it
 

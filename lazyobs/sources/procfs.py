@@ -95,7 +95,7 @@ class ProcfsSource:
                 return None
             ppid, started = int(words[1]), int(words[19]) / _TICKS
             uid = os.stat(root).st_uid
-        except (OSError, IndexError, ValueError):
+        except (OSError, IndexError, ValueError, OverflowError):
             return None
         census: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         try:
@@ -103,7 +103,7 @@ class ProcfsSource:
                 census["vmas"], census["vmas_anon"] = has_anonymous(file.read())
         except ProcessLookupError:  # it has ended, or is ending and has no memory any more
             return None
-        except (PermissionError, FileNotFoundError):
+        except (PermissionError, FileNotFoundError, ValueError):
             if not os.path.exists(root):
                 return None
             unseen.append(pid)

@@ -33,7 +33,8 @@ def parse(option: str, text: str, default: Address | None = None) -> Address:
         host = host[1:-1]
     # Without brackets it is not clear where an IPv6 address ends and the port begins.
     is_host = has_brackets or not set(":[]") & set(host)
-    is_port = port.isascii() and port.isdecimal() and int(port) < 1 << 16
+    # int() refuses thousands of digits.
+    is_port = port.isascii() and port.isdecimal() and len(port) < 10 and int(port) < 1 << 16
     if not (colon and is_host and is_port):
         raise UsageError(f"{option} {text!r}", "is not HOST:PORT", "use for example 127.0.0.1:9797 or [::1]:9797")
     return Address(host, int(port))

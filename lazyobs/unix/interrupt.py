@@ -30,6 +30,7 @@ class _State:
     """``asked``: a signal has come; ``raised``: when that was last raised, on the monotonic clock.
 
     ``held``: nothing is raised now; ``waiting``: a signal has come since. ``settled``: nothing is raised any more.
+    ``ignored``: those of ENDING that this process was started to ignore.
     """
 
     asked: bool = False
@@ -37,16 +38,29 @@ class _State:
     held: bool = False
     waiting: bool = False
     settled: bool = False
+    ignored: frozenset[int] = frozenset()
 
 
 _state = _State()
 
 
 def catch() -> None:
-    """From now on those signals raise Interrupted."""
+    """From now on those signals raise Interrupted. A SIGHUP that was ignored at the start (nohup) stays ignored."""
+    _state.ignored = frozenset(number for number in ENDING if signal.getsignal(number) == signal.SIG_IGN)
     for number in (*ENDING, signal.SIGALRM):
-        signal.signal(number, _handle)
+        if number != signal.SIGHUP or number not in _state.ignored:
+            signal.signal(number, _handle)
     sys.unraisablehook = _unraisable
+
+
+def restore() -> None:
+    """For a process that is to execute another program: the actions that signals had when lazyobs was started.
+
+    Python ignores SIGPIPE and SIGXFSZ from its own start on, so that what these were is not known: they get the default
+    action, as Python's subprocess gives them.
+    """
+    for number in (*ENDING, signal.SIGALRM, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN if number in _state.ignored else signal.SIG_DFL)
 
 
 def asked() -> bool:

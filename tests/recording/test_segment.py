@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from lazyobs.recording import segment
+from lazyobs.recording import parquet
 from lazyobs.recording.arrow import pa
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.layout import TABLES, schema
@@ -34,7 +35,7 @@ def finished(tmp_path: Path) -> Directory:
 
 
 def test_every_row_is_there_whatever_the_groups(finished: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "_BYTES_A_GROUP", 53 << 10)
+    monkeypatch.setattr(parquet, "_BYTES_A_GROUP", 53 << 10)
     to_parquet(finished, 1)
     with pq.ParquetFile(f"{finished.path}/system-000001.parquet") as file:
         assert file.num_row_groups > 3
@@ -47,9 +48,16 @@ def test_every_row_is_there_whatever_the_groups(finished: Directory, monkeypatch
 
 
 def test_a_group_is_in_one_piece_and_small(finished: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "_BYTES_A_GROUP", 53 << 10)
+    monkeypatch.setattr(parquet, "_BYTES_A_GROUP", 53 << 10)
     groups: list[pa.Table] = []
-    monkeypatch.setattr(segment, "write_groups", lambda _schema, found, _sink: groups.extend(found))
+    made = parquet._groups
+
+    def seen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for group in made(batches):
+            groups.append(group)
+            yield group
+
+    monkeypatch.setattr(parquet, "_groups", seen)
     to_parquet(finished, 1)
     assert sum(group.num_rows for group in groups) == 2 * TICKS
     for group in groups:

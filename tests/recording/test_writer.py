@@ -242,3 +242,21 @@ def test_no_room_for_the_description(small_disk: Path) -> None:
             filler.flush()
     with pytest.raises(RecordingStopped, match="no space left on device"):
         made.store(small_disk / "r")
+
+
+def test_no_stream_is_left_without_rows(small_disk: Path) -> None:
+    """The first rows of a table did not fit: there is no file of 0 bytes that is no stream."""
+    store = made.store(small_disk / "r")
+    made.append_sample(store, 1, 23)
+    with open(small_disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(bytes(1 << 12))
+    with pytest.raises(RecordingStopped, match="no space left on device"):
+        store.append("events", event_rows(made.events(0, 100_003), 0))
+    assert not (small_disk / "r/events-000001.arrows").exists()
+    store.append("marks", {"time": [1.0], "stamp": [1], "kind": ["end"], "value": [None], "text": ["disk full"]})
+    store.close()
+    recording = Recording(str(small_disk / "r"))
+    assert len(list(recording.samples())) == 1
+    assert [row["text"] for row in recording.rows("marks")] == ["disk full"]
+    assert not recording.torn and not recording.damage

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Big recordings out of numpy: the files that ``lazyobs record`` leaves, with as many samples and events as wanted.
+They have no checksums, as those of earlier versions, so that tests can change them.
 
 The same seed makes the same recording. Counters of forks and promotions are those of the events, and the documents of
 the samples say what their columns say. Tables that a report hardly reads (processes, system) can be linked
@@ -25,7 +26,6 @@ from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, PARQUET, VERSION, SegmentFile, schema
-from lazyobs.recording.segment import write_parquet
 from tests.harness import ROOT
 from tests.recording.samples import sample
 
@@ -63,8 +63,8 @@ def make(path: Path, seed: int, shape: Shape, link_from: Path | None = None) -> 
     for number, first in enumerate(range(1, shape.samples + 1, shape.segment_samples), 1):
         last = min(first + shape.segment_samples - 1, shape.samples)
         for name, table in day.tables(first, last, large=link_from is None):
-            with open(path / SegmentFile(name, number, PARQUET).name, "wb") as sink:
-                write_parquet(table, sink)
+            file = path / SegmentFile(name, number, PARQUET).name
+            pq.write_table(table, file, compression="zstd", store_schema=False, write_statistics=["number", "time", "stamp"])  # fmt: skip
         for name in _LARGE if link_from is not None else ():
             file = SegmentFile(name, number, PARQUET).name
             os.link(link_from / file, path / file)

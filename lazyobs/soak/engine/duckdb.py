@@ -17,7 +17,7 @@ from pyarrow import dataset
 
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.storage import Remote
-from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
+from lazyobs.soak.engine.tables import TABLES, Columns, columns, is_text, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 
 _MEMORY = "1GB"
@@ -37,7 +37,8 @@ class DuckDB:
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Views]:
-        files = {table: recording.parquet_files(table) if table not in _WIDE else [] for table in TABLES}
+        wide = _WIDE if is_text(recording.path) else TABLES  # DuckDB opens names of UTF-8 only
+        files = {table: recording.parquet_files(table) if table not in wide else [] for table in TABLES}
         if isinstance(recording.place, Remote):
             connection = _connect([])
         else:
@@ -47,9 +48,7 @@ class DuckDB:
             tables = {}
             for table, runs in files.items():
                 parts = [(found.names, _rows(connection, recording, found, names)) for found, names in runs]
-                here = read_here(
-                    recording, table, recording.segments if table in _WIDE else recording.unfinished(table)
-                )
+                here = read_here(recording, table, recording.segments if table in wide else recording.unfinished(table))
                 if here is not None:
                     parts.append((here.column_names, connection.from_arrow(here)))
                 tables[table] = columns(table, {name for names, _ in parts for name in names})

@@ -22,6 +22,7 @@ from lazyobs.recording.samples import read_sample
 from lazyobs.soak.engine import queries
 from lazyobs.soak.engine.views import Views
 from lazyobs.soak.series import Column, Distribution, Events, Mark, Series, Table
+from lazyobs.text import printable
 
 MOST_ROWS = 3000  # of a table of a series
 _STEPS = 8  # that progress is told of
@@ -57,7 +58,7 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     marks, splats = _marks(recording)
     progress(1.0)
     return Series(
-        name=os.path.basename(os.path.normpath(recording.path)),
+        name=printable(os.path.basename(os.path.normpath(recording.path))),
         identity=without_secrets(recording.identity),
         interval=recording.interval,
         samples=samples,
@@ -72,6 +73,9 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         warm=_facts(begin),
         events=_events(found),
         torn=tuple(sorted(recording.torn)),
+        damage=tuple(str(found) for _, found in sorted(recording.damage.items())),
+        events_lost=_events_lost(recording),
+        checksummed=recording.checksummed,
         count=count,
         cmdline=_cmdline(recording),
     )
@@ -80,6 +84,12 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
 def _cmdline(recording: Recording) -> str | None:
     found = recording.identity.get("cmdline")
     return found if isinstance(found, str) else None
+
+
+def _events_lost(recording: Recording) -> float:
+    """Rows of the table events that damage has taken; NaN where it is not known how many."""
+    found = [damage for name, damage in recording.damage.items() if name.startswith("events-")]
+    return float(sum(damage.rows if damage.certain else np.nan for damage in found))
 
 
 def _extent(recording: Recording, rows: pa.Table) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ from pyspark.sql import functions as sql
 
 from lazyobs.errors import NotSupported
 from lazyobs.recording.reader import Recording
-from lazyobs.soak.engine.tables import TABLES, Columns, columns, read_here
+from lazyobs.soak.engine.tables import TABLES, Columns, columns, is_text, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 
 _ELSEWHERE = ("SPARK_REMOTE", "SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "MASTER")
@@ -76,8 +76,10 @@ class Spark:
                 self._session.catalog.dropTempView(table)
 
     def _rows(self, recording: Recording, table: str) -> tuple[Columns, DataFrame]:
-        runs = recording.parquet_files(table)
-        here = read_here(recording, table, recording.unfinished(table))
+        runs, left = recording.parquet_files(table), recording.unfinished(table)
+        if not is_text(recording.path):  # Spark opens names of UTF-8 only
+            runs, left = [], recording.segments
+        here = read_here(recording, table, left)
         there = {name for found, _ in runs for name in found.names}
         wanted = columns(table, there | set(here.column_names if here is not None else ()))
         parts = [self._read(recording, found, names, wanted) for found, names in runs]

@@ -60,6 +60,15 @@ def columns(table: str, there: Container[str]) -> Columns:
     return {"number": INT, **{name: INT for name in _SYSTEM if name in there}}
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8; an engine that opens files by their names can open no other."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_here(recording: Recording, table: str, segments: list[int]) -> pa.Table | None:
     """Rows of those segments, of the columns that queries see; None where there are none."""
 

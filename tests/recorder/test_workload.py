@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""The signals of a recorded command are those of the shell that started lazyobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import LAZYOBS, ROOT, lazyobs
+
+pytestmark = [pytest.mark.slow, pytest.mark.bpf]
+_IGNORED = "grep ^SigIgn: /proc/self/status"
+
+
+def ignored_in_command(path: Path, *before: str) -> tuple[str, str]:
+    """(signals ignored by a recorded command, the same without lazyobs), as the kernel's masks."""
+    recorded = subprocess.run(
+        [*before, *LAZYOBS, "record", "-o", str(path), "--tier", "procfs", "--progress", "none", "--", "sh", "-c", _IGNORED],
+        capture_output=True, text=True, cwd=ROOT, timeout=120, stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    plain = subprocess.run([*before, "sh", "-c", _IGNORED], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)  # fmt: skip
+    return recorded.stdout, plain.stdout
+
+
+def test_no_signal_that_python_ignores_is_ignored(root: None, tmp_path: Path) -> None:
+    """SIGPIPE and SIGXFSZ."""
+    recorded, plain = ignored_in_command(tmp_path / "r")
+    assert recorded == plain and int(recorded.split()[1], 16) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_what_the_caller_ignores_stays_ignored(root: None, tmp_path: Path, number: signal.Signals) -> None:
+    ignoring = (
+        f"import os, signal, sys; signal.signal({number.value}, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    recorded, plain = ignored_in_command(tmp_path / "r", sys.executable, "-c", ignoring)
+    assert int(recorded.split()[1], 16) == 1 << number - 1
+    assert int(plain.split()[1], 16) >> number - 1 & 1
+
+
+def test_nohup(root: None, tmp_path: Path) -> None:
+    """A hangup does not end it, SIGTERM does."""
+    recorder = subprocess.Popen(
+        ["nohup", *LAZYOBS, "record", "-o", str(tmp_path / "r"), "--tier", "procfs", "--interval", "0.1", "--progress", "json"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert recorder.stdout is not None
+    recorder.stdout.readline()
+    recorder.send_signal(signal.SIGHUP)
+    for _ in range(10):
+        assert recorder.stdout.readline()
+    assert recorder.poll() is None
+    recorder.terminate()
+    assert recorder.wait(60) == 0
+
+
+def test_the_directory_is_removed_while_it_records(root: None, tmp_path: Path) -> None:
+    recorder = subprocess.Popen(
+        [*LAZYOBS, "record", "-o", str(tmp_path / "r"), "--tier", "procfs", "--interval", "0.1", "--progress", "none"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not list((tmp_path / "r").glob("samples-*")):
+        time.sleep(0.05)
+    for file in (tmp_path / "r").iterdir():
+        file.unlink()
+    os.rmdir(tmp_path / "r")
+    _, err = recorder.communicate(timeout=60)
+    assert recorder.returncode == 3
+    assert len(err.splitlines()) == 1 and "its directory was removed" in err
+
+
+def test_the_last_line_has_the_size_of_the_directory(root: None, tmp_path: Path) -> None:
+    from lazyobs.text import size
+
+    done = lazyobs("record", "-o", str(tmp_path / "r"), "--tier", "procfs", "--interval", "0.1", "--duration", "2")
+    assert done.returncode == 0, done.stderr
+    held = sum(file.stat().st_size for file in (tmp_path / "r").iterdir())
+    assert f"  {size(held)}  " in done.stderr.splitlines()[-1]
