@@ -23,7 +23,7 @@ from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.recorder.identity import build_id, identity
 from lazyobs.recorder.system import System
-from lazyobs.sources.cgroups import CgroupPaths
+from lazyobs.sources.cgroups import path_of_process
 from lazyobs.sources.procfs import ProcfsSource
 from tests.fuzz.fuzzing import bounded, nearly, tries
 
@@ -86,7 +86,7 @@ def test_a_process(tmp_path: Path, stat: bytes, maps: bytes, cgroup: bytes) -> N
     assert sample is not None
     for process in sample.processes:
         assert process.pid == 23 and math.isfinite(process.start_time)
-    path = CgroupPaths(str(tmp_path)).of_process(23)
+    path = path_of_process(23, str(tmp_path))
     assert path is None or "\n" not in path
 
 

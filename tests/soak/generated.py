@@ -66,8 +66,8 @@ def make(path: Path, seed: int, shape: Shape, link_from: Path | None = None) -> 
             file = path / SegmentFile(name, number, PARQUET).name
             pq.write_table(table, file, compression="zstd", store_schema=False, write_statistics=["number", "time", "stamp"])  # fmt: skip
         for name in _LARGE if link_from is not None else ():
-            file = SegmentFile(name, number, PARQUET).name
-            os.link(link_from / file, path / file)
+            linked = SegmentFile(name, number, PARQUET).name
+            os.link(link_from / linked, path / linked)
 
 
 def events(seed: int, shape: Shape) -> npt.NDArray[Any]:

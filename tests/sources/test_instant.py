@@ -63,5 +63,7 @@ def test_a_process_keeps_its_name_to_the_last_sample() -> None:
     for count in (5, 7):  # it has given up its mm and is not gone yet
         (process,) = processes.read([], [_counts(b"sh", count)], 1.0)
         assert (process.comm, process.ppid) == ("worker", 101)
-    (process,) = LiveProcesses(table, columns, True, KernelCgroups(dict), sees_all=True).read([], [_counts(b"sh", 3)], 1.0)
+    (process,) = LiveProcesses(table, columns, True, KernelCgroups(dict), sees_all=True).read(
+        [], [_counts(b"sh", 3)], 1.0
+    )
     assert process.comm == "sh", "nothing else is known"
