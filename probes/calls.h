@@ -65,11 +65,10 @@ static __always_inline struct call *find_call(enum called called)
 	return calls.lookup(&key);
 }
 
-static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)
+static __always_inline void call_began(enum called called, u64 start, u64 object, u32 detail,
+				       u32 flags)
 {
-	struct call call = {
-		.start = bpf_ktime_get_ns(), .object = object, .detail = detail, .flags = flags
-	};
+	struct call call = { .start = start, .object = object, .detail = detail, .flags = flags };
 	u32 tid = bpf_get_current_pid_tgid();
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
@@ -80,6 +79,11 @@ static __always_inline void call_begins_with(enum called called, u64 object, u32
 		slot->call = call;
 	else if (calls.update(&key, &call))
 		count_total(TOTAL_TASK_MAP_FULL, 1);
+}
+
+static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)
+{
+	call_began(called, bpf_ktime_get_ns(), object, detail, flags);
 }
 
 static __always_inline void call_begins(enum called called, u64 object, u32 detail)

@@ -56,17 +56,19 @@ static __always_inline u32 lock_path(void *ctx)
 int lock_wait_begins(u64 *ctx)
 {
 	u32 flags = ctx[1] & ~LOCK_RT, path;
+	u64 start;
 
 	if (flags != LOCK_READ && flags != LOCK_WRITE)
 		return 0;
 	if (!is_root_lock(ctx[0]))
 		return 0;
+	start = bpf_ktime_get_ns(); /* reading the stack takes microseconds, and the task waits */
 	path = lock_path(ctx);
 	if (path == LOCK_PATH_COUNT) {
 		count_total(TOTAL_LOCKS_UNPLACED, 1);
 		return 0;
 	}
-	call_begins_with(CALLED_LOCK_WAIT, ctx[0], path, flags);
+	call_began(CALLED_LOCK_WAIT, start, ctx[0], path, flags);
 	return 0;
 }
 

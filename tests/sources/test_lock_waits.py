@@ -19,7 +19,7 @@ from lazyobs.kernel.btf import Btf
 from lazyobs.model import LOCK_PATHS
 from tests.harness import ROOT, need_programs, skip
 
-VMAS, CHILDREN, FORKS = 503, 6, 23
+VMAS, CHILDREN, FORKS = 1009, 6, 23
 
 
 @pytest.fixture(scope="session")

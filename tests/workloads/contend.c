@@ -3,12 +3,13 @@
  * contend VMAS CHILDREN FORKS: a family of processes that wait for the lock of their root
  * anon_vmas.
  *
- * The parent touches VMAS mappings that cannot be merged, and makes CHILDREN processes. All at once
- * they fork FORKS times each: every fork and every exit takes the lock of each mapping's root, and
- * these are the same for all of them.
+ * The parent splits one mapping into VMAS parts, all of one anon_vma, and makes CHILDREN processes.
+ * All at once they fork FORKS times each: every fork and every exit takes the lock of that root for
+ * each VMA.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,14 +20,15 @@ int main(int argc, char **argv)
 	int vmas = argc > 1 ? atoi(argv[1]) : 101, children = argc > 2 ? atoi(argv[2]) : 4,
 	    forks = argc > 3 ? atoi(argv[3]) : 7;
 	int start[2];
+	char *at;
 
-	for (int index = 0; index < vmas; index++) {
-		char *at = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (at == MAP_FAILED || mprotect(at + page, page, PROT_READ | PROT_WRITE))
+	at = mmap(NULL, vmas * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED || madvise(at, vmas * page, MADV_NOHUGEPAGE))
+		return 1;
+	memset(at, 1, vmas * page);
+	for (int index = 0; index < vmas; index += 2)
+		if (mprotect(at + index * page, page, PROT_READ))
 			return 1;
-		at[page] = 1;
-	}
 	if (pipe(start))
 		return 1;
 	for (int child = 0; child < children; child++) {
