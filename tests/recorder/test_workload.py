@@ -72,7 +72,8 @@ def test_the_directory_is_removed_while_it_records(root: None, tmp_path: Path) -
     os.rmdir(tmp_path / "r")
     _, err = recorder.communicate(timeout=60)
     assert recorder.returncode == 3
-    assert len(err.splitlines()) == 1 and "its directory was removed" in err
+    notice, line = err.splitlines()
+    assert "tier procfs" in notice and "its directory was removed" in line
 
 
 def test_the_last_line_has_the_size_of_the_directory(root: None, tmp_path: Path) -> None:
