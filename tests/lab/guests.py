@@ -35,7 +35,7 @@ def why_no_guest(name: str, root: str = "") -> str | None:
 def need(name: str, root: str = "") -> None:
     reason = why_no_guest(name, root)
     if reason:
-        skip("lab", reason)
+        skip("lab-all" if root or kernels.kernel(name).root else "lab", reason)
 
 
 def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
