@@ -18,9 +18,13 @@ import pytest
 from lazyobs.unix import privileges
 from tests.harness import DEMANDED, FEATURES, ROOT, Islands, lazyobs, live_in, need_root, skip
 
-# Whoever is started in the background of a script ignores Ctrl-C, and so would all that the tests start and interrupt.
+# In the background of a script Ctrl-C and Ctrl-\\ are ignored, below nohup the hang-up is; and so they would be by all
+# that the tests start and send these to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 _HOME = pytest.StashKey[Path]()
