@@ -18,7 +18,7 @@ import pytest
 from lazyobs.unix import privileges
 from tests.harness import DEMANDED, FEATURES, ROOT, Islands, lazyobs, live_in, need_root, skip
 
-# In the background of a script Ctrl-C and Ctrl-\\ are ignored, below nohup the hang-up is; and so they would be by all
+# In the background of a script Ctrl-C and Ctrl-\ are ignored, below nohup the hang-up is; and so they would be by all
 # that the tests start and send these to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
