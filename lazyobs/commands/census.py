@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.sources.source import Source
+from lazyobs.text import say
 from lazyobs.views import columns
 
 
@@ -94,5 +94,5 @@ def _live(asked: CensusCommand) -> Source:
     )
     say_how(opened, asked.probes.verbose)
     if opened.notice:
-        print(opened.notice, file=sys.stderr)
+        say(opened.notice)
     return opened.source

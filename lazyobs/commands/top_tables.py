@@ -11,6 +11,7 @@ from lazyobs.commands.replay_options import open_recording
 from lazyobs.commands.top import SORT
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live, points_but
+from lazyobs.text import say
 
 if TYPE_CHECKING:
     from lazyobs.commands.top import TopCommand
@@ -23,7 +24,7 @@ def run(asked: TopCommand) -> None:
     from lazyobs.views import top as view
 
     if notice and (batch or asked.output != "table"):
-        print(notice, file=sys.stderr)
+        say(notice)
     options = view.TopOptions(
         interval=interval,
         iterations=asked.samples,
