@@ -213,7 +213,7 @@ def check_pids(pids: tuple[int, ...]) -> None:
         raise process_id.refusal(reasons)
     if reasons:
         numbers = ",".join(map(str, reasons))
-        print(f"lazyobs: -p {numbers}: {process_id.listed(reasons)}; going on with the others", file=sys.stderr)
+        say(f"lazyobs: -p {numbers}: {process_id.listed(reasons)}; going on with the others")
 
 
 def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str) -> None:

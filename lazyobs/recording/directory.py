@@ -60,7 +60,7 @@ class Directory:
         if os.geteuid() != 0:
             return
         group = int(os.environ.get("SUDO_GID", os.getegid()))
-        os.fchown(self.fd, privileges.NOBODY, group)
+        os.fchown(self.fd, privileges.account().uid, group)
         os.fchmod(self.fd, _MODE_SHARED)
 
     def create(self, name: str) -> int:
@@ -138,7 +138,7 @@ def _what_is_there(path: str) -> str:
 
 def _why_not_ours(fd: int) -> str:
     """Why a directory must not be used; it is chowned to the user `nobody`, who may own it already."""
-    owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.NOBODY)
+    owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.account().uid)
     if os.fstat(fd).st_uid not in owners:
         return "belongs to somebody else"
     try:

@@ -84,6 +84,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
         "unprivileged_bpf_disabled": restrictions.sysctl("kernel.unprivileged_bpf_disabled"),
         "bpf_stats_enabled": restrictions.sysctl("kernel.bpf_stats_enabled"),
         "may_load_bpf": privileges.may_load_bpf(),
+        "runs_as": privileges.account().name,
         "bcc": _bcc(),
     }
     if verbose:
@@ -183,7 +184,7 @@ def _csv(document: dict[str, Any]) -> None:
     writer.writerow(["point", "tier", "required", "why_not_better"])
     for point in document["points"]:
         why = "; ".join(f"{tier}: {reason}" for tier, reason in point["why_not_better"].items())
-        writer.writerow([point["point"], point["tier"] or "", point["required"], why])
+        writer.writerow(map(lines.csv_safe, [point["point"], point["tier"] or "", point["required"], why]))
 
 
 def _table(document: dict[str, Any]) -> None:
@@ -194,6 +195,8 @@ def _table(document: dict[str, Any]) -> None:
     for name, value in kernel.items():
         label = {True: "yes", False: "no", None: "unknown"}.get(value, value) if not isinstance(value, str) else value
         print(f"{name.replace('_', ' '):27}{text.printable(str(label))}")
+    if privileges.account().is_shared:
+        print(f"{'':27}other processes of nobody can stop it: a service wants a system user {privileges.OWN_NAME}")
     for entry in bcc:
         print(f"{'bcc':27}{text.printable(entry['version'])} ({text.printable(entry['interpreter'])})")
     rows = [
@@ -202,15 +205,15 @@ def _table(document: dict[str, Any]) -> None:
     ]
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in _reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
-        print(f"\n{why}" + f"\n    ({', '.join(points)})")
+        print(f"\n{text.printable(why)}" + f"\n    ({text.printable(', '.join(points))})")
     for why in dict.fromkeys(document["unknown"].values()):
         numbers = [name for name, reason in document["unknown"].items() if reason == why]
-        print(f"\nnull: {text.printable(why)}" + f"\n    ({', '.join(numbers)})")
+        print(f"\nnull: {text.printable(why)}" + f"\n    ({text.printable(', '.join(numbers))})")
     rows = [
         [
             row["invariant"],
             _watched(row),
-            row["statement"] + ("" if row["watched"] else f" (not: {text.printable(row['why_not'])})"),
+            row["statement"] + ("" if row["watched"] else f" (not: {row['why_not']})"),
         ]
         for row in document["invariants"]
     ]
@@ -258,5 +261,5 @@ def _reasons(points: list[dict[str, Any]], has_lazy: bool) -> dict[str, list[str
             found.setdefault("for kernels with lazy anon_vmas only", []).append(point["point"])
             continue
         for tier, why in point["why_not_better"].items():
-            found.setdefault(f"not {tier}: {text.printable(why)}", []).append(point["point"])
+            found.setdefault(f"not {tier}: {why}", []).append(point["point"])
     return found
