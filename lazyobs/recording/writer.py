@@ -7,6 +7,7 @@ finished segments to Parquet and syncs, so that a slow disk does not delay the r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -155,7 +156,8 @@ class Store:
         memory.forget_code()
 
     def _run_worker(self) -> None:
-        privileges.keep_nothing()  # those that the main thread keeps for reading /proc are its own
+        with contextlib.suppress(OSError):
+            privileges.keep_nothing()  # those that the main thread keeps for reading /proc are its own
         while (work := self._work.get()) is not None:
             try:
                 work()
