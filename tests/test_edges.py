@@ -17,7 +17,7 @@ from lazyobs.exporter.application import make_application
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page, PageError
-from lazyobs.views import tables
+from lazyobs.views import columns, tables
 from tests import hostile
 from tests.exporter.host import Host
 from tests.exporter.starting import exporters
@@ -35,18 +35,23 @@ EDGES = {
     "bpf/loader.py": PIPE,
     "cli.py": SAID,
     "commands/census.py": SAID,
+    "commands/completion.py": OURS,
     "commands/export.py": SAID,
+    "commands/help.py": OURS,
     "commands/options.py": SAID,
+    "commands/summary.py": SAID,
     "commands/top_tables.py": SAID,
     "commands/trace.py": SAID,
     "commands/verdict.py": "the letter: soak/text_report.py makes each line printable ASCII",
     "exporter/collector.py": SAID,
     "exporter/privileged_reader.py": SAID,
+    "commands/version.py": OURS,
     "exporter/admission.py": SAID,
     "exporter/reference.py": OURS,
     "exporter/run.py": SAID,
     "exporter/request.py": "labels: collector.py makes each printable; messages: application.py",
     "invariants.py": OURS,
+    "manual.py": OURS,
     "recorder/loop.py": "numbers; the directory's name through printable; JSON",
     "recorder/run.py": SAID,
     "recorder/workload.py": "the command through printable; a byte to a pipe",
@@ -91,6 +96,7 @@ EDGES = {
     "views/doctor.py": "views/tables.py, csv_safe, printable; JSON",
     "views/lines.py": "csv_safe",
     "views/plain_screen.py": "lines of views/top.py",
+    "views/summary.py": "printable around each line, csv_safe; JSON",
     "views/top.py": "views/tables.py, csv_safe, printable; JSON",
     "views/trace.py": "printable around each line, csv_safe; JSON",
 }
@@ -143,8 +149,9 @@ def _arms(evil: dict[str, str]) -> list[str]:
 
 
 FORMS = {
-    "top": [["-o", "table"], ["-o", "csv"], ["-o", "json"], ["--view", "processes,forks,rmap,promotions,slabs,probes"]],
+    "top": [["-o", "table"], ["-o", "csv"], ["-o", "json"], ["--view", ",".join(columns.VIEWS)]],
     "census": [["-o", "table"], ["-o", "csv"], ["-o", "json"]],
+    "summary": [["-o", "table"], ["-o", "csv"], ["-o", "json"]],
     "trace": [["-o", "table"], ["-o", "csv"], ["-o", "json"]],
     "report": [["-o", "table"], ["-o", "csv"], ["-o", "json"], ["--text"]],
     "compare": [["-o", "table"], ["-o", "csv"], ["-o", "json"], ["--text"]],
@@ -179,7 +186,8 @@ def test_the_page_of_a_hostile_recording(evil: dict[str, str], command: str, tmp
 
 def test_tables_of_a_hostile_kernel() -> None:
     sample = hostile.live(Host().read())
-    shown = [*tables.header(sample), *(tables.view(sample, name, sample.processes) for name in ("processes", "forks", "rmap", "promotions", "slabs", "probes"))]  # fmt: skip
+    views = (tables.view(sample, name, sample.processes, "pid") for name in columns.VIEWS)
+    shown = [*tables.header(sample), *views]
     assert acting("\n".join(shown)) == []
     assert "evil" in "\n".join(shown)
 
