@@ -95,6 +95,7 @@ EDGES = {
     "views/columns.py": "Column.write, which makes a cell printable",
     "views/doctor.py": "views/tables.py, csv_safe, printable; JSON",
     "views/lines.py": "csv_safe",
+    "views/orphans.py": "views/tables.py and csv_safe, printable around each line; JSON",
     "views/plain_screen.py": "lines of views/top.py",
     "views/summary.py": "printable around each line, csv_safe; JSON",
     "views/top.py": "views/tables.py, csv_safe, printable; JSON",

@@ -112,5 +112,3 @@ def run(
             reader.close()
         else:
             source.close()
-
-

@@ -100,7 +100,7 @@ class Recorder:
         self._climbing = climbing
         self._clocks = read_clocks
         self._gaps = GapFinder(interval, read_clocks)
-        self._barriers = Barriers(source, surroundings.slabinfo, surroundings.barrier) if barrier_seconds else None
+        self._barriers = self._new_barriers() if barrier_seconds else None
         self._barrier_ns = round((barrier_seconds or 0) * 1e9)
         self._barrier_due = read_clocks().monotonic
         self._watch = Watch(triggers)
@@ -166,6 +166,9 @@ class Recorder:
         self._store.maintain()
         self.progress.bytes = self._store.bytes
 
+    def _new_barriers(self) -> Barriers:
+        return Barriers(self._source, self._around.slabinfo, self._around.barrier)
+
     def _climb(self, clocks: Clocks) -> None:
         """Looks for probes that were not attached at the start."""
         if self._climbing is None or not (told := self._climbing.source.climb()):
@@ -175,6 +178,7 @@ class Recorder:
         if not self._source.why_not("events"):
             self.stream = self._source.events()
             self.stream.begin(self._climbing.filter)
+        self._barriers = self._new_barriers() if self._barriers else None
         self._climbing = None
 
     def _log(self, clocks: Clocks) -> list[LogLine]:

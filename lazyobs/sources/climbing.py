@@ -17,7 +17,8 @@ from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
 from lazyobs.errors import BpfRefused, NotSupported
 from lazyobs.model import Kernel, Sample
-from lazyobs.sources.ledger import Account, LedgerReading
+from lazyobs.sources.account import Account, Held
+from lazyobs.sources.ledger import LedgerReading
 from lazyobs.sources.loading import Loading
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source, Trace
@@ -100,6 +101,9 @@ class ClimbingSource:
     def compiler(self) -> str | None:
         return self._now.compiler
 
+    def memory(self) -> Mapping[str, int]:
+        return self._now.memory()
+
     def why_not(self, feature: str) -> str:
         return self._now.why_not(feature)
 
@@ -117,6 +121,9 @@ class ClimbingSource:
 
     def account(self) -> Account:
         return self._now.account()
+
+    def held(self) -> Held:
+        return self._now.held()
 
     def judge(self, barrier: LedgerReading) -> int | None:
         return self._now.judge(barrier)

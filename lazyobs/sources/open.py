@@ -115,7 +115,9 @@ def open_live(
     if session is None:
         return _climbing(loading, rates, events, accept, user)
     source = _live(loading.subject, session, Slabinfo(), rates, log)
-    opened = _accepted(Opened(source, "", tuple(_how_attached(session)), loading.subject.profile.unknown_design), accept)
+    opened = _accepted(
+        Opened(source, "", tuple(_how_attached(session)), loading.subject.profile.unknown_design), accept
+    )
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _ask_about_a_map(session), user=user)
     return opened
