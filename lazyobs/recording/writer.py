@@ -7,6 +7,7 @@ finished segments to Parquet and syncs, so that a slow disk does not delay the r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -30,7 +31,7 @@ from lazyobs.recording.layout import (
     segment_file,
 )
 from lazyobs.recording.segment import Segment, to_parquet
-from lazyobs.unix import memory
+from lazyobs.unix import memory, privileges
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the last lines can still be written
@@ -83,17 +84,25 @@ class Store:
         self._closed_at: dict[int, float] = {}
         self._failure: OSError | None = None
         self.rows = dict.fromkeys(TABLES, 0)
-        description = {"format": FORMAT, "version": VERSION, "interval": interval, "identity": identity}
+        self._interval = interval
         try:
             self._reserve()
-            directory.publish(DESCRIPTION, json.dumps(description, indent=1, allow_nan=False).encode())
         except OSError as error:
             raise self._stopped(error) from None
+        self.describe(identity)
         self._segment = Segment(directory, 1, self._schemas)
         self._opened = self._synced = clock()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._run_worker, name="recording", daemon=True)
         self._worker.start()
+
+    def describe(self, identity: dict[str, Any]) -> None:
+        """Writes the description, in place of an earlier one. RecordingStopped when the disk has no room for it."""
+        description = {"format": FORMAT, "version": VERSION, "interval": self._interval, "identity": identity}
+        try:
+            self._directory.publish(DESCRIPTION, json.dumps(description, indent=1, allow_nan=False).encode())
+        except OSError as error:
+            raise self._stopped(error) from None
 
     def _reserve(self) -> None:
         fd = self._directory.create(RESERVE)
@@ -147,6 +156,8 @@ class Store:
         memory.forget_code()
 
     def _run_worker(self) -> None:
+        with contextlib.suppress(OSError):
+            privileges.keep_nothing()  # those that the main thread keeps for reading /proc are its own
         while (work := self._work.get()) is not None:
             try:
                 work()

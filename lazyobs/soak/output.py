@@ -11,6 +11,7 @@ from typing import TextIO
 
 from lazyobs.soak.verdict import PASS, Verdict
 from lazyobs.text import NULL, printable
+from lazyobs.views.lines import csv_safe
 from lazyobs.views.tables import table
 
 _CONDITIONS = "validity"  # those that hold are named in one line
@@ -25,7 +26,9 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
     elif output == "csv":
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("word", *_COLUMNS))
-        writer.writerows((verdict.word, *(getattr(finding, name) for name in _COLUMNS)) for finding in verdict.findings)
+        writer.writerows(
+            (verdict.word, *(csv_safe(getattr(finding, name)) for name in _COLUMNS)) for finding in verdict.findings
+        )
     else:
         print("\n".join(_text(verdict)), file=file)
 
@@ -33,15 +36,20 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
 def _text(verdict: Verdict) -> list[str]:
     conditions = [one for one in verdict.findings if one.part == _CONDITIONS and one.outcome == PASS]
     rows = [
-        (one.part, one.outcome or NULL, one.name, printable(one.recording) or NULL, printable(one.text))
+        (one.part, one.outcome or NULL, one.name, one.recording or NULL, one.text)
         for one in verdict.in_order()
         if one not in conditions
     ]
     lines = [verdict.word, "", table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4)]
     if conditions:
         names = ", ".join(dict.fromkeys(one.name for one in conditions))
-        lines += ["", *textwrap.wrap(f"{len(conditions)} conditions of validity hold: {names}. -o json has each.", 100)]
+        lines += [
+            "",
+            *textwrap.wrap(
+                printable(f"{len(conditions)} conditions of validity hold: {names}. -o json has each."), 100
+            ),
+        ]
     for one in verdict.tables:
-        cells = [[NULL if cell is None else printable(str(cell)) for cell in row] for row in one.rows]
+        cells = [[NULL if cell is None else str(cell) for cell in row] for row in one.rows]
         lines += ["", printable(one.title), table(cells, [heading.upper() for heading in one.headings], left=1)]
     return lines
