@@ -250,7 +250,15 @@ class Loader:
                 self._process.kill()
                 self._process.wait()
         except PermissionError:
-            threading.Thread(target=self._process.wait, name="loader", daemon=True).start()
+            self._reap_later()
+
+    def leave(self) -> None:
+        """After a fork: the other process goes on to wait for the loader, and this one only reaps it."""
+        self._sock.close()
+        self._reap_later()
+
+    def _reap_later(self) -> None:
+        threading.Thread(target=self._process.wait, name="loader", daemon=True).start()
 
     def close(self) -> None:
         """Ends the loader without loading anything. May be called again."""

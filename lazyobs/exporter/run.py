@@ -85,7 +85,10 @@ def run(
     served: Pages
     if live and capabilities.effective():
         reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
-        source.close()
+        if isinstance(source, ClimbingSource):
+            source.leave()
+        else:
+            source.close()
         privileges.keep_nothing()
     elif not live and os.geteuid() == 0:
         # A recording, started by root: perhaps only root can read its files, so the reader opens them again.

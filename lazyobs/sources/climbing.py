@@ -128,6 +128,14 @@ class ClimbingSource:
     def judge(self, barrier: LedgerReading) -> int | None:
         return self._now.judge(barrier)
 
+    def leave(self) -> None:
+        """Closes what this process has of it, after a fork: the other process goes on with it.
+
+        Not ``close``: a process that had to stay root, or the loader's user, could end the loader."""
+        if self.is_loading:
+            self._loading.leave()
+        self._now.close()
+
     def close(self) -> None:
         if self.is_loading:
             self._loading.close()

@@ -67,6 +67,10 @@ class Loading:
         why = next(iter(session.refused[required[0]].values()), "nothing was tried")
         raise BpfRefused("loading the probes", f"the kernel refused {required[0]} ({why})", "run lazyobs doctor")
 
+    def leave(self) -> None:
+        """Another process goes on with it, after a fork."""
+        self._loader.leave()
+
     def close(self) -> None:
         """Nothing will be loaded any more."""
         self._loader.close()

@@ -20,8 +20,20 @@ def sleeping(folder: Path, seconds: float) -> dict[str, str]:
     return _environment(folder, f"sleep {seconds}")
 
 
+class Held:
+    """``environment``: the loader that is started with it begins after ``go_on``; also in a pid namespace."""
+
+    def __init__(self, folder: Path, wait: float = 1.0) -> None:
+        self._gate = folder / "gate"
+        self.environment = _environment(folder, f"while [ ! -e {self._gate} ]; do sleep 0.1; done")
+        self.environment["LAZYOBS_LOADER_SECONDS"] = str(wait)
+
+    def go_on(self) -> None:
+        self._gate.touch()
+
+
 class Stopped:
-    """``environment``: the loader that is started with it stands still until ``go_on``."""
+    """``environment``: the loader that is started with it stands still until it gets SIGCONT."""
 
     def __init__(self, folder: Path, wait: float = 1.0) -> None:
         self._pid_file = folder / "pid"
