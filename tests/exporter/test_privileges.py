@@ -17,6 +17,7 @@ import pytest
 
 from lazyobs.errors import UsageError
 from lazyobs.unix import privileges
+from tests.confined import NAMED, need
 from tests.exporter.metrics import of_page, series
 from tests.harness import LAZYOBS, ROOT, lazyobs, need_programs
 
@@ -97,6 +98,15 @@ def test_a_user_that_cannot_be_one(user: str, why: str) -> None:
         privileges.account("a\0b")
     done = lazyobs("export", "--user", user, "--listen", "127.0.0.1:0")
     assert done.returncode == 2 and why in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["needed capabilities", "user namespace of one user, procfs"])
+def test_a_user_that_it_may_not_become_is_refused(root: None, tmp_path: Path, place: str) -> None:
+    need(NAMED[place], tmp_path)
+    done = NAMED[place].run(tmp_path, "export", "--user", "daemon", "--listen", "127.0.0.1:0")
+    assert done.returncode == 3 and done.stderr.count("\n") == 1
+    why = "CAP_SETUID is missing" if place == "needed capabilities" else "this user namespace has no user"
+    assert done.stderr.startswith(f"lazyobs: --user daemon: {why}")
 
 
 def test_the_user_to_become(monkeypatch: pytest.MonkeyPatch) -> None:
