@@ -12,7 +12,7 @@ import click
 from lazyobs import __version__
 from lazyobs.commands import completions, usage
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
-from lazyobs.text import printable
+from lazyobs.text import say
 from lazyobs.unix import interrupt, locale, stdio
 
 # name: one line of help; the code is lazyobs/commands/<name>.py
@@ -71,6 +71,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
+    sys.excepthook = stdio.print_traceback
     try:
         interrupt.catch()
         code = _exit_code()
@@ -151,6 +152,6 @@ def _interrupted() -> int:
 def _complain(text: str) -> None:
     """Prints one line, whatever the text contains: it may quote the command line."""
     try:
-        print(f"lazyobs: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
+        say(f"lazyobs: {text}")
     except OSError:
         pass  # the exit status still reports the failure

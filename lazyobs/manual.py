@@ -34,7 +34,7 @@ FILES = {
 }
 ENVIRONMENT = {
     "LAZYOBS_BCC_PYTHON": "the Python interpreter that has BCC (/usr/bin/python3)",
-    "LAZYOBS_LOADER_SECONDS": "how long a start waits for the probes to load",
+    "LAZYOBS_LOADER_SECONDS": "seconds that a start waits for the probes (600; export and record 10, then they begin without)",
     "LC_ALL, LC_CTYPE, LANG": "a locale without UTF-8 gets ASCII; JSON and CSV do not change",
     "NO_COLOR, TERM, COLORTERM": "colours of the screen",
     "SPARK_REMOTE": "the server that --engine spark uses",

@@ -1,18 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Numbers and names as text. Text that a process controls never reaches a terminal unchanged."""
+"""Numbers and names as text. Text that comes from outside reaches a terminal, a page or a label through ``printable``
+alone: tests/test_edges.py lists every place that writes."""
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 NULL = "-"
 
 
 def printable(text: str) -> str:
-    """``text`` with control, format (bidirectional, zero-width) and unassigned characters as ``?``."""
+    """``text`` with control, format (bidirectional, zero-width), unassigned and line-breaking characters as ``?``."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join("?" if unicodedata.category(letter)[0] == "C" else letter for letter in text)
+    return "".join("?" if _acts(unicodedata.category(letter)) else letter for letter in text)
+
+
+def _acts(category: str) -> bool:
+    """Whether letters of that category do something to a terminal or page, or begin a line (U+2028, U+2029)."""
+    return category[0] == "C" or category in ("Zl", "Zp")
+
+
+def say(line: str) -> None:
+    """One printable line on standard error, at once."""
+    print(printable(" ".join(line.split())), file=sys.stderr, flush=True)
 
 
 def number(value: float | int | None) -> str:

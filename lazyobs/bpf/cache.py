@@ -17,6 +17,7 @@ from collections.abc import Iterator
 # The second is for a read-only root file system.
 DIRECTORIES = ("/var/cache/lazyobs", "/run/lazyobs")
 _MOST = 48  # entries: a plan and an image for each command and set of options, of a few kernels
+_MOST_BYTES = 16 << 20  # of an entry: an image has 0.2 MB
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -89,7 +90,9 @@ def _content(directory: int, name: str) -> bytes:
             raise _Untrusted("no regular file")
         _must_be_ours(fd, "the file")
         with open(fd, "rb", closefd=False) as file:
-            digest, content = file.read(hashlib.sha256().digest_size), file.read()
+            digest, content = file.read(hashlib.sha256().digest_size), file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise _Untrusted(f"larger than {_MOST_BYTES >> 20} MiB")
         if hashlib.sha256(content).digest() != digest:
             raise _Untrusted("its content is not what was written")
         with contextlib.suppress(OSError):

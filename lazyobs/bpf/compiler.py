@@ -11,6 +11,7 @@ import tempfile
 from lazyobs.bpf import addresses
 from lazyobs.bpf.headers import write_stub_headers
 from lazyobs.bpf.image import Image, MapShape, map_references
+from lazyobs.text import say
 
 
 class CompilerMissing(Exception):
@@ -72,7 +73,7 @@ def _directory_of_headers() -> str:
                 shutil.rmtree(directory, ignore_errors=True)
         else:
             return directory
-    print(f"no room for the compiler's headers ({'; '.join(refused)})", file=sys.stderr, flush=True)
+    say(f"no room for the compiler's headers ({'; '.join(refused)})")
     raise CompilerError("no room for the compiler's headers")
 
 

@@ -89,7 +89,7 @@ class Image:
                 {name: [(i, n) for i, n in refs] for name, refs in document["addresses"].items()},
                 document["compiler"],
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ImageError(str(error)) from None
 
 

@@ -3,16 +3,21 @@
 
 It alone imports bcc, and runs under the interpreter that has bcc, with the standard library only. It receives a plan,
 compiles it (or takes the image from the cache), creates the maps, tries each probe point's candidates in order, and
-sends the descriptors over its socket. Everything lives in descriptors: if the loader or its consumer dies, nothing
+sends the descriptors over its socket. What it is at it says before, because on a busy machine each step can take long.
+Where its interpreter has no bcc, it becomes the next one: by then its consumer may not be root any more. Everything lives in descriptors: if the loader or its consumer dies, nothing
 stays behind.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +31,7 @@ from lazyobs.unix.fork import die_with_parent
 
 _VERIFIER_LOG_BYTES = 1 << 20
 _IMAGE = "image"  # kind of cache entry
+_REQUEST = "LAZYOBS_LOADER_REQUEST"  # descriptor of the request that the interpreter before has read
 _PROG_TYPES = {
     "raw_tracepoint": (abi.PROG_TYPE_RAW_TRACEPOINT, 0),
     "iterator": (abi.PROG_TYPE_TRACING, abi.ATTACH_TRACE_ITER),
@@ -61,31 +67,62 @@ class Handover:
         self.fds.append(fd)
 
 
-def main(fd: int) -> None:
-    """Serves one request on the socket ``fd`` and ends. An announcement of the request may come before it."""
+def main(fd: int, following: Sequence[str] = ()) -> None:
+    """Serves one request on the socket ``fd`` and ends. An announcement of the request may come before it.
+
+    ``following``: interpreters to become, one after the other, where there is no bcc."""
     # Not SIGKILL: the compiler's files in /tmp have to be removed first, which takes a third of a second at most.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the consumer handles Ctrl-C
     sock = socket.socket(fileno=fd)
+    request = _request(sock)
+    if request is None:
+        return
+    try:
+        reply, handover = carry_out(request, lambda what: loader_protocol.send(sock, {"doing": what}))
+    except CompilerMissing as error:
+        if following:
+            _become(following, fd, request)
+        reply, handover = {"error": "compiler_missing", "why": str(error)}, Handover()
+    except CompilerError as error:
+        reply, handover = {"error": "compiler", "why": str(error)}, Handover()
+    except OSError as error:
+        reply, handover = {"error": "refused", "why": error.strerror or str(error)}, Handover()
+    reply |= {"names": handover.names, "interpreter": sys.executable, "attached_at": time.time()}
+    loader_protocol.send(sock, reply, handover.fds)
+
+
+def _request(sock: socket.socket) -> dict[str, Any] | None:
+    """From the interpreter before this one, or from the consumer; None if the consumer has ended."""
+    kept = os.environ.pop(_REQUEST, "")
+    if kept:
+        with open(int(kept), "rb") as file:
+            found: dict[str, Any] = json.load(file)
+            return found
     try:
         request = loader_protocol.receive(sock)
         if request.get("compile_is_to_come"):
             _import_early()
             request = loader_protocol.receive(sock)
     except EOFError:
-        return
+        return None
+    return request
+
+
+def _become(following: Sequence[str], fd: int, request: dict[str, Any]) -> None:
+    """Executes this loader under the next interpreter, with the same socket. Returns if that one cannot be executed."""
+    kept = os.memfd_create("request", 0)
+    os.write(kept, json.dumps(request).encode())
+    os.lseek(kept, 0, os.SEEK_SET)
+    os.set_inheritable(fd, True)
+    # [interpreter, -I, -c, code, package root], see session.py
+    command = [following[0], *sys.orig_argv[1:5], *following[1:], str(fd)]
     try:
-        reply, handover = carry_out(request)
-    except CompilerMissing as error:
-        reply, handover = {"error": "compiler_missing", "why": str(error)}, Handover()
-    except CompilerError as error:
-        reply, handover = {"error": "compiler", "why": str(error)}, Handover()
-    except OSError as error:
-        reply, handover = {"error": "refused", "why": error.strerror or str(error)}, Handover()
-    reply["names"] = handover.names
-    loader_protocol.send(sock, reply, handover.fds)
+        os.execve(following[0], command, {**os.environ, _REQUEST: str(kept)})  # noqa: S606
+    except OSError:
+        os.close(kept)
 
 
 def _end(_signal: int, _frame: object) -> None:
@@ -100,10 +137,13 @@ def _import_early() -> None:
         pass  # reported when a compile is requested
 
 
-def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
-    """The reply and its descriptors. Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
+def carry_out(
+    request: dict[str, Any], say: Callable[[str], None] = lambda what: None
+) -> tuple[dict[str, Any], Handover]:
+    """The reply and its descriptors; ``say`` is called with what is done next. Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
     kept = Cache()
-    image, compiled = _image(kept, request["source"], request["maps"])
+    image, compiled = _image(kept, request["source"], request["maps"], say)
+    say("attaching the probes")
     programs = [
         attach["program"]
         for point in request["points"]
@@ -124,7 +164,7 @@ def carry_out(request: dict[str, Any]) -> tuple[dict[str, Any], Handover]:
     return reply, handover
 
 
-def _image(kept: Cache, source: str, map_names: list[str]) -> tuple[Image, bool]:
+def _image(kept: Cache, source: str, map_names: list[str], say: Callable[[str], None]) -> tuple[Image, bool]:
     name = cache.key(_IMAGE, source, repr(stub_headers()))
     raw = kept.load(name)
     if raw is not None:
@@ -132,6 +172,7 @@ def _image(kept: Cache, source: str, map_names: list[str]) -> tuple[Image, bool]
             return Image.from_bytes(raw), False
         except ImageError as error:
             kept.refuse(name, f"no image of this version ({error})")
+    say("compiling the probes")
     import_bcc()
     image = compile_image(source, map_names)
     kept.keep(name, image.to_bytes())

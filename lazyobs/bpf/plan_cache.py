@@ -17,7 +17,9 @@ from lazyobs.bpf import cache, maps, plan, sources
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
 from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_again, refused_tiers, trial_function
+from lazyobs.errors import NotSupported
 from lazyobs.kernel import profile as profiles
+from lazyobs.kernel.btf import BtfError
 from lazyobs.kernel.build import Build
 
 _KIND = "plan"
@@ -46,7 +48,11 @@ def planned(
         return found.moved(build.anchor)
     when_new()
     facts = plan.gather(known)
-    made = plan.make(facts, cap, points, refused_tiers(trial_function(facts.btf, facts.profile)), events, build.anchor)
+    try:
+        closed = refused_tiers(trial_function(facts.btf, facts.profile))
+        made = plan.make(facts, cap, points, closed, events, build.anchor)
+    except BtfError as error:
+        raise NotSupported("reading the kernel's types", str(error), "please report this kernel") from None
     kept.keep(name, made.to_bytes())
     return made
 

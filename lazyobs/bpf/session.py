@@ -5,29 +5,54 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lazyobs.bpf import loader_protocol
 from lazyobs.bpf.plan import Plan
-from lazyobs.errors import BpfRefused
+from lazyobs.errors import BpfRefused, UsageError
 from lazyobs.unix.memory_file import memory_file
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 # Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
-_LOADER_CODE = "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; main(int(sys.argv[2]))"
-# A compile takes 0.3 s. Emulated machines, whose clock may run ahead, need more.
-SECONDS_TO_LOAD = float(os.environ.get("LAZYOBS_LOADER_SECONDS", "60"))
+_LOADER_CODE = (
+    "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; "
+    "main(int(sys.argv[-1]), sys.argv[2:-1])"
+)
+# A compile takes 0.3 s; on a machine with a load of 20, whose disk is busy too, a minute and more. Emulated machines,
+# whose clock may run ahead, need more still.
+VARIABLE = "LAZYOBS_LOADER_SECONDS"
+SECONDS_TO_LOAD = 600.0
+_SECONDS_TO_ANSWER = 60.0  # for the rest of an answer that has begun
+_STEP = 0.25  # seconds between two words on the waiting
+
+# (what the loader does, seconds since its start)
+Waiting = Callable[[str, float], None]
+
+
+def seconds_to_wait(otherwise: float = SECONDS_TO_LOAD) -> float:
+    """Seconds that a start waits for the loader: $LAZYOBS_LOADER_SECONDS, or ``otherwise``. UsageError for no number."""
+    text = os.environ.get(VARIABLE, "")
+    try:
+        seconds = float(text) if text else otherwise
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{VARIABLE}={text}", "is no number of seconds", "give one like 600, or unset it")
+    return seconds
 
 
 class Session:
     """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}};
-    ``unjudged`` and ``unknown``: see Plan; ``ignored``: cache entries that were not used, and why.
+    ``attached_at``: unix time since when it counts; ``unjudged`` and ``unknown``: see Plan; ``ignored``: cache entries that were not used, and why.
 
     Programs, links and maps live as long as these descriptors.
     """
@@ -49,7 +74,8 @@ class Session:
         self.compiled: bool = reply["compiled"]
         self.ignored: list[str] = reply["ignored"]
         self.compiler: str = reply["compiler"]
-        self.interpreter = interpreter
+        self.interpreter: str = reply.get("interpreter", interpreter)
+        self.attached_at: float = reply.get("attached_at", time.time())
 
     def close(self) -> None:
         """Detaches the programs and frees the maps."""
@@ -77,15 +103,19 @@ def interpreters() -> list[str]:
 
 
 class Loader:
-    """A loader process that waits for its plan. It starts at once, to be ready when the plan is."""
+    """A loader process that waits for its plan. It starts at once, to be ready when the plan is.
 
-    def __init__(self, interpreter: str) -> None:
+    It becomes one of the interpreters ``following`` where ``interpreter`` has no bcc."""
+
+    def __init__(self, interpreter: str, following: Sequence[str] = ()) -> None:
         self.interpreter = interpreter
+        self.doing = "starting the loader"
+        self.started = time.monotonic()
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._stderr = memory_file("lazyobs-loader")
         try:
             self._process = subprocess.Popen(
-                [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, str(theirs.fileno())],
+                [interpreter, "-I", "-c", _LOADER_CODE, _PACKAGE_ROOT, *following, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
@@ -110,7 +140,7 @@ class Loader:
         except ConnectionError:
             pass
 
-    def load(self, plan: Plan, seconds: float = SECONDS_TO_LOAD) -> Session:
+    def load(self, plan: Plan, seconds: float | None = None) -> Session:
         """``send``, then ``receive``."""
         self.send(plan)
         return self.receive(seconds)
@@ -123,41 +153,66 @@ class Loader:
         except ConnectionError:
             pass
 
-    def receive(self, seconds: float = SECONDS_TO_LOAD) -> Session:
-        """Waits for the descriptors; the process has ended when this returns.
+    def receive(self, seconds: float | None = None, waiting: Waiting = lambda doing, seconds: None) -> Session:
+        """Waits for the descriptors; the process has ended when this returns. ``waiting`` is called meanwhile.
 
         Raises BpfRefused with the reason in every other case; nothing is left attached then.
         """
-        deadline = time.monotonic() + seconds
-        answered = False
+        most = seconds_to_wait() if seconds is None else seconds
         try:
-            self._wait(deadline)
-            self._sock.settimeout(max(0.1, deadline - time.monotonic()))
-            reply = loader_protocol.receive(self._sock)
-            fds = loader_protocol.receive_fds(self._sock, len(reply.get("names", [])))
-            answered = True
-        except TimeoutError:
+            found = self.receive_within(most, waiting)
+        except BaseException:
+            self.close()
+            raise
+        if found is None:
+            self.close()
             raise BpfRefused(
                 "loading the probes",
-                f"the loader gave no answer within {seconds:.0f} s",
-                "try again, or lazyobs doctor -v",
-            ) from None
+                f"the loader gave no answer within {most:g} s ({self.doing}; {VARIABLE} sets the seconds)",
+                "try again, or use --tier procfs",
+            )
+        return found
+
+    def receive_within(self, seconds: float, waiting: Waiting = lambda doing, seconds: None) -> Session | None:
+        """The session; None if it has not come within that time: then this can be called again.
+
+        BpfRefused where there will be none; the process has ended then.
+        """
+        ends = time.monotonic() + seconds
+        try:
+            while (reply := self._next_word(ends, waiting)) is not None:
+                if "doing" in reply:
+                    self.doing = str(reply["doing"])[:80]
+                else:
+                    return self._session(reply)
+        except TimeoutError:
+            self.close()
+            raise BpfRefused("loading the probes", "the loader stopped within its answer", "try again") from None
         except (EOFError, ConnectionError, ValueError):
             self._end(kill=False)
-            raise BpfRefused(
-                "loading the probes", f"the loader died ({self._last_words()})", "run lazyobs doctor -v"
-            ) from None
-        finally:
-            self._end(kill=not answered)
+            why = f"the loader died ({self._last_words()})"
+            raise BpfRefused("loading the probes", why, "run lazyobs doctor -v") from None
+        return None
+
+    def _next_word(self, ends: float, waiting: Waiting) -> dict[str, Any] | None:
+        """The loader's next message, None if there is none until then."""
+        while True:
+            left = max(0.0, ends - time.monotonic())
+            ready, _, _ = select.select([self._sock], [], [], min(left, _STEP))
+            if ready:
+                self._sock.settimeout(_SECONDS_TO_ANSWER)
+                return loader_protocol.receive(self._sock)
+            if not left:
+                return None
+            waiting(self.doing, time.monotonic() - self.started)
+
+    def _session(self, reply: dict[str, Any]) -> Session:
+        fds = loader_protocol.receive_fds(self._sock, len(reply.get("names", [])))
+        self._end(kill=False)
         if "error" in reply:
             loader_protocol.close_all(fds)
             raise self._refusal(reply)
         return Session(reply, fds, self._plan, self.interpreter)
-
-    def _wait(self, deadline: float) -> None:
-        ready, _, _ = select.select([self._sock], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            raise TimeoutError
 
     def _refusal(self, reply: dict[str, Any]) -> BpfRefused:
         if reply["error"] == "compiler_missing":
@@ -180,18 +235,33 @@ class Loader:
         return f"exit status {self._process.returncode}"
 
     def _end(self, kill: bool) -> None:
-        """Waits for the process to exit; with ``kill`` it is terminated first."""
+        """Waits for the process to exit; with ``kill`` it is terminated first.
+
+        After root was given up it cannot be: then it ends when it finds that nobody listens, or with this process.
+        """
         self._sock.close()
-        if kill:
-            self._process.terminate()
         try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            if kill:
+                self._process.terminate()
+                self._process.send_signal(signal.SIGCONT)  # a stopped process gets SIGTERM when it goes on
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        except PermissionError:
+            self._reap_later()
+
+    def leave(self) -> None:
+        """After a fork: the other process goes on to wait for the loader, and this one only reaps it."""
+        self._sock.close()
+        self._reap_later()
+
+    def _reap_later(self) -> None:
+        threading.Thread(target=self._process.wait, name="loader", daemon=True).start()
 
     def close(self) -> None:
-        """Ends the loader without loading anything."""
+        """Ends the loader without loading anything. May be called again."""
         self._end(kill=True)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.sources.sight import refuse_pids
 from lazyobs.sources.source import Source
+from lazyobs.text import say
 from lazyobs.views import columns
 
 
@@ -96,5 +96,5 @@ def _live(asked: CensusCommand) -> Source:
     )
     say_how(opened, asked.probes.verbose)
     if opened.notice:
-        print(opened.notice, file=sys.stderr)
+        say(opened.notice)
     return opened.source

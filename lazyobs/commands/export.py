@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 
 from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Whole, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording
+from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
 from lazyobs.exporter.orphans import OrphanFiles
 from lazyobs.exporter.playback import Playback
@@ -17,6 +19,8 @@ from lazyobs.exporter.settings import Settings, load
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import Source
+from lazyobs.text import say
+from lazyobs.unix import privileges
 
 
 @click.command()
@@ -24,6 +28,9 @@ from lazyobs.sources.source import Source
     "--listen", metavar="HOST:PORT", help="Address to listen on (127.0.0.1:9797); :PORT listens on every address."
 )
 @click.option("--web-config", metavar="FILE", help="TLS and passwords, in the format of Prometheus' exporters.")
+@click.option(
+    "--user", metavar="NAME", help="User to become after the start (lazyobs if there is one, or else nobody)."
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -47,12 +54,26 @@ def export(
 ) -> None:
     """Prometheus exporter: what the kernel counted, read when it is scraped."""
     check_replay()
+    if given["web_config"] == "":
+        raise UsageError('--web-config ""', "names no file", "omit it for plain HTTP without passwords")
     settings = load(config, {**given, "profile": None if profile is None else str(profile)})
 
+    _refuse_user(settings.user)
     if replay:
-        run.run(settings, lambda: Playback(open_recording(replay)), live=False, say=run.to_stderr)
+        run.run(settings, lambda: Playback(open_recording(replay)), live=False, say=say)
     else:
         _export_live(settings, verbose)
+
+
+def _refuse_user(user: str) -> None:
+    """NotPermitted where this process cannot become the user it was told, UsageError where there is no such user."""
+    if not user:
+        return
+    if os.geteuid() != 0:
+        raise NotPermitted(f"--user {user}", "only root can become another user", "run it with sudo")
+    privileges.account(user)
+    if why := privileges.why_not_nobody(user):
+        raise NotPermitted(f"--user {user}", why, "run it as root of the host, with CAP_SETUID")
 
 
 def _export_live(settings: Settings, verbose: bool) -> None:
@@ -65,9 +86,11 @@ def _export_live(settings: Settings, verbose: bool) -> None:
             points_but("census_vmas"),
             rates=False,
             accept=lambda opened: found.append((opened.source, OrphanFiles())),
+            climbs=True,
+            user=settings.user,
         )
         if opened.notice:
-            run.to_stderr(opened.notice)
+            say(opened.notice)
         say_how(opened, verbose)
         return opened.source
 
@@ -75,4 +98,4 @@ def _export_live(settings: Settings, verbose: bool) -> None:
         read_from, files = found[-1]
         return files.of(read_from)
 
-    run.run(settings, source, live=True, say=run.to_stderr, orphans=orphans)
+    run.run(settings, source, live=True, say=say, orphans=orphans)

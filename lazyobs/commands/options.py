@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from click.core import ParameterSource
 
 from lazyobs.commands import completions, usage
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, PROCESS_COLUMNS, TIERS
-from lazyobs.text import printable
+from lazyobs.text import printable, say
 from lazyobs.unix import locale, process_id
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ def check_pids(pids: tuple[int, ...]) -> None:
         raise process_id.refusal(reasons)
     if reasons:
         numbers = ",".join(map(str, reasons))
-        print(f"lazyobs: -p {numbers}: {process_id.listed(reasons)}; going on with the others", file=sys.stderr)
+        say(f"lazyobs: -p {numbers}: {process_id.listed(reasons)}; going on with the others")
 
 
 def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str) -> None:
@@ -232,4 +231,4 @@ def say_how(opened: Opened, verbose: bool) -> None:
     """With -v, prints how the probes were loaded to standard error."""
     if verbose:
         for line in opened.how:
-            print(f"lazyobs: {printable(line)}", file=sys.stderr)
+            say(f"lazyobs: {line}")

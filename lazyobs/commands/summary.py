@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from lazyobs.commands.options import COMMON, ProbeOptions, collected, exclude, i
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
+from lazyobs.text import say
 from lazyobs.views.costs import Costs
 
 _SECONDS = 2
@@ -61,7 +61,7 @@ def _live(asked: SummaryCommand) -> Costs:
     opened = open_live(asked.probes.profile, asked.probes.tier, meanwhile=preload("lazyobs.views.summary"))
     say_how(opened, asked.probes.verbose)
     if opened.notice:
-        print(opened.notice, file=sys.stderr)
+        say(opened.notice)
     source = opened.source
     try:
         first = source.read()

@@ -12,6 +12,7 @@ from lazyobs.commands.top import SORT
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.sight import refuse_pids
+from lazyobs.text import say
 
 if TYPE_CHECKING:
     from lazyobs.commands.top import TopCommand
@@ -24,7 +25,7 @@ def run(asked: TopCommand) -> None:
     from lazyobs.views import top as view
 
     if notice and (batch or asked.output != "table"):
-        print(notice, file=sys.stderr)
+        say(notice)
     options = view.TopOptions(
         interval=interval,
         iterations=asked.samples,

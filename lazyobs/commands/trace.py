@@ -25,7 +25,7 @@ from lazyobs.preload import preload
 from lazyobs.sources.event_choice import EventChoice
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.sight import refuse_pids
-from lazyobs.text import plural
+from lazyobs.text import plural, say
 from lazyobs.unix.pidfd import ProcessWaiter
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class _Shown:
     def say_how_many(self) -> None:
         if self._begun:
             lost = f"{'more than ' * self._lost_more}{self._lost} lost"
-            print(f"lazyobs: {self._events} {plural(self._events, 'event')}, {lost}", file=sys.stderr)
+            say(f"lazyobs: {self._events} {plural(self._events, 'event')}, {lost}")
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:
@@ -164,11 +164,11 @@ def _say_what_is_missing(choice: EventChoice, source: Source) -> None:
     missing = choice.missing(source)
     if choice.kinds is None:
         if missing:
-            print(f"lazyobs: not on this kernel: {', '.join(missing)}; run lazyobs doctor for more", file=sys.stderr)
+            say(f"lazyobs: not on this kernel: {', '.join(missing)}; run lazyobs doctor for more")
         return
     if all(kind in missing for kind in choice.kinds):
         kind = choice.kinds[0]
         what = f"trace -e {','.join(choice.kinds)}"
         raise NotSupported(what, f"{kind}: {missing[kind]}", "run lazyobs doctor for more")
     for kind, why in missing.items():
-        print(f"lazyobs: no {kind} events: {why}", file=sys.stderr)
+        say(f"lazyobs: no {kind} events: {why}")

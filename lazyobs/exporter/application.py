@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
-from lazyobs.exporter.page import PageError, content_type, wants_openmetrics
-from lazyobs.exporter.server import Answer, Application
+from lazyobs.exporter.negotiation import accepts_gzip, wants_openmetrics
+from lazyobs.exporter.page import PageError, content_type
+from lazyobs.exporter.request import Answer, Application
+from lazyobs.text import printable
 
+_GZIP, _FASTEST = 31, 1  # of zlib: windowBits with a gzip header; of the levels the fastest shrinks a page to a tenth
+_VARY = ("Vary", "Accept, Accept-Encoding")
 _INDEX = b"lazyobs exporter: /metrics, /healthz (it runs), /readyz (the last reading succeeded)\n"
 
 
@@ -26,12 +31,18 @@ class Pages(Protocol):
 Authorise = Callable[[str], bool]
 
 
-def make_application(pages: Pages, authorise: Authorise | None = None) -> Application:
-    """``/healthz`` and ``/readyz`` answer yes or no, without a password."""
+def make_application(
+    pages: Pages, authorise: Authorise | None = None, trouble: Callable[[], str] = lambda: ""
+) -> Application:
+    """``/healthz`` and ``/readyz`` answer yes or no, without a password. ``trouble``: why connections were refused of
+    late, "" if none was."""
 
     def application(path: str, headers: Mapping[str, str]) -> Answer:
         if path == "/healthz":
-            return Answer(HTTPStatus.OK, b"ok\n")
+            why = trouble()
+            return (
+                Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode()) if why else Answer(HTTPStatus.OK, b"ok\n")
+            )
         if path == "/readyz":
             return Answer(HTTPStatus.OK, b"ok\n") if pages.error is None else _unready()
         if authorise is not None and not authorise(headers.get("authorization", "")):
@@ -50,9 +61,14 @@ def make_application(pages: Pages, authorise: Authorise | None = None) -> Applic
 def _metrics(pages: Pages, headers: Mapping[str, str]) -> Answer:
     openmetrics = wants_openmetrics(headers.get("accept", ""))
     try:
-        return Answer(HTTPStatus.OK, pages.text(openmetrics), content_type(openmetrics))
+        page = pages.text(openmetrics)
     except PageError as error:
-        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"503: {error}\n".encode())
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"503: {printable(str(error))}\n".encode())
+    if not accepts_gzip(headers.get("accept-encoding", "")):
+        return Answer(HTTPStatus.OK, page, content_type(openmetrics), (_VARY,))
+    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
+    packed = packer.compress(page) + packer.flush()
+    return Answer(HTTPStatus.OK, packed, content_type(openmetrics), (_VARY, ("Content-Encoding", "gzip")))
 
 
 def _unready() -> Answer:

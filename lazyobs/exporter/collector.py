@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
+from lazyobs.text import printable, say
 
 _WITHOUT_SOURCE = {"exporter", "splats"}
 _KINDS: dict[str, Callable[..., Metric]] = {COUNTER: CounterMetricFamily, HISTOGRAM: HistogramMetricFamily}
@@ -93,9 +93,10 @@ class LazyobsCollector(Collector):
 
     def _filled(self, family: Family, scrape: Scrape) -> Metric:
         metric: Any = _empty(family)
-        for labels, value in family.points(scrape):
+        for raw, value in family.points(scrape):
             if value is None:
                 continue
+            labels = [printable(label) for label in raw]
             if family.kind == HISTOGRAM:
                 metric.add_metric(labels, buckets=value[0], sum_value=value[1])
             elif family.kind == COUNTER:
@@ -121,7 +122,7 @@ class LazyobsCollector(Collector):
         """Once per part: a line per scrape would only fill the log."""
         if part not in self._reported:
             self._reported.add(part)
-            print(f"lazyobs: scraping {part}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            say(f"lazyobs: scraping {part}: {type(error).__name__}: {error}")
 
 
 def _empty(family: Family) -> Metric:

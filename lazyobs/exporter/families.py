@@ -238,6 +238,11 @@ def _health(name: str, help_text: str) -> Family:
 # The exporter's numbers about itself: name, kind, help.
 EXPORTER = (
     ("attach_time_seconds", GAUGE, "unix time since when the counters count"),
+    (
+        "probes_loading",
+        GAUGE,
+        "1 while the probes are still being loaded (a busy start): there are no counters until then",
+    ),
     ("scrape_read_seconds", GAUGE, "time this reading took"),
     ("http_connections", COUNTER, "connections accepted"),
     ("http_connections_cut", COUNTER, "connections cut off: too slow, or too many at once"),

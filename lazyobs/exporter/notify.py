@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import socket
 
+from lazyobs.text import printable
+
 
 class Notifier:
     """Sends nothing where $NOTIFY_SOCKET is not set. No watchdog: it would need a wake-up between scrapes."""
@@ -26,7 +28,9 @@ class Notifier:
         """``send(ready=1, status="...")`` sends READY=1 and STATUS=...; never fails."""
         if self._socket is None:
             return
-        message = "\n".join(f"{name.upper()}={' '.join(str(value).split())}" for name, value in state.items())
+        message = "\n".join(
+            f"{name.upper()}={printable(' '.join(str(value).split()))}" for name, value in state.items()
+        )
         try:
             self._socket.send(message.encode())
         except OSError:

@@ -44,6 +44,9 @@ class OrphanFiles:
         reader = OrphanReader(source, self._slabinfo, self._barrier)
 
         def read() -> list[Orphans]:
+            nonlocal reader
+            if reader.why_not:  # the source may have got its probes since (sources/climbing.py)
+                reader = OrphanReader(source, self._slabinfo, self._barrier)
             self._barrier.settle()  # where it is refused, the readings say why
             return reader.read()
 

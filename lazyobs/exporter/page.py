@@ -11,9 +11,10 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from lazyobs.exporter.negotiation import OPENMETRICS
+
 # After a reading, none begins for this many times as long as it took: readings take a fifth of one CPU at most.
 _REST = 4.0
-_OPENMETRICS = "application/openmetrics-text"
 
 
 class PageError(Exception):
@@ -72,7 +73,7 @@ class Page:
             if self.error is not None:
                 raise PageError(self.error)
             if openmetrics not in self._pages:
-                encode, _ = choose_encoder(_OPENMETRICS if openmetrics else "")
+                encode, _ = choose_encoder(OPENMETRICS if openmetrics else "")
                 self._pages[openmetrics] = encode(self._collected)
             return self._pages[openmetrics]
 
@@ -97,9 +98,4 @@ class Page:
 
 
 def content_type(openmetrics: bool) -> str:
-    return str(choose_encoder(_OPENMETRICS if openmetrics else "")[1])
-
-
-def wants_openmetrics(accept: str) -> bool:
-    """Whether an Accept header asks for OpenMetrics; its parameters are ignored."""
-    return _OPENMETRICS in accept
+    return str(choose_encoder(OPENMETRICS if openmetrics else "")[1])

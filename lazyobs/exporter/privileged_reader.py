@@ -13,12 +13,12 @@ import os
 import platform
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Callable
 
 from lazyobs.exporter.application import Pages
 from lazyobs.exporter.page import PageError
+from lazyobs.text import say
 from lazyobs.unix.fork import fork
 from lazyobs.unix.sockets import exactly
 from lazyobs.unix.syscalls import number
@@ -49,7 +49,7 @@ class RemotePages:
                 _answer(theirs, pages())
                 status = 0
             except Exception as error:
-                print(f"lazyobs: the reader process: {error}", file=sys.stderr, flush=True)
+                say(f"lazyobs: the reader process: {error}")
             finally:
                 os._exit(status)
         theirs.close()

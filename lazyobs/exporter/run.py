@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from lazyobs.exporter.privileged_reader import RemotePages
 from lazyobs.exporter.server import Server, listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.model import Sample
+from lazyobs.sources.climbing import ClimbingSource
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable
@@ -65,7 +65,13 @@ def run(
 
     def itself() -> dict[str, float | None]:
         counts = {"http_connections": server.accepted, "http_connections_cut": server.cut} if server else {}
-        return {"attach_time_seconds": attached if live else None, **counts}
+        since = source.attached_at if isinstance(source, ClimbingSource) else attached
+        loading = isinstance(source, ClimbingSource) and source.is_loading
+        return {
+            "attach_time_seconds": since if live else None,
+            "probes_loading": int(loading) if live else None,
+            **counts,
+        }
 
     def pages(of: SampleSource) -> Page:
         fold = CgroupFold(settings.cgroup_depth, settings.cgroup_top)
@@ -79,18 +85,22 @@ def run(
     served: Pages
     if live and capabilities.effective():
         reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
-        source.close()
+        if isinstance(source, ClimbingSource):
+            source.leave()
+        else:
+            source.close()
         privileges.keep_nothing()
     elif not live and os.geteuid() == 0:
         # A recording, started by root: perhaps only root can read its files, so the reader opens them again.
         source.close()
         reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
-        privileges.give_up_root()
+        privileges.give_up_root(user=settings.user)
     else:
         served = pages(source)
     memory.settle()
     try:
-        server = Server(listening, make_application(served, web.users), web.tls, settings.connections, settings.seconds)
+        application = make_application(served, web.users, lambda: server.trouble if server else "")
+        server = Server(listening, application, web.tls, settings.connections, settings.seconds)
         first = served.text()
         at = address.Address(*listening.getsockname()[:2])
         say(f"lazyobs: serving {'https' if web.tls else 'http'}://{at}/metrics")
@@ -105,7 +115,3 @@ def run(
             reader.close()
         else:
             source.close()
-
-
-def to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

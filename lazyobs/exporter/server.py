@@ -3,7 +3,7 @@
 
 A client that is slow, silent or sends too much is disconnected at its deadline or at a byte count. At the limit of
 connections the address with the most loses its oldest silent one, so that a scrape always gets in. Without connections
-nothing wakes up. The standard library parses the requests.
+nothing wakes up. The standard library parses the requests (request.py).
 
 No kept server does this (tried with clients that send a byte at a time, 64 at once, and idle for ten seconds):
 
@@ -17,41 +17,21 @@ No kept server does this (tried with clients that send a byte at a time, 64 at o
 
 from __future__ import annotations
 
-import io
 import select
 import socket
 import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from typing import Any
 
 from lazyobs.errors import NotSupported
+from lazyobs.exporter.admission import PACE, Budget, Shortage
+from lazyobs.exporter.request import Application, Handler
 from lazyobs.unix.address import Address
 
-MOST_REQUEST_BYTES = 16384
-_MOST_IGNORED_BYTES = 1 << 20  # read of a refused request, so that its sender gets to read the answer
-_METHODS = ("GET", "HEAD")
 _BACKLOG = 128
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP response; ``headers`` beyond the length and the type."""
-
-    status: int
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-# (path, headers with lower-case names) -> Answer; called for GET and HEAD, from any thread.
-Application = Callable[[str, Mapping[str, str]], Answer]
 
 
 @dataclass(eq=False)
@@ -61,6 +41,9 @@ class _Connection:
     deadline: float
     number: int
     heard: bool = False  # the request is complete; connections without one are cut first
+
+    def is_heard(self) -> None:
+        self.heard = True
 
     def cut(self) -> None:
         """Ends it: a thread that reads from it or writes to it wakes up."""
@@ -95,25 +78,41 @@ class Server:
         tls: ssl.SSLContext | None = None,
         most: int = 64,
         seconds: float = 10.0,
+        pace: float = PACE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``most`` connections at a time, each for ``seconds``; ``pace``: new ones a second."""
         self._listening, self._application, self._tls = listening, application, tls
-        self._most, self._seconds = most, seconds
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._budget = Budget(pace, clock)
+        self._shortage = Shortage(clock)
         self._connections: dict[int, _Connection] = {}
         self._lock = threading.Lock()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopping = False
         self.accepted = self.cut = 0
 
+    @property
+    def trouble(self) -> str:
+        """Why connections could not be accepted in the last minute; "" if all could."""
+        return self._shortage.lately
+
     def serve(self) -> None:
         """Until ``stop``, or an exception in this thread (a signal)."""
         self._listening.setblocking(False)
         poll = select.poll()
-        poll.register(self._listening, select.POLLIN)
         poll.register(self._wake_reader, select.POLLIN)
         try:
             while not self._stopping:
-                poll.poll(self._until_deadline())
-                self._accept()
+                # Only polled while a connection may be accepted: a waiting one would end each poll at once.
+                pause = max(self._budget.seconds_until_next(), self._shortage.seconds_until_next())
+                if not pause:
+                    poll.register(self._listening, select.POLLIN)
+                ready = poll.poll(_earlier(self._until_deadline(), pause * 1000 + 1 if pause else None))
+                if not pause:
+                    poll.unregister(self._listening)
+                if any(fd == self._listening.fileno() for fd, _ in ready):
+                    self._accept()
                 self._cut_late()
         finally:
             with self._lock:
@@ -129,20 +128,24 @@ class Server:
         """Milliseconds until the first connection is late; None (for ever) where there are none."""
         with self._lock:
             deadlines = [connection.deadline for connection in self._connections.values()]
-        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+        return max(0.0, min(deadlines) - self._clock()) * 1000 + 1 if deadlines else None
 
     def _accept(self) -> None:
         try:
             sock, address = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError:
-            # No descriptors or memory left: open connections end at their deadlines.
-            time.sleep(0.1)
+        except OSError as error:
+            self._shortage.met(error)
+            with self._lock:  # a silent connection gives its descriptor up; the others end at their deadlines
+                if any(not connection.heard for connection in self._connections.values()):
+                    self._make_room()
             return
+        self._shortage.over()
+        self._budget.take()
         sock.setblocking(True)
         self.accepted += 1
-        connection = _Connection(sock, str(address[0]), time.monotonic() + self._seconds, self.accepted)
+        connection = _Connection(sock, str(address[0]), self._clock() + self._seconds, self.accepted)
         with self._lock:
             if len(self._connections) >= self._most:
                 self._make_room()
@@ -160,7 +163,7 @@ class Server:
         self._cut(min(theirs, key=lambda connection: (connection.heard, connection.number)).number)
 
     def _cut_late(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             for number in [number for number, c in self._connections.items() if c.deadline <= now]:
                 self._cut(number)
@@ -173,11 +176,11 @@ class Server:
         try:
             connection.sock.settimeout(self._seconds)
             if self._tls is None:
-                _Handler(connection.sock, self._application, connection)
+                Handler(connection.sock, self._application, connection.is_heard)
             else:
                 # On a duplicate, so that cut() has the plain socket, also in the middle of a handshake.
                 with self._tls.wrap_socket(connection.sock.dup(), server_side=True) as sock:
-                    _Handler(sock, self._application, connection)
+                    Handler(sock, self._application, connection.is_heard)
         except (OSError, ValueError):  # gone, late, or no TLS: there is no one to answer
             pass
         finally:
@@ -190,102 +193,5 @@ class Server:
         connection.sock.close()
 
 
-class _Head(io.RawIOBase):
-    """The first MOST_REQUEST_BYTES that a client sends. ``overrun``: the parser wanted more."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock, self._left = sock, MOST_REQUEST_BYTES
-        self.overrun = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._left:
-            self.overrun = True
-            return 0
-        count = self._sock.recv_into(memoryview(buffer)[: self._left])
-        self._left -= count
-        return count
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One request of a connection, parsed by the standard library."""
-
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "lazyobs", ""
-    raw_requestline: bytes  # read by handle_one_request()
-
-    def __init__(self, sock: socket.socket, application: Application, connection: _Connection) -> None:
-        self._application, self._connection = application, connection
-        self.client_address = ("", 0)
-        self.close_connection = True
-        self._head, self._refused = _Head(sock), False
-        self.rfile = io.BufferedReader(self._head, 4096)
-        self.wfile = io.BytesIO()
-        self.requestline, self.request_version, self.command = "", "HTTP/1.1", ""
-        self.handle_one_request()
-        sock.sendall(self.wfile.getvalue())
-        if self._refused:
-            _drain(sock)
-
-    def parse_request(self) -> bool:
-        """False where the request is refused; its answer is written by then."""
-        if self._head.overrun:
-            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
-        elif not self.raw_requestline.endswith(b"\n"):
-            self.send_error(HTTPStatus.BAD_REQUEST)
-        elif not super().parse_request():
-            if not self._refused:  # the standard library drops a blank line without an answer
-                self.send_error(HTTPStatus.BAD_REQUEST)
-        elif self._head.overrun:
-            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self.request_version == "HTTP/0.9":  # or none at all
-            self.send_error(HTTPStatus.BAD_REQUEST)
-        elif self.command not in _METHODS:
-            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
-        return not self._refused
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The number alone: the standard library's texts quote the request."""
-        self._refused = True
-        allow = (("Allow", ", ".join(_METHODS)),) if code == HTTPStatus.METHOD_NOT_ALLOWED else ()
-        self._put(Answer(code, b"%d\n" % code, headers=allow))
-
-    def do_GET(self) -> None:
-        self._connection.heard = True
-        try:
-            answer = self._application(self.path.partition("?")[0], _lower(self.headers))
-        except Exception:
-            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"500\n")
-        self._put(answer)
-
-    do_HEAD = do_GET
-
-    def _put(self, answer: Answer) -> None:
-        self.request_version = self.protocol_version  # the standard library answers HTTP/0.9 without headers
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Connection", "close")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """No log: anyone who can connect could fill it."""
-
-
-def _drain(sock: socket.socket) -> None:
-    """Reads what is still under way: closing over unread bytes resets the connection, and the answer may be lost."""
-    sock.shutdown(socket.SHUT_WR)
-    left = _MOST_IGNORED_BYTES
-    while left > 0 and (part := sock.recv(min(left, 1 << 16))):
-        left -= len(part)
-
-
-def _lower(headers: Message) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min(found) if (found := [time for time in (one, other) if time is not None]) else None

@@ -20,6 +20,7 @@ class Settings:
 
     listen: str = "127.0.0.1:9797"
     web_config: str = ""  # file with TLS and passwords; none: plain HTTP for everybody who can connect
+    user: str = ""  # to become after the start; lazyobs or nobody otherwise
     profile: str = ""  # file of a kernel design; detected otherwise
     tier: str = ""  # best tier to use; the best there is otherwise
     cgroup_depth: int = 2  # path components kept of a cgroup

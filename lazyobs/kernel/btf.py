@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
+KIND_VOID = 0
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD = range(1, 8)
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = range(8, 14)
 KIND_VAR, KIND_DATASEC, KIND_FLOAT, KIND_DECL_TAG, KIND_TYPE_TAG, KIND_ENUM64 = range(14, 20)
@@ -22,6 +23,7 @@ _KINDS_OF_NAMES = {KIND_FUNC: "function"} | dict.fromkeys(
     (KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_TYPEDEF), "type"
 )
 _MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
+_MOST_HOPS = 100  # through typedefs, qualifiers and nested types: the kernel has a handful
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
 # Words a type takes: its three-word head and a fixed tail, and a part for each of vlen entries.
@@ -128,10 +130,13 @@ class Btf:
             at += fixed[kind] + entry[kind] * (info & 0xFFFF)
 
     def _head(self, type_id: int) -> tuple[str, int, int, int, int]:
-        """(name, kind, vlen, size or type, position of the tail)."""
-        position = self._starts[type_id]
-        name_off, info, size = _TYPE.unpack_from(self._data, position)
-        name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+        """(name, kind, vlen, size or type, position of the tail). BtfError where there is no such type."""
+        try:
+            position = self._starts[type_id]
+            name_off, info, size = _TYPE.unpack_from(self._data, position)
+            name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+        except (IndexError, ValueError, struct.error):
+            raise BtfError(f"type {type_id} is damaged") from None
         return name, (info >> 24) & 31, info & 0xFFFF, size, position + 12
 
     def type_id(self, name: str, *kinds: int) -> int | None:
@@ -168,13 +173,18 @@ class Btf:
                 yield from (("enumerator", word) for word in self._enumerators_of(type_id) if word in names)
 
     def strip(self, type_id: int) -> int:
-        """The type behind typedefs and qualifiers (0 is void)."""
-        while type_id:
-            _, kind, _, target, _ = self._head(type_id)
-            if kind not in _MODIFIERS:
-                break
-            type_id = target
-        return type_id
+        """The type behind typedefs and qualifiers (0 is void). BtfError where they lead in a circle."""
+        return self._behind(type_id, _MODIFIERS)
+
+    def _behind(self, type_id: int, kinds: tuple[int, ...]) -> int:
+        """The first type on the way from this one that is of no such kind."""
+        target = type_id
+        for _ in range(_MOST_HOPS):
+            _, kind, _, following, _ = self._head(target) if target else ("", KIND_VOID, 0, 0, 0)
+            if kind not in kinds:
+                return target
+            target = following
+        raise BtfError(f"type {type_id} leads in a circle")
 
     def is_pointer(self, type_id: int) -> bool:
         type_id = self.strip(type_id)
@@ -182,25 +192,22 @@ class Btf:
 
     def base_name(self, type_id: int) -> str:
         """Name of the type behind qualifiers and pointers: "folio" for ``const struct folio *``."""
-        while type_id:
-            name, kind, _, target, _ = self._head(type_id)
-            if kind in (KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG, KIND_PTR):
-                type_id = target
-                continue
-            return name
-        return "void"
+        base = self._behind(type_id, (KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG, KIND_PTR))
+        return self._head(base)[0] if base else "void"
 
-    def size_of(self, type_id: int) -> int:
+    def size_of(self, type_id: int, _hops: int = 0) -> int:
         """Bytes the type takes; 0 for void."""
         type_id = self.strip(type_id)
         if not type_id:
             return 0
+        if _hops > _MOST_HOPS:
+            raise BtfError(f"type {type_id} holds itself")
         _, kind, _, size, tail = self._head(type_id)
         if kind == KIND_PTR:
             return 8
         if kind == KIND_ARRAY:
             element, _index, count = struct.unpack_from("<III", self._data, tail)
-            return self.size_of(element) * int(count)
+            return self.size_of(element, _hops + 1) * int(count)
         if kind in (KIND_INT, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_FLOAT):
             return int(size)
         raise BtfError(f"type {type_id} of kind {kind} has no size")
@@ -225,7 +232,9 @@ class Btf:
         assert member is not None
         return Member(path, offset, member.size, member.type_id, member.bits)
 
-    def _member_of(self, type_id: int, wanted: str) -> Member | None:
+    def _member_of(self, type_id: int, wanted: str, hops: int = 0) -> Member | None:
+        if hops > _MOST_HOPS:
+            raise BtfError(f"type {type_id} holds itself")
         _, kind, vlen, _, tail = self._head(type_id)
         if kind not in (KIND_STRUCT, KIND_UNION):
             return None
@@ -237,7 +246,7 @@ class Btf:
             if name == wanted:
                 return Member(name, offset_bits // 8, self.size_of(member_type), member_type, bits)
             if not name:
-                inner = self._member_of(self.strip(member_type), wanted)
+                inner = self._member_of(self.strip(member_type), wanted, hops + 1)
                 if inner is not None:
                     return Member(inner.name, offset_bits // 8 + inner.offset, inner.size, inner.type_id, inner.bits)
         return None

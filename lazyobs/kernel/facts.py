@@ -109,7 +109,10 @@ def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
         return True
     if btf is None or not all(btf.has_type(name) for name in profile.types):
         return False
-    return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
+    try:
+        return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
+    except BtfError:  # nothing can be said of a struct that leads in a circle
+        return False
 
 
 def without_false_zeros(profile: Profile, signs: tuple[Sign, ...]) -> Profile:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lazyobs.bpf.event_stream import EventStream
 from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.recorder import Recorder
 from lazyobs.recorder.workload import Workload
@@ -25,10 +24,8 @@ _SECONDS_TO_DRAIN = 1.0  # the longest time that events wait in the ring
 class Loop:
     """Runs once, until the duration is over, the workload has ended or a signal comes."""
 
-    def __init__(
-        self, options: RecordOptions, recorder: Recorder, stream: EventStream | None, workload: Workload | None
-    ) -> None:
-        self._options, self._recorder, self._stream, self._workload = options, recorder, stream, workload
+    def __init__(self, options: RecordOptions, recorder: Recorder, workload: Workload | None) -> None:
+        self._options, self._recorder, self._workload = options, recorder, workload
         self._signals = 0
         self._begun = time.monotonic()
         self._progress = _Progress(options, recorder)
@@ -41,8 +38,8 @@ class Loop:
 
     def run(self) -> None:
         """RecordingStopped when nothing more can be written."""
-        if self._stream is not None:
-            self._stream.begin(self._options.events.filter)
+        if self._recorder.stream is not None:
+            self._recorder.stream.begin(self._options.events.filter)
         with self._signals_caught():
             self._run()
 
@@ -98,8 +95,8 @@ class Loop:
         if self._options.duration is not None:
             until = min(until, self._begun + self._options.duration)
         readable: list[int] = [self._woken]
-        if self._stream is not None:
-            readable.append(self._stream.ring.fileno())
+        if self._recorder.stream is not None:
+            readable.append(self._recorder.stream.ring.fileno())
         ready, _, _ = select.select(readable, [], [], max(0.0, until - now))
         if self._woken in ready:
             os.read(self._woken, 512)

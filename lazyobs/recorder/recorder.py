@@ -15,6 +15,7 @@ import numpy
 import numpy.ma
 
 from lazyobs.bpf import event
+from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.event_stream import EventStream
 from lazyobs.bpf.ring import STRIDE
 from lazyobs.kernel.log import KernelLog, LogLine, Splats
@@ -28,6 +29,7 @@ from lazyobs.recorder.triggers import Tick, Trigger, Watch
 from lazyobs.recording import samples
 from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
+from lazyobs.sources.climbing import ClimbingSource
 from lazyobs.sources.source import Source
 
 _EVENTS_A_BATCH = 1 << 16
@@ -58,6 +60,16 @@ class Surroundings:
             part.close()
 
 
+@dataclass(frozen=True)
+class Climbing:
+    """A source that may get better while it is recorded: then events that pass ``filter`` are recorded too, and
+    ``identity`` says again what the recording is of."""
+
+    source: ClimbingSource
+    filter: EventFilter
+    identity: Callable[[], dict[str, Any]]
+
+
 @dataclass
 class Progress:
     """Counts of what was written; ``lost`` events were counted but not written."""
@@ -81,13 +93,15 @@ class Recorder:
         barrier_seconds: float | None = None,
         triggers: Sequence[Trigger] = (),
         read_clocks: Callable[[], Clocks] = Clocks.now,
+        climbing: Climbing | None = None,
     ) -> None:
         """``interval``: seconds between ticks; ``barrier_seconds``: between barrier samples, None for none.
         ``stream`` is the source's stream, already started, or None to record no events."""
-        self._source, self._store, self._around, self._stream = source, store, surroundings, stream
+        self._source, self._store, self._around, self.stream = source, store, surroundings, stream
+        self._climbing = climbing
         self._clocks = read_clocks
         self._gaps = GapFinder(interval, read_clocks)
-        self._barriers = Barriers(source, surroundings.slabinfo, surroundings.barrier) if barrier_seconds else None
+        self._barriers = self._new_barriers() if barrier_seconds else None
         self._barrier_ns = round((barrier_seconds or 0) * 1e9)
         self._barrier_due = read_clocks().monotonic
         self._watch = Watch(triggers)
@@ -100,14 +114,14 @@ class Recorder:
 
         RecordingStopped when they cannot be written.
         """
-        if self._stream is None:
+        if self.stream is None:
             return
         clocks = self._clocks()
         batches: list[numpy.ndarray[Any, Any]] = []
-        rows, left = 0, self._stream.ring.size // STRIDE
-        while left > 0 and len(found := self._stream.ring.read_array()):
+        rows, left = 0, self.stream.ring.size // STRIDE
+        while left > 0 and len(found := self.stream.ring.read_array()):
             left -= len(found)
-            if len(chosen := self._stream.chosen_of(found)):
+            if len(chosen := self.stream.chosen_of(found)):
                 batches.append(chosen)
                 rows += len(chosen)
             if rows >= _EVENTS_A_BATCH:
@@ -115,7 +129,7 @@ class Recorder:
                 batches, rows = [], 0
         if batches:
             self._write_events(batches, clocks)
-        lost = self._stream.lost()
+        lost = self.stream.lost()
         if lost > self.progress.lost:
             self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
             self.progress.lost = lost
@@ -134,6 +148,7 @@ class Recorder:
         lost_before, self._longest_walk = self.progress.lost, None
         gaps = self._gaps.look()
         clocks = self._clocks()
+        self._climb(clocks)
         for gap in gaps:
             self._mark(clocks, gap.kind, gap.seconds, gap.text)
         self.drain()
@@ -151,6 +166,21 @@ class Recorder:
             )
         self._store.maintain()
         self.progress.bytes = self._store.bytes
+
+    def _new_barriers(self) -> Barriers:
+        return Barriers(self._source, self._around.slabinfo, self._around.barrier)
+
+    def _climb(self, clocks: Clocks) -> None:
+        """Looks for probes that were not attached at the start."""
+        if self._climbing is None or not (told := self._climbing.source.climb()):
+            return
+        self._mark(clocks, "tier", None, told)
+        self._store.describe(self._climbing.identity())
+        if not self._source.why_not("events"):
+            self.stream = self._source.events()
+            self.stream.begin(self._climbing.filter)
+        self._barriers = self._new_barriers() if self._barriers else None
+        self._climbing = None
 
     def _log(self, clocks: Clocks) -> list[LogLine]:
         """Writes the kernel log lines since the last tick, and returns them."""

@@ -7,23 +7,22 @@ only, and starts to record.
 
 from __future__ import annotations
 
-import sys
-
 from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.errors import EXIT_OK, NotSupported
 from lazyobs.recorder.identity import identity
 from lazyobs.recorder.loop import Loop
 from lazyobs.recorder.options import RecordOptions
-from lazyobs.recorder.recorder import Recorder, Surroundings
+from lazyobs.recorder.recorder import Climbing, Recorder, Surroundings
 from lazyobs.recorder.triggers import LEDGER
 from lazyobs.recorder.workload import Workload
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.writer import Limits, Store
+from lazyobs.sources import sight
 from lazyobs.sources.open import Opened, open_live, points_but
-from lazyobs.sources.sight import refuse_pids
 from lazyobs.sources.source import Source
+from lazyobs.text import say
 from lazyobs.unix import memory
 from lazyobs.unix.pidfd import ProcessWaiter
 
@@ -32,7 +31,7 @@ _NEXT_STEP = "omit it, or run lazyobs doctor for details"
 
 def run(options: RecordOptions) -> int:
     """Records until the duration is over, the command has ended or a signal comes. Returns the exit code."""
-    refuse_pids(options.events.pids, options.tier)
+    sight.refuse_pids(options.events.pids, options.tier)
     ProcessWaiter(
         options.events.pids
     ).close()  # whether any process of -p exists; samples continue after the processes have ended
@@ -53,14 +52,19 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     around = Surroundings()
     opened = _open(options, directory, around)
     if opened.notice:
-        print(opened.notice, file=sys.stderr)
+        say(opened.notice)
     source = opened.source
     store = Store(
         directory, _identity(options, opened, around), options.interval, around.system.columns, _limits(options)
     )
     stream = None if source.why_not("events") else source.events()
-    recorder = Recorder(source, store, around, stream, options.interval, options.barrier or None, options.keep_on)
-    loop = Loop(options, recorder, stream, workload)
+    climbing = None
+    if opened.climbing is not None:
+        climbing = Climbing(opened.climbing, options.events.filter, lambda: _identity(options, opened, around))
+    recorder = Recorder(
+        source, store, around, stream, options.interval, options.barrier or None, options.keep_on, climbing=climbing
+    )
+    loop = Loop(options, recorder, workload)
     memory.settle()
     memory.forget_code()
     stopped = _run(loop, recorder, store)
@@ -82,13 +86,17 @@ def _open(options: RecordOptions, directory: Directory, around: Surroundings) ->
         _refuse_what_never_comes(options, _missing(options, opened.source, around))
         directory.give_to_nobody()
 
+    procfs_serves = options.events.kinds is None and not options.keep_on
     return open_live(
         options.profile,
         options.tier,
         points_but("census_vmas"),
         events=True,
         accept=accept,
-        procfs_serves=options.events.kinds is None and not options.keep_on,
+        procfs_serves=procfs_serves,
+        # A command is started when its counts can be known; kinds and triggers are refused now or never; in a pid
+        # namespace the pids of /proc are others than those of the probes.
+        climbs=procfs_serves and not options.command and sight.sees_every_process(),
     )
 
 
@@ -127,7 +135,7 @@ def _identity(options: RecordOptions, opened: Opened, around: Surroundings) -> d
             whole_cmdline=options.whole_cmdline,
         ),
         "not_recorded": {**around.why_not(), **no_events},
-        "no_bpf": opened.why_not or None,
+        "no_bpf": (opened.climbing.why_not_bpf if opened.climbing else opened.why_not) or None,
     }
 
 
@@ -144,7 +152,7 @@ def _run(loop: Loop, recorder: Recorder, store: Store) -> RecordingStopped | Non
     try:
         loop.run()
     except RecordingStopped as error:
-        print(f"lazyobs: {error}", file=sys.stderr)
+        say(f"lazyobs: {error}")
         return error
     except BaseException:
         _end(recorder, store, "failed")

@@ -14,6 +14,7 @@ import signal
 import sys
 
 from lazyobs.errors import NotSupported
+from lazyobs.text import printable
 from lazyobs.unix import interrupt, privileges
 from lazyobs.unix.capabilities import CAP_KILL
 from lazyobs.unix.fork import close_all_but, fork
@@ -117,4 +118,5 @@ def _become(command: tuple[str, ...], waiting: int) -> None:
 
 
 def _say(command: str, why: str) -> None:
-    os.write(2, f"lazyobs: {command!r}: {why}; give a command that can be executed\n".encode("utf-8", "replace"))
+    line = printable(f"lazyobs: {command!r}: {why}; give a command that can be executed")
+    os.write(2, f"{line}\n".encode("utf-8", "replace"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The directory of a recording, held by a descriptor: root creates it, the user `nobody` writes it.
+"""The directory of a recording, held by a descriptor: root creates it, the user that root becomes writes it.
 
-Its owner is the user `nobody`; its group is the caller's, which may read and delete it.
+Its owner is that user (unix/privileges.py); its group is the caller's, which may read and delete it.
 """
 
 from __future__ import annotations
@@ -56,18 +56,19 @@ class Directory:
         self.close()
 
     def give_to_nobody(self) -> None:
-        """Changes the owner to `nobody`, before root is given up. Does nothing when the caller is not root, or stays it
-        (privileges.why_not_nobody). NotPermitted where the owner cannot be changed.
+        """Changes the owner to the user that root becomes (privileges.account), before that. Does nothing when the caller
+        is not root, or stays it (privileges.why_not_nobody). NotPermitted where the owner cannot be changed.
         """
         if os.geteuid() != 0 or privileges.why_not_nobody():
             return
         group = int(os.environ.get("SUDO_GID", os.getegid()))
+        who = privileges.account()
         try:
-            os.fchmod(self.fd, _MODE_SHARED)  # first: afterwards only nobody may, or CAP_FOWNER
-            os.fchown(self.fd, privileges.NOBODY, group)
+            os.fchmod(self.fd, _MODE_SHARED)  # first: afterwards only that user may, or CAP_FOWNER
+            os.fchown(self.fd, who.uid, group)
         except OSError as error:
             what = f"recording {printable(self.path)}"
-            why = f"cannot be given to the user nobody, who writes it ({error.strerror})"
+            why = f"cannot be given to the user {printable(who.name)}, who writes it ({error.strerror})"
             raise NotPermitted(what, why, "add CAP_CHOWN, or name a directory on another file system") from None
 
     def create(self, name: str) -> int:
@@ -155,7 +156,7 @@ def _what_is_there(path: str) -> str:
 
 def _why_not_ours(fd: int) -> str:
     """Why a directory must not be used; it is chowned to the user `nobody`, who may own it already."""
-    owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.NOBODY)
+    owners = (os.geteuid(), int(os.environ.get("SUDO_UID", os.geteuid())), privileges.account().uid)
     if os.fstat(fd).st_uid not in owners:
         return "belongs to somebody else"
     try:

@@ -7,6 +7,7 @@ finished segments to Parquet and syncs, so that a slow disk does not delay the r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -29,7 +30,7 @@ from lazyobs.recording.layout import (
     segment_file,
 )
 from lazyobs.recording.segment import Changed, Segment, to_parquet
-from lazyobs.unix import memory
+from lazyobs.unix import memory, privileges
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESERVE_BYTES = 256 << 10  # freed when the disk is full, so that the last lines can still be written
@@ -180,6 +181,8 @@ class Store:
         memory.forget_code()
 
     def _run_worker(self) -> None:
+        with contextlib.suppress(OSError):
+            privileges.keep_nothing()  # those that the main thread keeps for reading /proc are its own
         while (work := self._work.get()) is not None:
             try:
                 work()

@@ -15,6 +15,7 @@ from lazyobs.selftest.battery import Battery, Options
 from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import EXIT_SKIPPED, JsonLines, Ktap, Result, exit_code
 from lazyobs.selftest.scenario import Scenario
+from lazyobs.text import printable
 from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
@@ -63,7 +64,7 @@ def list_scenarios(selection: Selection, output: str) -> None:
         else:
             print(f"{one.name:{width}} {one.about}")
             if one.needs:
-                print(f"{'':{width}} needs {', '.join(one.needs)}" + (f" -- {why}" if why else ""))
+                print(f"{'':{width}} needs {', '.join(one.needs)}" + (f" -- {printable(why)}" if why else ""))
 
 
 def run(
@@ -79,7 +80,7 @@ def run(
                 "run it with sudo, or add --tier procfs to check only page contents",
             )
     except NotPermitted as error:
-        print(f"KTAP version 1\n1..0 # SKIP {error}")
+        print(f"KTAP version 1\n1..0 # SKIP {printable(str(error))}")
         return EXIT_SKIPPED
     # Battery starts the guardian before anything is changed.
     observer = Observer(profile, tier, by_process=True)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs.selftest import syscalls
+from lazyobs.text import say
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
 _CODE = "import sys; sys.path.append(sys.argv[1]); from lazyobs.selftest.settings_guard import main; main()"
@@ -45,7 +46,7 @@ def _one_at_a_time(path: str) -> list[int]:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("lazyobs: selftest: another selftest is running on this machine; waiting for it to end", file=sys.stderr)
+        say("lazyobs: selftest: another selftest is running on this machine; waiting for it to end")
         fcntl.flock(fd, fcntl.LOCK_EX)
     return [fd]
 
@@ -200,4 +201,4 @@ def main() -> None:
         else:
             print(json.dumps(_undo_down_to(records, message["restore"])), flush=True)
     for failure in _undo_down_to(records, 0):
-        print(f"lazyobs: selftest: not restored: {failure}", file=sys.stderr)
+        say(f"lazyobs: selftest: not restored: {failure}")

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, together
 from lazyobs.text import NULL, printable
+from lazyobs.views.lines import csv_safe
 from lazyobs.views.tables import table
 
 _COLUMNS = ("part", "name", "outcome", "recording", "text")
@@ -24,7 +25,9 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
     elif output == "csv":
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("word", *_COLUMNS))
-        writer.writerows((verdict.word, *(getattr(finding, name) for name in _COLUMNS)) for finding in verdict.findings)
+        writer.writerows(
+            (verdict.word, *(csv_safe(getattr(finding, name)) for name in _COLUMNS)) for finding in verdict.findings
+        )
     else:
         print("\n".join(_text(verdict)), file=file)
 
@@ -39,8 +42,13 @@ def _text(verdict: Verdict) -> list[str]:
     lines = [verdict.word, "", table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4)]
     if conditions:
         names = ", ".join(dict.fromkeys(one.name for one in conditions))
-        lines += ["", *textwrap.wrap(f"{len(conditions)} conditions of validity hold: {names}. -o json has each.", 100)]
+        lines += [
+            "",
+            *textwrap.wrap(
+                printable(f"{len(conditions)} conditions of validity hold: {names}. -o json has each."), 100
+            ),
+        ]
     for one in verdict.tables:
-        cells = [[NULL if cell is None else printable(str(cell)) for cell in row] for row in one.rows]
+        cells = [[NULL if cell is None else str(cell) for cell in row] for row in one.rows]
         lines += ["", printable(one.title), table(cells, [heading.upper() for heading in one.headings], left=1)]
     return lines

@@ -38,11 +38,12 @@ def of_this_process() -> Health:
 
 
 def ledger_residual(
-    totals: dict[str, Any], slabs: dict[str, SlabRow], slabs_at_attach: dict[str, SlabRow]
+    totals: dict[str, Any], slabs: dict[str, SlabRow], slabs_at_attach: dict[str, SlabRow], counted_at_attach: int = 0
 ) -> int | None:
-    """Live anon_vma objects in slabinfo minus our own count, both since attach."""
+    """Live anon_vma objects in slabinfo minus our own count, both since attach, or since slabinfo was first read, when
+    the count was ``counted_at_attach``."""
     allocs, frees = totals.get("anon_vma_allocs"), totals.get("anon_vma_frees")
     if "anon_vma" not in slabs or "anon_vma" not in slabs_at_attach or allocs is None or frees is None:
         return None
     change: int = slabs["anon_vma"].active - slabs_at_attach["anon_vma"].active
-    return change - int(allocs - frees)
+    return change - int(allocs - frees - counted_at_attach)

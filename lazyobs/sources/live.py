@@ -37,6 +37,7 @@ from lazyobs.text import plural
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
     from lazyobs.kernel.log import Splats
+    from lazyobs.sources.procfs import ProcfsSource
 
 _LEDGER = "totals.violations_by_invariant.ledger"
 _Read = TypeVar("_Read")
@@ -71,6 +72,7 @@ class LiveSource:
         self._processes = LiveProcesses(self._table, self._columns, rates, cgroups, self._sees_all)
         counts = session.maps.get("event_counts")
         self._event_counts = EventCounts(counts, possible_cpus()) if counts is not None else None
+        self._live_at_first = 0  # anon_vmas of our count when slabinfo was first read
         self._ledger = Ledger()
         no_log = splats.log.why_not if splats is not None else "the kernel log is not read in this command"
         self._missing = missing_features(session, facts.profile, no_log)
@@ -78,6 +80,16 @@ class LiveSource:
         self._totals_before: dict[str, Any] = {}
         self._failed: dict[str, str] = {}
         self._note_misses(self._part("totals", self._maps.totals))
+
+    def follow(self, before: ProcfsSource) -> None:
+        """The next sample comes after the last one of ``before``, whose slabinfo this source has taken over.
+
+        The probes have counted for a while by now, so what they have counted goes with the first reading of slabinfo.
+        """
+        self._last = before.last_reading
+        counted = self._totals(self._part("totals", self._maps.totals))
+        allocs, frees = counted.get("anon_vma_allocs"), counted.get("anon_vma_frees")
+        self._live_at_first = 0 if allocs is None or frees is None else allocs - frees
 
     @property
     def kernel(self) -> Kernel:
@@ -181,7 +193,7 @@ class LiveSource:
         return {
             "ring_lost": self._event_counts.lost() if self._event_counts else None,
             "probes_missing": required_missing(self.session),
-            "ledger_residual": health.ledger_residual(totals, slabs, self._slabs_at_attach),
+            "ledger_residual": health.ledger_residual(totals, slabs, self._slabs_at_attach, self._live_at_first),
             **health.of_this_process(),
         }
 

@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lazyobs.bpf import abi, plan, plan_cache
-from lazyobs.bpf.cache import Cache
+from lazyobs.bpf import abi, plan
 from lazyobs.bpf.points import POINTS
-from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
+from lazyobs.bpf.session import Session, seconds_to_wait
 from lazyobs.errors import BpfRefused, NotPermitted, NotSupported
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.facts import Subject
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.preload import preload
 from lazyobs.sources import sight
+from lazyobs.sources.loading import Loading
 from lazyobs.sources.source import Source
 from lazyobs.text import plural
 from lazyobs.unix import namespaces, privileges
@@ -27,32 +29,47 @@ from lazyobs.unix.capabilities import CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, why_n
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
     from lazyobs.kernel.log import Splats
+    from lazyobs.sources.climbing import ClimbingSource
+    from lazyobs.sources.live import LiveSource
 
 _LIVE = preload("lazyobs.sources.live")
+SECONDS_TO_CLIMB = 10.0  # a compile takes a second, and four where the service has a quarter of a CPU
+# smaps of other users' processes needs CAP_SYS_PTRACE, and no other privilege.
+_FOR_PROCFS = frozenset({CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH})
 
 
 @dataclass(frozen=True)
 class Opened:
     """``why_not``: why there is no BPF, "" if there is. ``how``: lines on how the probes were loaded and what was
     refused. ``unknown_design``: why what depends on the kernel's design is null, "" if it is not. ``confined``: what is
-    not seen, or not given up, because of where lazyobs runs."""
+    not seen, or not given up, because of where lazyobs runs. ``climbing``: the source, where there is no BPF yet."""
 
     source: Source
     why_not: str
     how: tuple[str, ...] = ()
     unknown_design: str = ""
     confined: tuple[str, ...] = ()
+    climbing: ClimbingSource | None = None
 
     @property
     def notice(self) -> str:
         """A line on what is missing: BPF, a profile that describes the design, what cannot be seen; "" if nothing is."""
-        missing = [f"tier procfs, counters are null: {self.why_not}"] if self.why_not else []
-        missing += self.confined
-        line = f"lazyobs: {'; '.join(missing)}; run lazyobs doctor for more" if missing else ""
-        if self.why_not or not self.unknown_design:
-            return line
-        unknown = f"profile unknown, much is null: {self.unknown_design}"
-        return f"lazyobs: {'; '.join([*missing, unknown])}"
+        missing = [*self._no_bpf(), *self.confined]
+        if self.unknown_design and not self._stays_procfs:
+            missing.append(f"profile unknown, much is null: {self.unknown_design}")
+        elif self._stays_procfs or self.confined:
+            missing.append("run lazyobs doctor for more")
+        return f"lazyobs: {'; '.join(missing)}" if missing else ""
+
+    @property
+    def _stays_procfs(self) -> bool:
+        return bool(self.why_not) and self.climbing is None
+
+    def _no_bpf(self) -> Iterator[str]:
+        if self.climbing is not None:
+            yield f"tier procfs for now, counters are null: {self.why_not}; it climbs by itself"
+        elif self.why_not:
+            yield f"tier procfs, counters are null: {self.why_not}"
 
 
 def points_but(*names: str) -> tuple[str, ...]:
@@ -71,6 +88,8 @@ def open_live(
     splats: bool = False,
     accept: Callable[[Opened], object] = lambda opened: None,
     procfs_serves: bool = True,
+    climbs: bool = False,
+    user: str = "",
 ) -> Opened:
     """Opens the running kernel. ``cap`` is the best tier to try, ``points`` are the probe points to attach (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
@@ -83,6 +102,9 @@ def open_live(
     Without the permission to load BPF this raises NotPermitted unless ``cap`` is "procfs". With root, if the kernel,
     a lockdown or a missing bcc prevents BPF, it opens the procfs tier.
     ``procfs_serves``: whether that tier has what the caller needs, so that the error can suggest it.
+    ``climbs``: where the loader takes longer than SECONDS_TO_CLIMB, the source begins at that tier, and has the probes
+    as soon as they are attached (sources/climbing.py). Otherwise the start waits for them.
+    ``user``: to become instead of the default one (unix/privileges.py).
     """
     if cap != "procfs" and (why := why_not_bpf()):
         raise NotPermitted(
@@ -93,28 +115,41 @@ def open_live(
         )
     once = functools.cache(meanwhile)  # every tier that is tried calls it
     if cap == "procfs":
-        return _without_bpf(profile_file, "--tier procfs", once, accept)
+        return _without_bpf(profile_file, "--tier procfs", once, accept, user)
     log = _splats() if splats else None
     try:
-        subject, session = attach(profile_file, cap, points, lambda: (_LIVE(), once()), events)
+        loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events)
+        session = (
+            loading.session_within(seconds_to_wait(SECONDS_TO_CLIMB)) if climbs else loading.session(procfs_serves)
+        )
     except (BpfRefused, NotSupported) as error:
         if log is not None:
             log.log.close()
-        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept)
-    from lazyobs.sources.live import LiveSource
-
-    stream = _stream(session) if "events" in session.maps else None
-    source = LiveSource(subject, session, Slabinfo(), rates, stream, log)
-    confined = (*sight.confined_probes(), *_stays_root())
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user)
+    if session is None:
+        return _climbing(loading, rates, events, accept, user)
+    source = _live(loading.subject, session, Slabinfo(), rates, log)
     how = tuple(_how_attached(session))
-    opened = _accepted(Opened(source, "", how, subject.profile.unknown_design, confined), accept)
+    opened = _accepted(Opened(source, "", how, loading.subject.profile.unknown_design, _confined(user)), accept)
     if not keep_root:
-        privileges.give_up_root(works_without=lambda: _ask_about_a_map(session))
+        privileges.give_up_root(works_without=lambda: _ask_about_a_map(session), user=user)
     return opened
 
 
-def _stays_root() -> Iterator[str]:
-    why = privileges.why_not_nobody()
+def _live(subject: Subject, session: Session, slabinfo: Slabinfo, rates: bool, log: Splats | None) -> LiveSource:
+    from lazyobs.sources.live import LiveSource
+
+    stream = _stream(session) if "events" in session.maps else None
+    return LiveSource(subject, session, slabinfo, rates, stream, log)
+
+
+def _confined(user: str) -> tuple[str, ...]:
+    """What is not seen with probes, or not given up."""
+    return (*sight.confined_probes(), *_stays_root(user))
+
+
+def _stays_root(user: str) -> Iterator[str]:
+    why = privileges.why_not_nobody(user)
     if why and namespaces.is_initial("user"):  # root of another is no more than an ordinary user
         yield f"stays user root, though without capabilities, because {why}"
 
@@ -150,45 +185,51 @@ def attach(
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
 ) -> tuple[Subject, Session]:
-    """The kernel and an attached session; the loader starts first and initializes while the plan is made."""
-    candidates = interpreters()
-    loader = Loader(candidates[0])
+    """The kernel and an attached session. Waits for the loader, and says so where that takes long."""
+    loading = Loading(profile_file, cap, points, meanwhile, events)
+    return loading.subject, loading.session()
+
+
+def _climbing(loading: Loading, rates: bool, events: bool, accept: Callable[[Opened], object], user: str) -> Opened:
+    """The procfs tier, until the loader has answered. Everything that takes root is done here."""
+    from lazyobs.sources.climbing import ClimbingSource
+    from lazyobs.sources.procfs import ProcfsSource
+
+    if events:
+        importlib.import_module("lazyobs.bpf.event_stream")
+    slabinfo = Slabinfo()
+    why = loading.why_not_yet
+    first = ProcfsSource(loading.subject.release, loading.subject.profile, slabinfo, why)
+    source = ClimbingSource(first, loading, lambda session: _live(loading.subject, session, slabinfo, rates, None))
+    unknown = loading.subject.profile.unknown_design
+    opened = _accepted(Opened(source, why, (), unknown, _confined(user), source), accept)
+    trial = _trial_map()
     try:
-        kept = Cache()
-        made = plan_cache.planned(kept, profile_file, cap, points, events, loader.announce)
-        loader.send(made)
-        meanwhile()
-    except BaseException:
-        loader.close()
-        raise
-    for following in [*candidates[1:], None]:
-        try:
-            session = _usable(loader.receive())
-            session.ignored += kept.ignored
-            return made.subject, session
-        except CompilerNotFound:
-            if following is None:
-                raise
-            loader = Loader(following)
-            loader.send(made)
-    raise AssertionError("unreachable: the last candidate returns or raises")
+        kept = privileges.give_up_root(_FOR_PROCFS, works_without=lambda: _ask_about(trial), user=user)
+    finally:
+        if trial >= 0:
+            os.close(trial)
+    source.keeps = kept - _FOR_PROCFS
+    return opened
 
 
-def _usable(session: Session) -> Session:
-    """The session, if a required point is attached: a locked-down kernel loads BPF programs that can read nothing."""
-    required = [point.name for point in POINTS if point.required and point.name in session.tiers]
-    if not required or any(session.tiers[name] for name in required):
-        return session
-    session.close()
-    why = next(iter(session.refused[required[0]].values()), "nothing was tried")
-    raise BpfRefused("loading the probes", f"the kernel refused {required[0]} ({why})", "run lazyobs doctor")
+def _trial_map() -> int:
+    """A map that root has made, to ask about as samples ask about theirs; -1 where none can be made."""
+    try:
+        return abi.map_create(abi.MAP_TYPE_ARRAY, 4, 8, 1, 0, "lazyobs_trial")
+    except OSError:
+        return -1
 
 
 def _ask_about_a_map(session: Session) -> None:
     """Makes a bpf(2) call of the kind that samples need. OSError if the kernel refuses it."""
     fd = next(iter(session.maps.values()), None)
     if fd is not None:
-        abi.object_info(fd)
+        _ask_about(fd)
+
+
+def _ask_about(fd: int) -> None:
+    abi.object_info(fd)
 
 
 def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:
@@ -201,14 +242,13 @@ def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:
 
 
 def _without_bpf(
-    profile_file: Path | None, why: str, meanwhile: Callable[[], object], accept: Callable[[Opened], object]
+    profile_file: Path | None, why: str, meanwhile: Callable[[], object], accept: Callable[[Opened], object], user: str
 ) -> Opened:
     from lazyobs.sources.procfs import ProcfsSource
 
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
     source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why)
-    opened = _accepted(Opened(source, why, confined=tuple(_stays_root())), accept)
-    # smaps of other users' processes needs CAP_SYS_PTRACE, and no other privilege.
-    privileges.give_up_root(keep=frozenset({CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH}))
+    opened = _accepted(Opened(source, why, confined=tuple(_stays_root(user))), accept)
+    privileges.give_up_root(_FOR_PROCFS, user=user)
     return opened

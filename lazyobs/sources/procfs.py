@@ -39,14 +39,24 @@ class ProcfsSource:
 
     def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
         self._release, self._profile, self._slabinfo = release, profile, slabinfo
-        self._why, self._proc = why, proc_root
+        self._proc = proc_root
+        self.set_why(why)
         self._boot = boot_offset_of_proc()
         self._last = time.monotonic()
+
+    def set_why(self, why: str) -> None:
+        """The reason for what is null from now on."""
+        self._why = why
         self._missing = {
             **dict.fromkeys(features.FEATURES, why),
             features.VMAS: NO_VMAS,
             features.PROGRAMS: "no BPF programs at this tier",
         }
+
+    @property
+    def last_reading(self) -> float:
+        """When it was read last, on the monotonic clock."""
+        return self._last
 
     @property
     def kernel(self) -> Kernel:

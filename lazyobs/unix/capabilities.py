@@ -31,10 +31,10 @@ CAPABILITIES = (
     Capability("CAP_BPF", CAP_BPF, True, "load the probes"),
     Capability("CAP_PERFMON", CAP_PERFMON, True, "attach them, and let them read kernel memory"),
     Capability("CAP_SYSLOG", CAP_SYSLOG, True, "see addresses in /proc/kallsyms; read the kernel log"),
-    Capability("CAP_SETUID", CAP_SETUID, False, "become the user nobody afterwards"),
+    Capability("CAP_SETUID", CAP_SETUID, False, "become the user nobody, or lazyobs, afterwards"),
     Capability("CAP_SETGID", CAP_SETGID, False, "give up the groups afterwards"),
     Capability("CAP_SETPCAP", CAP_SETPCAP, False, "empty the bounding set afterwards"),
-    Capability("CAP_CHOWN", CAP_CHOWN, False, "give a recording's directory to nobody (record)"),
+    Capability("CAP_CHOWN", CAP_CHOWN, False, "give a recording's directory to that user (record)"),
     Capability("CAP_KILL", CAP_KILL, False, "end the command of record when the recorder dies"),
     Capability("CAP_SYS_PTRACE", CAP_SYS_PTRACE, False, "read other users' processes at tier procfs"),
 )

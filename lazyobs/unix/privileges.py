@@ -1,29 +1,66 @@
 # SPDX-License-Identifier: MIT
-"""Giving up root for good: user ``nobody``, no groups, no capabilities.
+"""Giving up root for good: another user, no groups, no capabilities.
 
-By then the process holds as descriptors what it needs later. It becomes ``nobody``, not the user behind sudo: other
-processes of that user could trace it and take its descriptors. (The kernel clears the dumpable flag when the user
-changes, which keeps out other processes of ``nobody``.)
+By then the process holds as descriptors what it needs later. It becomes the system user ``lazyobs`` where there is one,
+or else ``nobody``; not the user behind sudo: other processes of that user could trace it and take its descriptors. (The
+kernel clears the dumpable flag when the user changes, which keeps tracers out.) Other processes of ``nobody`` can still
+stop or kill it, or take its limits away (prlimit(2)): a service wants a user of its own.
 
-Where it may not become ``nobody`` (no CAP_SETUID, or a user namespace without that user) it keeps its user, and gives up
+Where it may not become that user (no CAP_SETUID, or a user namespace without that user) it keeps its own, and gives up
 the capabilities all the same.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
+import pwd
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from lazyobs.errors import UsageError
 from lazyobs.unix import namespaces
 from lazyobs.unix.capabilities import CAP_BPF, CAP_SETGID, CAP_SETPCAP, CAP_SETUID, VERSION_3, effective, why_not_bpf
 
 NOBODY = 65534
+OWN_NAME = "lazyobs"
+_FIRST_PERSON = 1000  # UID_MIN of login.defs(5): system users are below
 
 _PR_CAPBSET_DROP, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 24, 8, 38, 4
 _MOST_CAPABILITIES = 64
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user to become, with its own group."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services run as the same user."""
+        return self.uid == NOBODY
+
+
+@functools.cache
+def account(name: str = "") -> Account:
+    """The user of that name; without one the system user ``lazyobs``, or else ``nobody``. UsageError if there is no
+    such user, or it is root."""
+    try:
+        entry = pwd.getpwnam(name or OWN_NAME)
+    except (KeyError, ValueError):
+        entry = None
+    if name and (entry is None or entry.pw_uid == 0):
+        why = "there is no such user" if entry is None else "is root: it would keep what is to be given up"
+        raise UsageError(f"--user {name}", why, "name a system user of its own (docs/fleet.md)")
+    if entry is None or not (name or 0 < entry.pw_uid < _FIRST_PERSON):
+        return Account("nobody", NOBODY, NOBODY)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def may_load_bpf() -> bool:
@@ -31,13 +68,14 @@ def may_load_bpf() -> bool:
     return not why_not_bpf()
 
 
-def why_not_nobody() -> str:
-    """Why this process, if it is root, cannot become ``nobody``; "" where it can, or is not root."""
+def why_not_nobody(user: str = "") -> str:
+    """Why this process, if it is root, cannot become ``account(user)``; "" where it can, or is not root."""
     if os.geteuid() != 0:
         return ""
     if not effective() >> CAP_SETUID & 1:
         return "CAP_SETUID is missing"
-    return "" if _is_mapped(NOBODY) else f"this user namespace has no user {NOBODY}"
+    uid = account(user).uid
+    return "" if _is_mapped(uid) else f"this user namespace has no user {uid}"
 
 
 def _is_mapped(uid: int) -> bool:
@@ -50,8 +88,10 @@ def _is_mapped(uid: int) -> bool:
     return any(first <= uid < first + count for first, _outside, count in rows)
 
 
-def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[], None] | None = None) -> frozenset[int]:
-    """Becomes user ``nobody`` for good, and keeps only the capabilities in ``keep``.
+def give_up_root(
+    keep: frozenset[int] = frozenset(), works_without: Callable[[], None] | None = None, user: str = ""
+) -> frozenset[int]:
+    """Becomes ``account(user)`` for good, and keeps only the capabilities in ``keep``.
 
     ``works_without`` is tried without CAP_BPF first. Where it raises OSError (before 5.19 bpf(2) may be closed to the
     unprivileged even for a descriptor they hold) CAP_BPF is kept too. Returns what is kept. A user other than root
@@ -63,7 +103,7 @@ def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[],
         wanted = {cap for cap in keep | {CAP_BPF} if held >> cap & 1}
         _drop_bounding_set(held)
         if os.geteuid() == 0:
-            _become_nobody(held)
+            _become(account(user), held)
         _prctl(_PR_SET_DUMPABLE, 0)
         kept = frozenset(wanted & keep)
         _set_capabilities(kept, frozenset(wanted))
@@ -74,7 +114,7 @@ def give_up_root(keep: frozenset[int] = frozenset(), works_without: Callable[[],
     return kept
 
 
-def _become_nobody(held: int) -> None:
+def _become(who: Account, held: int) -> None:
     """As far as ``held`` permits: without CAP_SETGID the groups stay, without CAP_SETUID the user.
 
     OSError where it is permitted and fails, but for the groups of a user namespace, which may forbid to change them.
@@ -83,12 +123,12 @@ def _become_nobody(held: int) -> None:
     if held >> CAP_SETGID & 1:
         try:
             os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresgid(who.gid, who.gid, who.gid)
         except OSError:
             if namespaces.is_initial("user"):
                 raise
-    if not why_not_nobody():
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+    if held >> CAP_SETUID & 1 and _is_mapped(who.uid):
+        os.setresuid(who.uid, who.uid, who.uid)
 
 
 def no_new_privileges() -> None:
@@ -99,6 +139,13 @@ def no_new_privileges() -> None:
 def keep_nothing() -> None:
     """Gives up every capability, also those that ``give_up_root`` kept."""
     _set_capabilities(frozenset(), frozenset())
+
+
+def keep_capabilities(capabilities: frozenset[int]) -> None:
+    """Gives up all others, in this thread."""
+    held = effective()
+    kept = frozenset(capability for capability in capabilities if held >> capability & 1)
+    _set_capabilities(kept, kept)
 
 
 def keep_only(capabilities: frozenset[int]) -> None:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Standard output that is closed, that its reader has closed, or that is on a full disk."""
+"""Standard output that is closed, that its reader has closed, or that is on a full disk; tracebacks."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+import traceback
+from types import TracebackType
+
+from lazyobs.text import printable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -20,6 +24,12 @@ def open_closed_streams() -> None:
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+
+
+def print_traceback(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """A sys.excepthook: the message of an error of ours may quote what was read."""
+    for line in "".join(traceback.format_exception(kind, error, trace)).split("\n"):
+        print(printable(line), file=sys.stderr)
 
 
 def discard_output() -> None:

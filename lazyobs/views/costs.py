@@ -256,6 +256,8 @@ def _null_reasons(found: Costs, sample: Sample, memory: Mapping[str, int]) -> It
         if found.bytes is None:
             shared = f"; slabinfo counts {merged[0].cache} together with {merged[0].merged_with[0]}" if merged else ""
             yield "held", f"{reason}{shared}" if merged else why("slabs")
+    elif found.bytes is None:  # the census counts objects; their size comes from slabinfo
+        yield "held", why("slabs")
     for name in ("share_of_slab", "share_of_memory"):
         if getattr(found, name) is None and found.bytes is not None:
             yield name, "/proc/meminfo is not known" if not memory else _NOT_READ

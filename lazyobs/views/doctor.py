@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ from lazyobs.sources import sight
 from lazyobs.sources.account import why_not_whole
 from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
-from lazyobs.unix import capabilities
+from lazyobs.unix import capabilities, privileges
+from lazyobs.unix.users import user_name
 from lazyobs.views import lines, tables
 
 _BCC_QUESTION = """
@@ -85,6 +87,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
         "unprivileged_bpf_disabled": restrictions.sysctl("kernel.unprivileged_bpf_disabled"),
         "bpf_stats_enabled": restrictions.sysctl("kernel.bpf_stats_enabled"),
         "may_load_bpf": not capabilities.why_not_bpf(),
+        "runs_as": _runs_as(),
         "bcc": _bcc(),
     }
     if verbose:
@@ -115,6 +118,13 @@ def _design(facts: Facts, known: list[profiles.Profile] | None) -> dict[str, Any
         "signs": [{"kind": sign.kind, "name": sign.name} for sign in facts.signs],
         "draft": draft(facts, profiles.built_in() if known is None else known) or None,
     }
+
+
+def _runs_as() -> str:
+    """Name of the user that a command runs as once it has given up root."""
+    if os.geteuid() != 0 or privileges.why_not_nobody():
+        return user_name(os.geteuid())
+    return privileges.account().name
 
 
 def _kprobes(config: dict[str, str] | None) -> str:
@@ -185,7 +195,7 @@ def _csv(document: dict[str, Any]) -> None:
     writer.writerow(["point", "tier", "required", "why_not_better"])
     for point in document["points"]:
         why = "; ".join(f"{tier}: {reason}" for tier, reason in point["why_not_better"].items())
-        writer.writerow([point["point"], point["tier"] or "", point["required"], why])
+        writer.writerow(map(lines.csv_safe, [point["point"], point["tier"] or "", point["required"], why]))
 
 
 def _table(document: dict[str, Any]) -> None:
@@ -196,6 +206,8 @@ def _table(document: dict[str, Any]) -> None:
     for name, value in kernel.items():
         label = {True: "yes", False: "no", None: "unknown"}.get(value, value) if not isinstance(value, str) else value
         print(f"{name.replace('_', ' '):27}{text.printable(str(label))}")
+    if kernel["runs_as"] == "nobody":
+        print(f"{'':27}other processes of nobody can stop it: a service wants a system user {privileges.OWN_NAME}")
     for entry in bcc:
         print(f"{'bcc':27}{text.printable(entry['version'])} ({text.printable(entry['interpreter'])})")
     print("\n".join(_sight(document["sight"])))
@@ -205,15 +217,15 @@ def _table(document: dict[str, Any]) -> None:
     ]
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in _reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
-        print(f"\n{why}" + f"\n    ({', '.join(points)})")
+        print(f"\n{text.printable(why)}" + f"\n    ({text.printable(', '.join(points))})")
     for why in dict.fromkeys(document["unknown"].values()):
         numbers = [name for name, reason in document["unknown"].items() if reason == why]
-        print(f"\nnull: {text.printable(why)}" + f"\n    ({', '.join(numbers)})")
+        print(f"\nnull: {text.printable(why)}" + f"\n    ({text.printable(', '.join(numbers))})")
     rows = [
         [
             row["invariant"],
             _watched(row),
-            row["statement"] + ("" if row["watched"] else f" (not: {text.printable(row['why_not'])})"),
+            row["statement"] + ("" if row["watched"] else f" (not: {row['why_not']})"),
         ]
         for row in document["invariants"]
     ]
@@ -267,5 +279,5 @@ def _reasons(points: list[dict[str, Any]], has_lazy: bool) -> dict[str, list[str
             found.setdefault("for kernels with lazy anon_vmas only", []).append(point["point"])
             continue
         for tier, why in point["why_not_better"].items():
-            found.setdefault(f"not {tier}: {text.printable(why)}", []).append(point["point"])
+            found.setdefault(f"not {tier}: {why}", []).append(point["point"])
     return found

@@ -47,7 +47,9 @@ def show(source: Source, files: Files, output: str) -> None:
     elif output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        writer.writerows([row[name] if row[name] is not None else "" for name in _COLUMNS] for row in rows)
+        writer.writerows(
+            [lines.csv_safe(row[name]) if row[name] is not None else "" for name in _COLUMNS] for row in rows
+        )
     else:
         cells = [
             [

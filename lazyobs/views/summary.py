@@ -23,9 +23,11 @@ def show(costs: Costs, output: str) -> None:
         print(lines.json_line(document))
     elif output == "csv":
         flat = dict(_flat(document))
-        csv.writer(sys.stdout, lineterminator="\n").writerows([list(flat), list(flat.values())])
+        csv.writer(sys.stdout, lineterminator="\n").writerows(
+            [list(flat), [lines.csv_safe(value) for value in flat.values()]]
+        )
     else:
-        print("\n".join(summary(costs)))
+        print("\n".join(text.printable(line) for line in summary(costs)))
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -18,10 +18,12 @@ tabulate_module.MIN_PADDING = 0
 
 
 def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0) -> str:
-    """Plain columns, two blanks apart; the first ``left`` columns and the last column are left-aligned."""
+    """Plain columns, two blanks apart; the first ``left`` columns and the last column are left-aligned. Words may come
+    from anywhere: each cell is made printable."""
+    cells = [[text.printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     align = ["left" if index < left or index == len(headings) - 1 else "right" for index in range(len(headings))]
     return str(
-        tabulate(rows, headers=headings, tablefmt="plain", disable_numparse=True, colalign=align if rows else None)
+        tabulate(cells, headers=headings, tablefmt="plain", disable_numparse=True, colalign=align if cells else None)
     )
 
 
@@ -45,13 +47,14 @@ def header(sample: Sample) -> list[str]:
     lazy = {True: "on", False: "off", None: "no switch"}[kernel.lazy_enabled]
     states = "  ".join(f"{name.removeprefix('vmas_')} {text.number(census[name])}" for name in _STATES[1:])
     return [
-        f"lazyobs  kernel {text.printable(kernel.release)}  profile {kernel.profile}  lazy {lazy}",
-        "tiers    " + "  ".join(f"{tier}: {', '.join(points)}" for tier, points in _by_tier(sample).items()),
+        f"lazyobs  kernel {text.printable(kernel.release)}  profile {text.printable(kernel.profile)}  lazy {lazy}",
+        "tiers    "
+        + text.printable("  ".join(f"{tier}: {', '.join(points)}" for tier, points in _by_tier(sample).items())),
         "per s    " + _counted(sample.rates),
         "total    " + _counted(sample.totals),
         f"VMAs     {text.number(census['vmas'])}  {states}"
         f"  saved {text.size(census['saved_bytes'])}  savable {columns.savable(census)}",
-        "slabs    " + "  ".join(_slab(slab) for slab in sample.slabs),
+        "slabs    " + text.printable("  ".join(_slab(slab) for slab in sample.slabs)),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
         f"ledger {text.number(health['ledger_residual'])}  violations {_violations(sample)}  own CPU {health['self_cpu_seconds']:.2f} s  "
@@ -63,7 +66,7 @@ def _violations(sample: Sample) -> str:
     """The number of violations, and the invariants they belong to."""
     divided = sample.totals.get("violations_by_invariant") or {}
     broken = [f"{name} {text.number(count)}" for name, count in divided.items() if count]
-    return text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else "")
+    return text.printable(text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else ""))
 
 
 def _by_tier(sample: Sample) -> dict[str, list[str]]:

@@ -44,13 +44,16 @@ class Writer:
 
 
 def _line(trace_event: TraceEvent) -> str:
+    return text.printable(_raw_line(trace_event))
+
+
+def _raw_line(trace_event: TraceEvent) -> str:
     moment = time.strftime("%H:%M:%S", time.localtime(trace_event.time)) + f"{trace_event.time % 1:.6f}"[1:]
     if trace_event.pid is None:
-        what = text.printable(trace_event.text or "")
-        return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {what}".rstrip()
+        return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.text or ''}".rstrip()
     where = f"  {trace_event.address:#x}+{text.size(trace_event.bytes)}" if trace_event.address else ""
     return (
         f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.pid:>7} {trace_event.tid:>7} "
         f"{text.seconds(trace_event.duration_seconds):>10} {text.number(trace_event.objects):>7}  "
-        f"{text.printable(trace_event.comm or '')}{where}"
+        f"{trace_event.comm or ''}{where}"
     )

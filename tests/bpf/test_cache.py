@@ -130,7 +130,30 @@ def test_an_image_comes_back_as_it_was():
     assert Image.from_bytes(image.to_bytes()) == image
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0\1", b"[]", b"{}", b'{"maps": {"m": {}}, "programs": {}, "references": {}}'])
+def test_an_entry_that_never_ends_is_not_read(tmp_path):
+    """8 GB of nothing that only root can have put there: a second, not the memory of the machine."""
+    kept = Cache((str(tmp_path / "kept"),))
+    assert kept.keep("k.image", b"content")
+    os.truncate(tmp_path / "kept" / "k.image", 8 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert kept.load("k.image") is None
+    assert [why.partition(": ")[2] for why in kept.ignored] == ["larger than 16 MiB"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\0\1",
+        b"[]",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"{}",
+        b'{"maps": {"m": {}}, "programs": {}, "references": {}}',
+    ],
+    ids=range(7),
+)
 def test_what_is_no_image_is_refused(raw):
     with pytest.raises(ImageError):
         Image.from_bytes(raw)
@@ -176,5 +199,5 @@ def test_a_spoilt_cache_costs_a_compile_and_nothing_else(bpf, tmp_path, monkeypa
 def loader_with_cache(folder) -> str:
     return (
         "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf import cache, loader; "
-        f"cache.Cache.__init__.__defaults__ = (({str(folder / 'kept')!r},),); loader.main(int(sys.argv[2]))"
+        f"cache.Cache.__init__.__defaults__ = (({str(folder / 'kept')!r},),); loader.main(int(sys.argv[-1]))"
     )

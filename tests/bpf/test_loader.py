@@ -93,6 +93,29 @@ def test_an_interpreter_without_bcc_is_named(made, tmp_path, monkeypatch):
         Loader(sys.executable).load(made)
 
 
+def test_it_becomes_the_next_interpreter(made):
+    """The loader does so itself: its consumer may have given root up by then."""
+    made.source += f"\n/* compiled by the second, {time.time()} */"
+    loader = Loader(sys.executable, [interpreters()[0]])
+    with loader.load(made) as session:
+        assert session.tiers["slab"] == "tracepoint" and session.compiled
+        assert session.interpreter == interpreters()[0]
+    assert no_children() and left_in_the_kernel() == []
+
+
+def test_what_it_is_at_is_said(made):
+    made.source += f"\n/* compiled anew, {time.time()} */"
+    said = []
+    loader = Loader(interpreters()[0])
+    loader.send(made)
+    session = None
+    while session is None:
+        session = loader.receive_within(0.01, lambda doing, seconds: said.append(doing))
+        said.append(loader.doing)
+    session.close()
+    assert list(dict.fromkeys(said)) == ["starting the loader", "compiling the probes", "attaching the probes"]
+
+
 def test_a_missing_interpreter_is_named():
     with pytest.raises(BpfRefused, match="/nonexistent/python"):
         Loader("/nonexistent/python")

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
         (["trace", "--min-us", "inf"], 2, "--min-us"),
         (["selftest", "--timeout", "nan"], 2, "nan is not a finite number"),
         (["selftest", "--timeout", "inf"], 2, "inf is not a finite number"),
+        (["export", "--web-config", ""], 2, "names no file"),
         (["export", "--seconds", "nan"], 2, "use a number from 0.1 to 300"),
         (["top", "-n", "-1"], 2, "-n"),
         (["top", "-p", "twelve"], 2, "-p"),

@@ -17,7 +17,7 @@ from lazyobs import cli
 from lazyobs.bpf import abi
 from lazyobs.exporter import run
 from lazyobs.exporter.application import make_application
-from lazyobs.exporter.server import Answer, Application
+from lazyobs.exporter.request import Answer, Application
 from lazyobs.unix import capabilities
 
 

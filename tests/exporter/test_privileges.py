@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import urllib.error
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from lazyobs.errors import UsageError
+from lazyobs.unix import privileges
+from tests.confined import NAMED, need
 from tests.exporter.metrics import of_page, series
-from tests.harness import LAZYOBS, ROOT, need_programs
+from tests.harness import LAZYOBS, ROOT, lazyobs, need_programs
 
 INSIDE = str(Path(__file__).parent / "inside.py")
 _NONE = ["0000000000000000"]
@@ -58,12 +62,80 @@ def test_with_bpf_the_serverholds_nothing_but_descriptors(bpf: None, export: Cal
 
 @pytest.mark.slow
 @pytest.mark.bpf
+@pytest.mark.parametrize("tier", [(), ("--tier", "procfs")], ids=["bpf", "procfs"])
+def test_other_processes_of_nobody_have_no_power_over_a_user_of_its_own(
+    bpf: None, export: Callable, tier: tuple[str, ...]
+) -> None:
+    need_programs("setpriv", "prlimit", "kill")
+    exporter = export("--user", "daemon", "--seconds", "60", *tier)
+    daemon = pwd.getpwnam("daemon")
+    processes = [
+        exporter.pid,
+        *(int(word) for word in Path(f"/proc/{exporter.pid}/task/{exporter.pid}/children").read_text().split()),
+    ]
+    assert len(processes) == (2 if tier else 1)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for pid in processes:
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert (
+            f"Uid:\t{daemon.pw_uid}\t{daemon.pw_uid}" in status and f"Gid:\t{daemon.pw_gid}\t{daemon.pw_gid}" in status
+        )
+        for command in (
+            ["kill", "-STOP", str(pid)],
+            ["kill", "-KILL", str(pid)],
+            ["prlimit", "--pid", str(pid), "--nofile=3:3"],
+        ):
+            done = subprocess.run([*nobody, *command], capture_output=True, text=True)
+            assert done.returncode != 0 and "permitted" in done.stderr, command
+    assert exporter.get("/healthz") == b"ok\n"
+    assert of_page(exporter.get(seconds=90))  # at leisure: after a slow reading the next one rests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("user", "why"), [("no-such-user", "there is no such user"), ("root", "is root")])
+def test_a_user_that_cannot_be_one(user: str, why: str) -> None:
+    with pytest.raises(UsageError, match="no such user"):
+        privileges.account("a\0b")
+    done = lazyobs("export", "--user", user, "--listen", "127.0.0.1:0")
+    assert done.returncode == 2 and why in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["needed capabilities", "user namespace of one user, procfs"])
+def test_a_user_that_it_may_not_become_is_refused(root: None, tmp_path: Path, place: str) -> None:
+    need(NAMED[place], tmp_path)
+    done = NAMED[place].run(tmp_path, "export", "--user", "daemon", "--listen", "127.0.0.1:0")
+    assert done.returncode == 3 and done.stderr.count("\n") == 1
+    why = "CAP_SETUID is missing" if place == "needed capabilities" else "this user namespace has no user"
+    assert done.stderr.startswith(f"lazyobs: --user daemon: {why}")
+
+
+def test_the_user_to_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    """lazyobs where that is a system user, else nobody: a person of that name has other processes."""
+    for uid, name in ((None, "nobody"), (0, "nobody"), (1000, "nobody"), (999, "lazyobs")):
+
+        def entry(wanted: str, uid: int | None = uid) -> object:
+            if uid is None:
+                raise KeyError(wanted)
+            return pwd.struct_passwd((wanted, "x", uid, 997, "", "/", "/usr/sbin/nologin"))
+
+        monkeypatch.setattr(pwd, "getpwnam", entry)
+        privileges.account.cache_clear()
+        found = privileges.account()
+        assert found == (
+            privileges.Account("lazyobs", 999, 997) if name == "lazyobs" else privileges.Account("nobody", 65534, 65534)
+        )
+        assert found.is_shared == (name == "nobody")
+    privileges.account.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.bpf
 def test_without_bpf_the_reader_is_another_process(bpf: None, export: Callable) -> None:
-    exporter = export("--tier", "procfs", program=(INSIDE,))
+    exporter = export("--tier", "procfs", "--seconds", "60", program=(INSIDE,))
     attempts = _attempts(exporter)
     holds_nothing(attempts)
     assert attempts["maps"] == []
-    metrics = of_page(exporter.get())
+    metrics = of_page(exporter.get(seconds=90))
     assert metrics[series("lazyobs_vmas", state="anonymous")] > 0
     assert metrics[series("lazyobs_slab_objects", cache="anon_vma")] > 0
     assert not any(name == "lazyobs_prepares_total" for name, _ in metrics)

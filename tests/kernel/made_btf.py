@@ -22,6 +22,9 @@ class Types:
     def pointer(self, to: int = 0) -> int:
         return self._add("", btf.KIND_PTR, 0, to)
 
+    def typedef(self, name: str, to: int) -> int:
+        return self._add(name, btf.KIND_TYPEDEF, 0, to)
+
     def enum(self, name: str, values: Mapping[str, int]) -> int:
         tail = b"".join(struct.pack("<Ii", self._string(label), value) for label, value in values.items())
         return self._add(name, btf.KIND_ENUM, len(values), 4, tail)

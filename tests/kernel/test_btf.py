@@ -12,6 +12,7 @@ import pytest
 from lazyobs.bpf import structs
 from lazyobs.kernel.btf import KIND_STRUCT, Btf, BtfError
 from tests.harness import need_programs, skip
+from tests.kernel.made_btf import Types
 
 VMLINUX = "/sys/kernel/btf/vmlinux"
 NAMES = [*structs.NAMES, "anon_vma_clone", "btf_trace_kmem_cache_alloc", "migrate_mode", "__anon_vma_prepare"]
@@ -80,3 +81,27 @@ def test_truncated_data_is_refused(vmlinux, length):
 def test_foreign_data_is_refused():
     with pytest.raises(BtfError, match="magic"):
         Btf(b"\x7fELF" + bytes(100), NAMES)
+
+
+def test_a_circle_of_types_is_refused():
+    """Type data come from the kernel, or from a file of a lab: a loop would hang every command."""
+    types = Types()
+    types.typedef("loop_t", 1)
+    types.typedef("a_t", 3)
+    types.typedef("b_t", 2)
+    types.pointer(4)
+    types.struct("holds_itself", 8, [("", 5, 0), ("x", 5, 0)])
+    types.typedef("beyond_t", 99)
+    types.function("f", [("p", 4)], returns=1)
+    made = types.btf("holds_itself", "f")
+    for ask in (
+        lambda: made.strip(1),
+        lambda: made.strip(2),
+        lambda: made.size_of(1),
+        lambda: made.base_name(4),
+        lambda: made.member("holds_itself", "y"),
+        lambda: made.strip(6),
+        lambda: made.function("f"),
+    ):
+        with pytest.raises(BtfError):
+            ask()

@@ -76,8 +76,6 @@ class Browser:
                 while self.before != (now := await picture()):
                     self.before = now
                     await asyncio.sleep(3.0)
-                for kind in ("mousePressed", "mouseReleased"):  # the keyboard goes to what was clicked
-                    await call("Input.dispatchMouseEvent", type=kind, x=640, y=500, button="left", clickCount=1)
                 await call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key, windowsVirtualKeyCode=ord(key))
                 await call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=ord(key))
                 while (now := await picture()) == self.before:

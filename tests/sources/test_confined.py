@@ -18,6 +18,7 @@ import pytest
 
 from lazyobs.sources import sight
 from lazyobs.sources.cgroups import path_of_process
+from lazyobs.unix import privileges
 from tests.confined import NAMED, mounted, need
 from tests.harness import Islands, skip
 
@@ -246,6 +247,11 @@ def test_probes_are_compiled_without_room_on_disk(tmp_path: Path, place: str) ->
     done = new.run(tmp_path, "census", "-o", "json", "-v")
     assert done.returncode == 0 and "probes compiled" in done.stderr, done.stderr
     assert json.loads(done.stdout)["census"]["vmas_private"] > 0
+
+
+def test_doctor_names_the_user_that_it_becomes(tmp_path: Path) -> None:
+    for place, user in (("needed capabilities", "root"), ("capabilities of the unit", privileges.account().name)):
+        assert document(tmp_path, place, "doctor")["kernel"]["runs_as"] == user
 
 
 def test_it_stays_root_without_capabilities_where_it_must_and_says_so(tmp_path: Path) -> None:

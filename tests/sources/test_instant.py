@@ -40,7 +40,12 @@ class _Table:
 
 
 class _Columns:
-    def of_process(self, row: CensusRow) -> dict[str, int | None]:
+    changes = 0
+
+    def of_process(self, row: CensusRow, counts: tuple[int, ...] | None) -> dict[str, int | None]:
+        return {}
+
+    def of_none(self) -> dict[str, int | None]:
         return {}
 
 
@@ -57,13 +62,15 @@ def test_a_process_keeps_its_name_to_the_last_sample() -> None:
     """Its entry in the map has the name of when it was first counted: that of the program that forked it."""
     table: Any = _Table()
     columns: Any = _Columns()
-    processes = LiveProcesses(table, columns, True, KernelCgroups(dict), sees_all=True)
+
+    def new() -> LiveProcesses:
+        return LiveProcesses(table, columns, rates=True, cgroups=KernelCgroups(dict), sees_all=True)
+
+    processes = new()
     (process,) = processes.read([_row(b"worker")], [_counts(b"sh", 3)], 1.0)
     assert process.comm == "worker"
     for count in (5, 7):  # it has given up its mm and is not gone yet
         (process,) = processes.read([], [_counts(b"sh", count)], 1.0)
         assert (process.comm, process.ppid) == ("worker", 101)
-    (process,) = LiveProcesses(table, columns, True, KernelCgroups(dict), sees_all=True).read(
-        [], [_counts(b"sh", 3)], 1.0
-    )
+    (process,) = new().read([], [_counts(b"sh", 3)], 1.0)
     assert process.comm == "sh", "nothing else is known"

@@ -65,8 +65,11 @@ def connect(sock: socket.socket) -> RemoteLive | RemoteRecorded:
 
 
 def receive(sock: socket.socket) -> bytes:
-    """One message. SamplerGone if there is none left."""
+    """One message. SamplerGone if there is none left, or its length is nonsense."""
     try:
-        return exactly(sock, protocol.LENGTH.unpack(exactly(sock, protocol.LENGTH.size))[0])
+        length = protocol.LENGTH.unpack(exactly(sock, protocol.LENGTH.size))[0]
+        if length > protocol.MOST_ANSWER:
+            raise SamplerGone(f"the sampler sent a message of {length} bytes")
+        return exactly(sock, length)
     except EOFError:
         raise SamplerGone("the sampler has ended") from None

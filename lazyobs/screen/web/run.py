@@ -21,6 +21,7 @@ from lazyobs.errors import NotSupported, UsageError
 from lazyobs.screen.feed import KernelFeed, ReplayFeed
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.web import sampler
+from lazyobs.text import printable
 from lazyobs.unix.address import Address, parse
 from lazyobs.unix.fork import close_all_but, fork
 from lazyobs.views.process_filter import ProcessFilter
@@ -65,7 +66,7 @@ def run(
     from lazyobs.screen.web.server import is_loopback
 
     print(
-        f"lazyobs: http://{Address(host, listening.getsockname()[1])}/ serves a read-only copy of top to browsers; Ctrl-C stops it",
+        f"lazyobs: http://{printable(str(Address(host, listening.getsockname()[1])))}/ serves a read-only copy of top to browsers; Ctrl-C stops it",
         flush=True,
     )
     if not is_loopback(host):

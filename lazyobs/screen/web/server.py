@@ -25,6 +25,7 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from lazyobs.screen.web.sessions import SessionParent
+from lazyobs.text import say
 
 MOST_SESSIONS = 8
 _MOST_SIZE = (500, 200)  # columns and lines; a screen costs memory by its size
@@ -34,6 +35,20 @@ _STATIC = {
     "textual.js": ("js/textual.js", "text/javascript"),
     "RobotoMono.ttf": ("fonts/RobotoMono-VariableFont_wght.ttf", "font/ttf"),
 }
+# The terminal takes keys when its hidden text field has the focus; textual.js makes that field some time after the load.
+_FOCUS = b"""addEventListener("load", () => {
+  const focus = () => {
+    const field = document.querySelector(".xterm-helper-textarea");
+    if (field) { field.focus(); }
+    return Boolean(field);
+  };
+  if (!focus()) {
+    const observer = new MutationObserver(() => { if (focus()) { observer.disconnect(); } });
+    observer.observe(document.body, { childList: true, subtree: true });
+  }
+});
+"""
+_FONT_SIZES = (6, 14, 48)  # least, where none is asked for, most
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -41,6 +56,7 @@ _POLICY = (
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>lazyobs top</title>
 <link rel="stylesheet" href="/static/xterm.css"><script src="/static/textual.js"></script>
+<script src="/static/focus.js"></script>
 <style>
 @font-face {{ font-family: "Roboto Mono"; src: url("/static/RobotoMono.ttf"); }}
 html, body {{ margin: 0; height: 100%; background: #0c181f; color: #ddd; font-family: monospace; }}
@@ -59,7 +75,8 @@ def load_static() -> dict[str, tuple[bytes, str]]:
     """{name: (content, type)} of textual-serve's files. To be called before root is given up: the user nobody may be
     unable to read them."""
     root = importlib.resources.files("textual_serve") / "static"
-    return {name: ((root / path).read_bytes(), kind) for name, (path, kind) in _STATIC.items()}
+    found = {name: ((root / path).read_bytes(), kind) for name, (path, kind) in _STATIC.items()}
+    return {**found, "focus.js": (_FOCUS, "text/javascript")}
 
 
 class _Session(AppService):
@@ -130,7 +147,13 @@ class _Server:
     ) -> web.StreamResponse:
         if not is_host_allowed(request.headers.get("Host", ""), self._host):
             raise web.HTTPForbidden(text="lazyobs: the Host header is not a name of this server\n")
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except web.HTTPException:
+            raise
+        except Exception as error:  # one line for the operator; aiohttp's own would be a traceback
+            say(f"lazyobs: top --web: {type(error).__name__}: {error}")
+            return web.Response(status=500, text="lazyobs: an error, see standard error of the server\n")
         if not response.prepared:
             response.headers.update(
                 {
@@ -143,9 +166,9 @@ class _Server:
         return response
 
     async def _index(self, request: web.Request) -> web.Response:
-        size = request.query.get("fontsize", "")
+        size = _font_size(request.query.get("fontsize"))
         url = f"ws://{request.host}/ws"
-        page = _PAGE.format(url=html.escape(url), size=size if size.isdigit() and 6 <= int(size) <= 48 else 14)
+        page = _PAGE.format(url=html.escape(url), size=size)
         return web.Response(text=page, content_type="text/html")
 
     async def _file(self, request: web.Request) -> web.Response:
@@ -169,7 +192,7 @@ class _Server:
             )
             await session.start(*_size(request.query.get("width"), request.query.get("height")))
             await self._pass_messages(sock, session)
-        except (ConnectionError, RuntimeError, ValueError):
+        except (ConnectionError, RuntimeError, ValueError):  # RecursionError is a RuntimeError
             pass  # the browser has gone, or sent nonsense
         finally:
             if session is not None:
@@ -196,6 +219,16 @@ class _Server:
                     await session.focus()
                 case _:
                     raise ValueError("unknown message")
+
+
+def _font_size(text: str | None) -> int:
+    """Raises HTTPBadRequest for anything that is not a size."""
+    least, size, most = _FONT_SIZES
+    if text is None:
+        return size
+    if not (text.isascii() and text.isdecimal() and len(text) <= 2 and least <= int(text) <= most):
+        raise web.HTTPBadRequest(text=f"lazyobs: fontsize goes from {least} to {most}\n")
+    return int(text)
 
 
 def _size(width: Any, height: Any) -> tuple[int, int]:

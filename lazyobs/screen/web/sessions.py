@@ -24,6 +24,7 @@ from lazyobs.screen.settings import AUTO, Settings
 from lazyobs.screen.terminal import RICH
 from lazyobs.screen.view import View
 from lazyobs.screen.web import client
+from lazyobs.text import printable
 from lazyobs.unix.fork import close_all_but, fork
 from lazyobs.views.process_filter import ProcessFilter
 
@@ -73,7 +74,8 @@ def _run_parent(
             except client.SamplerGone:
                 os._exit(0)
             except BaseException as error:
-                os.write(2, f"lazyobs: a session ended: {type(error).__name__}: {error}\n".encode())
+                line = printable(f"lazyobs: a session ended: {type(error).__name__}: {error}")
+                os.write(2, f"{line}\n".encode())
             os._exit(1)
         for fd in fds:
             os.close(fd)

@@ -112,6 +112,31 @@ def test_the_page_comes_from_here_alone(served):
     assert it.end() == (0, "")
 
 
+@pytest.mark.parametrize("size", ["²", "1" * 5000, "5", "49", "-7", "", "1e1", "٢٠", "14;x", "%00"])
+def test_a_font_size_that_is_none_is_refused(served, size):
+    it = served("--replay", str(LAB))
+    status, text, _ = asked(it, f"/?fontsize={size}")
+    assert (status, text) == (400, "lazyobs: fontsize goes from 6 to 48\n")
+    assert 'data-font-size="23"' in asked(it, "/?fontsize=23")[1]
+    assert it.end() == (0, "")  # nothing on the operator's terminal
+
+
+def test_nonsense_of_a_browser_ends_its_session_alone(served):
+    it = served("--replay", str(LAB))
+
+    async def drive(sock):
+        await sock.send_str("[" * 60_000)
+        while (await asyncio.wait_for(sock.receive(), 60)).type not in (
+            aiohttp.WSMsgType.CLOSE,
+            aiohttp.WSMsgType.CLOSED,
+        ):
+            pass
+
+    in_session(it, drive)
+    assert asked(it)[0] == 200
+    assert it.end() == (0, "")
+
+
 def test_no_other_page_and_no_other_name_gets_in(served):
     it = served("--replay", str(LAB))
     assert asked(it, Host="evil.example")[0] == 403
@@ -284,7 +309,7 @@ def browser(tmp_path):
 
 
 def test_a_browser_shows_it(served, browser):
-    """Chromium draws the page, the terminal in it fills with the recording, and keys reach it."""
+    """Chromium draws the page, the terminal in it fills with the recording, and keys reach it without a click."""
     it = served("--replay", str(LAB), "-d", "3600")
     errors = browser.visit(it.url, "4")
     assert errors == []
