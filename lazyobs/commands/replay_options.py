@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
-from lazyobs.text import printable
+from lazyobs.text import say
 
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
@@ -79,9 +78,9 @@ def open_recorded_events(directory: Path) -> ReplaySource:
 def _watched(source: ReplaySource) -> ReplaySource:
     """When the command ends, what the recording lacked is a line on standard error."""
 
-    def say() -> None:
-        for text in source.notes():
-            print(f"lazyobs: recording {printable(source.path)}: {printable(text)}", file=sys.stderr)
+    def say_notes() -> None:
+        for note in source.notes():
+            say(f"lazyobs: recording {source.path}: {note}")
 
-    click.get_current_context().call_on_close(say)
+    click.get_current_context().call_on_close(say_notes)
     return source

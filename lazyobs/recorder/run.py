@@ -71,7 +71,7 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     code = _exit_code(stopped, loop, workload)
     late = _end(recorder, store, "stopped" if stopped else "ended")
     if late is not None and stopped is None:
-        print(f"lazyobs: {late}", file=sys.stderr)
+        say(f"lazyobs: {late}")
         code = code or late.exit_code
     source.close()
     around.close()
