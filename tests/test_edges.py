@@ -40,6 +40,7 @@ EDGES = {
     "commands/export.py": SAID,
     "commands/help.py": OURS,
     "commands/options.py": SAID,
+    "commands/replay_options.py": SAID,
     "commands/summary.py": SAID,
     "commands/top_tables.py": SAID,
     "commands/trace.py": SAID,
