@@ -201,7 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     names = options.names or ([] if options.root else [default_name()])
     if names == ["ci"]:
-        names = [row.name for row in table().values() if row.ci]
+        # Those that need a userland, a gigabyte each, are built and tried by make lab-kernels.
+        names = [row.name for row in table().values() if row.ci and not row.root]
     elif names == ["tour"]:
         names = [row.name for row in table().values() if row.tour]
     rows = [kernel(name) for name in names]
