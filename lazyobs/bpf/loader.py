@@ -4,8 +4,8 @@
 It alone imports bcc, and runs under the interpreter that has bcc, with the standard library only. It receives a plan,
 compiles it (or takes the image from the cache), creates the maps, tries each probe point's candidates in order, and
 sends the descriptors over its socket. What it is at it says before, because on a busy machine each step can take long.
-Where its interpreter has no bcc, it becomes the next one: by then its consumer may not be root any more. Everything lives in descriptors: if the loader or its consumer dies, nothing
-stays behind.
+Where its interpreter has no bcc, it becomes the next one: by then its consumer may not be root any more. Everything
+lives in descriptors: if the loader or its consumer dies, nothing stays behind.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def _import_early() -> None:
 def carry_out(
     request: dict[str, Any], say: Callable[[str], None] = lambda what: None
 ) -> tuple[dict[str, Any], Handover]:
-    """The reply and its descriptors; ``say`` is called with what is done next. Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
+    """The reply and its descriptors; ``say`` is called with what is done next.
+
+    Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
     kept = Cache()
     image, compiled = _image(kept, request["source"], request["maps"], say)
     say("attaching the probes")

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RETRY = 0.001  # seconds until the timer asks again
@@ -99,14 +100,23 @@ def forget_in_child() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _handle(number: int, _frame: object) -> None:
+def _handle(number: int, frame: FrameType | None) -> None:
     _state.asked = True
     if _state.settled:
         return
     if _state.held:
         _state.waiting = True
+    elif _is_in_hook(frame):
+        signal.setitimer(signal.ITIMER_REAL, _RETRY)  # what the hook raises is lost, too
     elif number == signal.SIGALRM or time.monotonic() - _state.raised >= _SAME_REQUEST:
         _raise()
+
+
+def _is_in_hook(frame: FrameType | None) -> bool:
+    """Whether ``frame`` is that of ``_unraisable``, or was called by it."""
+    while frame is not None and frame.f_code is not _unraisable.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _raise() -> None:

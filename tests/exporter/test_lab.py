@@ -14,7 +14,7 @@ from lazyobs.model import REASONS, WALKERS
 from tests.exporter.metrics import of_page, series
 from tests.exporter.test_privileges import holds_nothing
 from tests.harness import ROOT
-from tests.lab.guests import need
+from tests.lab.guests import PATIENT, need
 
 pytestmark = pytest.mark.lab
 
@@ -33,7 +33,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> dict:
     python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
     command = [*python, str(script), "/mnt/share/islands", str(ISLANDS)]
     answer = subprocess.run(
-        [ROOT / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "400", "--", *command],
+        [ROOT / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "400", *PATIENT, "--", *command],
         capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]

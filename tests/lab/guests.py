@@ -38,16 +38,18 @@ def need(name: str, root: str = "") -> None:
         skip("lab-all" if root or kernels.kernel(name).root else "lab", reason)
 
 
+# An emulated machine on a busy host needs more than a minute to verify the programs.
+PATIENT = ("--env", "LAZYOBS_LOADER_SECONDS=300")
+
+
 def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
-    # An emulated machine on a busy host needs more than a minute to verify the programs.
-    patient = ["--env", "LAZYOBS_LOADER_SECONDS=300"]
     return [
         str(ROOT / "lab" / "run"),
         "--kernel",
         kernel,
         "--timeout",
         str(timeout),
-        *patient,
+        *PATIENT,
         *options,
         "--",
         *command,

@@ -382,7 +382,7 @@ def test_what_can_never_come_is_refused(tmp_path: Path, where: list[str], asked:
 def test_kinds_that_come_unasked_are_said_to_be_missing(tmp_path: Path) -> None:
     for tier, missing in (
         ("tracepoint", {"promotion", "promotion_failed", "rmap_walk", "violation"}),
-        ("procfs", {"fork", "promotion", "promotion_failed", "rmap_walk", "violation"}),
+        ("procfs", {"fork", "promotion", "promotion_failed", "rmap_walk", "violation", "lock_wait"}),
     ):
         done = lazyobs("record", "-o", str(tmp_path / tier), "--tier", tier, "--duration", "0.1")
         assert done.returncode == 0, done.stderr
