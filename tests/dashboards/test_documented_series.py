@@ -87,8 +87,10 @@ def _documented(pattern: str, text: str = FLEET) -> int:
 
 
 def test_series_of_a_host_with_every_probe() -> None:
-    series = len(of_page(_page(_sample())))
+    page = of_page(_page(_sample()))
+    series = len(page)
     assert _documented(r"\*\*(\d+) series\*\*") == series
+    assert _documented(r"saves (\d+) series") == sum(name.startswith("lazyobs_exited_") for name, _ in page)
     assert _documented(r"has (\d+) series", AGENT) == series
     assert series < yaml.safe_load(AGENT)["scrape_configs"][0]["sample_limit"]
     for hosts in (1, 100):
