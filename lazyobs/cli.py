@@ -19,9 +19,9 @@ from lazyobs.unix import interrupt, locale, stdio
 COMMANDS = {
     "doctor": "What this kernel offers: profile, tiers and why not better ones, slab merging.",
     "summary": "What anonymous reverse mapping costs this machine, who holds it, what laziness would save.",
-    "top": "Live view of processes, forks, walks, promotions and slabs.",
+    "top": "Live view of processes, forks, walks, promotions, slabs and lock waits.",
     "export": "Prometheus exporter: what the kernel counted, read when it is scraped.",
-    "trace": "Events as they happen, one per line: forks, promotions, slow walks, kernel warnings.",
+    "trace": "Events as they happen, one per line: forks, promotions, slow walks, long lock waits, kernel warnings.",
     "record": "Record samples, events and the kernel log; --replay of top, census and trace shows them.",
     "census": "One snapshot of every process's VMAs by state, and the bytes saved and savable.",
     "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",

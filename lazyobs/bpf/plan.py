@@ -138,10 +138,22 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         if kernel_facts.fits(profile, btf, kallsyms):
             break
     else:
-        raise NotSupported(f"profile {known[0].name}", "the kernel does not have what it demands", "run lazyobs doctor")
+        raise NotSupported(
+            f"profile {known[0].name}",
+            _why_it_does_not_fit(kernel_facts.lacking(known[0], btf, kallsyms), no_kallsyms, no_btf),
+            "correct the profile, or run lazyobs doctor without --profile",
+        )
     shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
     profile = kernel_facts.without_false_zeros(profile, shown)
     return Facts(kernel_facts.release(proc_root), profile, btf, no_btf, kallsyms, no_kallsyms, shown)
+
+
+def _why_it_does_not_fit(gone: list[str], no_kallsyms: str, no_btf: str) -> str:
+    """Names some of ``gone``, what [detect] demands in vain, unless they may be there and cannot be read."""
+    if unread := no_kallsyms or no_btf:
+        return f"what it demands cannot be looked up: {unread}"
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    return f"the kernel has no {', '.join(gone[:3])}{more}, which [detect] demands"
 
 
 def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:

@@ -32,7 +32,7 @@ def _comm(_context: click.Context, _parameter: click.Parameter, value: str | Non
 
 EVENT_OPTIONS = all_of(
     click.option("-e", "--events", "kinds", callback=_kinds, metavar="KIND,..", shell_complete=completions.list_of(KINDS), help=f"Kinds of events: {', '.join(KINDS)}; default: all but prepare."),
-    click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only events of at least N microseconds (default: 1000 for walks, 0 for others)."),
+    click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only events of at least N microseconds (default: 1000 for walks and lock waits, 0 for others)."),
     click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads with this name; only its first 15 bytes count, because the kernel keeps no more."),
 )  # fmt: skip
 

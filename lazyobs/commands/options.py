@@ -99,8 +99,8 @@ class Whole(click.IntRange):
 def _limits(kind: click.FloatRange | click.IntRange) -> str:
     """``from 0.05 to 86400``, also in help, where click would write inequalities."""
     if kind.min is None:
-        return "" if kind.max is None else f"at most {kind.max:g}"
-    return f"at least {kind.min:g}" if kind.max is None else f"from {kind.min:g} to {kind.max:g}"
+        return "" if kind.max is None else f"at most {kind.max:.12g}"
+    return f"at least {kind.min:.12g}" if kind.max is None else f"from {kind.min:.12g} to {kind.max:.12g}"
 
 
 def _within(
@@ -109,7 +109,7 @@ def _within(
     """``number``, if it lies in the range of ``kind``; both ends belong to it."""
     low, high = kind.min, kind.max
     if (low is not None and number < low) or (high is not None and number > high):
-        kind.fail(f"{number:g} is out of range: use {_limits(kind)}", param, ctx)
+        kind.fail(f"{number:.12g} is out of range: use {_limits(kind)}", param, ctx)
     return number
 
 

@@ -82,7 +82,7 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("-c", "--cgroup", "cgroup", metavar="CGROUP", shell_complete=completions.cgroups, help="Only processes in this cgroup and below: a path under /sys/fs/cgroup.")  # fmt: skip
 @sort_option(None, f"Column to sort by ({SORT}).")
 @click.option("-r", "--rows", "rows", type=Whole(min=1), metavar="N", help="Number of processes to show.")
-@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", shell_complete=completions.list_of(columns.VIEWS), help="Views to show: processes, forks, rmap, promotions, slabs, probes.")  # fmt: skip
+@click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", shell_complete=completions.list_of(columns.VIEWS), help=f"Views to show: {', '.join(columns.VIEWS)}.")  # fmt: skip
 @click.option("--plain", is_flag=True, help="Use the plain screen, as on serial consoles.")
 @click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve a read-only copy of the screen to browsers (127.0.0.1:9798).")  # fmt: skip
 @REPLAY_OPTIONS
@@ -90,7 +90,7 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.argument("count", type=Whole(min=1), required=False)
 @collected(TopCommand)
 def top(asked: TopCommand) -> None:
-    """Live view of processes, forks, walks, promotions and slabs. INTERVAL COUNT are -d and -n."""
+    """Live view of processes, forks, walks, promotions, slabs and lock waits. INTERVAL COUNT are -d and -n."""
     sort = None if asked.sort is None else columns.column(asked.sort).name
     live = asked.recorded.replay is None
     user = _user_of(asked.filter.user, live)

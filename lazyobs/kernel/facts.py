@@ -103,14 +103,21 @@ def release(proc_root: str = "/proc") -> str:
 
 def fits(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> bool:
     """True when the kernel has everything the profile demands."""
-    if profile.functions and (kallsyms is None or not all(kallsyms.parts(name) for name in profile.functions)):
-        return False
-    if not profile.members and not profile.types:
-        return True
-    if btf is None or not all(btf.has_type(name) for name in profile.types):
-        return False
+    return not lacking(profile, btf, kallsyms)
+
+
+def lacking(profile: Profile, btf: Btf | None, kallsyms: Kallsyms | None) -> list[str]:
+    """What the profile's [detect] asks for that the kernel does not have."""
+    return [
+        *(name for name in profile.functions if kallsyms is None or not kallsyms.parts(name)),
+        *(name for name in profile.types if btf is None or not btf.has_type(name)),
+        *(name for name in profile.members if btf is None or not _has_member(btf, name)),
+    ]
+
+
+def _has_member(btf: Btf, name: str) -> bool:
     try:
-        return all(btf.member(*member.split(".", 1)) is not None for member in profile.members)
+        return btf.member(*name.split(".", 1)) is not None
     except BtfError:  # nothing can be said of a struct that leads in a circle
         return False
 

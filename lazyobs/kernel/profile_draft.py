@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lazyobs.kernel import signs
 from lazyobs.kernel.btf import Btf, Function
-from lazyobs.kernel.facts import Facts, read_btf
+from lazyobs.kernel.facts import Facts, lacking, read_btf
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION, Profile
 
 _STRUCTS = ("vm_area_struct", "mm_struct", "anon_vma")
@@ -48,18 +48,8 @@ def _list(names: Sequence[str]) -> str:
 def _near(facts: Facts, known: Iterable[Profile]) -> Iterator[str]:
     """What the profiles that were tried ask for and this kernel lacks, as comments."""
     for profile in known:
-        if profile.has_lazy and (gone := lacking(profile, facts)):
+        if profile.has_lazy and (gone := lacking(profile, facts.btf, facts.kallsyms)):
             yield f"# not {profile.name}: the kernel has no {', '.join(gone)}"
-
-
-def lacking(profile: Profile, facts: Facts) -> list[str]:
-    """What the profile's [detect] asks for that the kernel does not have."""
-    btf, kallsyms = facts.btf, facts.kallsyms
-    return [
-        *(name for name in profile.functions if kallsyms is None or not kallsyms.parts(name)),
-        *(name for name in profile.types if btf is None or not btf.has_type(name)),
-        *(name for name in profile.members if btf is None or btf.member(*name.split(".", 1)) is None),
-    ]
 
 
 def _switch(sysctls: Sequence[str]) -> Iterator[str]:

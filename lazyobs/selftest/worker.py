@@ -49,7 +49,8 @@ def _take_steps(stage: Stage, chosen: Scenario, spoil: int | None) -> None:
     parts = chosen.run(stage)
     for number, step in enumerate(chosen.steps):
         stage.facts = {}
-        next(parts)
+        if next(parts, "ended") == "ended":
+            raise ValueError(f"{chosen.name} ended in step {step.name!r}: each step ends with a yield")
         if step.content:
             if spoil == number and stage.memory.pages:
                 stage.memory.spoil()
@@ -65,7 +66,7 @@ def _take_steps(stage: Stage, chosen: Scenario, spoil: int | None) -> None:
         stage.memory.checked, stage.memory.wrong, stage.notes = 0, [], []
         _ask(answer)
     if next(parts, "ended") != "ended":
-        raise ValueError(f"{chosen.name} takes more steps than it declares")
+        raise ValueError(f"{chosen.name} yields again after its last step, {chosen.steps[-1].name!r}")
     for child in list(stage.children):
         child.end()
 

@@ -87,12 +87,22 @@ def _documented(pattern: str, text: str = FLEET) -> int:
 
 
 def test_series_of_a_host_with_every_probe() -> None:
-    series = len(of_page(_page(_sample())))
-    assert _documented(r"\*\*(\d+) series\*\*") == series
-    assert _documented(r"has (\d+) series", AGENT) == series
+    page = of_page(_page(_sample()))
+    series = len(page)
+    exited = sum(name.startswith("lazyobs_exited_") for name, _ in page)
+    # In one comparison, so that whoever adds a counter sees at once what to change.
+    assert {
+        "fleet.md": _documented(r"\*\*(\d+) series\*\*"),
+        "fleet.md, without exited": _documented(r"saves (\d+) series"),
+        "fleet.md, table": [_documented(rf"\| {hosts} \| ([\d,]+) \|") for hosts in (1, 100)],
+        "agent.yml": _documented(r"has (\d+) series", AGENT),
+    } == {
+        "fleet.md": series,
+        "fleet.md, without exited": exited,
+        "fleet.md, table": [series, 100 * series],
+        "agent.yml": series,
+    }
     assert series < yaml.safe_load(AGENT)["scrape_configs"][0]["sample_limit"]
-    for hosts in (1, 100):
-        assert _documented(rf"\| {hosts} \| ([\d,]+) \|") == hosts * series
 
 
 def test_series_of_a_host_at_the_tracepoint_tier() -> None:

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lazyobs.bpf import lazy_design, plan
-from lazyobs.errors import UsageError
+from lazyobs.errors import NotSupported, UsageError
 from lazyobs.kernel import facts, profile
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.kallsyms import Kallsyms
@@ -214,6 +215,16 @@ def test_other_values_of_the_tags_are_taken_as_they_are(types) -> None:
 def test_without_the_typedef_it_is_another_design(types, symbols) -> None:
     assert not facts.fits(V1, types("struct vm_area_struct { void *anon_vma; } vma;"), symbols)
     assert not facts.fits(V1, None, symbols)
+
+
+def test_a_profile_that_does_not_fit_says_what_the_kernel_lacks(tmp_path: Path) -> None:
+    (tmp_path / "kallsyms").write_text("0000000000001000 T __anon_vma_prepare\n")
+    names = ("__anon_vma_prepare", "one", "two", "three", "four", "five")
+    with pytest.raises(NotSupported, match=r"the kernel has no one, two, three and 2 more, which \[detect\] demands"):
+        plan.gather([replace(profile.built_in()[-1], functions=names)], str(tmp_path))
+    (tmp_path / "kallsyms").write_text("")
+    with pytest.raises(NotSupported, match=r"what it demands cannot be looked up: .*/kallsyms has none of"):
+        plan.gather([replace(profile.built_in()[-1], functions=names)], str(tmp_path))
 
 
 def test_tags_that_cannot_be_known_are_not_guessed(types) -> None:
