@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -65,14 +66,16 @@ def test_a_stream_that_another_process_changes(tmp_path: Path, change: str) -> N
 def test_a_finished_segments_stream_was_changed(tmp_path: Path) -> None:
     """While it waits to become Parquet. The flight recorder must not go on without its other thread."""
     store = made.store(tmp_path / "r", Limits(segment_bytes=1, max_bytes=1 << 20))
-    holds = store._work  # the other thread waits
-    store._work = type(holds)()  # type: ignore[assignment]
+    changed = threading.Event()
+
+    def wait() -> None:
+        changed.wait(60)
+
+    store._work.put(wait)  # the other thread
     for number in range(1, 4):
         tick(store, number)
     os.truncate(tmp_path / "r/events-000001.arrows", 0)
-    while not store._work.empty():
-        holds.put(store._work.get())
-    store._work = holds
+    changed.set()
     with pytest.raises(RecordingStopped, match=r"events-000001.arrows was changed by another process"):
         for _ in range(1000):
             store.maintain()

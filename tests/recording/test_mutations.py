@@ -33,7 +33,8 @@ CHANGES, CUTS = 4000, 500
 _SHARE = 1 if _ASKED == "all" else 80  # one of so many is tried
 FORMS = ("parquet", "arrows")
 SAMPLES = 7
-_WORDS = ("is damaged", "cut off in", "holds no sample", "samples are not in the order")
+# A description whose "checksum" has another name is taken for one that somebody edited, and report says so.
+_WORDS = ("is damaged", "cut off in", "holds no sample", "samples are not in the order", "not checksummed")
 
 
 class Mutation(NamedTuple):
@@ -196,5 +197,6 @@ def test_each_is_reported_or_harmless(whole: Path, tmp_path: Path) -> None:
         file.write_bytes(content)
     assert silent == [], f"{len(silent)} of {len(chosen)} (seed {SEED})"
     if form == "parquet":
-        assert min(reported.values()) > len(chosen) / 4, "most bytes of a checked file matter"
+        assert min(reported.values()) > 0, "each command reads some of the files"
+        assert reported["report"] > len(chosen) / 2, "report reads all, and most bytes of a checked file matter"
     print(form, len(chosen), reported)
