@@ -33,8 +33,6 @@ def odd(tmp_path: Path) -> str:
 )
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_a_name_that_is_not_utf_8(odd: str, command: list[str], form: str) -> None:
-    if command == ["report"]:
-        pytest.importorskip("duckdb")
     done = lazyobs(command[0], "-o", form, *command[1:], odd)
     assert done.returncode in (0, 1) and done.stdout, done.stderr
     plain = lazyobs(command[0], "-o", form, *command[1:], "examples/lab")
@@ -44,7 +42,6 @@ def test_a_name_that_is_not_utf_8(odd: str, command: list[str], form: str) -> No
 
 
 def test_an_export_and_a_comparison(odd: str) -> None:
-    pytest.importorskip("duckdb")
     assert COMMANDS["export"](odd).out == COMMANDS["export"]("examples/lab").out
     done = lazyobs(
         "compare", "--base", "examples/debian-6.12", "--new", odd, "--html", str(Path(odd).parent / "p.html")
@@ -63,7 +60,6 @@ def test_a_name_that_is_not_utf_8_and_no_recording(tmp_path: Path) -> None:
 
 def test_html_creates_its_directories(tmp_path: Path) -> None:
     """As record -o does."""
-    pytest.importorskip("duckdb")
     page = tmp_path / "a/b/page.html"
     done = lazyobs("report", "examples/lab", "--html", str(page))
     assert done.returncode in (0, 1), done.stderr

@@ -73,7 +73,6 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(data=st.data())
 def test_values(copies: Path, data: st.DataObject) -> None:
     """One value of one table is another of its type."""
-    pytest.importorskip("duckdb")
     table = data.draw(st.sampled_from(TABLES))
     rows = pq.read_table(EXAMPLE / f"{table}-000001.parquet")
     column = data.draw(st.integers(0, rows.num_columns - 1))

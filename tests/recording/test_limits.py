@@ -64,7 +64,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["page", "stream"])
 def test_a_document_of_700_megabytes(tmp_path: Path, kind: str) -> None:
-    pytest.importorskip("duckdb")
     path = bomb(tmp_path / "bomb", kind)
     for command in (["top", "-b", "--replay"], ["census", "--replay"], ["export", "--replay"], ["report"]):
         out, err, code = python(_RUN, *command, path)

@@ -173,7 +173,6 @@ def _is_part(rows: list[Any], of: list[Any]) -> bool:
 
 @pytest.mark.slow
 def test_each_is_reported_or_harmless(whole: Path, tmp_path: Path) -> None:
-    pytest.importorskip("duckdb")
     form = whole.name
     path = tmp_path / "r"
     shutil.copytree(whole, path)

@@ -139,7 +139,6 @@ def test_events_lost_are_counted_in_the_trace(damaged: Path) -> None:
 
 
 def test_the_report_does_not_pass_what_is_lost(damaged: Path) -> None:
-    pytest.importorskip("duckdb")
     done = lazyobs("report", str(damaged), "-o", "json")
     assert '"name":"events","outcome":"INCONCLUSIVE","text":"93 events lost' in done.stdout, done.stdout
     assert '"name":"whole","outcome":"INCONCLUSIVE","text":"events-000001.arrows is damaged: 93 rows' in done.stdout
