@@ -24,6 +24,7 @@ from lazyobs.soak.verdict import Finding, ResultTable
 
 HEADINGS = ("cache", "before", "after", "change", "source")
 _BLOCKS = 24
+_OBJECTS = ("anon_vma", "anon_vma_chain")  # what laziness spares
 
 
 class Mean(NamedTuple):
@@ -77,6 +78,7 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
     """
     lazy = (series.last.get("kernel") or {}).get("lazy_enabled")
     rows: list[tuple[Any, ...]] = []
+    levels: dict[str, float] = {}  # bytes there, by barrier samples
     for cache in CACHES:
         found = live_objects(series, cache)
         each = series.object_bytes.get(cache)
@@ -87,13 +89,19 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         keep = settled(times, thresholds)
         spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
         live, spared = live[keep][np.isfinite(live[keep])], spared[np.isfinite(spared)]
+        if not lazy and cache in _OBJECTS and len(live) and source == "barrier":
+            levels[cache] = float(np.median(live)) * each
+            rows.append(
+                (cache, kilobytes(levels[cache]), None, None, "barrier samples; what is savable is of both caches")
+            )
+            continue
         if not len(live) or not len(spared):
             rows.append((cache, None, None, None, "not known here: no census, or no counts after the warm-up"))
             continue
         bytes_there, bytes_spared = float(np.median(live)) * each, float(np.median(spared))
         if source != "barrier":
             # Allocations less frees say how the level moved since the recording began, not where it stands.
-            spares = f"laziness {'spares' if lazy else 'would spare'} {kilobytes(bytes_spared)} KB by the census"
+            spares = f"laziness {'spares' if lazy else 'would spare, in both caches,'} {kilobytes(bytes_spared)} KB by the census"
             merged = len(series.barriers["time"]) > 0
             why = "its slabinfo row is shared (slab_nomerge parts them)" if merged else "no barrier samples"
             rows.append((cache, None, None, None, f"level not known: {why}; {spares}"))
@@ -102,21 +110,34 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         change = text.percent((after - before) / before) if before > 0 else None
         which = "before" if lazy else "after"
         rows.append((cache, kilobytes(before), kilobytes(after), change, f"barrier samples; {which} by the census"))
+    if len(levels) == len(_OBJECTS):
+        rows.insert(0, _together(series, sum(levels.values()), thresholds))
     if all(row[1] is None for row in rows):
         return None
     return ResultTable(f"{series.name}: slab KB without and with laziness", HEADINGS, tuple(rows))
 
 
+def _together(series: Series, there: float, thresholds: Thresholds) -> tuple[Any, ...]:
+    """The row of both caches on a kernel that is not lazy: the census counts what is savable in sum alone."""
+    savable = series.samples["savable_bytes"][settled(series.samples["time"], thresholds)]
+    savable = savable[np.isfinite(savable)]
+    name = " and ".join(_OBJECTS)
+    if not len(savable):
+        return (name, kilobytes(there), None, None, "barrier samples; what is savable is not known")
+    after = max(there - float(np.median(savable)), 0.0)
+    change = text.percent((after - there) / there) if there > 0 else None
+    return (name, kilobytes(there), kilobytes(after), change, "barrier samples; after by the census")
+
+
 def _spared(series: Series, cache: str, lazy: bool) -> Column:
-    """Bytes of that cache that laziness spares, or would: as lazyobs/sources/savings.py reckons. Of what it would
-    spare, the chains are those of private VMAs, at most all of it."""
+    """Bytes that laziness spares in that cache, as lazyobs/sources/savings.py reckons; or would, in both caches."""
     samples = series.samples
-    chain = series.object_bytes.get("anon_vma_chain", 0)
     if cache == "vm_area_struct":
         return np.zeros(len(samples["time"]))
-    whole = samples["saved_bytes" if lazy else "savable_bytes"]
-    chains = samples["vmas_lazy"] * chain if lazy else np.minimum(samples["vmas_private"] * chain, whole)
-    return chains if cache == "anon_vma_chain" else whole - chains
+    if not lazy:
+        return samples["savable_bytes"]
+    chains = samples["vmas_lazy"] * series.object_bytes.get("anon_vma_chain", 0)
+    return chains if cache == "anon_vma_chain" else samples["saved_bytes"] - chains
 
 
 def kilobytes(size: float) -> float:
