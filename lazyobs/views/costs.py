@@ -16,6 +16,7 @@ from lazyobs.model import Process, Sample
 
 MOST_HOLDERS = 3
 _ANON_VMA, _CHAIN = "anon_vma", "anon_vma_chain"
+_FORK_TIME = "fork_duration_seconds"
 _NOT_READ = "not in this sample, which an earlier lazyobs made"
 
 
@@ -37,7 +38,8 @@ class Objects:
 
 @dataclass(frozen=True)
 class Forks:
-    """Between the two samples. ``seconds_each``: mean time in anon_vma_fork over a whole fork."""
+    """Between the two samples. ``chains_each``: of the forks that copied an address space, where those are counted.
+    ``seconds_each``: mean time of such a fork."""
 
     count: int | None
     per_second: float | None
@@ -176,11 +178,12 @@ def _forks(first: Sample, last: Sample, seconds: float) -> Forks:
         return Forks(None, None, None, None, None)
     count = _difference(last.totals.get("forks"), first.totals.get("forks"))
     chains = _difference(last.totals.get("fork_chains"), first.totals.get("fork_chains"))
-    timed, before = last.histograms.get("fork_seconds"), first.histograms.get("fork_seconds")
-    each = None
+    timed, before = last.histograms.get(_FORK_TIME), first.histograms.get(_FORK_TIME)
+    each, copies = None, count
     if timed and before and timed["count"] > before["count"]:
-        each = (timed["sum"] - before["sum"]) / (timed["count"] - before["count"])
-    return Forks(count, _share(count, seconds), _share(chains, seconds), _share(chains, count), each)
+        copies = timed["count"] - before["count"]
+        each = (timed["sum"] - before["sum"]) / copies
+    return Forks(count, _share(count, seconds), _share(chains, seconds), _share(chains, copies), each)
 
 
 def _by_process(sample: Sample, sizes: _Sizes) -> dict[object, tuple[list[Process], int]]:
@@ -264,7 +267,7 @@ def _null_reasons(found: Costs, sample: Sample, memory: Mapping[str, int]) -> It
     if found.forks.count is None:
         yield "forks", "one sample alone has no rate" if found.seconds <= 0 else why("totals.forks", "totals")
     if found.forks.seconds_each is None:
-        yield "forks.seconds_each", why("histograms.fork_seconds", "histograms") if found.forks.count else "no fork was seen"  # fmt: skip
+        yield "forks.seconds_each", why(f"histograms.{_FORK_TIME}", "histograms") if found.forks.count else "no fork was seen"  # fmt: skip
     if found.grown_bytes is None:
         yield "grown_bytes", "one sample alone shows no growth" if found.seconds <= 0 else why("held", "census")
 

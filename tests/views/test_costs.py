@@ -59,7 +59,7 @@ def test_forks_are_those_between_the_samples():
     first.totals.update(forks=10, fork_chains=100)
     last.totals.update(forks=17, fork_chains=191)
     for made, count in ((first, 10), (last, 17)):
-        made.histograms["fork_seconds"] = {"buckets": [], "sum": count * 0.5, "count": count}
+        made.histograms["fork_duration_seconds"] = {"buckets": [], "sum": count * 0.5, "count": count}
     forks = costs(first, last, {}).forks
     assert (forks.count, forks.per_second, forks.chains_per_second, forks.chains_each) == (7, 7 / 4, 91 / 4, 13.0)
     assert forks.seconds_each == pytest.approx(0.5)
