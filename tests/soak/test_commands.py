@@ -64,7 +64,8 @@ def test_text_has_72_columns_and_a_page_stands_alone(tmp_path: Path) -> None:
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    done = lazyobs("report", LAB, "--html", str(tmp_path / "none" / "page.html"))
+    (tmp_path / "file").touch()
+    done = lazyobs("report", LAB, "--html", str(tmp_path / "file" / "page.html"))
     assert done.returncode == EXIT_REFUSED and "cannot be written" in done.stderr and done.stdout == ""
 
 
