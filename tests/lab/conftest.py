@@ -20,7 +20,7 @@ def guest() -> Run:
     """``guest(KERNEL, COMMAND...)`` boots the kernel and runs the command; skips where it cannot."""
 
     def run(
-        kernel: str, *command: str, timeout: float = 120, options: Any = (), **keywords: Any
+        kernel: str, *command: str, timeout: float = 240, options: Any = (), **keywords: Any
     ) -> subprocess.CompletedProcess[bytes]:
         need(kernel)
         return subprocess.run(

@@ -42,7 +42,7 @@ def need(name: str, root: str = "") -> None:
 PATIENT = ("--env", "LAZYOBS_LOADER_SECONDS=300")
 
 
-def arguments(kernel: str, *command: str, timeout: float = 120, options: Any = ()) -> list[str]:
+def arguments(kernel: str, *command: str, timeout: float = 240, options: Any = ()) -> list[str]:
     return [
         str(ROOT / "lab" / "run"),
         "--kernel",

@@ -29,7 +29,7 @@ def start(share: Path) -> dict[str, Any]:
         "kept:tracepoint",
     ]
     answer = subprocess.run(
-        arguments(KERNEL, *command, "/mnt/share", timeout=400, options=["--share", str(share), "--fail-on-splat"]),
+        arguments(KERNEL, *command, "/mnt/share", timeout=800, options=["--share", str(share), "--fail-on-splat"]),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]

@@ -33,7 +33,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def observe(programs: Path, kernel: str, steps: str, timeout: int = 400) -> dict[str, Any]:
+def observe(programs: Path, kernel: str, steps: str, timeout: int = 850) -> dict[str, Any]:
     need(kernel)
     command = [
         "env",
@@ -115,7 +115,7 @@ def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
 
 @pytest.fixture(scope="module")
 def renamed(programs: Path) -> dict[str, Any]:
-    return observe(programs, "lab", "renamed:fentry,renamed:tracepoint", timeout=600)
+    return observe(programs, "lab", "renamed:fentry,renamed:tracepoint", timeout=850)
 
 
 class TestEveryFunctionHasAnotherName:
