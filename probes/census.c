@@ -16,6 +16,8 @@ struct census_state {
 	u64 end_pgoff;
 	u64 file;
 	u64 flags;
+	u64 chains;  /* of the VMA */
+	u64 orphans; /* roots among them that are orphans */
 	/* Copies of what is looked at: one read each is cheaper than one for each member. */
 	struct vm_area_struct vma;
 	struct anon_vma anon_vma;
@@ -142,7 +144,7 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
  * Another process can change that tree meanwhile; the pool of a lazy design is counted with its mm
  * (begin_row).
  */
-#define CHAINS_OF_A_VMA 512
+#define CHAINS_OF_A_VMA 128 /* generations of forks; each costs the verifier 330 instructions */
 
 static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
 {
@@ -166,23 +168,26 @@ static __always_inline bool is_orphan(struct anon_vma *anon_vma)
 #endif
 }
 
-/* Counts the chains of the VMA whose copy ``state`` has, and returns how many there are. */
-static __always_inline u32 count_chains(struct census_state *state, struct vm_area_struct *vma)
+/*
+ * Counts the chains of the VMA whose copy ``state`` has. The counts are in memory, not in
+ * registers: the verifier would follow what comes after the loop for each number that a register
+ * can have.
+ */
+static __always_inline void count_chains(struct census_state *state, struct vm_area_struct *vma)
 {
 	u64 head = (u64)&vma->first_chain, next = state->vma.first_chain;
 	struct anon_vma_chain *chain;
 	struct anon_vma *anon_vma;
 	u64 leftmost;
-	u32 count, orphans = 0;
+	bool whole = false;
 
+	state->chains = 0;
+	state->orphans = 0;
 #pragma clang loop unroll(disable)
-	for (count = 0; count < CHAINS_OF_A_VMA; count++) {
+	for (u32 count = 0; count < CHAINS_OF_A_VMA; count++) {
 		if (next == head || !next) {
-			/* Two chains: its own, and one of the parent's own. */
-			state->row.orphan_roots += orphans;
-			if (count == 2 && !(state->vma.vm_flags & VM_HUGETLB))
-				state->row.parent_orphans += orphans;
-			return count;
+			whole = true;
+			break;
 		}
 		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
 									    next_chain));
@@ -190,16 +195,23 @@ static __always_inline u32 count_chains(struct census_state *state, struct vm_ar
 			break;
 		anon_vma = (struct anon_vma *)state->chain.anon_vma;
 		state->row.chains_held++;
+		state->chains++;
 		leftmost = READ(anon_vma->leftmost);
 		if (leftmost == (u64)&chain->node && !is_live_pool(anon_vma)) {
 			state->row.anon_vmas_held++;
 			if (state->chain.anon_vma != state->vma.anon_vma)
-				orphans += is_orphan(anon_vma);
+				state->orphans += is_orphan(anon_vma);
 		}
 		next = state->chain.next_chain;
 	}
-	state->row.chains_cut++;
-	return count;
+	if (!whole) {
+		state->row.chains_cut++;
+		return;
+	}
+	/* Two chains: its own, and one of the parent's own. */
+	state->row.orphan_roots += state->orphans;
+	if (state->chains == 2 && !(state->vma.vm_flags & VM_HUGETLB))
+		state->row.parent_orphans += state->orphans;
 }
 
 /*
@@ -209,7 +221,7 @@ static __always_inline u32 count_chains(struct census_state *state, struct vm_ar
  * an anon_vma: each gets its share. hugetlb VMAs are left out: no design that is known makes them
  * lazy.
  */
-static __always_inline void count_savable(struct census_state *state, u64 anon_vma, u32 chains)
+static __always_inline void count_savable(struct census_state *state, u64 anon_vma)
 {
 	struct census_row *row = &state->row;
 	u64 active = active_vmas(&state->anon_vma), share;
@@ -217,7 +229,7 @@ static __always_inline void count_savable(struct census_state *state, u64 anon_v
 
 	if (state->vma.vm_flags & VM_HUGETLB)
 		return;
-	if ((u64)state->anon_vma.root != anon_vma || chains != 1) {
+	if ((u64)state->anon_vma.root != anon_vma || state->chains != 1) {
 		row->inherited++;
 		return;
 	}
@@ -271,7 +283,7 @@ int census(struct bpf_iter__task_vma *ctx)
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
 	struct census_state *state;
-	u32 zero = 0, kind, chains;
+	u32 zero = 0, kind;
 	u64 tree;
 
 	state = census_states.lookup(&zero);
@@ -297,7 +309,7 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (kind == VMA_PLAIN || bpf_probe_read_kernel(&state->vma, sizeof(state->vma), vma))
 		return 0;
 	state->row.vmas_anon++;
-	chains = count_chains(state, vma);
+	count_chains(state, vma);
 	if (kind == VMA_LAZY) {
 		state->row.vmas_lazy++;
 		count_classic(state);
@@ -310,6 +322,6 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (tree == state->pool)
 		count_classic(state);
 	else
-		count_savable(state, tree & ~ANON_VMA_TAG_MASK, chains);
+		count_savable(state, tree & ~ANON_VMA_TAG_MASK);
 	return 0;
 }
