@@ -119,7 +119,10 @@ CENSUS_COLUMNS = (
     ("saved_bytes", "anon_vma and chain memory that laziness saves now"),
     ("savable_bytes", "anon_vma and chain memory that laziness would save (docs/savings.md)"),
     ("chains_held", "anon_vma_chain objects of its VMAs: each is of one VMA"),
-    ("anon_vmas_held", "anon_vma objects of its VMAs; one that several VMAs share counts once, for the VMA that begins lowest in it"),
+    (
+        "anon_vmas_held",
+        "anon_vma objects of its VMAs; one that several VMAs share counts once, for the VMA that begins lowest in it",
+    ),
     ("savable_low_bytes", "lower bound of savable_bytes: whatever may have ended a VMA's laziness has"),
     ("savable_high_bytes", "upper bound of savable_bytes: only what is known to have ended a VMA's laziness has"),
 )
