@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import bisect
-import time
 from collections.abc import Callable
 
-
-def boottime() -> int:
-    """CLOCK_BOOTTIME in ns, as the start of a process."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+from lazyobs.unix.clock import boottime_ns
 
 
 class History:
     """Readings of two counts: runs that the probe of allocations missed, and processes for which a map was full."""
 
-    def __init__(self, now: Callable[[], int] = boottime) -> None:
+    def __init__(self, now: Callable[[], int] = boottime_ns) -> None:
         self._now = now
         self._times: list[int] = []
         self._readings: list[tuple[int, int]] = []

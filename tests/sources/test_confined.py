@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from lazyobs.sources import sight
 from lazyobs.sources.cgroups import path_of_process
 from lazyobs.unix import privileges
 from tests.confined import NAMED, mounted, need
-from tests.harness import Islands, skip
+from tests.harness import ROOT, Islands, skip
 
 pytestmark = [pytest.mark.usefixtures("root", "bpf")]
 
@@ -122,6 +123,18 @@ def test_times_of_recorded_events_in_a_time_namespace(tmp_path: Path, islands: C
     shown = NAMED["time namespace"].run(tmp_path, "trace", "--replay", str(tmp_path / "r"), "-e", "fork", "-o", "json")
     times = [json.loads(line)["time"] for line in shown.stdout.splitlines()]
     assert times and before - 1 < min(times) and max(times) < time.time() + 1
+
+
+def test_a_process_is_younger_than_the_probes_in_a_time_namespace(tmp_path: Path) -> None:
+    """The kernel's stamps of starts are compared with a clock that the namespace does not shift."""
+    place = NAMED["time namespace"]
+    need(place, tmp_path)
+    program = (
+        "from lazyobs.sources.history import History; from lazyobs.unix.clock import boottime_ns\n"
+        "history = History(); history.note(3, 0); print(history.missed(boottime_ns()))"
+    )
+    done = subprocess.run([*place.prefix, sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "0\n", done.stderr
 
 
 def _cgroup_root() -> Path:
