@@ -65,15 +65,16 @@ def _show_orphans(asked: CensusCommand) -> None:
         raise click.UsageError("--orphans is about all processes: it goes with neither -p nor --vmas")
     if asked.replay is not None:
         raise click.UsageError("--orphans needs a live kernel: lazyobs report judges those of a recording")
+    from lazyobs.sources.orphans import OrphanFiles
     from lazyobs.views import orphans as view
 
-    files: list[view.Files] = []
+    files: list[OrphanFiles] = []
     opened = open_live(
         asked.probes.profile,
         asked.probes.tier,
         ("census", "slab"),
         meanwhile=preload("lazyobs.views.orphans"),
-        accept=lambda _opened: files.append(view.Files()),
+        accept=lambda _opened: files.append(OrphanFiles()),
         procfs_serves=False,
     )
     say_how(opened, asked.probes.verbose)

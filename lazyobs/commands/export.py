@@ -13,11 +13,11 @@ from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Whole, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
-from lazyobs.exporter.orphans import OrphanFiles
+from lazyobs.exporter.orphans import slowly
 from lazyobs.exporter.playback import Playback
 from lazyobs.exporter.settings import Settings, load
 from lazyobs.sources.open import open_live, points_but
-from lazyobs.sources.orphans import Orphans
+from lazyobs.sources.orphans import OrphanFiles, Orphans
 from lazyobs.sources.source import Source
 from lazyobs.text import say
 from lazyobs.unix import privileges
@@ -96,6 +96,6 @@ def _export_live(settings: Settings, verbose: bool) -> None:
 
     def orphans() -> Callable[[], list[Orphans]]:
         read_from, files = found[-1]
-        return files.of(read_from)
+        return slowly(read_from, files)
 
     run.run(settings, source, live=True, say=say, orphans=orphans)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lazyobs.kernel.slab import Slabinfo
-from lazyobs.kernel.slab_barrier import SlabBarrier
-from lazyobs.sources.orphans import OrphanReader, Orphans
+from lazyobs.sources.orphans import OrphanFiles, Orphans
 from lazyobs.sources.source import Source
 
 EVERY = 300.0  # seconds
@@ -33,25 +31,15 @@ def slow(read: Read, every: float = EVERY, clock: Callable[[], float] = time.mon
     return orphans
 
 
-class OrphanFiles:
-    """What orphans are read from besides the source: opened by root, read later without privileges."""
+def slowly(source: Source, files: OrphanFiles) -> Read:
+    """The slow cycle over a live source."""
+    reader = files.reader(source)
 
-    def __init__(self) -> None:
-        self._slabinfo, self._barrier = Slabinfo(), SlabBarrier()
+    def read() -> list[Orphans]:
+        nonlocal reader
+        if reader.why_not:  # the source may have got its probes since (sources/climbing.py)
+            reader = files.reader(source)
+        files.barrier.settle()  # where it is refused, the readings say why
+        return reader.read()
 
-    def of(self, source: Source) -> Read:
-        """The slow cycle over a live source."""
-        reader = OrphanReader(source, self._slabinfo, self._barrier)
-
-        def read() -> list[Orphans]:
-            nonlocal reader
-            if reader.why_not:  # the source may have got its probes since (sources/climbing.py)
-                reader = OrphanReader(source, self._slabinfo, self._barrier)
-            self._barrier.settle()  # where it is refused, the readings say why
-            return reader.read()
-
-        return slow(read)
-
-    def close(self) -> None:
-        self._slabinfo.close()
-        self._barrier.close()
+    return slow(read)

@@ -93,6 +93,20 @@ def why_not_counted(source: Source, slabinfo: Slabinfo, barrier: SlabBarrier) ->
     return source.why_not("held") or source.why_not("account") or slabinfo.why_not or barrier.why_not
 
 
+class OrphanFiles:
+    """What orphans are read from besides the source: opened by root, read later without privileges."""
+
+    def __init__(self) -> None:
+        self.slabinfo, self.barrier = Slabinfo(), SlabBarrier()
+
+    def reader(self, source: Source) -> OrphanReader:
+        return OrphanReader(source, self.slabinfo, self.barrier)
+
+    def close(self) -> None:
+        self.slabinfo.close()
+        self.barrier.close()
+
+
 class OrphanReader:
     """Takes the readings of one barrier after another."""
 

@@ -11,29 +11,16 @@ from collections.abc import Iterator
 from lazyobs import text
 from lazyobs.errors import NotSupported
 from lazyobs.kernel.ksm import shared_pages
-from lazyobs.kernel.slab import Slabinfo
-from lazyobs.kernel.slab_barrier import SlabBarrier
-from lazyobs.sources.orphans import READINGS, OrphanReader, Orphans
+from lazyobs.sources.orphans import READINGS, OrphanFiles, Orphans
 from lazyobs.sources.source import Source
 from lazyobs.views import lines, tables
 
 _COLUMNS = ("cache", "live", "held", "orphans", "spread", "source", "reason")
 
 
-class Files:
-    """What is read besides the source: opened by root, read later without privileges."""
-
-    def __init__(self) -> None:
-        self.slabinfo, self.barrier = Slabinfo(), SlabBarrier()
-
-    def close(self) -> None:
-        self.slabinfo.close()
-        self.barrier.close()
-
-
-def show(source: Source, files: Files, output: str) -> None:
+def show(source: Source, files: OrphanFiles, output: str) -> None:
     """Prints a row for each cache. NotSupported where none can be counted."""
-    reader = OrphanReader(source, files.slabinfo, files.barrier)
+    reader = files.reader(source)
     if reader.why_not:
         raise NotSupported("census --orphans", reader.why_not, "run lazyobs doctor for details")
     if not files.barrier.settle():

@@ -7,8 +7,8 @@ import pytest
 
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
-from lazyobs.exporter.orphans import EVERY, OrphanFiles, slow
-from lazyobs.sources.orphans import Orphans
+from lazyobs.exporter.orphans import EVERY, slow, slowly
+from lazyobs.sources.orphans import OrphanFiles, Orphans
 from tests.exporter.host import Host
 from tests.exporter.metrics import of_families, series
 from tests.harness import skip
@@ -63,7 +63,7 @@ def test_a_scrape_takes_new_readings_when_the_last_are_old() -> None:
 def test_here_they_are_counted(live) -> None:
     files = OrphanFiles()
     source = live(rates=False)
-    anon_vma, chain = files.of(source)()
+    anon_vma, chain = slowly(source, files)()
     if anon_vma.reason:
         skip("kernel", anon_vma.reason)
     assert anon_vma.orphans is not None and 0 <= anon_vma.orphans < 5003
