@@ -165,6 +165,14 @@ class Kernel:
     lazy_enabled: bool | None
 
 
+def points_by_tier(tiers: Mapping[str, str | None], without: str = "none") -> dict[str, list[str]]:
+    """{tier: its probe points}, in the order of the points; ``without`` is the key of those that are not attached."""
+    found: dict[str, list[str]] = {}
+    for point, tier in tiers.items():
+        found.setdefault(tier or without, []).append(point)
+    return found
+
+
 @dataclass
 class Slab:
     """One slab cache. ``merged_with`` names the caches that share its row: counts are then of all.

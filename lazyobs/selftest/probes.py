@@ -8,7 +8,7 @@ from pathlib import Path
 from lazyobs.errors import BpfRefused, NotSupported
 from lazyobs.kernel.profile import Profile
 from lazyobs.kernel.slab import Slabinfo
-from lazyobs.model import Sample
+from lazyobs.model import Sample, points_by_tier
 from lazyobs.sources import sight
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import attach
@@ -47,9 +47,7 @@ class Observer:
         sample = self.source.read()
         switch = {True: "on", False: "off", None: "not in this kernel"}[sample.kernel.lazy_enabled]
         lines = [f"kernel {sample.kernel.release}, profile {sample.kernel.profile}, lazy anon_vmas {switch}"]
-        by_tier: dict[str, list[str]] = {}
-        for point, tier in sample.tiers.items():
-            by_tier.setdefault(tier or "not attached", []).append(point)
+        by_tier = points_by_tier(sample.tiers, without="not attached")
         lines += [f"{tier}: {', '.join(points)}" for tier, points in by_tier.items()]
         return lines
 

@@ -16,7 +16,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
 from lazyobs.errors import BpfRefused, NotSupported
-from lazyobs.model import Kernel, Sample
+from lazyobs.model import Kernel, Sample, points_by_tier
 from lazyobs.sources.account import Account, Held
 from lazyobs.sources.ledger import LedgerReading
 from lazyobs.sources.loading import Loading
@@ -74,10 +74,7 @@ class ClimbingSource:
         better.follow(self._first)
         self._now, self.attached_at = better, session.attached_at
         privileges.keep_capabilities(self.keeps)
-        by_tier: dict[str, list[str]] = {}
-        for point, tier in session.tiers.items():
-            by_tier.setdefault(tier or "none", []).append(point)
-        tiers = "; ".join(f"{tier}: {', '.join(points)}" for tier, points in by_tier.items())
+        tiers = "; ".join(f"{tier}: {', '.join(points)}" for tier, points in points_by_tier(session.tiers).items())
         return self._told(f"probes attached {time.monotonic() - self._began:.0f} s after the start: {tiers}")
 
     @staticmethod

@@ -10,7 +10,7 @@ import tabulate as tabulate_module
 from tabulate import tabulate
 
 from lazyobs import text
-from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Process, Sample
+from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Process, Sample, points_by_tier
 from lazyobs.views import columns
 
 # tabulate widens every heading by this much.
@@ -49,7 +49,9 @@ def header(sample: Sample) -> list[str]:
     return [
         f"lazyobs  kernel {text.printable(kernel.release)}  profile {text.printable(kernel.profile)}  lazy {lazy}",
         "tiers    "
-        + text.printable("  ".join(f"{tier}: {', '.join(points)}" for tier, points in _by_tier(sample).items())),
+        + text.printable(
+            "  ".join(f"{tier}: {', '.join(points)}" for tier, points in points_by_tier(sample.tiers).items())
+        ),
         "per s    " + _counted(sample.rates),
         "total    " + _counted(sample.totals),
         f"VMAs     {text.number(census['vmas'])}  {states}"
@@ -67,13 +69,6 @@ def _violations(sample: Sample) -> str:
     divided = sample.totals.get("violations_by_invariant") or {}
     broken = [f"{name} {text.number(count)}" for name, count in divided.items() if count]
     return text.printable(text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else ""))
-
-
-def _by_tier(sample: Sample) -> dict[str, list[str]]:
-    tiers: dict[str, list[str]] = {}
-    for point, tier in sample.tiers.items():
-        tiers.setdefault(tier or "none", []).append(point)
-    return tiers
 
 
 def _counted(values: dict[str, Any]) -> str:
