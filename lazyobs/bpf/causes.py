@@ -8,7 +8,7 @@ without a row, or of whose functions this kernel has none, is not judged.
 from __future__ import annotations
 
 from lazyobs.bpf.addresses import Addresses
-from lazyobs.bpf.sites import any_of
+from lazyobs.bpf.sites import in_any
 from lazyobs.kernel.functions import Functions
 
 CAUSES: dict[str, tuple[str, ...]] = {
@@ -53,12 +53,9 @@ def c_causes(functions: Functions, addresses: Addresses) -> str:
     known = " | ".join(f"1U << REASON_{reason.upper()}" for reason in reasons) or "0"
     lines = [f"#define CAUSE_IS_JUDGED(reason) (({known}) >> (reason) & 1)"]
     causes = [
-        f"((reason) == REASON_{reason.upper()} && ({_in(functions, CAUSES[reason], addresses)}))" for reason in reasons
+        f"((reason) == REASON_{reason.upper()} && ({in_any(CAUSES[reason], functions, addresses)}))"
+        for reason in reasons
     ]
     lines.append(f"#define IS_CAUSE(reason, site) ({' || '.join(causes) or '0'})")
-    lines.append(f"#define IS_STACK_END(site) ({_in(functions, _ENDS, addresses)})")
+    lines.append(f"#define IS_STACK_END(site) ({in_any(_ENDS, functions, addresses)})")
     return "\n".join(lines) + "\n"
-
-
-def _in(functions: Functions, names: tuple[str, ...], addresses: Addresses) -> str:
-    return any_of([part for name in names for part in functions.parts(name)], addresses)

@@ -9,7 +9,8 @@ taken for one of an anon_vma, however much its lock looks like it.
 from __future__ import annotations
 
 from lazyobs.bpf.addresses import Addresses
-from lazyobs.bpf.sites import any_of
+from lazyobs.bpf.causes import CAUSES
+from lazyobs.bpf.sites import in_any
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
@@ -20,17 +21,8 @@ PATHS: dict[str, tuple[str, ...]] = {
     "fork": ("anon_vma_fork", "dup_mmap"),
     "unmap": ("unlink_anon_vmas", "free_pgtables"),
     "split": ("__split_vma",),
-    "merge": (
-        "dup_anon_vma",
-        "commit_merge",
-        "vma_merge_existing_range",
-        "vma_merge_new_range",
-        "vma_merge",
-        "vma_expand",
-        "vma_shrink",
-        "__vma_adjust",
-    ),
-    "mremap": ("take_rmap_locks", "move_ptes", "move_page_tables", "copy_vma", "move_vma"),
+    "merge": (*CAUSES["merge"], "vma_shrink"),
+    "mremap": ("take_rmap_locks", "move_ptes", "move_page_tables", *CAUSES["mremap"]),
     "walk": ("rmap_walk_anon", "rmap_walk_ksm", "folio_lock_anon_vma_read", "page_lock_anon_vma_read", "page_lock_anon_vma"),
     "other": (
         "expand_downwards",
@@ -70,9 +62,7 @@ def c_locks(btf: Btf, functions: Functions, addresses: Addresses) -> str:
     stated = [name for key in (PROMOTION, LAZY_PREPARE) for name in functions.profile.stated.get(key, ())]
     text = f"{len(LOCK_PATHS)}U"
     for path, names in (*reversed(PATHS.items()), ("promotion", tuple(stated))):
-        symbols = [part for name in names for part in functions.parts(name)]
-        if symbols:
-            text = f"({any_of(symbols, addresses)}) ? LOCK_PATH_{path.upper()} : {text}"
+        text = f"({in_any(names, functions, addresses)}) ? LOCK_PATH_{path.upper()} : {text}"
     return "\n".join(
         (
             f"#define ANON_VMA_OF(lock) ((struct anon_vma *)((lock) - {member.offset if member else 0}))",

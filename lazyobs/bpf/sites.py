@@ -7,7 +7,7 @@ The slab tracepoints give the return address of the call. A function's address r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lazyobs.bpf.addresses import Addresses
@@ -128,6 +128,11 @@ def _in_range(start: int, end: int, addresses: Addresses) -> str:
 def any_of(symbols: list[Symbol], addresses: Addresses) -> str:
     """C for: ``site`` is a return address in one of these."""
     return " || ".join(f"({_in_range(symbol.start, symbol.end, addresses)})" for symbol in symbols) or "0"
+
+
+def in_any(names: Iterable[str], functions: Functions, addresses: Addresses) -> str:
+    """The same of the functions of those names; "0" where the kernel has none of them."""
+    return any_of([part for name in names for part in functions.parts(name)], addresses)
 
 
 def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
