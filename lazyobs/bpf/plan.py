@@ -279,6 +279,8 @@ class _Maker:
         inlined = sites.missing(self._functions) if point.name == "slab" else []
         if inlined:
             raise Unavailable(f"not in kallsyms: {', '.join(inlined)}")
+        if point.name == "lock" and (why := lock_paths.why_not(self._btf)):
+            raise Unavailable(why)
         return [self._fixed_attach(fixed) for fixed in point.fixed]
 
     def _fixed_attach(self, fixed: Fixed) -> dict[str, Any]:
