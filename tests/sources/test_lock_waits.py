@@ -17,7 +17,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.lock_paths import PATHS
 from lazyobs.kernel.btf import Btf
 from lazyobs.model import LOCK_PATHS
-from tests.harness import ROOT, need_programs, skip
+from tests.harness import ROOT, need_programs, process_of, skip
 
 VMAS, CHILDREN, FORKS = 1009, 6, 23
 
@@ -54,6 +54,16 @@ class Family:
         self._process.communicate("\n", timeout=30)
 
 
+def _around_a_fight(source, contend):
+    """The samples before and after it."""
+    family = Family(contend, VMAS, CHILDREN, FORKS)
+    before = source.read()
+    family.fight()
+    after = source.read()
+    family.end()
+    return before, after
+
+
 def _change(before, after) -> dict[str, int]:
     return {
         name: after.totals[name] - before.totals[name] for name in ("lock_waits", "lock_write_waits", "lock_waited_ns")
@@ -68,11 +78,7 @@ def two_cpus() -> None:
 
 def test_the_parts_add_up(live, contend, two_cpus):
     source = live()
-    family = Family(contend, VMAS, CHILDREN, FORKS)
-    before = source.read()
-    family.fight()
-    after = source.read()
-    family.end()
+    before, after = _around_a_fight(source, contend)
     waits = _change(before, after)
     assert waits["lock_waits"] > 0 and 0 <= waits["lock_write_waits"] <= waits["lock_waits"]
     by_path = after.totals["lock_waits_by_path"]
@@ -95,7 +101,7 @@ def test_a_process_that_nobody_waits_for_has_none(live, islands):
     program.tell("fork")
     program.tell("reap")
     sample = source.read()
-    assert next(one for one in sample.processes if one.pid == program.pid).counts["lock_waits"] == 0
+    assert process_of(sample, program.pid).counts["lock_waits"] == 0
 
 
 _SECOND = """
@@ -125,11 +131,7 @@ def test_bpftrace_counts_the_same(live, contend, two_cpus):
                 assert line, "bpftrace ended"
             time.sleep(0.5)
             source = live()
-            family = Family(contend, VMAS, CHILDREN, FORKS)
-            before = source.read()
-            family.fight()
-            after = source.read()
-            family.end()
+            before, after = _around_a_fight(source, contend)
         finally:
             second.terminate()
             output, _ = second.communicate(timeout=60)
@@ -163,8 +165,7 @@ def test_other_semaphores_are_not_counted(live):
     for thread in threads:
         thread.join()
     after = source.read()
-    own = next(one for one in after.processes if one.pid == os.getpid())
-    assert pages and own.counts["lock_waits"] == 0
+    assert pages and process_of(after, os.getpid()).counts["lock_waits"] == 0
     assert after.health["locks_unplaced"] == before.health["locks_unplaced"]
 
 
