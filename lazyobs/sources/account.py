@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from lazyobs.unix import namespaces
+
 CACHES = ("anon_vma", "anon_vma_chain")  # every object of these belongs to a VMA
-_INITIAL = "pid:[4026531836]"  # PROC_PID_INIT_INO in include/linux/proc_ns.h
+_INITIAL = f"pid:[{namespaces.INITIAL['pid']}]"
 
 
 class Flow(NamedTuple):

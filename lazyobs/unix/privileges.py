@@ -138,7 +138,7 @@ def no_new_privileges() -> None:
 
 def keep_nothing() -> None:
     """Gives up every capability, also those that ``give_up_root`` kept."""
-    _set_capabilities(frozenset(), frozenset())
+    keep_capabilities(frozenset())
 
 
 def keep_capabilities(capabilities: frozenset[int]) -> None:
@@ -150,10 +150,8 @@ def keep_capabilities(capabilities: frozenset[int]) -> None:
 
 def keep_only(capabilities: frozenset[int]) -> None:
     """Keeps the user, and of its effective capabilities only these."""
-    held = effective()
-    kept = frozenset(capability for capability in capabilities if held >> capability & 1)
-    _drop_bounding_set(held)
-    _set_capabilities(kept, kept)
+    _drop_bounding_set(effective())
+    keep_capabilities(capabilities)
     no_new_privileges()
 
 
