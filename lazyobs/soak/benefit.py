@@ -21,10 +21,10 @@ from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.trend import autocorrelation
 from lazyobs.soak.verdict import Finding, ResultTable
+from lazyobs.sources.account import CACHES as OBJECTS
 
 HEADINGS = ("cache", "before", "after", "change", "source")
 _BLOCKS = 24
-_OBJECTS = ("anon_vma", "anon_vma_chain")  # what laziness spares
 
 
 class Mean(NamedTuple):
@@ -89,7 +89,7 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         keep = settled(times, thresholds)
         spared = at(series.samples["time"], _spared(series, cache, bool(lazy)), times[keep])
         live, spared = live[keep][np.isfinite(live[keep])], spared[np.isfinite(spared)]
-        if not lazy and cache in _OBJECTS and len(live) and source == "barrier":
+        if not lazy and cache in OBJECTS and len(live) and source == "barrier":
             levels[cache] = float(np.median(live)) * each
             rows.append(
                 (cache, kilobytes(levels[cache]), None, None, "barrier samples; what is savable is of both caches")
@@ -110,7 +110,7 @@ def table(series: Series, thresholds: Thresholds) -> ResultTable | None:
         change = text.percent((after - before) / before) if before > 0 else None
         which = "before" if lazy else "after"
         rows.append((cache, kilobytes(before), kilobytes(after), change, f"barrier samples; {which} by the census"))
-    if len(levels) == len(_OBJECTS):
+    if len(levels) == len(OBJECTS):
         rows.insert(0, _together(series, sum(levels.values()), thresholds))
     if all(row[1] is None for row in rows):
         return None
@@ -121,7 +121,7 @@ def _together(series: Series, there: float, thresholds: Thresholds) -> tuple[Any
     """The row of both caches on a kernel that is not lazy: the census counts what is savable in sum alone."""
     savable = series.samples["savable_bytes"][settled(series.samples["time"], thresholds)]
     savable = savable[np.isfinite(savable)]
-    name = " and ".join(_OBJECTS)
+    name = " and ".join(OBJECTS)
     if not len(savable):
         return (name, kilobytes(there), None, None, "barrier samples; what is savable is not known")
     after = max(there - float(np.median(savable)), 0.0)
