@@ -212,7 +212,7 @@ def _run(options: argparse.Namespace, row: Kernel, machine: Machine, environment
     if status == ILLEGAL_INSTRUCTION:
         print(
             "lab: the command was ended by an illegal instruction (SIGILL): this guest's CPU has no such instruction; "
-            "try --cpu max",
+            "try another --cpu",
             file=sys.stderr,
         )
     new = [line for line in seen if not row.is_known(line)]

@@ -8,8 +8,7 @@ virtme-ng, too, boots a kernel on the host's own files. It does not serve here (
 - The console of a scripted run is either dropped ("quiet loglevel=0") or mixed into standard error. The lab keeps a
   console of its own, where it looks for splats and for the cause of death.
 - QEMU opens standard output and error anew by /proc/self/fd; where they are sockets, standard error is lost.
-- It takes a /dev/kvm that can be opened for a KVM that works, and gives TCG ``-cpu max``, whose vector units are slow
-  there.
+- It takes a /dev/kvm that can be opened for a KVM that works.
 - Debian 12 has no package of it, and it needs two from PyPI. The lab needs Python's standard library and QEMU.
 """
 
@@ -34,9 +33,9 @@ HARDWARE = {
     "amd64": Hardware(
         "qemu-system-x86_64",
         "q35",
-        # x86-64-v2, which wheels such as numpy's require, and a random number source for early boot.
-        # Without the vector units of "max": TCG emulates them slowly, and libc would use them.
-        "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed,+pcid,-svm",
+        # All that TCG can do, AVX included: duckdb's wheels require it, and `lazyobs report` would end with SIGILL.
+        # A guest of x86-64-v2 takes as long. Not five levels of page tables, which few machines have.
+        "max,-la57,-svm",
         "ttyS0",
         # on a busy host too few ticks arrive within the time of the kernel's test, and it would panic
         "no_timer_check",
