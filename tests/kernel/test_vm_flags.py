@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -42,9 +41,10 @@ def in_smaps(pid: int) -> dict[str, list[str]]:
 
 
 def test_they_are_those_of_smaps(bpf: None) -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
-        while b"sleep" not in Path(f"/proc/{process.pid}/maps").read_bytes():
-            os.sched_yield()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(b"x")
+        assert process.stdout.read(1) == b"x"  # its libraries are mapped, its heap has its size
         smaps = in_smaps(process.pid)
         rows = [line.split() for line in lazyobs("census", "--vmas", "-p", str(process.pid)).stdout.splitlines()[1:]]
         process.kill()
