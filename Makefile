@@ -36,9 +36,8 @@ uninstall: ## remove the virtual environment, and the command if it runs from th
 top: installed ## set up, then run sudo lazyobs top
 	@if [ -t 1 ]; then $(SUDO) $(COMMAND) top; else $(SUDO) $(COMMAND) top -b -n 3; fi
 
-test: installed ## set up, then run the tests (20 to 25 minutes on 2 CPUs)
-	@[ -n "$(TESTS)" ] || echo "All tests: 20 to 25 minutes on 2 CPUs. make test-quick takes less than 3."
-	@$(PYTHON) -m pytest $(TESTS)
+test: installed ## set up, then run the tests (about 40 minutes on 2 CPUs)
+	@$(SUDO) setup/test $(VENV)/bin/python $(TESTS)
 
 test-quick: installed ## set up, then run the tests that are fast (3 minutes on 2 CPUs)
 	@echo "Left out are tests marked lab (guests) or slow: the battery, the recorder, browsers, Prometheus, statistics."
