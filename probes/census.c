@@ -16,12 +16,15 @@ struct census_state {
 	u64 end_pgoff;
 	u64 file;
 	u64 flags;
-	u64 chains;  /* of the VMA */
-	u64 orphans; /* roots among them that are orphans */
+	/* Of the VMA. In memory, for the verifier would follow the rest for each of its values. */
+	u32 kind;
+	u64 chains;
+	u64 orphans; /* roots among the chains' anon_vmas that are orphans */
 	/* Copies of what is looked at: one read each is cheaper than one for each member. */
 	struct vm_area_struct vma;
 	struct anon_vma anon_vma;
 	struct anon_vma_chain chain;
+	struct anon_vma of_chain; /* the chain's anon_vma */
 	struct census_row row;
 };
 
@@ -144,14 +147,27 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
  * Another process can change that tree meanwhile; the pool of a lazy design is counted with its mm
  * (begin_row).
  */
-#define CHAINS_OF_A_VMA 128 /* generations of forks; each costs the verifier 330 instructions */
+#define CHAINS_OF_A_VMA 128 /* generations of forks; each costs the verifier 70 instructions */
 
-static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
+/*
+ * 1 if they are equal, without a branch, into which the compiler would turn a comparison: each one
+ * in the loop below would have the verifier follow two ways for each chain.
+ */
+static __always_inline u64 equal(u64 one, u64 other)
+{
+	u64 different = one ^ other, negative = -different;
+
+	asm volatile(""
+		     : "+r"(different)); /* the compiler must not see that they belong together */
+	return ((different | negative) >> 63) ^ 1;
+}
+
+static __always_inline u64 is_live_pool(struct anon_vma *copy)
 {
 #if HAVE_anon_vma_pool_live
-	return READ(anon_vma->pool_live);
+	return !equal(copy->pool_live, 0);
 #else
-	return false;
+	return 0;
 #endif
 }
 
@@ -159,52 +175,48 @@ static __always_inline bool is_live_pool(struct anon_vma *anon_vma)
 #define VM_MERGEABLE 0x80000000ULL
 
 /* A root that no VMA is attached to: of a parent that has ended, and held by the child's chains. */
-static __always_inline bool is_orphan(struct anon_vma *anon_vma)
+static __always_inline u64 is_orphan(struct anon_vma *anon_vma, struct anon_vma *copy)
 {
 #if HAVE_anon_vma_num_active_vmas
-	return READ(anon_vma->root) == anon_vma && !READ(anon_vma->num_active_vmas);
+	return equal((u64)copy->root, (u64)anon_vma) & equal(copy->num_active_vmas, 0);
 #else
-	return false;
+	return 0;
 #endif
 }
 
 /*
  * Counts the chains of the VMA whose copy ``state`` has. The counts are in memory, not in
  * registers: the verifier would follow what comes after the loop for each number that a register
- * can have.
+ * can have. What cannot be read is zeros: such a chain is not counted, and the VMA counts as cut.
  */
 static __always_inline void count_chains(struct census_state *state, struct vm_area_struct *vma)
 {
 	u64 head = (u64)&vma->first_chain, next = state->vma.first_chain;
 	struct anon_vma_chain *chain;
 	struct anon_vma *anon_vma;
-	u64 leftmost;
-	bool whole = false;
+	u64 failed, first, foreign;
 
 	state->chains = 0;
 	state->orphans = 0;
+	if (!next)
+		return;
 #pragma clang loop unroll(disable)
-	for (u32 count = 0; count < CHAINS_OF_A_VMA; count++) {
-		if (next == head || !next) {
-			whole = true;
-			break;
-		}
+	for (u32 count = 0; count < CHAINS_OF_A_VMA && next != head; count++) {
 		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
 									    next_chain));
-		if (bpf_probe_read_kernel(&state->chain, sizeof(state->chain), chain))
-			break;
+		failed = bpf_probe_read_kernel(&state->chain, sizeof(state->chain), chain);
 		anon_vma = (struct anon_vma *)state->chain.anon_vma;
-		state->row.chains_held++;
-		state->chains++;
-		leftmost = READ(anon_vma->leftmost);
-		if (leftmost == (u64)&chain->node && !is_live_pool(anon_vma)) {
-			state->row.anon_vmas_held++;
-			if (state->chain.anon_vma != state->vma.anon_vma)
-				state->orphans += is_orphan(anon_vma);
-		}
+		bpf_probe_read_kernel(&state->of_chain, sizeof(state->of_chain), anon_vma);
+		first = equal((u64)state->of_chain.leftmost, (u64)&chain->node) &
+			!is_live_pool(&state->of_chain);
+		foreign = equal(state->chain.anon_vma, (u64)state->vma.anon_vma) ^ 1;
+		state->chains += equal(failed, 0);
+		state->row.anon_vmas_held += first;
+		state->orphans += first & foreign & is_orphan(anon_vma, &state->of_chain);
 		next = state->chain.next_chain;
 	}
-	if (!whole) {
+	state->row.chains_held += state->chains;
+	if (next != head) {
 		state->row.chains_cut++;
 		return;
 	}
@@ -283,7 +295,7 @@ int census(struct bpf_iter__task_vma *ctx)
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
 	struct census_state *state;
-	u32 zero = 0, kind;
+	u32 zero = 0;
 	u64 tree;
 
 	state = census_states.lookup(&zero);
@@ -305,17 +317,17 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (!task || !vma || !state->counted)
 		return 0;
 	state->row.vmas++;
-	kind = vma_state(vma, state->pool, &tree, &state->anon_vma);
-	if (kind == VMA_PLAIN || bpf_probe_read_kernel(&state->vma, sizeof(state->vma), vma))
+	state->kind = vma_state(vma, state->pool, &tree, &state->anon_vma);
+	if (state->kind == VMA_PLAIN || bpf_probe_read_kernel(&state->vma, sizeof(state->vma), vma))
 		return 0;
 	state->row.vmas_anon++;
 	count_chains(state, vma);
-	if (kind == VMA_LAZY) {
+	if (state->kind == VMA_LAZY) {
 		state->row.vmas_lazy++;
 		count_classic(state);
 		return 0;
 	}
-	if (kind == VMA_PRIVATE)
+	if (state->kind == VMA_PRIVATE)
 		state->row.vmas_private++;
 	else
 		state->row.vmas_shared++;
