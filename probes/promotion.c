@@ -26,6 +26,9 @@ static __always_inline int lazy_prepare_exit(u64 result)
 
 	if (!call_ends(CALLED_LAZY_PREPARE, &call, &nanoseconds))
 		return 0;
+	/* A design may ask for this in __anon_vma_prepare(), which then makes nothing. */
+	if (is_lazy(call.object))
+		call_lost_race(CALLED_PREPARE);
 #if LAZY_PREPARE_RETURNS && LAZY_PREPARE_MADE
 	if ((int)result == LAZY_PREPARE_MADE)
 #else

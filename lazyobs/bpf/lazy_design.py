@@ -13,6 +13,8 @@ from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import CENSUS_NAMES, REASONS
 
+_OTHER_WORDS = {"remap": "mremap"}  # in the kernel's enum vma_operation
+
 
 def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
     """Struct members that the profile adds to the table of structs.py; none where why_unknown() has a reason."""
@@ -109,13 +111,18 @@ def reason_enum(promote: Function | None) -> str | None:
     return promote.parameters[at].type_name if promote is not None and at is not None else None
 
 
+def _reason(enumerator: str) -> str | None:
+    """Our reason in an enumerator's words, from the last one back: ANON_VMA_LAZY_FORK, VMA_OP_MERGE_UNFAULTED."""
+    words = [_OTHER_WORDS.get(word, word) for word in enumerator.lower().split("_")]
+    return next((word for word in reversed(words) if word in REASONS), None)
+
+
 def _reasons(btf: Btf, promote: Function | None) -> str:
-    """C that maps the kernel's enumerators to ours by their last word: ANON_VMA_LAZY_FORK is fork."""
+    """C that maps the kernel's enumerators to ours, by their words."""
     name = reason_enum(promote)
     text = "REASON_OTHER"
     for enumerator, value in (btf.enumerators(name) if name else {}).items():
-        word = enumerator.rsplit("_", 1)[-1].lower()
-        if word in REASONS:
+        if word := _reason(enumerator):
             text = f"(u32)(reason) == {value} ? REASON_{word.upper()} : {text}"
     return text
 
