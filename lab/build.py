@@ -91,9 +91,9 @@ def unmet(config: Path, fragments: Sequence[Path]) -> list[str]:
     return [f"{name}={value}" for name, value in wanted.items() if have.get(name, "n") != value]
 
 
-def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
+def _configure(source: Path, built: Path, fragments: Sequence[Path], log: Path) -> None:
     """Writes .config only when it changes: make looks at its time."""
-    made = objects() / "config.new"
+    made = built / "config.new"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     make = ["make", "-s", "-C", str(source), f"O={made}"]
@@ -109,7 +109,7 @@ def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
             f"the kernel's configuration refused {', '.join(refused)}; "
             "a dependency is missing: fix the fragments in lab/config"
         )
-    current = objects() / ".config"
+    current = built / ".config"
     if not current.exists() or current.read_bytes() != (made / ".config").read_bytes():
         shutil.copy(made / ".config", current)
     shutil.rmtree(made)
@@ -118,19 +118,19 @@ def _configure(source: Path, fragments: Sequence[Path], log: Path) -> None:
 def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
     packages.ensure(packages.BUILD_TOOLS)
     with locked("build"):
-        source = unpack(package, version)
+        source, built = unpack(package, version, row.suite), objects(package)
         apply_series(source, row.patch_files(), version)
-        objects().mkdir(exist_ok=True)
+        built.mkdir(parents=True, exist_ok=True)
         log = root() / f"build-{row.name}.log"
         log.write_text("")
-        _configure(source, row.fragment_files(), log)
-        make = ["make", "-s", "-C", str(source), f"O={objects()}", f"-j{os.cpu_count() or 1}", "CC=ccache gcc"]
+        _configure(source, built, row.fragment_files(), log)
+        make = ["make", "-s", "-C", str(source), f"O={built}", f"-j{os.cpu_count() or 1}", "CC=ccache gcc"]
         _say(f"building {row.name} ({package} {version}); output in {log}")
         _run([*make, "olddefconfig"], log, "olddefconfig")
         _run([*make, "bzImage"], log, f"the build of {row.name}")
-        shutil.copy(objects() / "arch/x86/boot/bzImage", folder / "vmlinuz")
-        shutil.copy(objects() / ".config", folder / "config")
-        shutil.copy(objects() / "System.map", folder / "System.map")
+        shutil.copy(built / "arch/x86/boot/bzImage", folder / "vmlinuz")
+        shutil.copy(built / ".config", folder / "config")
+        shutil.copy(built / "System.map", folder / "System.map")
 
 
 def _one_of(files: Path, name: str) -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel source tree: unpacked once, with patch series applied and removed in place.
+"""The kernel source trees: each unpacked once, with patch series applied and removed in place.
 
 Only files whose contents change are written, so that the next build compiles as little as possible.
 """
@@ -23,28 +23,31 @@ def tree(package: str) -> Path:
     return root() / "tree" / package
 
 
-def objects() -> Path:
-    """The one object folder: variants are built in it in turn, and compile only what differs."""
-    return root() / "obj"
+def objects(package: str) -> Path:
+    """A package's one object folder: its variants are built in it in turn, and compile only what differs."""
+    return root() / "obj" / package
 
 
-def _originals() -> Path:
-    return root() / "tree" / "originals"
+def originals(package: str) -> Path:
+    """Where the files that a series touches are kept as the package had them."""
+    return tree(package).with_suffix(tree(package).suffix + ".originals")
 
 
-def unpack(package: str, version: str) -> Path:
-    """The source tree of that version; the tree and objects of another version are removed."""
-    source, stamp = tree(package), root() / "tree" / "version"
-    if source.is_dir() and stamp.is_file() and stamp.read_text() == f"{package} {version}":
+def unpack(package: str, version: str, suite: str = "") -> Path:
+    """The source tree of that version; the tree and objects of another version of the package are removed."""
+    source = tree(package)
+    stamp = source.parent / f"{package}.version"
+    if source.is_dir() and stamp.is_file() and stamp.read_text() == version:
         return source
-    shutil.rmtree(root() / "tree", ignore_errors=True)
-    shutil.rmtree(objects(), ignore_errors=True)
-    folder = fetch(package, version)
-    source.parent.mkdir(parents=True)
+    for old in (source, originals(package), objects(package)):
+        shutil.rmtree(old, ignore_errors=True)
+    stamp.unlink(missing_ok=True)
+    folder = fetch(package, version, suite)
+    source.parent.mkdir(parents=True, exist_ok=True)
     tarball = folder / "usr" / "src" / f"{package}.tar.xz"
     subprocess.run(["tar", "-xf", str(tarball), "-C", str(source.parent)], check=True)
     shutil.rmtree(folder)  # 150 MB that are not read again
-    stamp.write_text(f"{package} {version}")
+    stamp.write_text(version)
     return source
 
 
@@ -90,7 +93,7 @@ def failed_hunks(output: str) -> str:
 
 def _original(source: Path, name: str, into: Path) -> None:
     """Copies a file as the package had it; a file that a patch adds has none."""
-    kept = _originals() / name
+    kept = originals(source.name) / name
     absent = kept.with_name(kept.name + ".absent")
     if not kept.exists() and not absent.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -109,10 +112,11 @@ def apply_series(source: Path, patches: Sequence[Path], version: str) -> None:
     Every patch is applied to copies first: when one fails the tree stays as it was.
     """
     names = set(touched(patches))
-    if _originals().is_dir():
-        for kept in _originals().rglob("*"):
+    pristine = originals(source.name)
+    if pristine.is_dir():
+        for kept in pristine.rglob("*"):
             if kept.is_file():
-                name = str(kept.relative_to(_originals()))
+                name = str(kept.relative_to(pristine))
                 names.add(name[: -len(".absent")] if name.endswith(".absent") else name)
     with tempfile.TemporaryDirectory(dir=root()) as scratch:
         folder = Path(scratch)

@@ -14,7 +14,7 @@ import pytest
 from lazyobs.model import INVARIANTS
 from lazyobs.recording.reader import Recording
 from tests.harness import ROOT, lazyobs
-from tests.lab.guests import GUEST, arguments, need
+from tests.lab.guests import GUEST, REASONS, arguments, need
 
 pytestmark = pytest.mark.lab
 
@@ -65,7 +65,7 @@ def broken_nothing(found: dict[str, Any]) -> None:
     assert quiet["violations"] == IN_KERNEL | LEDGER
     assert quiet["events"] == 0
     # There was something to judge.
-    assert all(quiet["promotions"][reason] >= 23 for reason in ("fork", "split", "merge", "mremap", "ksm"))
+    assert all(quiet["promotions"][reason] >= 23 for reason in REASONS)
     assert quiet["walks"]["unmap"] >= 101 and quiet["walks"]["migrate"] >= 23
 
 

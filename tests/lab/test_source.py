@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab import kernels, source
-from lab.cache import root
+from lab.cache import LAB
 from lab.errors import LabError
 from tests.harness import skip
 
@@ -87,11 +88,14 @@ def test_a_patch_that_does_not_apply_names_version_and_hunk(tree: Path, tmp_path
     assert (tree / "mm/a.c").read_text() == "1\n2\n3\n"  # nothing was written
 
 
-def test_the_series_applies_to_the_unpacked_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = kernels.kernel("lab")
-    unpacked, originals = source.tree(row.packages[0]), root() / "tree" / "originals"
+@pytest.mark.parametrize("series", ["lab", "lab73"])
+def test_the_series_applies_to_the_unpacked_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, series: str
+) -> None:
+    row = kernels.kernel(series)
+    unpacked, originals = source.tree(row.packages[0]), source.originals(row.packages[0])
     if not originals.is_dir():
-        skip("lab-source", "no kernel source is unpacked; run: make lab")
+        skip("lab-source" if row.ci else "lab-all", f"its source is not unpacked; run: make lab KERNEL={series}")
     copy = tmp_path / "tree" / "linux"
     for name in source.touched(row.patch_files()):
         kept = originals / name
@@ -102,8 +106,9 @@ def test_the_series_applies_to_the_unpacked_source(tmp_path: Path, monkeypatch: 
     assert "vma_upgrade_anon_vma_lazy" in (copy / "mm/rmap.c").read_text()
 
 
-def test_patches_say_why_and_carry_little_context() -> None:
-    for patch in kernels.kernel("lab").patch_files():
+@pytest.mark.parametrize("series", ["lab", "lab73"])
+def test_patches_say_why_and_carry_little_context(series: str) -> None:
+    for patch in kernels.kernel(series).patch_files():
         text = patch.read_text()
         head, diff = text.split("\ndiff --git", 1)
         message = head.split("\n\n", 1)[1].split("\n---\n")[0]
@@ -113,3 +118,42 @@ def test_patches_say_why_and_carry_little_context() -> None:
             run = run + 1 if line.startswith(" ") else 0
             context = max(context, run)
         assert context <= 4, patch.name  # two lines after a change, two before the next
+
+
+def test_the_series_to_be_posted_is_small() -> None:
+    """At most 300 added lines outside tests, in at most 8 files, and no patch of the lab among them."""
+    patches = sorted((LAB / "patches").glob("v2-*.patch"))
+    assert len(patches) == 2
+    added: dict[str, int] = {}
+    for patch in patches:
+        name = ""
+        for line in patch.read_text().splitlines():
+            if line.startswith("+++ b/"):
+                name = line[len("+++ b/") :]
+            elif line.startswith("+") and not name.startswith("tools/testing/"):
+                added[name] = added.get(name, 0) + 1
+    assert 200 < sum(added.values()) <= 300 and len(added) <= 8, added
+
+
+def test_trees_of_two_packages_live_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each keeps its objects when the other is built, and loses them with its own next version."""
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
+
+    def fetch(package: str, version: str, suite: str = "") -> Path:
+        folder = tmp_path / "packages" / package
+        (folder / "usr/src").mkdir(parents=True)
+        (folder / package).mkdir()
+        (folder / package / "version").write_text(f"{version} of {suite}")
+        subprocess.run(["tar", "-cJf", f"usr/src/{package}.tar.xz", package], cwd=folder, check=True)
+        return folder
+
+    monkeypatch.setattr(source, "fetch", fetch)
+    for package, suite in (("linux-source-1", ""), ("linux-source-2", "sid")):
+        unpacked = source.unpack(package, "5", suite)
+        assert (unpacked / "version").read_text() == f"5 of {suite}"
+        source.objects(package).mkdir(parents=True)
+    assert source.unpack("linux-source-1", "5") == source.tree("linux-source-1")
+    assert source.objects("linux-source-1").is_dir()
+    source.unpack("linux-source-2", "6", "sid")
+    assert source.objects("linux-source-1").is_dir() and not source.objects("linux-source-2").exists()
+    assert (source.tree("linux-source-2") / "version").read_text() == "6 of sid"

@@ -22,6 +22,7 @@ from lab.errors import LabError
 from lazyobs.model import REASONS
 from lazyobs.selftest import scenario
 from tests.harness import ROOT, skip
+from tests.lab import guests
 
 pytestmark = pytest.mark.lab
 # What races or waits takes long in an emulated machine; it is for a real one.
@@ -35,7 +36,8 @@ Documents = dict[str, dict[str, Any]]
 
 
 def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900, fault: int = 0) -> Documents:
-    """``fault``: what the kernel does wrong at the next opportunity (lab/patches/fault-injection.patch)."""
+    """``fault``: what the kernel does wrong at the next opportunity (lab/patches)."""
+    kernel = guests.of_series(kernel)
     row = kernels.kernel(kernel)
     try:
         build.image(row)
@@ -93,7 +95,7 @@ def test_laziness_on() -> None:
     skipped = {name: document["reason"] for name, document in found.items() if document["outcome"] == "skip"}
     assert skipped == {}
     assert _sum(found, lambda what: what == "lazy_prepares") > 809
-    for reason in ("fork", "split", "merge", "mremap", "ksm"):
+    for reason in guests.REASONS:
         assert reason in REASONS
         assert _sum(found, partial(eq, f"promotions.{reason}")) >= 23, reason
     for walker in ("unmap", "migrate", "remove_migration"):
