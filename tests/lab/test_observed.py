@@ -99,7 +99,9 @@ class TestLazyIslands:
 @pytest.mark.parametrize("tier", ["fentry", "kprobe"])
 def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
     found = lab[f"reasons:{tier}"]
-    assert found["probes"] == found["kernel"]
+    # A reason that never occurs on this series has no counter.
+    counted = {name: count for name, count in found["probes"].items() if count or name in found["kernel"]}
+    assert counted == found["kernel"]
     assert found["failed"] == 0
     for reason in REASONS:
         assert found["probes"][reason] >= 23, reason
