@@ -128,6 +128,18 @@ CENSUS_COLUMNS = (
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 
+# Per process, of the columns of the census that tell who a leak is: what has come since the first sample.
+GROWING = ("chains_held", "anon_vmas_held")
+GROWTH_COLUMNS = tuple(
+    pair
+    for name in GROWING
+    for pair in (
+        (f"{name}_growth", f"{name} more than in the first sample; of a process that began later, all of it"),
+        (f"{name}_per_minute", f"{name}_growth for each minute that it was watched"),
+    )
+)
+GROWTH_NAMES = tuple(name for name, _ in GROWTH_COLUMNS)
+
 
 def vmas_by_state(census: Mapping[str, int | None]) -> dict[str, int | None]:
     """{state: VMAs} from the columns of a census; None where not known."""
@@ -201,10 +213,12 @@ class Process:
     counts: dict[str, int | None]
     rates: dict[str, float | None] = field(default_factory=dict)
     ppid: int | None = None  # the parent's process id; 0 where there is none
+    args: str | None = None  # the command line, as the process shows it; None where it was not asked for or has none
+    growth: dict[str, float | None] = field(default_factory=dict)  # GROWTH_NAMES, filled in by sources/growth.py
 
     def get(self, column: str) -> Any:
         """Value of any column by its name in the JSON form."""
-        if column in ("pid", "start_time", "user", "comm", "cgroup", "ppid"):
+        if column in ("pid", "start_time", "user", "comm", "cgroup", "ppid", "args"):
             return getattr(self, column)
         if column in self.census:
             return self.census[column]
@@ -212,6 +226,8 @@ class Process:
             return self.counts[column]
         if column.endswith("_rate"):
             return self.rates.get(column[: -len("_rate")])
+        if column in GROWTH_NAMES:
+            return self.growth.get(column)
         raise KeyError(column)
 
     def as_json(self) -> dict[str, Any]:
@@ -230,6 +246,8 @@ class Process:
             counts={name: row.get(name) for name in COUNTER_NAMES},
             rates={name: row.get(name + "_rate") for name in COUNTER_NAMES},
             ppid=row.get("ppid"),
+            args=row.get("args"),
+            growth={name: row[name] for name in GROWTH_NAMES if row.get(name) is not None},
         )
 
 
@@ -242,6 +260,8 @@ PROCESS_COLUMNS = (
     "ppid",
     *CENSUS_NAMES,
     *tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate")),
+    "args",
+    *GROWTH_NAMES,
 )
 
 
@@ -263,6 +283,8 @@ class Sample:
     health: dict[str, float | None]
     null_reasons: dict[str, str]  # dotted name -> why it is null
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
+    # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
+    ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""
@@ -349,7 +371,7 @@ _SHAPE: dict[str, Any] = {
     "exited": {None: (int, None)},
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
-    "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
+    "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), "args": (str, None), None: (int, float, None)}],
     "histograms": {None: (None, {"buckets": [[(int, float, None)]], "sum": _NUMBER, "count": int})},
     "health": {None: (int, float, None)},
     "null_reasons": {None: str},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lazyobs.model import CENSUS_COLUMNS, COUNTERS, HEALTH_COLUMNS, HISTOGRAMS, PROCESS_COLUMNS
+from lazyobs.model import CENSUS_COLUMNS, COUNTERS, GROWTH_COLUMNS, HEALTH_COLUMNS, HISTOGRAMS, PROCESS_COLUMNS
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _RATE = {"type": ["number", "null"]}
@@ -102,6 +102,9 @@ def _process() -> dict[str, Any]:
     for counter in COUNTERS:
         known[counter.name] = _described(_COUNT, counter.help)
         known[counter.name + "_rate"] = _RATE
+    known["args"] = {"type": ["string", "null"], "description": "command line; null in recordings and with --no-args"}
+    for name, about in GROWTH_COLUMNS:
+        known[name] = _described(_RATE, about)
     return _object({name: known[name] for name in PROCESS_COLUMNS})
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, check_pids, collected, pids_option, say_how, sort_option
+from lazyobs.commands.options import (
+    ARGS,
+    COMMON,
+    ProbeOptions,
+    check_pids,
+    collected,
+    pids_option,
+    say_how,
+    sort_option,
+)
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
@@ -27,6 +36,7 @@ class CensusCommand:
     vmas: bool
     orphans: bool
     replay: Path | None
+    args: bool
 
 
 @click.command()
@@ -36,6 +46,7 @@ class CensusCommand:
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
 @click.option("--orphans", is_flag=True, help="Live anon_vmas and chains that no VMA holds, instead of processes.")
 @REPLAY
+@ARGS
 @collected(CensusCommand)
 def census(asked: CensusCommand) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
@@ -94,6 +105,7 @@ def _live(asked: CensusCommand) -> Source:
         ("census", "census_vmas") if asked.vmas else ("census",),
         meanwhile=preload("lazyobs.views.census"),
         procfs_serves=not asked.vmas,
+        args=asked.args,
     )
     say_how(opened, asked.probes.verbose)
     if opened.notice:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, collected, exclude, interval_option, say_how
+from lazyobs.commands.options import ARGS, COMMON, ProbeOptions, collected, exclude, interval_option, say_how
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
@@ -25,12 +25,14 @@ class SummaryCommand:
     probes: ProbeOptions
     delay: float
     replay: Path | None
+    args: bool
 
 
 @click.command()
 @COMMON
 @interval_option("delay", _SECONDS, "Seconds to watch, for what is per second.")
 @REPLAY
+@ARGS
 @collected(SummaryCommand)
 def summary(asked: SummaryCommand) -> None:
     """What anonymous reverse mapping costs this machine, who holds it, and what a lazy kernel would save."""
@@ -58,7 +60,9 @@ def _recorded(directory: Path) -> Costs:
 def _live(asked: SummaryCommand) -> Costs:
     from lazyobs.views.costs import costs
 
-    opened = open_live(asked.probes.profile, asked.probes.tier, meanwhile=preload("lazyobs.views.summary"))
+    opened = open_live(
+        asked.probes.profile, asked.probes.tier, meanwhile=preload("lazyobs.views.summary"), args=asked.args
+    )
     say_how(opened, asked.probes.verbose)
     if opened.notice:
         say(opened.notice)

@@ -109,7 +109,7 @@ def _cell(row: Row, column: str, width: int) -> tuple[str, Any]:
 def _name_cell(row: Row, width: int) -> tuple[str, str]:
     if row.label is not None:
         return pad(row.label, width), row.label
-    name = text.printable(row.get("comm"))
+    name = columns.name_and_args(row.process) if row.process is not None else text.printable(row.get("comm"))
     # Deep in a tree only the end of the branch is kept: the name matters more.
     prefix = row.prefix[-max(0, width - _LEAST_NAME) :] if len(row.prefix) + _LEAST_NAME > width else row.prefix
     return pad(prefix + name, width), name

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lazyobs.errors import UsageError
 from lazyobs.model import Process, Sample
+from lazyobs.sources.growth import Growth
 from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, tables
@@ -44,7 +45,7 @@ def run(source: Source, options: TopOptions) -> None:
 
 
 def _batch(source: Source, options: TopOptions) -> None:
-    csv = lines.CsvWriter(sys.stdout)
+    csv, growth = lines.CsvWriter(sys.stdout), Growth()
     due = time.monotonic()
     count = 0
     found = False  # a process that the filter lets pass
@@ -55,6 +56,7 @@ def _batch(source: Source, options: TopOptions) -> None:
             if not found:
                 raise _nothing_passed(options.filter) from None
             return
+        growth.note(sample)
         rows = _chosen(sample, options)
         found = found or bool(rows) or not sample.processes
         if _ended(source, sample, options, count):
@@ -116,7 +118,7 @@ def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
 
 
 def _refresh(source: Source, options: TopOptions) -> None:
-    count = 0
+    count, growth = 0, Growth()
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
@@ -126,6 +128,7 @@ def _refresh(source: Source, options: TopOptions) -> None:
                 while screen.key(3600) not in ("q", "Q"):
                     pass
                 return
+            growth.note(sample)
             rows = _chosen(sample, options)
             if _ended(source, sample, options, count):
                 return
