@@ -121,11 +121,11 @@ def _in_the_tree(nodes: list[_Node], total: int) -> Culprit | None:
 
 
 def _goes_on(at: _Node | None, child: int, here: int, total: int, node: _Node) -> bool:
-    """Whether the search goes down to that child. A new process is an answer only where its parent is none: the one that
-    keeps forking is older than what it forked."""
+    """Whether the search goes down to that child. A new process is an answer where it grew itself, or its parent is none:
+    the one that keeps forking is older than what it forked."""
     if at is None or at.process.pid in _REAPERS:
         return child >= _HALF * total
-    return not node.is_new and child >= _MOST_OF_IT * here
+    return (node.grown if node.is_new else child) >= _MOST_OF_IT * here
 
 
 def _children(nodes: list[_Node]) -> dict[int, list[_Node]]:
@@ -209,15 +209,13 @@ def _made(kind: str, name: str, pid: int | None, nodes: list[_Node], total: int)
 
 def _path(nodes: list[_Node]) -> str | None:
     """Of the chains that these processes made meanwhile, most were made for what. The parent is charged with a fork; where
-    it is not among them, that new ones hold most says the same."""
-    new = sum(node.grown for node in nodes if node.is_new)
-    if 2 * new > sum(node.grown for node in nodes) and not all(node.is_new for node in nodes):
-        return FORK
+    it is not among them, what new ones hold and have not made says the same."""
     made = {name: [node.counts[name] for node in nodes] for name in ("prepares", "fork_chains", "chain_allocs")}
     if any(None in counts for counts in made.values()):
         return None
     prepares, forked, chains = (sum(count or 0 for count in counts) for counts in made.values())
-    if not chains:
-        return FORK if new else None
-    paths = {PREPARE: prepares, FORK: forked, SPLIT: chains - prepares - forked}
+    inherited = sum(max(node.chains - (node.counts["chain_allocs"] or 0), 0) for node in nodes if node.is_new)
+    if not chains + inherited:
+        return None
+    paths = {PREPARE: prepares, FORK: max(forked, inherited), SPLIT: chains - prepares - forked}
     return max(paths, key=lambda path: paths[path])
