@@ -116,6 +116,7 @@ def _run() -> int:
     except click.ClickException as error:
         if len(sys.argv) == 1:
             error.show()
+            _say_what_it_costs()
             return EXIT_USAGE
         where = error.ctx if isinstance(error, click.UsageError) else None
         command = where.command_path if where else f"lazyobs {_asked()}" if _asked() in COMMANDS else "lazyobs"
@@ -134,6 +135,14 @@ def _run() -> int:
         if not interrupt.asked():
             raise
         return _interrupted()
+
+
+def _say_what_it_costs() -> None:
+    """Ends the list of commands with the answer to the first question, where this user may have it at once."""
+    from lazyobs.commands.summary import in_short
+
+    for line in in_short():
+        say(line)
 
 
 def _asked() -> str:

@@ -53,7 +53,7 @@ def _columns() -> dict[str, Column]:
     ]
     for name, about in CENSUS_COLUMNS:
         write = text.size if name.endswith("_bytes") else text.number
-        heading = name.replace("vmas_", "").replace("_bytes", "").replace("savable_", "").upper()
+        heading = name.removesuffix("_held").replace("vmas_", "").replace("_bytes", "").replace("savable_", "").upper()
         found.append(Column(name, heading, write, about))
     for counter in COUNTERS:
         write = _nanoseconds if counter.name.endswith("_ns") else text.number
@@ -117,18 +117,21 @@ def cells(process: Process, names: Iterable[str]) -> list[str]:
     return [named(process) if name == "comm" else COLUMNS[name].write(process.get(name)) for name in names]
 
 
-def name_and_args(process: Process) -> str:
-    """The command line where it is known, behind the name where it does not begin with that; printable."""
-    if not process.args:
-        return text.printable(process.comm)
-    program = process.args.split(" ", 1)[0].rpartition("/")[2]
-    name = "" if program.startswith(process.comm) else f"{process.comm}  "
-    return text.printable(name + process.args)
+def name_and_args(comm: str, args: str | None) -> str:
+    """The command line where it is known, without the program's directory; behind the name where it does not begin with
+    that. Printable."""
+    if not args:
+        return text.printable(comm)
+    program, blank, rest = args.partition(" ")
+    program = program.rpartition("/")[2]
+    if not program.startswith(comm):
+        return text.printable(f"{comm}  {args}")
+    return text.printable(program + blank + rest)
 
 
 def named(process: Process) -> str:
     """Its name and command line, cut to what a table has room for."""
-    shown = name_and_args(process)
+    shown = name_and_args(process.comm, process.args)
     return shown if len(shown) <= MOST_OF_ARGS else shown[: MOST_OF_ARGS - 3] + "..."
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lazyobs import text
-from lazyobs.views import lines
+from lazyobs.views import columns, lines
 from lazyobs.views.blame import blamed
 from lazyobs.views.costs import Costs, Holder
 
@@ -192,8 +192,7 @@ def _who(one: Holder) -> str:
     """``1234 postgres  postgres -D /var/lib``, or of a cgroup its unit and how many processes it has."""
     if one.pid is None:
         return f"{_cut(one.unit or one.name)} ({one.processes} {text.plural(one.processes, 'process', 'processes')})"
-    args = "" if one.args is None or one.args == one.name else f"  {_cut(one.args)}"
-    return f"{one.pid} {text.printable(one.name)}{args}"
+    return f"{one.pid} {_cut(columns.name_and_args(one.name, one.args))}"
 
 
 def _cut(words: str) -> str:

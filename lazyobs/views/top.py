@@ -13,7 +13,8 @@ from lazyobs.model import Process, Sample
 from lazyobs.sources.growth import Growth
 from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
-from lazyobs.views import columns, lines, tables
+from lazyobs.views import columns, lines, summary, tables
+from lazyobs.views.costs import costs
 from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
 
@@ -109,7 +110,8 @@ def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> b
 
 
 def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
-    parts = list(tables.header(sample))
+    title, *rest = tables.header(sample)
+    parts = [title, *summary.first_lines(costs(sample, sample, {})), *rest]
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
