@@ -19,6 +19,7 @@ from lazyobs.commands.options import (
     sort_option,
 )
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
+from lazyobs.kernel.mappings import Mappings
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.sources.sight import refuse_pids
@@ -59,16 +60,19 @@ def census(asked: CensusCommand) -> None:
         raise click.UsageError("--vmas needs -p PID")
     if asked.vmas and asked.replay is not None:
         raise click.UsageError("--vmas needs a live kernel: a recording has the counts of each process")
-    source = _live(asked) if asked.replay is None else open_recording(asked.replay, last=True)
+    mappings: list[Mappings] = []
+    source = _live(asked, mappings) if asked.replay is None else open_recording(asked.replay, last=True)
     from lazyobs.views import census as view
 
     try:
         if asked.vmas:
-            view.show_vmas(source, asked.pids, asked.output)
+            view.show_vmas(source, asked.pids, asked.output, mappings[0])
         else:
             view.show(source, asked.pids, sort, asked.output)
     finally:
         source.close()
+        for one in mappings:
+            one.close()
 
 
 def _show_orphans(asked: CensusCommand) -> None:
@@ -96,7 +100,8 @@ def _show_orphans(asked: CensusCommand) -> None:
         files[0].close()
 
 
-def _live(asked: CensusCommand) -> Source:
+def _live(asked: CensusCommand, mappings: list[Mappings]) -> Source:
+    """``mappings`` gets those of -p, opened as root."""
     refuse_pids(asked.pids, asked.probes.tier)
     check_pids(asked.pids)
     opened = open_live(
@@ -104,6 +109,7 @@ def _live(asked: CensusCommand) -> Source:
         asked.probes.tier,
         ("census", "census_vmas") if asked.vmas else ("census",),
         meanwhile=preload("lazyobs.views.census"),
+        accept=lambda _opened: mappings.append(Mappings(asked.pids if asked.vmas else ())),
         procfs_serves=not asked.vmas,
         args=asked.args,
     )
