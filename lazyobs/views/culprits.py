@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Who holds more anon_vmas and chains than before, and by what path: between two lists of processes. Nothing here prints.
 
-Every chain is on the list of one VMA, so what processes hold adds up, and growth has an address. It is looked for in the
-tree of processes, from the top: the search goes down while one child accounts for nearly all of it. It ends at a process
+Every chain is on the list of one VMA, so what processes hold adds up, and growth has an address. What children of one
+name hold less is taken off what their siblings of that name hold more: workers are replaced. Nothing else is: that a
+build has ended says nothing of the leak beside it. The growth is looked for in the tree of processes, from the top: the search goes down while one child accounts for nearly all of it. It ends at a process
 that grew itself, or whose descendants did (a family: a server whose children do not end). Where it ends at init, the
 growth is that of a cgroup, or of all processes of a name.
 """
@@ -67,10 +68,10 @@ class _Node:
 def culprit(first: Iterable[Process], last: Iterable[Process]) -> Culprit | None:
     """None where the processes together have not grown, or nothing accounts for half of it."""
     nodes = _nodes(first, last)
-    total = sum(node.grown for node in nodes)
-    if total < LEAST:
+    tree = _Tree(nodes)
+    if tree.total < LEAST:
         return None
-    return _in_the_tree(nodes, total) or _of_a_group(nodes, total, CGROUP) or _of_a_group(nodes, total, NAME)
+    return _in_the_tree(tree) or _of_a_group(nodes, tree.total, CGROUP) or _of_a_group(nodes, tree.total, NAME)
 
 
 def known(processes: Iterable[Process]) -> bool:
@@ -100,32 +101,71 @@ def _held(process: Process | None, name: str) -> int:
     return 0 if process is None else process.census.get(name) or 0
 
 
-def _in_the_tree(nodes: list[_Node], total: int) -> Culprit | None:
-    children = _children(nodes)
-    below = _grown_below(nodes, children)
+class _Tree:
+    """``children``: {pid: nodes}; at 0 those whose parent is not there. ``total``: of all that grew."""
+
+    def __init__(self, nodes: list[_Node]) -> None:
+        self.children = _children(nodes)
+        self._grown: dict[int, int] = {}
+        for node in reversed(self._from_the_top()):  # children come behind their parents
+            below = [] if node.has_ended else self.children[node.process.pid]
+            self._grown[id(node)] = node.grown + sum(self._by_name(below).values())
+        self.total = sum(self._by_name(self.children[0]).values())
+
+    def _from_the_top(self) -> list[_Node]:
+        """Every node once, whatever loops reused pids make."""
+        order, seen, left = [], set(), list(self.children[0])
+        while left:
+            node = left.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                order.append(node)
+                left += [] if node.has_ended else self.children[node.process.pid]
+        return order
+
+    def grown(self, node: _Node) -> int:
+        """By that it and its descendants grew; 0 in a loop that hangs on nothing."""
+        return self._grown.get(id(node), 0)
+
+    def _by_name(self, siblings: list[_Node]) -> dict[str, int]:
+        """{name: by what siblings of that name have grown together}, where they have."""
+        found: dict[str, int] = defaultdict(int)
+        for node in siblings:
+            found[node.process.comm] += self.grown(node)
+        return {name: max(grown, 0) for name, grown in found.items()}
+
+    def largest(self, at: _Node | None) -> tuple[_Node, int] | None:
+        """The child that grew most, of those whose name grew most, and by what."""
+        siblings = self.children[at.process.pid if at else 0]
+        names = self._by_name(siblings)
+        if not names:
+            return None
+        name = max(names, key=lambda one: names[one])
+        node = max((one for one in siblings if one.process.comm == name), key=self.grown)
+        return node, min(self.grown(node), names[name])
+
+
+def _in_the_tree(tree: _Tree) -> Culprit | None:
     at: _Node | None = None
-    seen: set[int] = set()
-    while True:
-        inside = [node for node in children[at.process.pid if at else 0] if id(node) not in seen]
-        largest = max(inside, key=lambda node: below[id(node)], default=None)
-        if largest is None or not _goes_on(at, below[id(largest)], below[id(at)] if at else total, total, largest):
-            break
-        at = largest
-        seen.add(id(at))
+    grown = tree.total
+    while (found := tree.largest(at)) is not None and _goes_on(at, found, grown, tree.total):
+        at, grown = found
+        if at.has_ended:
+            return None
     if at is None or at.process.pid in _REAPERS:
         return None
-    if at.grown >= _MOST_OF_IT * below[id(at)]:
-        return _made(PROCESS, at.process.comm, at.process.pid, [at], total)
-    family = _family(at, children)
-    return _made(FAMILY, at.process.comm, at.process.pid, family, total)
+    if at.grown >= _MOST_OF_IT * grown:
+        return _made(PROCESS, at.process.comm, at.process.pid, [at], tree.total)
+    return _made(FAMILY, at.process.comm, at.process.pid, _family(at, tree.children), tree.total)
 
 
-def _goes_on(at: _Node | None, child: int, here: int, total: int, node: _Node) -> bool:
+def _goes_on(at: _Node | None, found: tuple[_Node, int], here: int, total: int) -> bool:
     """Whether the search goes down to that child. A new process is an answer where it grew itself, or its parent is none:
     the one that keeps forking is older than what it forked."""
+    node, grown = found
     if at is None or at.process.pid in _REAPERS:
-        return child >= _HALF * total
-    return (node.grown if node.is_new else child) >= _MOST_OF_IT * here
+        return grown >= _HALF * total
+    return (min(node.grown, grown) if node.is_new else grown) >= _MOST_OF_IT * here
 
 
 def _children(nodes: list[_Node]) -> dict[int, list[_Node]]:
@@ -148,27 +188,6 @@ def _family(at: _Node, children: dict[int, list[_Node]]) -> list[_Node]:
             new = [child for child in children[node.process.pid] if id(child) not in seen]
             seen.update(map(id, new))
             left += new
-    return found
-
-
-def _grown_below(nodes: list[_Node], children: dict[int, list[_Node]]) -> dict[int, int]:
-    """{id of a node: what it and its descendants grew by}."""
-    found = {id(node): node.grown for node in nodes}
-    order, seen = [], set()
-    left = list(children[0])
-    while left:
-        node = left.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        order.append(node)
-        if not node.has_ended:
-            left += children[node.process.pid]
-    parents = {node.process.pid: node for node in order if not node.has_ended}
-    for node in reversed(order):  # children come behind their parents
-        parent = parents.get(node.process.ppid or 0)
-        if parent is not None and parent is not node:
-            found[id(parent)] += found[id(node)]
     return found
 
 

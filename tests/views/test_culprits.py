@@ -136,3 +136,17 @@ def test_the_sentence_names_who_how_much_and_how():
         "evil?]0; (pid 7) and its descendants (42 processes, 41 of them begun since): +5,003 chains and +211 anon_vmas "
         "(5214/min), 80% of the growth: by forks of children that have not ended, 4.5 chains a VMA"
     )
+
+
+def test_what_ended_elsewhere_hides_no_leak():
+    """A build that has ended gave back more than the leak took, below the same shell."""
+    shell = _holding(7, 10, comm="sh", ppid=1)
+    first = [shell, _holding(8, 9000, comm="cc1", ppid=7), _holding(9, 100, comm="leak", ppid=7)]
+    found = culprit(first, [shell, _holding(9, 1100, comm="leak", ppid=7)])
+    assert found is not None and (found.kind, found.pid, found.chains, found.share) == (PROCESS, 9, 1000, 1.0)
+
+
+def test_a_process_that_took_the_place_of_another_of_its_name_is_none():
+    first = [_holding(8, 9000, comm="cc1", ppid=1), _holding(9, 100, comm="leak", ppid=1)]
+    found = culprit(first, [_holding(18, 9000, comm="cc1", ppid=1), _holding(9, 1100, comm="leak", ppid=1)])
+    assert found is not None and (found.kind, found.pid, found.share) == (PROCESS, 9, 1.0)
