@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from lazyobs.soak import cause, orphans
+from lazyobs.soak import cause, orphans, output
 from lazyobs.soak.report import report
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import load
@@ -80,3 +80,15 @@ def test_report_names_the_leaking_command(bpf, tmp_path):
     (found,) = [one for one in document["findings"] if one["name"] == cause.NAME]
     assert found["text"].startswith("python") and ": by new anonymous VMAs" in found["text"]
     assert 3000 < found["numbers"]["estimate"] < 3200
+
+
+def test_the_answer_stands_before_the_details(capsys):
+    """The word, what it rests on, who it is; in 72 columns; then the table."""
+    series = _with_holders([_holding(7, 100, comm="postgres", ppid=1)], [_holding(7, 3100, comm="postgres", ppid=1)])
+    output.show(report([series], RULES), "table")
+    lines = capsys.readouterr().out.splitlines()
+    head = lines[: lines.index("")]
+    assert head[0] in ("PASS", "INCONCLUSIVE") and all(len(line) <= 72 for line in head)
+    assert 2 <= sum(line.startswith("* ") for line in head) <= 5
+    assert any(line.startswith("* who holds the growth: postgres (pid 7): +3,000 chains") for line in head)
+    assert lines[len(head) + 1].startswith("PART ")
