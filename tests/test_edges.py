@@ -266,10 +266,7 @@ def test_a_traceback_of_a_hostile_error() -> None:
     _, errors, status = python(code)
     assert status == 3, "1 is a verdict"
     assert "ValueError: evil" in errors and acting(errors, lines=False) == []
-    assert (
-        errors.splitlines()[-1].startswith("lazyobs: -c: an error of lazyobs itself")
-        or "an error of lazyobs itself" in errors
-    )
+    assert "an error of lazyobs itself, so there is no answer" in errors.splitlines()[-1]
 
 
 @pytest.mark.slow
