@@ -15,6 +15,7 @@ from typing import Any
 
 import bcrypt
 import pytest
+from aiohttp import WSMsgType, web
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -161,7 +162,7 @@ def test_messages_of_a_browser(messages: list[str]) -> None:
 
         async def __aiter__(self) -> Any:
             for text in messages:
-                yield SimpleNamespace(type=server.WSMsgType.TEXT, json=lambda text=text: json.loads(text))
+                yield SimpleNamespace(type=WSMsgType.TEXT, json=lambda text=text: json.loads(text))
 
     run = server._Server._pass_messages(Sock(), session)  # type: ignore[arg-type]
     bounded(lambda: asyncio.run(run), ValueError, RuntimeError)
@@ -178,9 +179,9 @@ def screen() -> Iterator[int]:
     ends = loop.create_future()
 
     async def serve() -> None:
-        runner = server.web.AppRunner(made.application(), access_log=None)
+        runner = web.AppRunner(made.application(), access_log=None)
         await runner.setup()
-        await server.web.SockSite(runner, listening).start()
+        await web.SockSite(runner, listening).start()
         await ends
         await runner.cleanup()
 
