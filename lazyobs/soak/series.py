@@ -79,6 +79,7 @@ class Series:
     events_lost: float = 0  # to damage; NaN where it is not known how many
     checksummed: bool = True  # damage to the files could be seen
     count: int = 0  # of samples recorded; ``samples`` may have fewer rows
+    unwatched: float = 0.0  # seconds before the first sample, in which probes were not attached yet
     cmdline: str | None = None  # the kernel's command line as it was recorded; ``identity`` has a part of it
 
     def __post_init__(self) -> None:

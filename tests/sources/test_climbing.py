@@ -214,7 +214,7 @@ def test_a_recording_climbs(bpf: None, tmp_path: Path) -> None:
     ).stdout.splitlines()
     assert len(events) >= 23
     report = lazyobs("report", str(folder))
-    assert "probe points changed their tier while recording" in report.stdout, report.stderr
+    assert "which is judged from then on" in report.stdout, report.stderr
 
 
 def test_a_recording_that_loses_its_loader_says_so(bpf: None, tmp_path: Path) -> None:
