@@ -213,7 +213,7 @@ def test_a_recording_climbs(bpf: None, tmp_path: Path) -> None:
         "trace", "--replay", str(folder), "-e", "fork", "-o", "json", "--speed", "1000"
     ).stdout.splitlines()
     assert len(events) >= 23
-    report = lazyobs("report", str(folder))
+    report = lazyobs("report", str(folder), "-o", "json")
     assert "which is judged from then on" in report.stdout, report.stderr
 
 
