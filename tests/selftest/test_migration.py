@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lazyobs.selftest import pagemap, syscalls
 from lazyobs.selftest.scenarios import migration
 
 THP = "/sys/kernel/mm/transparent_hugepage"
@@ -22,8 +23,8 @@ def test_compaction_gives_advice_on_huge_pages_where_there_are_some(
     given: set[str] = set()
     monkeypatch.setattr(os.path, "exists", lambda path: has_huge_pages if path == THP else os.access(path, os.F_OK))
     monkeypatch.setattr(migration, "madvise", lambda _start, _length, advice: given.add(advice))
-    monkeypatch.setattr(migration.syscalls, "libc", SimpleNamespace(memset=lambda *_: None))
-    monkeypatch.setattr(migration.pagemap, "frames", lambda pages: [0] * len(pages))
+    monkeypatch.setattr(syscalls, "libc", SimpleNamespace(memset=lambda *_: None))
+    monkeypatch.setattr(pagemap, "frames", lambda pages: [0] * len(pages))
     memory = SimpleNamespace(reserve=lambda _count: 1 << 32, map=lambda *_: None, fill=lambda _pages: None)
     stage: Any = SimpleNamespace(memory=memory)
     next(migration.compaction(stage))
