@@ -84,6 +84,7 @@ class Series:
     # Processes of the first sample after the warm-up and of a late one, with what their VMAs hold; user is empty.
     holders: tuple[list[Process], list[Process]] = field(default_factory=lambda: ([], []))
     held_for: float = 0.0  # seconds between those two
+    unwatched: float = 0.0  # seconds before the first sample, in which probes were not attached yet
     cmdline: str | None = None  # the kernel's command line as it was recorded; ``identity`` has a part of it
 
     def __post_init__(self) -> None:

@@ -29,7 +29,9 @@ def frame(message: bytes) -> bytes:
 
 def read_wanted(document: Any) -> Wanted:
     """From a request. Nothing in it is trusted."""
-    asked = document.get("wanted", {}) if isinstance(document, dict) else {}
+    asked = document.get("wanted") if isinstance(document, dict) else None
+    if not isinstance(asked, dict):
+        return Wanted()
     pid = asked.get("vmas_of")
     is_pid = isinstance(pid, int) and not isinstance(pid, bool) and 0 < pid < 1 << 22
     return Wanted(pid if is_pid else None, asked.get("programs") is True)
