@@ -45,6 +45,8 @@ def doctor() -> dict[str, Any]:
         "kernel": found["kernel"],
         "tiers": {point["point"]: point["tier"] for point in found["points"]},
         "why_not": {point["point"]: point["why_not_better"] for point in found["points"] if point["why_not_better"]},
+        "watched": [row["invariant"] for row in found["invariants"] if row["watched"]],
+        "unknown": found["unknown"],
     }
 
 
