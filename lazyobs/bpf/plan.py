@@ -15,6 +15,7 @@ from lazyobs.bpf import (
     addresses,
     causes,
     cgroup_facts,
+    clone_causes,
     counts,
     event,
     layouts,
@@ -109,7 +110,7 @@ class Plan:
         profile: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in subject.pop("profile").items()
         }
-        for table in ("aliases", "stated"):
+        for table in ("aliases", "stated", "clones"):
             profile[table] = {name: tuple(others) for name, others in profile[table].items()}
         for name in ("maps", "written"):
             document[name] = tuple(document[name])
@@ -184,6 +185,7 @@ def names_in_btf(known: list[Profile]) -> list[str]:
         *functions_for(known),
         *walk_facts.ENUMS,
         *cgroup_facts.ENUMS,
+        *clone_causes.ENUMS,
         *(member.split(".", 1)[0] for profile in known for member in profile.members),
         *(name for profile in known for name in (*profile.enums, *profile.types)),
         *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
@@ -321,6 +323,8 @@ class _Maker:
                 if call.optional:
                     continue
                 raise Unavailable(str(why)) from None
+            if call.whole and (gone := [names for names in call.arguments if function.index(*names) is None]):
+                raise Unavailable(f"{call.functions[0]}() has no argument {gone[0][0]} here")
             for wrapper in wrappers.wrappers(call, function, tier):
                 self._programs[wrapper.program] = wrapper.text
                 attach.append(
@@ -359,6 +363,7 @@ class _Maker:
             lazy_design.c_walkers(functions, self.addresses),
             causes.c_causes(functions, self.addresses),
             walk_facts.c_facts(self._btf),
+            clone_causes.c_causes(self._btf, functions.prototype("anon_vma_clone"), functions.profile),
             lock_paths.c_locks(self._btf, functions, self.addresses),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,

@@ -14,7 +14,7 @@ from lazyobs import text
 from lazyobs.bpf import outlook, patch_names
 from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.outlook import Outlook
-from lazyobs.bpf.points import POINTS
+from lazyobs.bpf.points import POINTS, Point
 from lazyobs.errors import EXIT_BAD, EXIT_OK, UsageError
 from lazyobs.invariants import ROWS
 from lazyobs.kernel import profile as profiles
@@ -109,7 +109,7 @@ def _document(file: Path, found: Outlook, known: list[Profile] | None) -> dict[s
             "closed": found.closed,
         },
         "points": points,
-        "lost": [point.name for point in POINTS if not found.tiers.get(point.name) and (lazy or not point.lazy_only)],
+        "lost": [point.name for point in POINTS if not found.tiers.get(point.name) and _should(point, lazy)],
         "fields": [asdict(row) for row in outlook.fields(facts)],
         "numbers": list(_numbers(found)),
         "unknown": found.unknown,
@@ -121,6 +121,11 @@ def _document(file: Path, found: Outlook, known: list[Profile] | None) -> dict[s
         },
         "patch": None,
     }
+
+
+def _should(point: Point, lazy: bool) -> bool:
+    """Whether it is missed where it cannot attach."""
+    return not point.some_kernels and (lazy or not point.lazy_only)
 
 
 def _numbers(found: Outlook) -> Iterator[dict[str, Any]]:
