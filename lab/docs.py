@@ -50,8 +50,8 @@ RESULTS = """
 
 What `make lab-kernels` found, and when: islands of 23, 211 and 5,003 VMAs, touched, forked twice
 and unmapped, counted at the best tier and at the tracepoint tier (*exact*: numbers that were equal,
-of how many); scenarios of `lazyobs selftest`; census, trace, record and report. Every guest is
-emulated.
+of how many), and what chains were copied for, where the kernel says it; scenarios of
+`lazyobs selftest`; census, trace, record and report. Every guest is emulated.
 
 | kernel | userland | release | tier | BCC | Python | exact | selftest | record, report | date |
 |---|---|---|---|---|---|---|---|---|---|

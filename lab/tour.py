@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,9 @@ def result(stop: Stop, found: Mapping[str, Any]) -> dict[str, Any]:
         "python": found["python"],
         "bcc": bcc[0] if bcc else "",
         "tier": doctor["tiers"].get(_POINT) or "",
+        "tiers": doctor["tiers"],
+        "watched": doctor.get("watched", []),
+        "unknown": sorted(doctor.get("unknown", {})),
         "done": list(done),
         "exact": sum(exact),
         "counts": len(exact),
@@ -181,6 +184,17 @@ def keep(new: Mapping[str, Any], path: Path = RESULTS) -> None:
     path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
+def with_earlier(found: Mapping[str, Any], files: Iterable[Path]) -> dict[str, Any]:
+    """``found``, and the parts that it lacks from tours that were kept, the first that has one; of the same release."""
+    parts = dict(found)
+    for path in files:
+        earlier = json.loads(path.read_text())
+        if earlier["release"] != found["release"]:
+            raise LabError(f"{path} is of {earlier['release']}, not of {found['release']}; tour it again")
+        parts.update({name: earlier[name] for name in PARTS if name in earlier and name not in parts})
+    return parts
+
+
 def _tour(stop: Stop, scenarios: str, parts: Sequence[str]) -> tuple[Stop, dict[str, Any]]:
     return stop, run(stop, scenarios, parts)
 
@@ -193,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenarios", default=SUBSET, metavar="PATTERNS", help="of lazyobs selftest, or all")
     parser.add_argument("--parts", default=",".join(PARTS), metavar="PART,..", help=f"of {', '.join(PARTS)} (all)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="guests at a time (2)")
+    parser.add_argument("--after", action="append", default=[], metavar="FILE", help="parts that are not asked for are those "
+                        "of a tour that was kept there (--keep)")  # fmt: skip
     parser.add_argument("--keep", metavar="FILE", help="where all that the guests said is kept, too")
     options = parser.parse_args(arguments)
     wanted = [one for one in stops(options.names) if options.root in (None, one.root or "host")]
@@ -208,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 failed += 1
                 print(f"lab: {error}\n{error.detail}", file=sys.stderr, flush=True)
                 continue
+            found = with_earlier(found, (Path(f"{name}-{stop.name}.json") for name in options.after))
             if options.keep:
                 Path(f"{options.keep}-{stop.name}.json").write_text(json.dumps(found, indent=1))
             row = result(stop, found)

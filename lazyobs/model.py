@@ -21,6 +21,8 @@ REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
 # What a task was about when it waited for the lock of an anon_vma's root.
 LOCK_PATHS = ("prepare", "fork", "unmap", "split", "merge", "mremap", "walk", "promotion", "other")
+# What the chains of a VMA are copied for; the kernel's words are in bpf/clone_causes.py.
+CLONE_CAUSES = ("fork", "split", "merge", "mremap", "other")
 INVARIANTS = tuple(row.name for row in invariants.ROWS)
 
 
@@ -55,6 +57,7 @@ COUNTERS = (
     Counter("lock_waits", "waits for the lock of a root anon_vma", "path", LOCK_PATHS),
     Counter("lock_write_waits", "those of lock_waits that were for writing"),
     Counter("lock_waited_ns", "nanoseconds that those waits took"),
+    Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)

@@ -93,6 +93,7 @@ EDGES = {
     "sources/patience.py": "the line through printable",
     "text.py": "text.say itself",
     "unix/stdio.py": "each line of a traceback through printable",
+    "views/against.py": "views/tables.py, csv_safe, printable; JSON",
     "views/census.py": "views/tables.py and csv_safe; JSON",
     "views/columns.py": "Column.write, which makes a cell printable",
     "views/doctor.py": "views/tables.py, csv_safe, printable; JSON",

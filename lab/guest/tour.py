@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lazyobs.selftest.memory import Memory
+from lazyobs.selftest.syscalls import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE, PROT_READ, mprotect, mremap
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import open_live
 
@@ -45,6 +47,8 @@ def doctor() -> dict[str, Any]:
         "kernel": found["kernel"],
         "tiers": {point["point"]: point["tier"] for point in found["points"]},
         "why_not": {point["point"]: point["why_not_better"] for point in found["points"] if point["why_not_better"]},
+        "watched": [row["invariant"] for row in found["invariants"] if row["watched"]],
+        "unknown": found["unknown"],
     }
 
 
@@ -93,6 +97,8 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
         program.tell("fork")
     forked = row()
     expected["forks"], found["forks"] = FORKS, gained(touched, forked, "forks")
+    if forked.counts["clones"] is not None:  # this kernel says what they are for
+        expected["clones"], found["clones"] = FORKS * touched.census["vmas_anon"], gained(touched, forked, "clones")
     expected["fork_chains"] = FORKS * touched.census["vmas_anon"]
     found["fork_chains"] = gained(touched, forked, "fork_chains")
     for _ in range(FORKS):
@@ -104,6 +110,25 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     return {name: {"expected": expected[name], "found": found[name]} for name in expected}
 
 
+def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | None]]:
+    """{number: {"expected", "found"}} of VMAs of three pages, whose middle page mprotect() splits off, and whose first
+    page then moves; {} where the kernel does not say what chains are copied for."""
+    memory = Memory()
+    islands, targets = memory.islands(count, 3), memory.islands(count)
+    memory.fill(islands, 3)
+    before = source.read().totals.get("clones_by_cause") or {}
+    for island, target in zip(islands, targets):
+        mprotect(island + PAGE, PAGE, PROT_READ)
+        mremap(island, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target)
+    after = source.read().totals.get("clones_by_cause") or {}
+    expected = {"split": 2 * count, "mremap": count, "merge": 0, "fork": 0, "other": 0}
+    return {
+        f"clones for {cause}": {"expected": number, "found": after[cause] - before[cause]}
+        for cause, number in expected.items()
+        if after.get(cause) is not None
+    }
+
+
 def exactness() -> dict[str, Any]:
     """Every tier that counts on its own, on the three sizes."""
     result: dict[str, dict[str, Any]] = {}
@@ -112,6 +137,8 @@ def exactness() -> dict[str, Any]:
         if not isinstance(source, LiveSource):
             raise RuntimeError("no BPF: only the procfs tier is left")
         result[tier or "best"] = {str(islands): count(source, islands) for islands in COUNTS}
+        if tier is None and (causes := clones(source)):
+            result["best"]["causes"] = causes
         health = source.read().health
         result[tier or "best"]["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
         source.close()

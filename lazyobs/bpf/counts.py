@@ -9,7 +9,7 @@ better one its own count as well.
 from __future__ import annotations
 
 from lazyobs.bpf.points import POINTS
-from lazyobs.model import COUNTERS, HISTOGRAMS, INVARIANTS, LOCK_PATHS, REASONS, VMA_STATES, WALKERS
+from lazyobs.model import CLONE_CAUSES, COUNTERS, HISTOGRAMS, INVARIANTS, LOCK_PATHS, REASONS, VMA_STATES, WALKERS
 
 # Counted in totals and per process; the position is the index.
 PROCESS_COUNTS = (
@@ -67,6 +67,7 @@ def c_counts() -> str:
         *_numbered("REASON_", REASONS),
         *_numbered("WALKER_", WALKERS),
         *_numbered("LOCK_PATH_", LOCK_PATHS),
+        *_numbered("CLONE_FOR_", CLONE_CAUSES),
         *_numbered("INVARIANT_", INVARIANTS),
         *_numbered("VMA_", tuple(state.name for state in VMA_STATES)),
     ]

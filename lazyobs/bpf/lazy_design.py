@@ -14,6 +14,8 @@ from lazyobs.kernel.profile import Profile
 from lazyobs.model import CENSUS_NAMES, REASONS
 
 _OTHER_WORDS = {"remap": "mremap"}  # in the kernel's enum vma_operation
+_NO_POOL = "no_pool"  # a member that no kernel has
+NO_MEMBERS = ("", _NO_POOL)
 
 
 def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
@@ -23,10 +25,10 @@ def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
         wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
     # Optional: where there is none, HAVE_mm_struct_pool is 0.
     pool = "" if why_unknown(profile, btf) else profile.pool_member
-    live = Wanted(profile.pool_live_member if pool else "no_pool", "u8", optional=True, name="pool_live")
+    live = Wanted(profile.pool_live_member if pool else _NO_POOL, "u8", optional=True, name="pool_live")
     return {
         **wanted,
-        "mm_struct": (Wanted(pool or "no_pool", "u64", optional=True, name="pool"),),
+        "mm_struct": (Wanted(pool or _NO_POOL, "u64", optional=True, name="pool"),),
         "anon_vma": (live,),
     }
 

@@ -15,6 +15,7 @@ from lazyobs.bpf import (
     addresses,
     causes,
     cgroup_facts,
+    clone_causes,
     counts,
     event,
     layouts,
@@ -36,6 +37,7 @@ from lazyobs.kernel import signs
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.facts import Facts, Subject
 from lazyobs.kernel.functions import Functions, NotTraceable
+from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION, STATED, Profile, built_in
 from lazyobs.model import INVARIANTS, TIERS
 
@@ -108,7 +110,7 @@ class Plan:
         profile: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in subject.pop("profile").items()
         }
-        for table in ("aliases", "stated"):
+        for table in ("aliases", "stated", "clones"):
             profile[table] = {name: tuple(others) for name, others in profile[table].items()}
         for name in ("maps", "written"):
             document[name] = tuple(document[name])
@@ -128,12 +130,26 @@ class Unavailable(Exception):
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
     known = built_in() if profiles is None else profiles
-    functions = {*FUNCTIONS, *(name for profile in known for name in profile.all_names())}
+    functions = functions_for(known)
     # The kernel takes most of the time to write kallsyms: meanwhile the types are indexed.
     with ThreadPoolExecutor(1) as pool:
         symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root, signs.functions())
-        btf, no_btf = _read_btf(known, functions, sys_root)
+        btf, no_btf = kernel_facts.read_btf(names_in_btf(known), sys_root)
     kallsyms, no_kallsyms = symbols.result()
+    release = kernel_facts.release(proc_root)
+    return facts_of(known, btf, no_btf, kallsyms, no_kallsyms, release, proc_root)
+
+
+def facts_of(
+    known: list[Profile],
+    btf: Btf | None,
+    no_btf: str,
+    kallsyms: Kallsyms | None,
+    no_kallsyms: str,
+    release: str,
+    proc_root: str,
+) -> Facts:
+    """The facts of a kernel with these types and symbols: the profile that fits best, and signs of a lazy design."""
     for profile in known:
         if kernel_facts.fits(profile, btf, kallsyms):
             break
@@ -145,7 +161,12 @@ def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_
         )
     shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
     profile = kernel_facts.without_false_zeros(profile, shown)
-    return Facts(kernel_facts.release(proc_root), profile, btf, no_btf, kallsyms, no_kallsyms, shown)
+    return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms, shown)
+
+
+def functions_for(known: list[Profile]) -> set[str]:
+    """Functions that are looked up for a plan with one of these profiles."""
+    return {*FUNCTIONS, *(name for profile in known for name in profile.all_names())}
 
 
 def _why_it_does_not_fit(gone: list[str], no_kallsyms: str, no_btf: str) -> str:
@@ -156,21 +177,20 @@ def _why_it_does_not_fit(gone: list[str], no_kallsyms: str, no_btf: str) -> str:
     return f"the kernel has no {', '.join(gone[:3])}{more}, which [detect] demands"
 
 
-def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple[Btf | None, str]:
-    return kernel_facts.read_btf(
-        [
-            *structs.NAMES,
-            *signs.structs(),
-            *functions,
-            *walk_facts.ENUMS,
-            *cgroup_facts.ENUMS,
-            *(member.split(".", 1)[0] for profile in known for member in profile.members),
-            *(name for profile in known for name in (*profile.enums, *profile.types)),
-            *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
-            *("bpf_iter_" + name for name in _targets(ITERATOR)),
-        ],
-        sys_root,
-    )
+def names_in_btf(known: list[Profile]) -> list[str]:
+    """Names that the type data is indexed for."""
+    return [
+        *structs.NAMES,
+        *signs.structs(),
+        *functions_for(known),
+        *walk_facts.ENUMS,
+        *cgroup_facts.ENUMS,
+        *clone_causes.ENUMS,
+        *(member.split(".", 1)[0] for profile in known for member in profile.members),
+        *(name for profile in known for name in (*profile.enums, *profile.types)),
+        *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
+        *("bpf_iter_" + name for name in _targets(ITERATOR)),
+    ]
 
 
 def _targets(kind: str) -> list[str]:
@@ -303,6 +323,8 @@ class _Maker:
                 if call.optional:
                     continue
                 raise Unavailable(str(why)) from None
+            if call.whole and (gone := [names for names in call.arguments if function.index(*names) is None]):
+                raise Unavailable(f"{call.functions[0]}() has no argument {gone[0][0]} here")
             for wrapper in wrappers.wrappers(call, function, tier):
                 self._programs[wrapper.program] = wrapper.text
                 attach.append(
@@ -341,6 +363,7 @@ class _Maker:
             lazy_design.c_walkers(functions, self.addresses),
             causes.c_causes(functions, self.addresses),
             walk_facts.c_facts(self._btf),
+            clone_causes.c_causes(self._btf, functions.prototype("anon_vma_clone"), functions.profile),
             lock_paths.c_locks(self._btf, functions, self.addresses),
             event.c_layout(ring_bytes, maps.possible_cpus()),
             wrappers.REGISTERS,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lazyobs.bpf import clone_causes
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
 from lazyobs.model import CENSUS_NAMES
 
@@ -36,7 +37,8 @@ class Call:
 
     ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
     with ``context`` it takes the program's context before them; without ``enters`` there is only the exit body.
-    ``optional`` calls are left out where the kernel lacks the function.
+    ``optional`` calls are left out where the kernel lacks the function. With ``whole`` the function has to have all of
+    the arguments.
     """
 
     body: str
@@ -46,12 +48,14 @@ class Call:
     exits: bool = True
     context: bool = False
     optional: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Point:
     """``sources``: its files in probes/. ``asks_lazy``: its programs have to tell a lazy VMA. ``has_more``: they also
     give numbers for which a lazy VMA need not be told. ``lazy_only``: its functions are those of a lazy design.
+    ``some_kernels``: what it needs came with a kernel of these days, and older ones are supported without it.
 
     ``feeds``: the counters, histograms and census columns of the schema and the kinds of events ("event.fork") that
     its programs have a part in. A number is known where every point that feeds it is attached. ``stands_in``: the
@@ -66,6 +70,7 @@ class Point:
     asks_lazy: bool = False
     has_more: bool = False
     lazy_only: bool = False
+    some_kernels: bool = False
     stands_in: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[Fixed, ...] = ()
     calls: tuple[Call, ...] = ()
@@ -179,6 +184,14 @@ POINTS = (
         ("anon_vma_fork.c",),
         ("fork_seconds",),
         calls=(Call("anon_vma_fork", ("anon_vma_fork",)),),
+    ),
+    Point(
+        "clone",
+        "anon_vma_clone: what a VMA's chains are copied for, where the kernel says it (7.0)",
+        ("clone.c",),
+        ("clones",),
+        some_kernels=True,
+        calls=(Call("clone", ("anon_vma_clone",), (("src",), clone_causes.PARAMETER), exits=False, whole=True),),
     ),
     Point(
         "lazy_prepare",

@@ -110,7 +110,8 @@ struct bpf_iter__task {
 """
 
 
-def _kernel_name(btf: Btf, struct: str) -> str:
+def kernel_name(btf: Btf, struct: str) -> str:
+    """What the kernel calls a struct of the table."""
     return ALIASES[struct] if struct in ALIASES and btf.struct_size(struct) is None else struct
 
 
@@ -118,7 +119,7 @@ def missing(btf: Btf) -> list[str]:
     """Structs and required members that this kernel's BTF does not have."""
     gone = []
     for name, members in STRUCTS.items():
-        struct = _kernel_name(btf, name)
+        struct = kernel_name(btf, name)
         if btf.struct_size(struct) is None:
             gone.append(f"struct {struct}")
             continue
@@ -142,7 +143,7 @@ def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
     found = []
     have = []
     for member in members:
-        place = btf.member(_kernel_name(btf, struct), member.path)
+        place = btf.member(kernel_name(btf, struct), member.path)
         if member.optional:
             have.append(f"#define HAVE_{struct}_{member.label} {int(place is not None)}")
         if place is not None:
@@ -159,7 +160,7 @@ def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
             f'_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, "{struct}.{member.path}");',
         ]
         position = place.offset + place.size
-    size = btf.struct_size(_kernel_name(btf, struct))
+    size = btf.struct_size(kernel_name(btf, struct))
     define = [f"#define SIZEOF_{struct.upper()} {size}"]
     if not body:
         return define

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -13,13 +14,34 @@ from lazyobs.views import doctor as view
 
 @dataclass(frozen=True)
 class DoctorCommand:
+    against: Path | None
+    symbols: Path | None
+    patch: Path | None
     output: str
     probes: ProbeOptions
 
 
+_FILE = click.Path(path_type=Path)
+
+
 @click.command()
 @COMMON
+@click.option("--against", type=_FILE, metavar="FILE", help="What would work on another kernel: a vmlinux, or a copy of its /sys/kernel/btf/vmlinux. Nothing is booted or attached.")  # fmt: skip
+@click.option("--symbols", type=_FILE, metavar="FILE", help="With --against: a copy of its /proc/kallsyms, or its System.map.")  # fmt: skip
+@click.option("--patch", type=_FILE, metavar="FILE", help="With --against: which names that the probes use a patch to it changes.")  # fmt: skip
 @collected(DoctorCommand)
 def doctor(asked: DoctorCommand) -> None:
-    """What this kernel offers: profile, tiers and why not better ones, slab merging."""
-    view.show(asked.probes.profile, asked.probes.tier, asked.output, asked.probes.verbose)
+    """What this kernel offers: profile, tiers and why not better ones, slab merging.
+
+    With --against it exits with 1 if a probe point would not attach there.
+    """
+    if asked.against is None:
+        if asked.symbols or asked.patch:
+            raise click.UsageError("--symbols and --patch go with --against FILE")
+        view.show(asked.probes.profile, asked.probes.tier, asked.output, asked.probes.verbose)
+        return
+    from lazyobs.views import against
+
+    options = asked.probes
+    status = against.show(asked.against, asked.symbols, asked.patch, options.profile, options.tier, asked.output)
+    click.get_current_context().exit(status)

@@ -24,8 +24,8 @@ _KINDS_OF_NAMES = {KIND_FUNC: "function"} | dict.fromkeys(
 )
 _MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
 _MOST_HOPS = 100  # through typedefs, qualifiers and nested types: the kernel has a handful
+_MOST_PARTS = 200  # anonymous structs and unions of one struct: task_struct has a few dozen
 _HEADER = struct.Struct("<HBBIIIII")
-_TYPE = struct.Struct("<III")
 # Words a type takes: its three-word head and a fixed tail, and a part for each of vlen entries.
 _FIXED_WORDS = [3] * 32
 _ENTRY_WORDS = [0] * 32
@@ -133,11 +133,22 @@ class Btf:
         """(name, kind, vlen, size or type, position of the tail). BtfError where there is no such type."""
         try:
             position = self._starts[type_id]
-            name_off, info, size = _TYPE.unpack_from(self._data, position)
-            name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
-        except (IndexError, ValueError, struct.error):
-            raise BtfError(f"type {type_id} is damaged") from None
-        return name, (info >> 24) & 31, info & 0xFFFF, size, position + 12
+        except IndexError:
+            raise BtfError(f"there is no type {type_id}") from None
+        name_off, info, size = self._unpack("<III", position)
+        return self._name(name_off), (info >> 24) & 31, info & 0xFFFF, size, position + 12
+
+    def _unpack(self, layout: str, position: int) -> tuple[int, ...]:
+        try:
+            return struct.unpack_from(layout, self._data, position)
+        except struct.error:
+            raise BtfError("a type is cut off") from None
+
+    def _name(self, offset: int) -> str:
+        try:
+            return self._strings[offset : self._strings.index(b"\0", offset)].decode()
+        except ValueError:  # behind the last string, or no text
+            raise BtfError(f"there is no name at {offset}") from None
 
     def type_id(self, name: str, *kinds: int) -> int | None:
         """Id of the named type of one of these kinds, or None."""
@@ -157,10 +168,16 @@ class Btf:
         for fragment in fragments:
             at = self._strings.find(fragment.encode())
             while at >= 0:
-                end = self._strings.index(b"\0", at)
-                found.add(self._strings[self._strings.rindex(b"\0", 0, at) + 1 : end].decode())
-                at = self._strings.find(fragment.encode(), end)
+                begin = self._strings.rfind(b"\0", 0, at) + 1
+                name = self._name(begin)
+                found.add(name)
+                at = self._strings.find(fragment.encode(), begin + len(name.encode()))
         return found
+
+    def functions(self) -> list[str]:
+        """The names of all functions. Looks at every type of the kernel: half a second."""
+        heads = (self._unpack("<II", position) for position in self._starts[1:])
+        return [self._name(name_off) for name_off, info in heads if info >> 24 & 31 == KIND_FUNC]
 
     def kinds_of(self, names: Container[str]) -> Iterator[tuple[str, str]]:
         """("function", "type" or "enumerator", name) for what bears one of ``names``, whether it was asked for
@@ -206,7 +223,7 @@ class Btf:
         if kind == KIND_PTR:
             return 8
         if kind == KIND_ARRAY:
-            element, _index, count = struct.unpack_from("<III", self._data, tail)
+            element, _index, count = self._unpack("<III", tail)
             return self.size_of(element, _hops + 1) * int(count)
         if kind in (KIND_INT, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64, KIND_FLOAT):
             return int(size)
@@ -232,21 +249,32 @@ class Btf:
         assert member is not None
         return Member(path, offset, member.size, member.type_id, member.bits)
 
-    def _member_of(self, type_id: int, wanted: str, hops: int = 0) -> Member | None:
-        if hops > _MOST_HOPS:
-            raise BtfError(f"type {type_id} holds itself")
+    def _member_of(self, type_id: int, wanted: str, searched: dict[int, bool] | None = None) -> Member | None:
+        """``searched``: {anonymous part: whether its search has ended}. One that did not have it is not searched again:
+        parts that hold each other twice, and these others twice, would take for ever."""
+        searched = {} if searched is None else searched
+        if (type_id in searched and not searched[type_id]) or len(searched) > _MOST_PARTS:
+            raise BtfError(f"type {type_id} holds itself, or more than {_MOST_PARTS} parts")
+        if not type_id or type_id in searched:
+            return None
+        searched[type_id] = False
+        found = self._look_in(type_id, wanted, searched)
+        searched[type_id] = True
+        return found
+
+    def _look_in(self, type_id: int, wanted: str, searched: dict[int, bool]) -> Member | None:
         _, kind, vlen, _, tail = self._head(type_id)
         if kind not in (KIND_STRUCT, KIND_UNION):
             return None
-        has_bits = struct.unpack_from("<I", self._data, tail - 8)[0] >> 31
+        has_bits = self._unpack("<I", tail - 8)[0] >> 31
         for entry in range(vlen):
-            name_off, member_type, raw = struct.unpack_from("<III", self._data, tail + 12 * entry)
+            name_off, member_type, raw = self._unpack("<III", tail + 12 * entry)
             bits, offset_bits = (raw >> 24, raw & 0xFFFFFF) if has_bits else (0, raw)
-            name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+            name = self._name(name_off)
             if name == wanted:
                 return Member(name, offset_bits // 8, self.size_of(member_type), member_type, bits)
             if not name:
-                inner = self._member_of(self.strip(member_type), wanted, hops + 1)
+                inner = self._member_of(self.strip(member_type), wanted, searched)
                 if inner is not None:
                     return Member(inner.name, offset_bits // 8 + inner.offset, inner.size, inner.type_id, inner.bits)
         return None
@@ -263,7 +291,7 @@ class Btf:
         if b"\0" + prefix.encode() not in self._strings:
             return found
         for type_id in range(1, len(self._starts)):
-            info = _TYPE.unpack_from(self._data, self._starts[type_id])[1]
+            info = self._unpack("<II", self._starts[type_id])[1]
             if info >> 24 & 31 in (KIND_ENUM, KIND_ENUM64):
                 of_enum = self._enumerators_of(type_id)
                 found.update((name, value) for name, value in of_enum.items() if name.startswith(prefix))
@@ -274,8 +302,8 @@ class Btf:
         step, layout = (8, "<Ii") if kind == KIND_ENUM else (12, "<IQ")
         values = {}
         for entry in range(vlen):
-            name_off, value = struct.unpack_from(layout, self._data, tail + step * entry)
-            values[self._strings[name_off : self._strings.index(b"\0", name_off)].decode()] = value
+            name_off, value = self._unpack(layout, tail + step * entry)
+            values[self._name(name_off)] = value
         return values
 
     def function(self, name: str) -> Function | None:
@@ -298,7 +326,7 @@ class Btf:
             raise BtfError(f"{name} has no prototype")
         parameters = []
         for entry in range(vlen):
-            name_off, param_type = struct.unpack_from("<II", self._data, tail + 8 * entry)
-            label = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
-            parameters.append(Parameter(label, param_type, self.base_name(param_type), self.is_pointer(param_type)))
+            name_off, param_type = self._unpack("<II", tail + 8 * entry)
+            base, is_pointer = self.base_name(param_type), self.is_pointer(param_type)
+            parameters.append(Parameter(self._name(name_off), param_type, base, is_pointer))
         return Function(name, type_id, tuple(parameters), self.strip(returns) != 0)

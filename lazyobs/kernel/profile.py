@@ -21,6 +21,8 @@
     [promotion]
       function               makes a lazy VMA regular
       reasons                enums of its parameter "reason"
+    [clones]                 enumerators of what anon_vma_clone() is called for, where their words do not say it
+      fork, split, merge, mremap
     [sites]                  other functions that allocate or free anon_vmas and chains, by what an object of theirs is
       prepare                a chain made is a VMA prepared; one freed: another thread was first
       clone                  a chain made is a clone for a fork, split, merge or mremap (no anon_vmas here)
@@ -99,6 +101,7 @@ class Profile:
     unknown_design: str = ""
     stated: dict[str, tuple[str, ...]] = field(default_factory=dict)  # {key of STATED: functions}
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    clones: dict[str, tuple[str, ...]] = field(default_factory=dict)  # {cause: enumerators}
 
     @property
     def has_lazy(self) -> bool:
@@ -240,6 +243,7 @@ _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
     },
     "sites": {key.removeprefix("sites."): (key, _names) for key in STATED if key.startswith("sites.")},
 }
+_CLONES = ("fork", "split", "merge", "mremap")
 # These functions once stood in the probe table. A file from that time names one to detect the design or as an alias.
 _ONCE_IN_THE_TABLE = {LAZY_PREPARE: "vma_prepare_anon_vma_lazy", PROMOTION: "vma_upgrade_anon_vma_lazy"}
 _ONCE_A_SITE = {"lazy_anon_vma": "mm_lazy_anon_vma"}  # {pool_member: the function that allocates it}
@@ -247,10 +251,13 @@ _ONCE_A_SITE = {"lazy_anon_vma": "mm_lazy_anon_vma"}  # {pool_member: the functi
 
 def _profile(document: dict[str, Any]) -> Profile:
     for table in document:
-        if table not in (*_MOST_LETTERS, *_FORMAT, "aliases"):
+        if table not in (*_MOST_LETTERS, *_FORMAT, "aliases", "clones"):
             raise ValueError(f"unknown table {table!r:.80}")
     values = {name: _title(document, name) for name in _MOST_LETTERS} | _values(document)
     aliases = {_name(name): _names(others) for name, others in _table(document, "aliases").items()}
+    clones = {name: _names(others) for name, others in _table(document, "clones").items()}
+    if unknown := clones.keys() - set(_CLONES):
+        raise ValueError(f"unknown key {min(unknown)!r:.80} in clones")
     stated = {key: values.pop(key) for key in STATED if key in values}
     for key, function in _ONCE_IN_THE_TABLE.items():
         if function in (*values.get("functions", ()), *aliases):
@@ -258,9 +265,17 @@ def _profile(document: dict[str, Any]) -> Profile:
     if "sites" not in document and values.get("pool_member") in _ONCE_A_SITE:
         stated[SITES_COUNTED] = (_ONCE_A_SITE[values["pool_member"]],)
     says_none = document.get("vma", {}).get("lazy") == "none"
-    profile = Profile(**values, says_none=says_none, stated=stated, aliases=aliases)
+    profile = Profile(**values, says_none=says_none, stated=stated, aliases=aliases, clones=clones)
     _check_vma(profile)
-    if sum(map(len, (set(profile.all_names()), aliases, profile.types, profile.members, profile.enums))) > MOST_NAMES:
+    if (
+        sum(
+            map(
+                len,
+                (set(profile.all_names()), aliases, *clones.values(), profile.types, profile.members, profile.enums),
+            )
+        )
+        > MOST_NAMES
+    ):
         raise ValueError(f"more than {MOST_NAMES} names")
     return profile
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.points import POINTS, points_feeding, stand_in
-from lazyobs.bpf.session import Session
 from lazyobs.invariants import IN_KERNEL, ROWS
 from lazyobs.kernel.profile import Profile
 
@@ -13,7 +14,16 @@ _VIOLATION = "violation"  # the invariants generate this kind of event, not a pr
 _LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
 
 
-def why_not_attached(point: str, session: Session, profile: Profile) -> str:
+class Attached(Protocol):
+    """What became of the points of a plan: a session's, or those of a kernel that was not booted (bpf/outlook.py)."""
+
+    tiers: dict[str, str | None]
+    refused: dict[str, dict[str, str]]
+    unknown: dict[str, str]
+    unjudged: dict[str, str]
+
+
+def why_not_attached(point: str, session: Attached, profile: Profile) -> str:
     """The reason, for a point without a tier."""
     if point in _LAZY_ONLY and not profile.has_lazy:
         return profile.unknown_design or f"profile {profile.name}: this kernel has no lazy anon_vmas"
@@ -23,7 +33,7 @@ def why_not_attached(point: str, session: Session, profile: Profile) -> str:
     return f"no probe point {point} in this command"
 
 
-def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, str]:
+def counted_as(number: str, session: Attached, profile: Profile) -> tuple[str, str]:
     """(the probes' name of that number, ""), or ("", why it is not known).
 
     ``number``: a counter, histogram or census column of the schema, or "event." and the kind of an event.
@@ -44,7 +54,7 @@ def counted_as(number: str, session: Session, profile: Profile) -> tuple[str, st
     return "", why_not_attached(missing[0], session, profile) if missing else f"no probe point feeds {number}"
 
 
-def unwatched(session: Session, profile: Profile) -> dict[str, str]:
+def unwatched(session: Attached, profile: Profile) -> dict[str, str]:
     """{invariant: why it is not watched}; empty if all are watched. The ledger also needs barrier readings."""
     found = {}
     for row in ROWS:
@@ -58,7 +68,7 @@ def unwatched(session: Session, profile: Profile) -> dict[str, str]:
     return found
 
 
-def events_missing(session: Session, profile: Profile) -> dict[str, str]:
+def events_missing(session: Attached, profile: Profile) -> dict[str, str]:
     """{kind of event: why it is not available}; empty if all kinds are available."""
     found = {}
     for kind in KIND_NAMES:

@@ -216,7 +216,7 @@ def _table(document: dict[str, Any]) -> None:
         for point in document["points"]
     ]
     print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
-    for why, points in _reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
+    for why, points in reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
         print(f"\n{text.printable(why)}" + f"\n    ({text.printable(', '.join(points))})")
     for why in dict.fromkeys(document["unknown"].values()):
         numbers = [name for name, reason in document["unknown"].items() if reason == why]
@@ -224,7 +224,7 @@ def _table(document: dict[str, Any]) -> None:
     rows = [
         [
             row["invariant"],
-            _watched(row),
+            watched(row),
             row["statement"] + ("" if row["watched"] else f" (not: {row['why_not']})"),
         ]
         for row in document["invariants"]
@@ -243,10 +243,10 @@ def _table(document: dict[str, Any]) -> None:
     why = document["slabs"][0]["why_not"]
     if why:
         print(text.printable(why))
-    _print_design(document["design"])
+    print_design(document["design"])
 
 
-def _print_design(design: dict[str, Any]) -> None:
+def print_design(design: dict[str, Any]) -> None:
     """Nothing where there are no signs. The draft comes last, so that it is easy to cut out."""
     if not design["signs"]:
         return
@@ -264,13 +264,14 @@ def _sight(aspects: list[dict[str, str]]) -> list[str]:
     return [text.printable(line) for line in limited] or [f"{'seen from here':27}everything"]
 
 
-def _watched(row: dict[str, Any]) -> str:
+def watched(row: dict[str, Any]) -> str:
+    """The cell of an invariant."""
     if not row["watched"]:
         return "no"
     return "in recordings" if row["invariant"] == "ledger" else "yes"
 
 
-def _reasons(points: list[dict[str, Any]], has_lazy: bool) -> dict[str, list[str]]:
+def reasons(points: list[dict[str, Any]], has_lazy: bool) -> dict[str, list[str]]:
     """{reason: points}: a reason that many points share is printed once. A kernel without lazy anon_vmas has nothing
     to attach the points of laziness to, whatever the tier."""
     found: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from lab import docs, kernels, roots, tour
+from lab.errors import LabError
 from tests.harness import skip
 from tests.lab.guests import need, why_no_guest
 
@@ -120,6 +121,15 @@ def test_a_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
         ("debian-6.1", other["date"]),
         ("debian-7.3", "2030-01-01"),
     ]
+
+
+def test_parts_of_an_earlier_tour_are_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "kept.json").write_text(json.dumps({**GOOD, "exactness": {"error": "no"}}))
+    now = {part: GOOD[part] for part in ("release", "python", "doctor", "exactness")}
+    found = tour.with_earlier(now, [tmp_path / "kept.json"])
+    assert found == GOOD
+    with pytest.raises(LabError, match=r"is of 7\.3\.4\+deb13-amd64, not of 7\.4"):
+        tour.with_earlier({**now, "release": "7.4"}, [tmp_path / "kept.json"])
 
 
 def test_the_page_shows_the_results(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,11 @@ def point(name: str, **why: str) -> dict[str, Any]:
 
 def test_points_of_laziness_have_one_reason_on_other_kernels() -> None:
     points = [point("prepare", fentry="EPERM"), *(point(name, fentry="a", kprobe="b") for name in LAZY)]
-    assert doctor._reasons(points, has_lazy=False) == {
+    assert doctor.reasons(points, has_lazy=False) == {
         "not fentry: EPERM": ["prepare"],
         "for kernels with lazy anon_vmas only": LAZY,
     }
-    assert doctor._reasons(points, has_lazy=True) == {
+    assert doctor.reasons(points, has_lazy=True) == {
         "not fentry: EPERM": ["prepare"],
         "not fentry: a": LAZY,
         "not kprobe: b": LAZY,

@@ -132,3 +132,15 @@ def test_a_slab_count_that_sheaves_blur_is_an_upper_bound():
     assert "anon_vma <=1035 " in heading and "anon_vma_chain 101 " in heading
     assert "1560" in tables.view(drawn, "slabs", [], "pid")
     assert drawn.as_json()["slabs"][0]["objects_free_at_most"] == 1560
+
+
+def test_what_was_gained_since_the_start_is_exact_beside_it():
+    drawn = sample()
+    drawn.slabs = [Slab("anon_vma", 1035, 1050, 96, [], 1560), Slab("vm_area_struct", 101, 211, 64, [], 7)]
+    drawn.totals.update(anon_vma_allocs=331, anon_vma_frees=108)
+    rows = [line.split() for line in tables.view(drawn, "slabs", [], "pid").splitlines()]
+    assert rows[0][6:8] == ["OBJECTS", "GAINED"]
+    assert rows[1][:5] == ["anon_vma", "1035", "1560", "1050", "223"]
+    assert rows[2][:5] == ["vm_area_struct", "101", "7", "211", "-"]
+    drawn.totals["anon_vma_frees"] = None
+    assert tables.view(drawn, "slabs", [], "pid").splitlines()[1].split()[4] == "-"

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""What anon_vma_clone() says it is called for: a parameter whose enumerators name the operation.
+
+Mainline has had it since 7.0: ``enum vma_operation`` with VMA_OP_SPLIT, _MERGE_UNFAULTED, _REMAP and _FORK. An
+enumerator is recognised by its words; a profile can say it by name.
+"""
+
+from __future__ import annotations
+
+from lazyobs.kernel.btf import Btf, Function
+from lazyobs.kernel.profile import Profile
+
+# Names and types that the parameter can have: mainline's, and those of the lazy series on 6.12.
+PARAMETER = ("vma_operation", "operation", "reason")
+ENUMS = ("vma_operation", "anon_vma_lazy_reason")
+_WORDS = {"fork": ("fork",), "split": ("split",), "merge": ("merge",), "mremap": ("remap", "mremap")}
+
+
+def cause(enumerator: str, profile: Profile) -> str:
+    """Which of CLONE_CAUSES it names; "other" where none."""
+    for name, enumerators in profile.clones.items():
+        if enumerator in enumerators:
+            return name
+    words = enumerator.lower().split("_")
+    return next((name for name, known in _WORDS.items() if any(word in words for word in known)), "other")
+
+
+def c_causes(btf: Btf, clone: Function | None, profile: Profile) -> str:
+    """CLONE_CAUSE_OF(operation) as C. ``clone``: the prototype of anon_vma_clone()."""
+    at = clone.index(*PARAMETER) if clone is not None else None
+    text = "CLONE_FOR_OTHER"
+    if clone is not None and at is not None:
+        for enumerator, value in btf.enumerators(clone.parameters[at].type_name).items():
+            text = f"(u32)(operation) == {value} ? CLONE_FOR_{cause(enumerator, profile).upper()} : {text}"
+    return f"#define CLONE_CAUSE_OF(operation) ({text})\n"

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs doctor --against``: what it prints, what it exits with, and the names that a patch changes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazyobs.bpf import patch_names
+from lazyobs.kernel import profile
+from tests.harness import lazyobs
+from tests.kernel import made_kernel
+
+PATCH = """From: someone
+Subject: [PATCH] mm: rename
+
+---
+diff --git a/mm/rmap.c b/mm/rmap.c
+--- a/mm/rmap.c
++++ b/mm/rmap.c
+@@ -10,7 +10,8 @@ int unlink_anon_vmas(struct vm_area_struct *vma)
+-int __anon_vma_prepare(struct vm_area_struct *vma)
++int make_anon_vma(struct vm_area_struct *vma)
+ {
+-    int error;
++    int failed;
+ }
+-int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src)
++int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src,
++                  enum vma_operation operation)
+ {
+     return 0;
+@@ -90,3 +90,3 @@ static void rmap_walk_anon(struct folio *folio,
+     cond_resched();
+-    x = 1;
++    x = try_to_unmap_one();
+     y = 2;
+--\x20
+2.47.3
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(made_kernel.types())
+    return path
+
+
+def asked(*arguments: object) -> dict[str, Any]:
+    answer = lazyobs("doctor", "-o", "json", *map(str, arguments))
+    document: dict[str, Any] = json.loads(answer.stdout)
+    assert answer.stderr == "" and answer.returncode == bool(document["lost"])
+    return document
+
+
+def test_a_kernel_with_everything(kernel: Path) -> None:
+    found = asked("--against", kernel)
+    assert found["lost"] == [] and found["patch"] is None
+    nulls = {row["number"] for row in found["numbers"] if not row["known"]}
+    assert {"lazy_prepares", "promotions", "event.promotion"} <= nulls
+    assert not nulls & {"prepares", "rmap_walk_vmas", "lock_waits", "savable_bytes", "fork_seconds", "event.fork"}
+    assert [row["invariant"] for row in found["invariants"] if row["watched"]] == ["walk_complete", "walk_visits", "ledger"]  # fmt: skip
+    held = next(row for row in found["fields"] if (row["struct"], row["member"]) == ("vm_area_struct", "vm_end"))
+    assert (held["offset"], held["size"], held["required"]) == (8, 8, True)
+
+
+def test_a_renamed_function_is_lost_and_said_in_each_format(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(made_kernel.types(renamed={"rmap_walk_anon": "walk_anon"}))
+    assert asked("--against", path)["lost"] == ["rmap_walk"]
+    shown = lazyobs("doctor", "--against", str(path))
+    assert shown.returncode == 1
+    assert "would not attach there: rmap_walk" in shown.stdout and "no rmap_walk_anon (by its types" in shown.stdout
+    rows = list(csv.DictReader(io.StringIO(lazyobs("doctor", "-o", "csv", "--against", str(path)).stdout)))
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["rmap_walk"]["works"] == "False" and by_name["prepare"]["how"] == "fentry"
+
+
+def test_aliases_of_a_profile_find_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(made_kernel.types(renamed={"rmap_walk_anon": "walk_anon"}))
+    own = tmp_path / "own.toml"
+    own.write_text('name = "own"\nabout = ""\n[aliases]\nrmap_walk_anon = ["walk_anon"]\n')
+    assert asked("--against", path, "--profile", own)["lost"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (b"no kernel", (), "is neither BTF nor a vmlinux"),
+        (made_kernel.types()[:-1], (), "is damaged: truncated"),
+        (made_kernel.types(), ("--symbols", "none"), "none: cannot be read (No such file or directory)"),
+        (made_kernel.types(), ("--symbols", "stub"), "it is no symbol table, or only a stub"),
+        (made_kernel.types(), ("--symbols", "hidden"), "hides the addresses"),
+        (made_kernel.types(), ("--patch", "none"), "none: cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_line(
+    tmp_path: Path, content: bytes, options: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    (tmp_path / "stub").write_text("ffffffffffffffff B The real System.map is in a package\n")
+    (tmp_path / "hidden").write_text("0000000000000000 T anon_vma_clone\n")
+    answer = lazyobs("doctor", "--against", "file", *options, cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr and answer.stderr.count("\n") == 1
+
+
+def test_options_for_another_kernel_go_with_it() -> None:
+    answer = lazyobs("doctor", "--patch", "x")
+    assert answer.returncode == 2 and "go with --against" in answer.stderr
+
+
+def test_names_that_a_patch_changes(kernel: Path, tmp_path: Path) -> None:
+    (tmp_path / "series").write_text(PATCH)
+    rows = {row["name"]: row for row in asked("--against", kernel, "--patch", tmp_path / "series")["patch"]}
+    assert {name: row["what"] for name, row in rows.items() if row["what"] != patch_names.USED} == {
+        "__anon_vma_prepare": "removed",
+        "anon_vma_clone": "altered",
+        "rmap_walk_anon": "changed inside",
+    }
+    assert {"vm_area_struct", "try_to_unmap_one"} <= {
+        name for name, row in rows.items() if row["what"] == patch_names.USED
+    }
+    assert rows["__anon_vma_prepare"]["needed_by"] == ["prepare", "slab"]
+
+
+def test_a_signature_below_a_patch_changes_nothing() -> None:
+    mainline = next(one for one in profile.built_in() if one.name == "mainline")
+    text = "@@ -1,1 +1,1 @@\n-a\n+b\n-- \n-anon_vma_fork(x)\n"
+    assert patch_names.changed(text, mainline) == []
