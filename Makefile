@@ -17,7 +17,7 @@ BENCH :=
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man
+.PHONY: help setup installed uninstall top test test-quick bench check man images
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: installed ## set up, then measure what lazyobs costs, beside its peers
 
 check: installed ## lint, formats of Python and C, types; what CI asks first
 	@setup/check "$(VENV)"
+
+images: ## compile the probes that come along (lazyobs/images); needs BCC, and root
+	@$(SUDO) /usr/bin/python3 -m lazyobs.bpf.make_images
 
 man: installed ## write man pages to build/man (man -M build/man lazyobs-top)
 	@$(VENV)/bin/python -m lazyobs.manual build/man/man1

@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Exercise each affected path of the kernel and check contents and events (KTAP).",
+    "images": "The compiled probes that come along: of which sources, by which BCC, and whether they can be loaded.",
     "help": "The help of a command.",
     "version": "The version of lazyobs.",
     "completion": "The script for the completion of bash, zsh or fish.",

@@ -28,12 +28,13 @@ STATUS = {
 }
 _OF_THE_COMMAND = "record -- COMMAND and selftest --observe exit with the status of COMMAND."
 FILES = {
-    "/var/cache/lazyobs": "compiled probes of each kernel build; /run/lazyobs where that cannot be written",
+    "/var/cache/lazyobs": "plans for each kernel build, and compiled probes where the ones here were changed; /run/lazyobs where that cannot be written",
     "/etc/lazyobs/lazyobs.toml": "settings of lazyobs export",
     "~/.config/lazyobs/top.toml": "settings of the screen ($XDG_CONFIG_HOME)",
 }
 ENVIRONMENT = {
     "LAZYOBS_BCC_PYTHON": "the Python interpreter that has BCC (/usr/bin/python3)",
+    "LAZYOBS_COMPILE": "not empty: compile the probes with BCC, as --compile does",
     "LAZYOBS_LOADER_SECONDS": "seconds that a start waits for the probes (600; export and record 10, then they begin without)",
     "LC_ALL, LC_CTYPE, LANG": "a locale without UTF-8 gets ASCII; JSON and CSV do not change",
     "NO_COLOR, TERM, COLORTERM": "colours of the screen",

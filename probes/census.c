@@ -20,11 +20,12 @@ struct census_state {
 	u32 kind;
 	u64 chains;
 	u64 orphans; /* roots among the chains' anon_vmas that are orphans */
+	u64 root;    /* of its anon_vma; 0: not known */
 	/* Copies of what is looked at: one read each is cheaper than one for each member. */
-	struct vm_area_struct vma;
-	struct anon_vma anon_vma;
-	struct anon_vma_chain chain;
-	struct anon_vma of_chain; /* the chain's anon_vma */
+	struct copied_vm_area_struct vma;
+	struct copied_anon_vma anon_vma;
+	struct copied_anon_vma_chain chain;
+	struct copied_anon_vma of_chain; /* the chain's anon_vma */
 	struct census_row row;
 };
 
@@ -33,53 +34,51 @@ BPF_TABLE("array", u32, struct census_state, census_states, 1);
 /* VMAs attached to the anon_vma, and whether it is the parent of others. Newer kernels count a root
  * among its own children; older ones have one count for both (degree).
  */
-static __always_inline u64 active_vmas(struct anon_vma *copy)
+static __always_inline u64 active_vmas(struct anon_vma *anon_vma, struct copied_anon_vma *copy)
 {
-#if HAVE_anon_vma_num_active_vmas
-	return copy->num_active_vmas;
-#else
-	return copy->degree;
-#endif
+	if (HAVE_anon_vma_num_active_vmas)
+		return COPIED(copy, anon_vma, num_active_vmas);
+	return READ(anon_vma, degree);
 }
 
-static __always_inline bool has_children(struct anon_vma *copy)
+static __always_inline bool has_children(struct copied_anon_vma *copy)
 {
-#if HAVE_anon_vma_num_active_vmas
-	return copy->num_children > 1;
-#else
+	if (HAVE_anon_vma_num_active_vmas)
+		return COPIED(copy, anon_vma, num_children) > 1;
 	return false;
-#endif
 }
 
 /* The anon_vma serves this VMA alone: it is its own root, one VMA is attached, and it has no
  * children.
  */
-static __always_inline bool serves_one_vma(struct anon_vma *anon_vma, struct anon_vma *copy)
+static __always_inline bool serves_one_vma(struct anon_vma *anon_vma, u64 root,
+					   struct copied_anon_vma *copy)
 {
-	return copy->root == anon_vma && active_vmas(copy) <= 1 && !has_children(copy);
+	return root == (u64)anon_vma && active_vmas(anon_vma, copy) <= 1 && !has_children(copy);
 }
 
-/* ``copy`` is filled in for a regular VMA. */
+/* ``copy`` and ``root`` are filled in for a regular VMA; the root of another, and of one that
+ * cannot be read, is 0.
+ */
 static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *tree,
-				     struct anon_vma *copy)
+				     struct copied_anon_vma *copy, u64 *root)
 {
 	struct anon_vma *anon_vma;
 
-	copy->root = NULL;
-	if (bpf_probe_read_kernel(tree, sizeof(*tree), &vma->anon_vma) || !*tree)
+	*root = 0;
+	if (bpf_probe_read_kernel(tree, sizeof(*tree), MEMBER(vma, anon_vma)) || !*tree)
 		return VMA_PLAIN;
 	if (vma_is_lazy(vma, *tree))
 		return VMA_LAZY;
-#if ANON_VMA_TAG_SHARED
-	if ((*tree & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_SHARED)
+	if (ANON_VMA_TAG_SHARED && (*tree & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_SHARED)
 		return VMA_SHARED;
-#endif
 	if (*tree == pool)
 		return VMA_SHARED;
 	anon_vma = (struct anon_vma *)(*tree & ~ANON_VMA_TAG_MASK);
-	if (bpf_probe_read_kernel(copy, sizeof(*copy), anon_vma))
-		copy->root = NULL;
-	else if (serves_one_vma(anon_vma, copy))
+	if (COPY(copy, anon_vma, anon_vma))
+		return VMA_SHARED;
+	*root = COPIED(copy, anon_vma, root);
+	if (serves_one_vma(anon_vma, *root, copy))
 		return VMA_PRIVATE;
 	return VMA_SHARED;
 }
@@ -87,7 +86,7 @@ static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *
 /* Threads share their leader's VMAs; a leader that has exited leaves them to its threads. */
 static __always_inline bool is_counted(struct task_struct *task, struct task_struct *leader)
 {
-	return task == leader || !READ(leader->mm);
+	return task == leader || !READ(leader, mm);
 }
 
 /* How often a fork copied a VMA of this mm, of whatever process it is the parent: copy_page_range()
@@ -95,31 +94,28 @@ static __always_inline bool is_counted(struct task_struct *task, struct task_str
  */
 static __always_inline u32 fork_copies_of(struct mm_struct *mm)
 {
-#if HAVE_mm_struct_fork_sequence
-	return READ(mm->fork_sequence) >> 1;
-#else
+	if (HAVE_mm_struct_fork_sequence)
+		return READ(mm, fork_sequence) >> 1;
 	return FORK_COPIES_UNKNOWN;
-#endif
 }
 
 /* The anon_vma that a lazy design keeps for each mm; 0 where there is none. */
 static __always_inline u64 pool_of(struct task_struct *task)
 {
-#if HAVE_mm_struct_pool
-	struct mm_struct *mm = READ(task->mm);
+	struct mm_struct *mm;
 
-	return READ(mm->pool);
-#else
-	return 0;
-#endif
+	if (!HAVE_mm_struct_pool)
+		return 0;
+	mm = READ(task, mm);
+	return READ(mm, pool);
 }
 
 static __always_inline void begin_row(struct census_state *state, struct task_struct *task)
 {
-	struct task_struct *leader = READ(task->group_leader);
-	struct task_struct *parent = READ(leader->real_parent);
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
 	struct kernfs_node *node = cgroup_of(task);
-	struct cred *cred = READ(task->cred);
+	struct cred *cred = READ(task, cred);
 	struct census_row *row = &state->row;
 
 	state->task = (u64)task;
@@ -127,18 +123,18 @@ static __always_inline void begin_row(struct census_state *state, struct task_st
 	if (!state->counted)
 		return;
 	__builtin_memset(row, 0, sizeof(*row));
-	row->tgid = READ(task->tgid);
-	row->ppid = READ(parent->tgid);
-	row->uid = READ(cred->uid);
-	row->start_boottime = READ(leader->start_boottime);
-	row->mm = (u64)READ(task->mm);
+	row->tgid = READ(task, tgid);
+	row->ppid = READ(parent, tgid);
+	row->uid = READ(cred, uid);
+	row->start_boottime = READ(leader, start_boottime);
+	row->mm = (u64)READ(task, mm);
 	row->fork_copies = fork_copies_of((struct mm_struct *)row->mm);
 	state->pool = pool_of(task);
 	state->end = 0;
 	row->anon_vmas_held = state->pool != 0;
 	if (node)
-		row->cgroup = READ(node->id);
-	bpf_probe_read_kernel(row->comm, sizeof(row->comm), &leader->comm);
+		row->cgroup = READ(node, id);
+	bpf_probe_read_kernel(row->comm, sizeof(row->comm), MEMBER(leader, comm));
 }
 
 /*
@@ -162,26 +158,23 @@ static __always_inline u64 equal(u64 one, u64 other)
 	return ((different | negative) >> 63) ^ 1;
 }
 
-static __always_inline u64 is_live_pool(struct anon_vma *copy)
+static __always_inline u64 is_live_pool(struct copied_anon_vma *copy)
 {
-#if HAVE_anon_vma_pool_live
-	return !equal(copy->pool_live, 0);
-#else
-	return 0;
-#endif
+	if (!HAVE_anon_vma_pool_live)
+		return 0;
+	return !equal((u8)COPIED(copy, anon_vma, pool_live), 0);
 }
 
 #define VM_HUGETLB 0x00400000ULL
 #define VM_MERGEABLE 0x80000000ULL
 
 /* A root that no VMA is attached to: of a parent that has ended, and held by the child's chains. */
-static __always_inline u64 is_orphan(struct anon_vma *anon_vma, struct anon_vma *copy)
+static __always_inline u64 is_orphan(u64 anon_vma, struct copied_anon_vma *copy)
 {
-#if HAVE_anon_vma_num_active_vmas
-	return equal((u64)copy->root, (u64)anon_vma) & equal(copy->num_active_vmas, 0);
-#else
-	return 0;
-#endif
+	if (!HAVE_anon_vma_num_active_vmas)
+		return 0;
+	return equal(COPIED(copy, anon_vma, root), anon_vma) &
+	       equal(COPIED(copy, anon_vma, num_active_vmas), 0);
 }
 
 /*
@@ -191,10 +184,10 @@ static __always_inline u64 is_orphan(struct anon_vma *anon_vma, struct anon_vma 
  */
 static __always_inline void count_chains(struct census_state *state, struct vm_area_struct *vma)
 {
-	u64 head = (u64)&vma->first_chain, next = state->vma.first_chain;
+	u64 own = COPIED(&state->vma, vm_area_struct, anon_vma);
+	u64 next = COPIED(&state->vma, vm_area_struct, first_chain);
+	u64 head = (u64)MEMBER(vma, first_chain), failed, first, foreign, anon_vma;
 	struct anon_vma_chain *chain;
-	struct anon_vma *anon_vma;
-	u64 failed, first, foreign;
 
 	state->chains = 0;
 	state->orphans = 0;
@@ -202,18 +195,18 @@ static __always_inline void count_chains(struct census_state *state, struct vm_a
 		return;
 #pragma clang loop unroll(disable)
 	for (u32 count = 0; count < CHAINS_OF_A_VMA && next != head; count++) {
-		chain = (struct anon_vma_chain *)(next - __builtin_offsetof(struct anon_vma_chain,
-									    next_chain));
-		failed = bpf_probe_read_kernel(&state->chain, sizeof(state->chain), chain);
-		anon_vma = (struct anon_vma *)state->chain.anon_vma;
-		bpf_probe_read_kernel(&state->of_chain, sizeof(state->of_chain), anon_vma);
-		first = equal((u64)state->of_chain.leftmost, (u64)&chain->node) &
+		chain = STRUCT_AROUND(next, struct anon_vma_chain, next_chain);
+		failed = COPY(&state->chain, chain, anon_vma_chain);
+		anon_vma = COPIED(&state->chain, anon_vma_chain, anon_vma);
+		COPY(&state->of_chain, (void *)anon_vma, anon_vma);
+		first = equal(COPIED(&state->of_chain, anon_vma, leftmost),
+			      (u64)MEMBER(chain, node)) &
 			!is_live_pool(&state->of_chain);
-		foreign = equal(state->chain.anon_vma, (u64)state->vma.anon_vma) ^ 1;
+		foreign = equal(anon_vma, own) ^ 1;
 		state->chains += equal(failed, 0);
 		state->row.anon_vmas_held += first;
 		state->orphans += first & foreign & is_orphan(anon_vma, &state->of_chain);
-		next = state->chain.next_chain;
+		next = COPIED(&state->chain, anon_vma_chain, next_chain);
 	}
 	state->row.chains_held += state->chains;
 	if (next != head) {
@@ -222,7 +215,7 @@ static __always_inline void count_chains(struct census_state *state, struct vm_a
 	}
 	/* Two chains: its own, and one of the parent's own. */
 	state->row.orphan_roots += state->orphans;
-	if (state->chains == 2 && !(state->vma.vm_flags & VM_HUGETLB))
+	if (state->chains == 2 && !(COPIED(&state->vma, vm_area_struct, vm_flags) & VM_HUGETLB))
 		state->row.parent_orphans += state->orphans;
 }
 
@@ -236,19 +229,20 @@ static __always_inline void count_chains(struct census_state *state, struct vm_a
 static __always_inline void count_savable(struct census_state *state, u64 anon_vma)
 {
 	struct census_row *row = &state->row;
-	u64 active = active_vmas(&state->anon_vma), share;
+	u64 flags = COPIED(&state->vma, vm_area_struct, vm_flags), active, share;
 	bool joint, forked;
 
-	if (state->vma.vm_flags & VM_HUGETLB)
+	if (flags & VM_HUGETLB)
 		return;
-	if ((u64)state->anon_vma.root != anon_vma || state->chains != 1) {
+	if (state->root != anon_vma || state->chains != 1) {
 		row->inherited++;
 		return;
 	}
+	active = active_vmas((struct anon_vma *)anon_vma, &state->anon_vma);
 	joint = active > 1;
 	forked = !joint && has_children(&state->anon_vma);
 	share = ROOT_SHARE / (joint ? active : 1);
-	if (state->vma.vm_file) {
+	if (COPIED(&state->vma, vm_area_struct, vm_file)) {
 		row->file_roots += share;
 		row->own_file++;
 		row->joint_file += joint;
@@ -259,10 +253,9 @@ static __always_inline void count_savable(struct census_state *state, u64 anon_v
 		row->joint_anon += joint;
 		row->forked_anon += forked;
 	}
-	row->mergeable += (state->vma.vm_flags & VM_MERGEABLE) != 0;
+	row->mergeable += (flags & VM_MERGEABLE) != 0;
 }
 
-#if LAZY_DESIGN
 /*
  * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only
  * (anon_vma_compatible() in mm/vma.c; memory policies are not compared here): the segments of a
@@ -272,22 +265,23 @@ static __always_inline void count_savable(struct census_state *state, u64 anon_v
 
 static __always_inline void count_classic(struct census_state *state)
 {
-	u64 start = state->vma.vm_start, end = state->vma.vm_end, pgoff = state->vma.vm_pgoff;
-	u64 flags = state->vma.vm_flags & ~ACCESS_FLAGS, file = state->vma.vm_file;
+	u64 start, end, pgoff, flags, file;
 
+	if (!LAZY_DESIGN)
+		return;
+	start = COPIED(&state->vma, vm_area_struct, vm_start);
+	end = COPIED(&state->vma, vm_area_struct, vm_end);
+	pgoff = COPIED(&state->vma, vm_area_struct, vm_pgoff);
+	flags = COPIED(&state->vma, vm_area_struct, vm_flags) & ~ACCESS_FLAGS;
+	file = COPIED(&state->vma, vm_area_struct, vm_file);
 	if (start != state->end || pgoff != state->end_pgoff || file != state->file ||
 	    flags != state->flags)
 		state->row.classic_anon_vmas++;
 	state->end = end;
-	state->end_pgoff = pgoff + ((end - start) / PAGE_SIZE);
+	state->end_pgoff = pgoff + ((end - start) >> PAGE_SHIFT);
 	state->file = file;
 	state->flags = flags;
 }
-#else
-static __always_inline void count_classic(struct census_state *state)
-{
-}
-#endif
 
 int census(struct bpf_iter__task_vma *ctx)
 {
@@ -317,8 +311,8 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (!task || !vma || !state->counted)
 		return 0;
 	state->row.vmas++;
-	state->kind = vma_state(vma, state->pool, &tree, &state->anon_vma);
-	if (state->kind == VMA_PLAIN || bpf_probe_read_kernel(&state->vma, sizeof(state->vma), vma))
+	state->kind = vma_state(vma, state->pool, &tree, &state->anon_vma, &state->root);
+	if (state->kind == VMA_PLAIN || COPY(&state->vma, vma, vm_area_struct))
 		return 0;
 	state->row.vmas_anon++;
 	count_chains(state, vma);

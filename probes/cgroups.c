@@ -15,32 +15,30 @@
  */
 static __always_inline struct kernfs_node *cgroup_of(struct task_struct *task)
 {
-#if HAVE_css_set_dfl_cgrp
-	struct css_set *css = READ(task->cgroups);
-	struct cgroup *cgroup = READ(css->dfl_cgrp);
-#if HAVE_MEMORY_CGROUP
-	struct cgroup_subsys_state *memory =
-		(struct cgroup_subsys_state *)READ(css->subsys[MEMORY_CGROUP]);
-	struct cgroup *other = READ(memory->cgroup);
+	struct cgroup_subsys_state *memory;
+	struct cgroup *cgroup, *other;
+	struct css_set *css;
 
-	if (other && READ(other->root) != READ(cgroup->root))
-		cgroup = other;
-#endif
-	return READ(cgroup->kn);
-#else
-	return NULL;
-#endif
+	if (!HAVE_css_set_dfl_cgrp)
+		return NULL;
+	css = READ(task, cgroups);
+	cgroup = READ(css, dfl_cgrp);
+	if (HAVE_MEMORY_CGROUP) {
+		memory = READ(css, memory);
+		other = READ(memory, cgroup);
+		if (other && READ(other, root) != READ(cgroup, root))
+			cgroup = other;
+	}
+	return READ(cgroup, kn);
 }
 
 static __always_inline struct kernfs_node *parent_of(struct kernfs_node *node)
 {
-#if HAVE_kernfs_node_parent
-	return READ(node->parent);
-#elif HAVE_kernfs_node_rcu_parent
-	return READ(node->rcu_parent);
-#else
+	if (HAVE_kernfs_node_parent)
+		return READ(node, parent);
+	if (HAVE_kernfs_node_rcu_parent)
+		return READ(node, rcu_parent);
 	return NULL;
-#endif
 }
 
 struct cgroup_state {
@@ -64,22 +62,22 @@ int cgroup_paths(struct bpf_iter__task *ctx)
 		return 0;
 	if (meta->seq_num == 0)
 		state->last = 0;
-	if (READ(task->group_leader) != task)
+	if (READ(task, group_leader) != task)
 		return 0;
 	node = cgroup_of(task);
 	if (!node)
 		return 0;
-	id = READ(node->id);
+	id = READ(node, id);
 	if (id == state->last)
 		return 0;
 #pragma clang loop unroll(disable)
 	for (int level = 0; level < CGROUP_LEVELS; level++) {
 		parent = parent_of(node);
-		state->row.id = READ(node->id);
-		state->row.parent = parent ? READ(parent->id) : 0;
-		if (bpf_probe_read_kernel_str(state->row.name, sizeof(state->row.name),
-					      READ(node->name)) < 0)
-			state->row.name[0] = 0;
+		state->row.id = READ(node, id);
+		/* What cannot be read is zeros. */
+		state->row.parent = READ(parent, id);
+		bpf_probe_read_kernel_str(state->row.name, sizeof(state->row.name),
+					  READ(node, name));
 		/* Of a task whose rows do not fit, all are written again in the next call. */
 		if (bpf_seq_write(meta->seq, &state->row, sizeof(state->row)))
 			return 0;

@@ -11,10 +11,10 @@ static __always_inline int clone_enter(u64 src, u64 operation)
 	struct vm_area_struct *vma = (struct vm_area_struct *)src;
 	struct tally tally;
 
-	if (!READ(vma->anon_vma))
+	if (!READ(vma, anon_vma))
 		return 0;
 	find_tally(&tally);
 	add(&tally, COUNT_CLONES, 1);
-	count_total(TOTAL_CLONES_BY_CAUSE + CLONE_CAUSE_OF(operation), 1);
+	count_total(TOTAL_CLONES_BY_CAUSE + CLONE_CAUSE_OF((u32)operation), 1);
 	return 0;
 }

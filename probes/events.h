@@ -13,7 +13,7 @@
 
 static __always_inline void event_range(struct event *event, u64 start, u64 end)
 {
-	u64 pages = (end - start) / PAGE_SIZE;
+	u64 pages = (end - start) >> PAGE_SHIFT;
 
 	event->address = start;
 	event->pages = pages < EVENT_UNKNOWN ? pages : EVENT_UNKNOWN;
@@ -73,10 +73,10 @@ static __always_inline struct event *event_begin(u32 kind, u32 detail, u64 nanos
 	}
 	__sync_fetch_and_add(&counts->sent, 1);
 	task = (struct task_struct *)bpf_get_current_task();
-	leader = READ(task->group_leader);
+	leader = READ(task, group_leader);
 	id = bpf_get_current_pid_tgid();
 	event->stamp = bpf_ktime_get_boot_ns();
-	event->start = READ(leader->start_boottime);
+	event->start = READ(leader, start_boottime);
 	event->address = 0;
 	if (nanoseconds == EVENT_NO_DURATION)
 		event->duration = EVENT_UNKNOWN;

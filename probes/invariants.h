@@ -54,7 +54,7 @@ static __always_inline bool has_no_cause(void *ctx, u32 reason)
 	u32 zero = 0;
 	long bytes;
 
-	if (!CAUSE_IS_JUDGED(reason) || (reason == REASON_FORK && fork_in_progress()))
+	if (!(CAUSES_JUDGED >> reason & 1) || (reason == REASON_FORK && fork_in_progress()))
 		return false;
 	stack = stack_frames.lookup(&zero);
 	if (!stack)
@@ -62,13 +62,14 @@ static __always_inline bool has_no_cause(void *ctx, u32 reason)
 	bytes = bpf_get_stack(ctx, stack, sizeof(*stack), 0);
 #pragma clang loop unroll(disable)
 	for (int frame = 0; frame < STACK_FRAMES; frame++) {
-		u64 site = stack->address[frame];
+		u64 causes;
 
 		if (frame * (long)sizeof(u64) >= bytes)
 			break;
-		if (IS_CAUSE(reason, site))
+		causes = CAUSES_AT(stack->address[frame]);
+		if (causes >> reason & 1)
 			return false;
-		if (IS_STACK_END(site))
+		if (causes & CAUSE_END)
 			whole = true;
 	}
 	return whole;
@@ -82,7 +83,7 @@ static __always_inline u32 promotion_flags(void *ctx, u64 at, bool lazy, u32 rea
 	if (!lazy)
 		return CALL_NOT_LAZY;
 	/* The head of an empty list points to itself. */
-	if (READ(vma->first_chain) != (u64)&vma->first_chain)
+	if (READ(vma, first_chain) != (u64)MEMBER(vma, first_chain))
 		flags |= CALL_HAD_CHAIN;
 	if (has_no_cause(ctx, reason))
 		flags |= CALL_NO_CAUSE;
@@ -100,7 +101,7 @@ static __always_inline void judge_promotion(struct call *call, bool done)
 
 	if (again || (done && call->flags & CALL_NO_CAUSE))
 		violation(again ? INVARIANT_PROMOTION_ONCE : INVARIANT_PROMOTION_CAUSE,
-			  READ(vma->vm_start), READ(vma->vm_end), call->chains);
+			  READ(vma, vm_start), READ(vma, vm_end), call->chains);
 }
 
 static __always_inline void promotion_makes_chain(void)
@@ -114,27 +115,27 @@ static __always_inline void promotion_makes_chain(void)
 /* Page-table entries that map the folio; 0 also where this kernel does not keep that number. */
 static __always_inline s64 folio_mappings(u64 at)
 {
-#if WALKS_ARE_JUDGED
 	struct folio *folio = (struct folio *)at;
 
-	if (!(READ(folio->flags) >> PG_HEAD & 1))
-		return (s64)READ(folio->mapcount) + 1;
-#if HAVE_folio_large_mapcount
-	return (s64)READ(folio->large_mapcount) + 1;
-#endif
-#endif
+	if (!WALKS_ARE_JUDGED)
+		return 0;
+	if (!(READ(folio, flags) >> PG_HEAD & 1))
+		return (s64)READ(folio, mapcount) + 1;
+	if (HAVE_folio_large_mapcount)
+		return (s64)READ(folio, large_mapcount) + 1;
 	return 0;
 }
 
-#if WALKS_ARE_JUDGED
-static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)
+static __always_inline u32 walk_flags(u32 walker, struct copied_rmap_walk_control *control)
 {
 	u32 flags = 0;
 
-	if (walker == WALKER_MIGRATE && control->arg & TTU_SYNC)
+	if (!WALKS_ARE_JUDGED)
+		return 0;
+	if (walker == WALKER_MIGRATE && COPIED(control, rmap_walk_control, arg) & TTU_SYNC)
 		flags |= CALL_SYNC;
 	/* Skipped VMAs are seen in migration walks only. */
-	if (walker != WALKER_MIGRATE && control->invalid_vma)
+	if (walker != WALKER_MIGRATE && COPIED(control, rmap_walk_control, invalid_vma))
 		flags |= CALL_UNCLEAR;
 	return flags;
 }
@@ -151,14 +152,14 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 	struct folio *folio = (struct folio *)call->object;
 	u64 flags;
 
-	if (!migrates && (walker != WALKER_UNMAP || call->vmas))
+	if (!WALKS_ARE_JUDGED || (!migrates && (walker != WALKER_UNMAP || call->vmas)))
 		return;
 	/* Three probes count the VMAs independently: where they differ, a run of one was skipped.
 	 */
 	if (call->flags & (CALL_REFUSED | CALL_UNCLEAR) || call->ended != call->vmas ||
 	    (migrates && call->offered < call->vmas))
 		return;
-	flags = READ(folio->flags);
+	flags = READ(folio, flags);
 	if (!(flags >> PG_LOCKED & 1) || folio_mappings(call->object) <= 0)
 		return;
 	visits = call->vmas || call->offered;
@@ -168,13 +169,3 @@ static __always_inline void judge_walk(struct call *call, u32 walker)
 		violation(visits ? INVARIANT_WALK_COMPLETE : INVARIANT_WALK_VISITS, 0, 0,
 			  call->vmas);
 }
-#else
-static __always_inline u32 walk_flags(u32 walker, struct rmap_walk_control *control)
-{
-	return 0;
-}
-
-static __always_inline void judge_walk(struct call *call, u32 walker)
-{
-}
-#endif

@@ -2,21 +2,13 @@
 /*
  * Shared by every probe: reading kernel memory, the maps, and counting.
  *
- * Generated text precedes this file: kernel struct layouts from BTF, call-site ranges, the indices
- * of the counters (COUNT_*, TOTAL_*) from lazyobs/bpf/counts.py, and the structs that user space
- * reads, struct process among them, from lazyobs/bpf/layouts.py.
+ * Generated text precedes this file: the members of kernel structs (lazyobs/bpf/structs.py), the
+ * indices of the counters (COUNT_*, TOTAL_*) from lazyobs/bpf/counts.py, and the structs that user
+ * space reads, struct process among them, from lazyobs/bpf/layouts.py.
  */
 
 #define NULL ((void *)0)
 #define __always_inline inline __attribute__((always_inline))
-
-/* BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. */
-#define READ(source)                                                       \
-	({                                                                 \
-		typeof(source) value_;                                     \
-		bpf_probe_read_kernel(&value_, sizeof(value_), &(source)); \
-		value_;                                                    \
-	})
 
 /*
  * All additions are atomic. Tracepoint programs run with preemption disabled on most kernels,
@@ -100,14 +92,13 @@ static __always_inline void count_total(u32 index, u64 by)
 		__sync_fetch_and_add(&all->counts[index], by);
 }
 
-/* True for the caller that made the change. */
+/* True for the caller that made the change. What a kernel without it refuses is taken out at load.
+ */
 static __always_inline bool slot_changes(u64 *owner, u64 from, u64 to)
 {
-#if HAVE_COMPARE_AND_SWAP
+	if (!HAVE_COMPARE_AND_SWAP)
+		return false;
 	return __sync_val_compare_and_swap(owner, from, to) == from;
-#else
-	return false;
-#endif
 }
 
 static __always_inline struct process_slot *process_slot_of(u32 tgid)
@@ -133,9 +124,9 @@ static __always_inline struct process *find_process(u32 tgid)
 
 static __always_inline bool group_is_dead(struct task_struct *task)
 {
-	struct signal_struct *signal = READ(task->signal);
+	struct signal_struct *signal = READ(task, signal);
 
-	return READ(signal->live) == 0;
+	return READ(signal, live) == 0;
 }
 
 /*
@@ -145,14 +136,14 @@ static __always_inline bool group_is_dead(struct task_struct *task)
  */
 static __always_inline struct process *new_process(u32 tgid, struct task_struct *task)
 {
-	struct task_struct *leader = READ(task->group_leader);
-	struct cred *cred = READ(task->cred);
+	struct task_struct *leader = READ(task, group_leader);
+	struct cred *cred = READ(task, cred);
 	struct process_slot *slot = process_slot_of(tgid);
 	u64 owner = slot ? slot->owner : 0;
 	struct process fresh = {};
 
-	fresh.start_boottime = READ(leader->start_boottime);
-	fresh.uid = READ(cred->uid);
+	fresh.start_boottime = READ(leader, start_boottime);
+	fresh.uid = READ(cred, uid);
 	bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
 	if (slot && slot_is_available(owner) &&
 	    slot_changes(&slot->owner, owner, SLOT_CHANGING(tgid))) {
@@ -279,4 +270,14 @@ static __always_inline void close_fork_window(u32 tid)
 
 	if (!slot || !slot_changes(&slot->owner, SLOT_OPEN(tid), SLOT_FREE))
 		fork_windows.delete(&tid);
+}
+
+/* ``tree`` is its word vma->anon_vma. */
+static __always_inline bool vma_is_lazy(struct vm_area_struct *vma, u64 tree)
+{
+	if (LAZY_BY_TAG)
+		return (tree & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_LAZY;
+	if (HAVE_vm_area_struct_lazy_mark)
+		return READ(vma, lazy_mark) != 0;
+	return false;
 }

@@ -23,9 +23,9 @@ BPF_TABLE("percpu_array", u32, struct lock_frames, lock_frames, 1);
 
 static __always_inline bool is_root_lock(u64 lock)
 {
-	struct anon_vma *anon_vma = ANON_VMA_OF(lock);
+	struct anon_vma *anon_vma = STRUCT_AROUND(lock, struct anon_vma, rwsem);
 
-	return READ(anon_vma->root) == anon_vma;
+	return READ(anon_vma, root) == anon_vma;
 }
 
 /* The path of the innermost frame that has one, else LOCK_PATH_COUNT. */

@@ -18,9 +18,9 @@ int process_fork(u64 *ctx)
 	struct event *event;
 	struct tally tally;
 	u64 nanoseconds;
-	u32 tgid = READ(child->tgid);
+	u32 tgid = READ(child, tgid);
 
-	if (READ(child->pid) == tgid) {
+	if (READ(child, pid) == tgid) {
 		forget_ended(tgid);
 		find_tally(&tally);
 		add(&tally, COUNT_FORKS, 1);

@@ -6,11 +6,12 @@
  * after. Where the return value says who changed it, that decides.
  */
 
-static __always_inline bool is_lazy(u64 vma)
+static __always_inline bool is_lazy(u64 at)
 {
-	u64 tree = READ(((struct vm_area_struct *)vma)->anon_vma);
+	struct vm_area_struct *vma = (struct vm_area_struct *)at;
+	u64 tree = READ(vma, anon_vma);
 
-	return tree && vma_is_lazy((struct vm_area_struct *)vma, tree);
+	return tree && vma_is_lazy(vma, tree);
 }
 
 static __always_inline int lazy_prepare_enter(u64 vma)
@@ -23,24 +24,25 @@ static __always_inline int lazy_prepare_exit(u64 result)
 {
 	u64 nanoseconds;
 	struct call call;
+	bool made;
 
 	if (!call_ends(CALLED_LAZY_PREPARE, &call, &nanoseconds))
 		return 0;
 	/* A design may ask for this in __anon_vma_prepare(), which then makes nothing. */
 	if (is_lazy(call.object))
 		call_lost_race(CALLED_PREPARE);
-#if LAZY_PREPARE_RETURNS && LAZY_PREPARE_MADE
-	if ((int)result == LAZY_PREPARE_MADE)
-#else
-	if (!call.detail && is_lazy(call.object))
-#endif
+	if (LAZY_PREPARE_TELLS)
+		made = (u32)result == (u32)LAZY_PREPARE_MADE;
+	else
+		made = !call.detail && is_lazy(call.object);
+	if (made)
 		count(COUNT_LAZY_PREPARES, 1);
 	return 0;
 }
 
 static __always_inline int promotion_enter(void *ctx, u64 vma, u64 reason)
 {
-	u32 why = REASON_OF(reason);
+	u32 why = REASON_OF((u32)reason);
 
 	call_begins_with(CALLED_PROMOTION, vma, why, promotion_flags(ctx, vma, is_lazy(vma), why));
 	return 0;
@@ -53,7 +55,7 @@ static __always_inline void promotion_event(u32 kind, struct call *call, u64 nan
 
 	if (!event)
 		return;
-	event_range(event, READ(vma->vm_start), READ(vma->vm_end));
+	event_range(event, READ(vma, vm_start), READ(vma, vm_end));
 	event_end(event);
 }
 

@@ -11,15 +11,17 @@
 #define FOLIO_MAPPING_FLAGS 3
 #define FOLIO_MAPPING_KSM 3
 
-static __always_inline int rmap_walk_enter(u64 folio, u64 rwc)
+static __always_inline int rmap_walk_enter(u64 at, u64 rwc)
 {
-	u64 kind = READ(((struct folio *)folio)->mapping) & FOLIO_MAPPING_FLAGS;
-	struct rmap_walk_control control = {};
-	u32 walker;
+	struct folio *folio = (struct folio *)at;
+	u64 kind = READ(folio, mapping) & FOLIO_MAPPING_FLAGS;
+	struct copied_rmap_walk_control control = {};
+	u32 walker = WALKER_KSM;
 
-	bpf_probe_read_kernel(&control, sizeof(control), (void *)rwc);
-	walker = kind == FOLIO_MAPPING_KSM ? WALKER_KSM : WALKER_OF(control.rmap_one);
-	call_begins_with(CALLED_RMAP_WALK, folio, walker, walk_flags(walker, &control));
+	COPY(&control, (void *)rwc, rmap_walk_control);
+	if (kind != FOLIO_MAPPING_KSM)
+		walker = WALKER_OF(COPIED(&control, rmap_walk_control, rmap_one));
+	call_begins_with(CALLED_RMAP_WALK, at, walker, walk_flags(walker, &control));
 	return 0;
 }
 

@@ -9,8 +9,9 @@
  */
 
 /* anon_vma has a constructor and is never merged, so its object size identifies the cache. */
-static __always_inline bool is_anon_vma_cache(u64 cache)
+static __always_inline bool is_anon_vma_cache(u64 at)
 {
+	struct kmem_cache *cache = (struct kmem_cache *)at;
 	struct known_caches *known;
 	u32 zero = 0;
 
@@ -18,29 +19,28 @@ static __always_inline bool is_anon_vma_cache(u64 cache)
 	if (!known)
 		return false;
 	if (known->anon_vma)
-		return cache == known->anon_vma;
-	if (READ(((struct kmem_cache *)cache)->object_size) != SIZEOF_ANON_VMA)
+		return at == known->anon_vma;
+	if (READ(cache, object_size) != SIZEOF_ANON_VMA)
 		return false;
-	known->anon_vma = cache;
+	known->anon_vma = at;
 	return true;
 }
 
 static __always_inline bool allocates_anon_vma(u64 *ctx)
 {
-#if SLAB_ALLOC_TELLS == CACHE
-	return is_anon_vma_cache(ctx[SLAB_ALLOC_ARGUMENT]);
-#else /* SIZE */
-	return ctx[SLAB_ALLOC_ARGUMENT] == SIZEOF_ANON_VMA;
-#endif
+	u64 identity = LOAD_AT(ctx, NUMBER_SLAB_ALLOC_IDENTITY);
+
+	if (SLAB_ALLOC_TELLS == CACHE)
+		return is_anon_vma_cache(identity);
+	return identity == SIZEOF_ANON_VMA;
 }
 
 static __always_inline bool frees_anon_vma(u64 *ctx, u64 site)
 {
-#if SLAB_FREE_TELLS == CACHE
-	return is_anon_vma_cache(ctx[SLAB_FREE_ARGUMENT]);
-#else /* the tracepoint has the name of the cache only, which merging makes useless */
-	return IN_PUT_ANON_VMA(site);
-#endif
+	if (SLAB_FREE_TELLS == CACHE)
+		return is_anon_vma_cache(LOAD_AT(ctx, NUMBER_SLAB_FREE_IDENTITY));
+	/* The tracepoint has the name of the cache only, which merging makes useless. */
+	return site & SITE_PUT_ANON_VMA;
 }
 
 /* mm_struct has a usercopy region and is never merged, so the name identifies the cache. */
@@ -56,7 +56,7 @@ static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 		return false;
 	if (known->mm)
 		return (u64)cache == known->mm;
-	text = READ(cache->name);
+	text = READ(cache, name);
 	if (bpf_probe_read_kernel_str(name, sizeof(name), text) != sizeof(name))
 		return false;
 	if (name[0] != 'm' || name[1] != 'm' || name[2] != '_' || name[3] != 's' ||
@@ -69,11 +69,11 @@ static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 /* In copy_process() (or dup_mm()) only the mm_struct has its size. */
 static __always_inline bool is_mm(u64 *ctx)
 {
-#if SLAB_ALLOC_TELLS == CACHE
-	return is_mm_cache((struct kmem_cache *)ctx[SLAB_ALLOC_ARGUMENT]);
-#else /* SIZE */
-	return ctx[SLAB_ALLOC_ARGUMENT] >= SIZEOF_MM;
-#endif
+	u64 identity = LOAD_AT(ctx, NUMBER_SLAB_ALLOC_IDENTITY);
+
+	if (SLAB_ALLOC_TELLS == CACHE)
+		return is_mm_cache((struct kmem_cache *)identity);
+	return identity >= SIZEOF_MM;
 }
 
 static __always_inline void chain_cloned(u32 tid)
@@ -89,31 +89,33 @@ int slab_alloc(u64 *ctx)
 {
 	struct event *event;
 	struct tally tally;
-	u64 site = ctx[0];
+	u64 site = ALLOC_SITE(ctx[0]);
 
-	if (!IN_ALLOC_SITES(site)) {
-		if (IN_COPY_PROCESS(site) && is_mm(ctx))
+	if (!site)
+		return 0;
+	if (site == SITE_COPY_PROCESS) {
+		if (is_mm(ctx))
 			open_fork_window(bpf_get_current_pid_tgid(), ctx[1]);
 		return 0;
 	}
 	if (!ctx[1]) /* the allocation failed */
 		return 0;
 	find_tally(&tally);
-	if (!IN_ANON_VMA_CLONE(site) && allocates_anon_vma(ctx)) {
+	if (!(site & SITE_ANON_VMA_CLONE) && allocates_anon_vma(ctx)) {
 		add(&tally, COUNT_ANON_VMA_ALLOCS, 1);
 		return 0;
 	}
 	add(&tally, COUNT_CHAIN_ALLOCS, 1);
-	if (IN_ANON_VMA_PREPARE(site)) {
+	if (site & SITE_ANON_VMA_PREPARE) {
 		add(&tally, COUNT_PREPARES_BY_SITE, 1);
 		event = event_begin(EVENT_PREPARE_BY_SITE, 0, EVENT_NO_DURATION);
 		if (event) {
 			event->kind = EVENT_PREPARE;
 			event_end(event);
 		}
-	} else if (IN_ANON_VMA_CLONE(site)) {
+	} else if (site & SITE_ANON_VMA_CLONE) {
 		chain_cloned(tally.tid);
-	} else if (IN_PROMOTION(site)) {
+	} else if (site & SITE_PROMOTION) {
 		promotion_makes_chain();
 	}
 	return 0;
@@ -132,11 +134,12 @@ static __always_inline void close_failed_fork(u64 *ctx)
 int slab_free(u64 *ctx)
 {
 	struct tally tally;
-	u64 site = ctx[0];
+	u64 site = FREE_SITE(ctx[0]);
 
-	if (!IN_FREE_SITES(site)) {
-		if (IN_MMDROP(site))
-			close_failed_fork(ctx);
+	if (!site)
+		return 0;
+	if (site == SITE_MMDROP) {
+		close_failed_fork(ctx);
 		return 0;
 	}
 	find_tally(&tally);
@@ -147,10 +150,10 @@ int slab_free(u64 *ctx)
 	add(&tally, COUNT_CHAIN_FREES, 1);
 	/* The race for the VMA was lost, or there was no memory for the anon_vma: undo the count.
 	 */
-	if (IN_ANON_VMA_PREPARE(site)) {
+	if (site & SITE_ANON_VMA_PREPARE) {
 		add(&tally, COUNT_PREPARES_BY_SITE, -1);
 		call_lost_race(CALLED_PREPARE);
-	} else if (IN_PROMOTION(site)) {
+	} else if (site & SITE_PROMOTION) {
 		call_lost_race(CALLED_PROMOTION);
 	}
 	return 0;

@@ -31,8 +31,8 @@ FLOORS = (
     ("invariants", "errors", "text", "preload"),
     ("lazyobs",),
 )
-# Room for what is to come: a verdict apart from soak, prebuilt BPF images. A row goes when the room is there.
-PLANNED = {"judge", "images"}
+# Room for what is to come: a verdict apart from soak. A row goes when the room is there.
+PLANNED = {"judge"}
 # And of its own floor only these.
 BESIDE = {
     ("__main__", "entry"),

@@ -191,7 +191,9 @@ def test_a_column_of_the_census(tree: Tree, bpf: None) -> None:
     tree.insert("lazyobs/bpf/census.py", "    classic_anon_vmas: int", "    vmas_file: int\n")
     tree.insert("lazyobs/bpf/census.py", "    comm: bytes", "    unused: int\n")
     tree.insert(
-        "probes/census.c", "	state->kind = vma_state(", "	if (READ(vma->vm_file))\n		state->row.vmas_file++;\n"
+        "probes/census.c",
+        "	state->kind = vma_state(",
+        "	if (READ(vma, vm_file))\n		state->row.vmas_file++;\n",
     )
     code = """
 import os

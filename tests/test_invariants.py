@@ -10,7 +10,7 @@ import pytest
 
 from lazyobs import model
 from lazyobs.bpf import causes, counts, event
-from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.blanks import Switch
 from lazyobs.bpf.points import POINTS
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
@@ -53,10 +53,12 @@ def test_causes_are_those_whose_functions_are_there() -> None:
     symbols = b"ff00 T kthread\nff10 t __split_vma\nff20 T copy_vma.cold\nff30 T anon_vma_fork\nff40 T end\n"
     functions = Functions(Kallsyms(symbols, causes.FUNCTIONS), None, Profile("mainline", ""))
     assert causes.judged(functions) == ["fork", "split", "mremap"]
-    addresses = Addresses()
-    text = causes.c_causes(functions, addresses)
-    assert "1U << REASON_FORK | 1U << REASON_SPLIT | 1U << REASON_MREMAP" in text
-    assert f"(site) - {addresses.c(0xFF11)} < 0x10ULL" in text and "REASON_KSM" not in text
+    fork, split, mremap = (1 << model.REASONS.index(reason) for reason in ("fork", "split", "mremap"))
+    assert causes.values(functions) == {"CAUSES_JUDGED": fork | split | mremap}
+    end_of_stack = 1 << 30
+    assert causes.switches(functions)["CAUSES_AT"] == Switch(
+        0xFF01, 0x40, ((0, end_of_stack), (0x10, split), (0x20, mremap), (0x30, fork)), 0, moves=True, in_loop=True
+    )
     without_end = Kallsyms(symbols.replace(b"kthread", b"unknown"), causes.FUNCTIONS)
     assert causes.judged(Functions(without_end, None, functions.profile)) == []
 

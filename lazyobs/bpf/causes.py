@@ -7,9 +7,10 @@ without a row, or of whose functions this kernel has none, is not judged.
 
 from __future__ import annotations
 
-from lazyobs.bpf.addresses import Addresses
-from lazyobs.bpf.sites import in_any
+from lazyobs.bpf.blanks import Switch, switch
+from lazyobs.bpf.sites import return_addresses
 from lazyobs.kernel.functions import Functions
+from lazyobs.model import REASONS
 
 CAUSES: dict[str, tuple[str, ...]] = {
     "fork": ("anon_vma_fork", "dup_mmap", "dup_mm", "copy_process"),
@@ -47,15 +48,27 @@ def judged(functions: Functions) -> list[str]:
     return [reason for reason, names in CAUSES.items() if any(functions.parts(name) for name in names)]
 
 
-def c_causes(functions: Functions, addresses: Addresses) -> str:
-    """CAUSE_IS_JUDGED(reason), IS_CAUSE(reason, address) and IS_STACK_END(address) as C."""
-    reasons = judged(functions)
-    known = " | ".join(f"1U << REASON_{reason.upper()}" for reason in reasons) or "0"
-    lines = [f"#define CAUSE_IS_JUDGED(reason) (({known}) >> (reason) & 1)"]
-    causes = [
-        f"((reason) == REASON_{reason.upper()} && ({in_any(CAUSES[reason], functions, addresses)}))"
-        for reason in reasons
+CONSTANTS = ("CAUSES_JUDGED",)
+SWITCHES = ("CAUSES_AT",)
+_END = 1 << 30
+C_CAUSES = f"#define CAUSE_END {_END:#x}\n"
+
+
+def _bit(reason: str) -> int:
+    return 1 << REASONS.index(reason)
+
+
+def values(functions: Functions) -> dict[str, int | None]:
+    """What CONSTANTS are here: a bit for each reason."""
+    return {"CAUSES_JUDGED": sum(_bit(reason) for reason in judged(functions))}
+
+
+def switches(functions: Functions) -> dict[str, Switch]:
+    """CAUSES_AT(address): a bit for each reason that the address in a stack is a cause of, or CAUSE_END."""
+    known = [(_bit(reason), CAUSES[reason]) for reason in judged(functions)]
+    if known:
+        known.append((_END, _ENDS))
+    ranges = [
+        return_addresses(symbol, bit) for bit, names in known for name in names for symbol in functions.parts(name)
     ]
-    lines.append(f"#define IS_CAUSE(reason, site) ({' || '.join(causes) or '0'})")
-    lines.append(f"#define IS_STACK_END(site) ({in_any(_ENDS, functions, addresses)})")
-    return "\n".join(lines) + "\n"
+    return {"CAUSES_AT": switch(ranges, both=int.__or__, in_loop=True)}

@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf
 
 ENUMS = ("cgroup_subsys_id",)
 _MEMORY = "memory_cgrp_id"
 
 
-def wanted_members(btf: Btf) -> dict[str, tuple[Wanted, ...]]:
-    """The array of controllers, whose length depends on the kernel's configuration; none without a memory controller."""
+CONSTANTS = ("HAVE_MEMORY_CGROUP",)
+_READ = (("cgroup_subsys_state", "cgroup"), ("cgroup", "root"))
+
+
+def values(btf: Btf) -> dict[str, int | None]:
+    """What CONSTANTS are in this kernel, and the place of the memory controller in the array of a css_set."""
     subsys = btf.member("css_set", "subsys")
-    if subsys is None or _MEMORY not in btf.enumerators(ENUMS[0]):
-        return {}
-    return {"css_set": (Wanted("subsys", f"u64[{subsys.size // 8}]"),)}
-
-
-def c_facts(btf: Btf) -> str:
-    """HAVE_MEMORY_CGROUP, and the index as C."""
-    members = (("cgroup_subsys_state", "cgroup"), ("cgroup", "root"))
-    if not wanted_members(btf) or any(btf.member(*member) is None for member in members):
-        return "#define HAVE_MEMORY_CGROUP 0\n"
-    return f"#define HAVE_MEMORY_CGROUP 1\n#define MEMORY_CGROUP {btf.enumerators(ENUMS[0])[_MEMORY]}\n"
+    number = btf.enumerators(ENUMS[0]).get(_MEMORY)
+    if subsys is None or number is None or any(btf.member(*member) is None for member in _READ):
+        return {"HAVE_MEMORY_CGROUP": 0}
+    return {"HAVE_MEMORY_CGROUP": 1, "HAVE_css_set_memory": 1, "css_set.memory": subsys.offset + 8 * number}

@@ -7,8 +7,10 @@ enumerator is recognised by its words; a profile can say it by name.
 
 from __future__ import annotations
 
+from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.profile import Profile
+from lazyobs.model import CLONE_CAUSES
 
 # Names and types that the parameter can have: mainline's, and those of the lazy series on 6.12.
 PARAMETER = ("vma_operation", "operation", "reason")
@@ -25,11 +27,14 @@ def cause(enumerator: str, profile: Profile) -> str:
     return next((name for name, known in _WORDS.items() if any(word in words for word in known)), "other")
 
 
-def c_causes(btf: Btf, clone: Function | None, profile: Profile) -> str:
-    """CLONE_CAUSE_OF(operation) as C. ``clone``: the prototype of anon_vma_clone()."""
+SWITCHES = ("CLONE_CAUSE_OF",)
+
+
+def switches(btf: Btf, clone: Function | None, profile: Profile) -> dict[str, Switch]:
+    """CLONE_CAUSE_OF(operation): which of CLONE_CAUSES it is. ``clone``: the prototype of anon_vma_clone()."""
     at = clone.index(*PARAMETER) if clone is not None else None
-    text = "CLONE_FOR_OTHER"
+    rows = []
     if clone is not None and at is not None:
         for enumerator, value in btf.enumerators(clone.parameters[at].type_name).items():
-            text = f"(u32)(operation) == {value} ? CLONE_FOR_{cause(enumerator, profile).upper()} : {text}"
-    return f"#define CLONE_CAUSE_OF(operation) ({text})\n"
+            rows.append((value, value + 1, CLONE_CAUSES.index(cause(enumerator, profile))))
+    return {"CLONE_CAUSE_OF": switch(rows, CLONE_CAUSES.index("other"), moves=False)}

@@ -7,19 +7,13 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 
-from lazyobs.bpf import addresses
+from lazyobs.bpf import blanks, image
+from lazyobs.bpf.compiler_errors import CompilerError, CompilerMissing
 from lazyobs.bpf.headers import write_stub_headers
-from lazyobs.bpf.image import Image, MapShape, map_references
+from lazyobs.bpf.image import Image, MapShape, Program
 from lazyobs.text import say
-
-
-class CompilerMissing(Exception):
-    """This interpreter cannot import BCC."""
-
-
-class CompilerError(Exception):
-    """The probes did not compile; clang's messages are on stderr."""
 
 
 def import_bcc() -> str:
@@ -33,8 +27,8 @@ def import_bcc() -> str:
     return str(bcc.__version__)
 
 
-def compile_image(source: str, map_names: list[str]) -> Image:
-    """Compiles ``source`` against the stub headers. BCC's own maps are freed when this returns."""
+def compile_image(source: str, map_names: Sequence[str], names: blanks.Names) -> Image:
+    """Compiles ``source`` against the stub headers; ``names``: of its blanks. BCC's own maps are freed when this returns."""
     import bcc
 
     headers = _directory_of_headers()
@@ -48,12 +42,16 @@ def compile_image(source: str, map_names: list[str]) -> Image:
         fds = {module[name].map_fd: name for name in map_names}
         maps = {name: MapShape.of(fd) for fd, name in fds.items()}
         # bytes names in BCC 0.26, still bytes in later ones
-        programs = {name.decode(): module.dump_func(name) for name in _functions(module)}
-        references = {name: map_references(code, fds) for name, code in programs.items()}
-        numbers = {name: addresses.references(code) for name, code in programs.items()}
-        return Image(maps, programs, references, numbers, str(bcc.__version__))
+        programs = {name.decode(): _program(module.dump_func(name), names, fds) for name in _functions(module)}
+        return Image(maps, programs, image.hash_of(source), str(bcc.__version__))
     finally:
         shutil.rmtree(headers, ignore_errors=True)
+
+
+def _program(code: bytes, names: blanks.Names, fds: dict[int, str]) -> Program:
+    """The instructions, with no descriptor of a map in them: the same each time."""
+    found = blanks.find(code, names, fds)
+    return Program(blanks.without_descriptors(code, found), tuple(found))
 
 
 def _directory_of_headers() -> str:

@@ -122,14 +122,22 @@ def wake_every(ring_bytes: int, cpus: int) -> int:
     return max(1, min(4096, ring_bytes // (BYTES + 8) // (2 * cpus)))
 
 
-def c_layout(ring_bytes: int, cpus: int) -> str:
+CONSTANTS = ("EVENT_WAKE_EVERY", "PAGE_SHIFT")
+
+
+def values(cpus: int) -> dict[str, int | None]:
+    """What CONSTANTS are on this machine."""
+    return {"EVENT_WAKE_EVERY": wake_every(RING_BYTES, cpus), "PAGE_SHIFT": mmap.PAGESIZE.bit_length() - 1}
+
+
+def c_layout(ring_bytes: int) -> str:
     """The record, the filter, the kinds and special values, and the ring's dimensions, as C. No ring: 0 bytes."""
     lines = [
         f"#define EVENTS {int(ring_bytes > 0)}",
         f"#define EVENT_KNOWS_VMAS {KNOWS_VMAS}",
         f"#define EVENT_KNOWS_CHAINS {KNOWS_CHAINS}",
-        f"#define EVENT_RING_PAGES {ring_bytes // mmap.PAGESIZE}",
-        f"#define EVENT_WAKE_EVERY {wake_every(ring_bytes, cpus)}",
+        # The compiler's pages, which BCC makes bytes of again.
+        f"#define EVENT_RING_PAGES ({ring_bytes} / PAGE_SIZE)",
         f"#define EVENT_PROCESSES {PROCESSES}",
         f"#define EVENT_KINDS {len(FILTER_NAMES)}",
         f"#define EVENT_UNKNOWN {UNKNOWN:#x}U",

@@ -1,35 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""A profile's lazy design as C: the test for a lazy VMA, the meaning of return values, the reasons of promotions."""
+"""A profile's lazy design as values: the test for a lazy VMA, the meaning of return values, the reasons of promotions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.bpf.points import WALKER_CALLBACKS
-from lazyobs.bpf.structs import Wanted
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import Profile
-from lazyobs.model import CENSUS_NAMES, REASONS
+from lazyobs.model import CENSUS_NAMES, REASONS, WALKERS
 
 _OTHER_WORDS = {"remap": "mremap"}  # in the kernel's enum vma_operation
-_NO_POOL = "no_pool"  # a member that no kernel has
-NO_MEMBERS = ("", _NO_POOL)
 
 
-def wanted_members(profile: Profile, btf: Btf) -> dict[str, tuple[Wanted, ...]]:
-    """Struct members that the profile adds to the table of structs.py; none where why_unknown() has a reason."""
-    wanted = {}
-    if profile.lazy_test == "vma_flag" and not why_unknown(profile, btf):
-        wanted["vm_area_struct"] = (Wanted(profile.lazy_member, "u8", name="lazy_mark"),)
-    # Optional: where there is none, HAVE_mm_struct_pool is 0.
-    pool = "" if why_unknown(profile, btf) else profile.pool_member
-    live = Wanted(profile.pool_live_member if pool else _NO_POOL, "u8", optional=True, name="pool_live")
+def paths(profile: Profile, btf: Btf) -> dict[str, str]:
+    """The members of structs.py whose names the profile gives; none where why_unknown() has a reason."""
+    if why_unknown(profile, btf):
+        return {}
     return {
-        **wanted,
-        "mm_struct": (Wanted(pool or _NO_POOL, "u64", optional=True, name="pool"),),
-        "anon_vma": (live,),
+        "vm_area_struct.lazy_mark": profile.lazy_member if profile.lazy_test == "vma_flag" else "",
+        "mm_struct.pool": profile.pool_member,
+        "anon_vma.pool_live": profile.pool_live_member if profile.pool_member else "",
     }
 
 
@@ -86,25 +79,31 @@ def _why_not(btf: Btf, struct: str, path: str, size: int) -> str:
     return ""
 
 
-def c_design(profile: Profile, btf: Btf, prepare: Function | None, promote: Function | None) -> str:
-    """Macros used by census.c and promotion.c; ``prepare`` and ``promote`` are the design's functions."""
-    tests = {
-        "none": "false",
-        "tag": "(((tree) & ANON_VMA_TAG_MASK) == ANON_VMA_TAG_LAZY)",
-        "vma_flag": "(READ((vma)->lazy_mark) != 0)",
-    }
+CONSTANTS = (
+    "LAZY_DESIGN",
+    "LAZY_BY_TAG",
+    "ANON_VMA_TAG_MASK",
+    "ANON_VMA_TAG_LAZY",
+    "ANON_VMA_TAG_SHARED",
+    "LAZY_PREPARE_TELLS",
+    "LAZY_PREPARE_MADE",
+)
+SWITCHES = ("REASON_OF", "WALKER_OF")
+
+
+def values(profile: Profile, btf: Btf, prepare: Function | None) -> dict[str, int | None]:
+    """What CONSTANTS are for this design; ``prepare`` is its function that makes a VMA lazy."""
     tag = tags(profile, btf) or Tags(0, 0, 0)
-    lines = [
-        f"#define ANON_VMA_TAG_MASK {tag.mask:#x}ULL",
-        f"#define ANON_VMA_TAG_LAZY {tag.lazy:#x}ULL",
-        f"#define ANON_VMA_TAG_SHARED {tag.shared:#x}ULL",
-        f"#define LAZY_DESIGN {int(profile.has_lazy)}",
-        f"#define vma_is_lazy(vma, tree) {tests[profile.lazy_test]}",
-        f"#define LAZY_PREPARE_RETURNS {int(prepare is not None and prepare.returns)}",
-        f"#define LAZY_PREPARE_MADE {profile.lazy_prepare_made}",
-        f"#define REASON_OF(reason) ({_reasons(btf, promote)})",
-    ]
-    return "\n".join(lines) + "\n"
+    returns = prepare is not None and prepare.returns
+    return {
+        "LAZY_DESIGN": int(profile.has_lazy),
+        "LAZY_BY_TAG": int(profile.lazy_test == "tag"),
+        "ANON_VMA_TAG_MASK": tag.mask,
+        "ANON_VMA_TAG_LAZY": tag.lazy,
+        "ANON_VMA_TAG_SHARED": tag.shared,
+        "LAZY_PREPARE_TELLS": int(returns and profile.lazy_prepare_made != 0),
+        "LAZY_PREPARE_MADE": profile.lazy_prepare_made,
+    }
 
 
 def reason_enum(promote: Function | None) -> str | None:
@@ -113,27 +112,33 @@ def reason_enum(promote: Function | None) -> str | None:
     return promote.parameters[at].type_name if promote is not None and at is not None else None
 
 
+def switches(btf: Btf, functions: Functions, promote: Function | None) -> dict[str, Switch]:
+    """REASON_OF(number): the kernel's reason of a promotion as ours; WALKER_OF(address): what a walk is for, by its
+    callback. ``promote`` is the design's function that promotes."""
+    return {"REASON_OF": _reasons(btf, promote), "WALKER_OF": _walkers(functions)}
+
+
 def _reason(enumerator: str) -> str | None:
     """Our reason in an enumerator's words, from the last one back: ANON_VMA_LAZY_FORK, VMA_OP_MERGE_UNFAULTED."""
     words = [_OTHER_WORDS.get(word, word) for word in enumerator.lower().split("_")]
     return next((word for word in reversed(words) if word in REASONS), None)
 
 
-def _reasons(btf: Btf, promote: Function | None) -> str:
-    """C that maps the kernel's enumerators to ours, by their words."""
+def _reasons(btf: Btf, promote: Function | None) -> Switch:
+    """The kernel's enumerators as our reasons, by their words."""
     name = reason_enum(promote)
-    text = "REASON_OTHER"
-    for enumerator, value in (btf.enumerators(name) if name else {}).items():
+    rows = []
+    for enumerator, value in reversed((btf.enumerators(name) if name else {}).items()):
         if word := _reason(enumerator):
-            text = f"(u32)(reason) == {value} ? REASON_{word.upper()} : {text}"
-    return text
+            rows.append((value, value + 1, REASONS.index(word)))
+    return switch(rows, REASONS.index("other"), moves=False)
 
 
-def c_walkers(functions: Functions, addresses: Addresses) -> str:
-    """WALKER_OF(callback): what a walk is for, by the address of its callback."""
-    text = "WALKER_OTHER"
-    for walker, names in WALKER_CALLBACKS.items():
-        for name in names:
-            for symbol in functions.plain(name):
-                text = f"(callback) == {addresses.c(symbol.start)} ? WALKER_{walker.upper()} : {text}"
-    return f"#define WALKER_OF(callback) ({text})\n"
+def _walkers(functions: Functions) -> Switch:
+    rows = [
+        (symbol.start, symbol.start + 1, WALKERS.index(walker))
+        for walker, names in reversed(WALKER_CALLBACKS.items())
+        for name in names
+        for symbol in functions.plain(name)
+    ]
+    return switch(rows, WALKERS.index("other"))

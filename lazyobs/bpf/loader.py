@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The loader: a short-lived privileged process that turns a plan into file descriptors and exits.
 
-It alone imports bcc, and runs under the interpreter that has bcc, with the standard library only. It receives a plan,
-compiles it (or takes the image from the cache), creates the maps, tries each probe point's candidates in order, and
-sends the descriptors over its socket. What it is at it says before, because on a busy machine each step can take long.
+It runs under the interpreter that has bcc, if there is one, with the standard library only. It receives a plan, takes
+the image that comes along with lazyobs, fills in what the plan says of this kernel, creates the maps, tries each probe
+point's candidates in order, and sends the descriptors over its socket. Where the probes were changed since the image was
+made it takes one from the cache, or compiles: it alone imports bcc. What it is at it says before, because on a busy machine each step can take long.
 Where its interpreter has no bcc, it becomes the next one: by then its consumer may not be root any more. Everything
 lives in descriptors: if the loader or its consumer dies, nothing stays behind.
 """
@@ -18,14 +19,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from lazyobs.bpf import abi, cache, loader_protocol
-from lazyobs.bpf.cache import Cache
-from lazyobs.bpf.compiler import CompilerError, CompilerMissing, compile_image, import_bcc
-from lazyobs.bpf.headers import stub_headers
+from lazyobs.bpf import abi, images, loader_protocol
+from lazyobs.bpf.blanks import BlankError, Switch, Values
+from lazyobs.bpf.compiler_errors import CompilerError, CompilerMissing
 from lazyobs.bpf.image import Image, ImageError
+from lazyobs.bpf.images import NoImage
 from lazyobs.unix import syscalls
 from lazyobs.unix.fork import die_with_parent
 
@@ -46,13 +46,27 @@ class Refused(Exception):
     """The kernel would not load or attach a program."""
 
 
-@dataclass(frozen=True)
-class Binary:
-    """An image, and the map descriptors and addresses that its programs are loaded with."""
+class Binary(NamedTuple):
+    """An image, and the map descriptors and values that its programs are loaded with."""
 
     image: Image
     map_fds: dict[str, int]
-    addresses: list[int]
+    values: Values
+    switches: dict[str, Switch]
+
+    def program(self, name: str, values: Values) -> bytes:
+        """``values``: of this program alone."""
+        return self.image.program(name, self.map_fds, {**self.values, **values}, self.switches)
+
+
+class Origin(NamedTuple):
+    """Where the image is from: ``file``, or else compiled by this loader or an earlier one, and ``why``. ``ignored``:
+    entries of the cache that were not used, and why."""
+
+    file: str
+    compiled: bool
+    why: str
+    ignored: list[str]
 
 
 class Handover:
@@ -131,6 +145,8 @@ def _end(_signal: int, _frame: object) -> None:
 
 def _import_early() -> None:
     """Imports bcc while the consumer makes its plan."""
+    from lazyobs.bpf.compiler import import_bcc
+
     try:
         import_bcc()
     except CompilerMissing:
@@ -143,11 +159,10 @@ def carry_out(
     """The reply and its descriptors; ``say`` is called with what is done next.
 
     Raises CompilerMissing, CompilerError, or OSError when no map can be made."""
-    kept = Cache()
-    image, compiled = _image(kept, request["source"], request["maps"], say)
+    image, origin = _image(request, say)
     say("attaching the probes")
     programs = [
-        attach["program"]
+        attach["code"]
         for point in request["points"]
         for candidate in point["candidates"]
         for attach in candidate["attach"]
@@ -157,28 +172,50 @@ def carry_out(
     for name in image.used_maps(programs):
         map_fds[name] = image.maps[name].create(name, read_only=name not in request["written"])
         handover.add("map", name, map_fds[name])
-    binary = Binary(image, map_fds, request["addresses"])
+    switches = {name: Switch.of(fields) for name, fields in request["switches"].items()}
+    binary = Binary(image, map_fds, request["values"], switches)
     outcome = {}
     for point in request["points"]:
         tier, refused = _attach_point(point, binary, handover)
         outcome[point["name"]] = {"tier": tier, "refused": refused}
-    reply = {"points": outcome, "compiled": compiled, "compiler": image.compiler, "ignored": kept.ignored}
+    reply = {"points": outcome, "compiler": image.compiler, "origin": origin}
     return reply, handover
 
 
-def _image(kept: Cache, source: str, map_names: list[str], say: Callable[[str], None]) -> tuple[Image, bool]:
-    name = cache.key(_IMAGE, source, repr(stub_headers()))
+def _image(request: dict[str, Any], say: Callable[[str], None]) -> tuple[Image, Origin]:
+    """The image that comes along, unless the probes were changed or it must not be used; then a compiled one."""
+    why = request.get("compile", "")
+    if not why:
+        try:
+            image, file = images.find(request["source_hash"])
+            return image, Origin(file, False, "", [])
+        except NoImage as error:
+            why = str(error)
+    try:
+        return _compiled(request, why, say)
+    except CompilerMissing as error:
+        raise CompilerMissing(f"{error}; it is needed because {why}") from None
+
+
+def _compiled(request: dict[str, Any], why: str, say: Callable[[str], None]) -> tuple[Image, Origin]:
+    from lazyobs.bpf import cache, template
+    from lazyobs.bpf.compiler import compile_image, import_bcc
+    from lazyobs.bpf.headers import stub_headers
+
+    kept = cache.Cache()
+    source, maps = request["source"], request["maps"]
+    name = cache.key(_IMAGE, source, repr((maps, stub_headers())))
     raw = kept.load(name)
     if raw is not None:
         try:
-            return Image.from_bytes(raw), False
+            return Image.from_bytes(raw), Origin("", False, why, kept.ignored)
         except ImageError as error:
             kept.refuse(name, f"no image of this version ({error})")
     say("compiling the probes")
     import_bcc()
-    image = compile_image(source, map_names)
+    image = compile_image(source, maps, template.NAMES)
     kept.keep(name, image.to_bytes())
-    return image, True
+    return image, Origin("", True, why, kept.ignored)
 
 
 def _attach_point(point: dict[str, Any], binary: Binary, handover: Handover) -> tuple[str | None, dict[str, str]]:
@@ -204,7 +241,10 @@ def _attach(attach: dict[str, Any], binary: Binary) -> list[tuple[str, str, int]
     name, kind = attach["program"], attach["kind"]
     prog_type, attach_type = _PROG_TYPES[kind]
     label = f"{name}:{attach['target']}"
-    code = binary.image.program(name, binary.map_fds, binary.addresses)
+    try:
+        code = binary.program(attach["code"], attach["values"])
+    except BlankError as error:
+        raise Refused(f"{name}: {error}") from None
     prog_fd, _ = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"])
     if prog_fd < 0:
         raise Refused(_why_not_loaded(prog_type, code, attach, attach_type))

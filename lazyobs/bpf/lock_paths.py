@@ -8,9 +8,9 @@ taken for one of an anon_vma, however much its lock looks like it.
 
 from __future__ import annotations
 
-from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.bpf.causes import CAUSES
-from lazyobs.bpf.sites import in_any
+from lazyobs.bpf.sites import return_addresses
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
@@ -56,17 +56,17 @@ def why_not(btf: Btf) -> str:
     return ""
 
 
-def c_locks(btf: Btf, functions: Functions, addresses: Addresses) -> str:
-    """ANON_VMA_OF(lock) and LOCK_PATH_OF(site) as C; the latter is LOCK_PATH_COUNT for a site in none of PATHS."""
-    member = btf.member("anon_vma", _LOCK)
-    stated = [name for key in (PROMOTION, LAZY_PREPARE) for name in functions.profile.stated.get(key, ())]
-    text = f"{len(LOCK_PATHS)}U"
-    for path, names in (*reversed(PATHS.items()), ("promotion", tuple(stated))):
-        text = f"({in_any(names, functions, addresses)}) ? LOCK_PATH_{path.upper()} : {text}"
-    return "\n".join(
-        (
-            f"#define ANON_VMA_OF(lock) ((struct anon_vma *)((lock) - {member.offset if member else 0}))",
-            f"#define LOCK_PATH_COUNT {len(LOCK_PATHS)}",
-            f"#define LOCK_PATH_OF(site) ({text})\n",
-        )
-    )
+SWITCHES = ("LOCK_PATH_OF",)
+C_LOCKS = f"#define LOCK_PATH_COUNT {len(LOCK_PATHS)}\n"
+
+
+def switches(functions: Functions) -> dict[str, Switch]:
+    """LOCK_PATH_OF(address): the path of an address in a stack, LOCK_PATH_COUNT for one in none of PATHS."""
+    stated = tuple(name for key in (PROMOTION, LAZY_PREPARE) for name in functions.profile.stated.get(key, ()))
+    ranges = [
+        return_addresses(symbol, LOCK_PATHS.index(path))
+        for path, names in (("promotion", stated), *PATHS.items())
+        for name in names
+        for symbol in functions.parts(name)
+    ]
+    return {"LOCK_PATH_OF": switch(ranges, len(LOCK_PATHS), in_loop=True)}

@@ -108,14 +108,15 @@ def fields(facts: Facts) -> list[FieldOutlook]:
     """Every member of structs.py and of the profile's design, in the order of the tables."""
     if facts.btf is None:
         return []
-    extra = lazy_design.wanted_members(facts.profile, facts.btf)
+    given = lazy_design.paths(facts.profile, facts.btf)
     rows = []
     for struct, members in structs.STRUCTS.items():
         # Two names of one member, of which a kernel has one, are both optional.
-        for wanted in (*members, *extra.get(struct, ())):
-            if wanted.path in lazy_design.NO_MEMBERS:
+        for wanted in members:
+            path = wanted.path or given.get(f"{struct}.{wanted.label}", "")
+            if not path:
                 continue
-            place = facts.btf.member(structs.kernel_name(facts.btf, struct), wanted.path)
+            place = facts.btf.member(structs.kernel_name(facts.btf, struct), path)
             at = (None, None) if place is None else (place.offset, place.size)
-            rows.append(FieldOutlook(struct, wanted.path, not wanted.optional, *at))
+            rows.append(FieldOutlook(struct, path, not wanted.optional, *at))
     return rows

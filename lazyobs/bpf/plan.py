@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plan for a kernel: what to compile and what to attach, decided from facts alone.
+"""The plan for a kernel: what to fill in and what to attach, decided from facts alone.
 
 A plan is plain data. The loader carries it out and knows nothing of kernels, profiles or tiers.
 """
@@ -12,23 +12,22 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lazyobs.bpf import (
-    addresses,
     causes,
     cgroup_facts,
     clone_causes,
-    counts,
     event,
-    layouts,
     lazy_design,
     lock_paths,
     maps,
     points,
     sites,
-    sources,
     structs,
+    template,
     walk_facts,
     wrappers,
 )
+from lazyobs.bpf.blanks import HAVE_SWAP, Switch
+from lazyobs.bpf.image import hash_of
 from lazyobs.bpf.points import FUNCTION_TIERS, ITERATOR, POINTS, RAW_TRACEPOINT, Fixed, Point
 from lazyobs.bpf.tier_trials import has_compare_and_swap, trial_function
 from lazyobs.errors import NotSupported
@@ -41,27 +40,8 @@ from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION, STATED, Profile, built_in
 from lazyobs.model import INVARIANTS, TIERS
 
-MAPS = (
-    "processes",
-    "process_slots",
-    "fork_windows",
-    "fork_slots",
-    "known_caches",
-    "totals",
-    "exited",
-    "histograms",
-    "calls",
-    "call_slots",
-    "stack_frames",
-    "lock_frames",
-    "census_states",
-    "census_target",
-    "cgroup_states",
-)
 # Maps that the consumer writes or maps into memory; its descriptors of the others are read-only.
 WRITTEN = ("census_target", "process_slots")
-# Files that every probe needs; the others are those of the points.
-SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
 
 
 @dataclass
@@ -71,18 +51,20 @@ class Plan:
     ``knows_reason`` is False where a promotion does not say its reason. ``unjudged``: {invariant: why it cannot be
     judged here, whatever attaches}; ``unknown``: {number: why it is null, whatever attaches} (sites.unknown).
 
-    ``addresses`` are those that the probes compare with (addresses.py), with the kernel at ``anchor``. ``closed``:
-    {tier: why the kernel refused it when ``trial_function`` was tried}.
+    ``source`` is the C text, the same for every kernel (template.py); ``values`` and ``switches`` are what this one
+    fills in, with the kernel at ``anchor``. ``closed``: {tier: why the kernel refused it when ``trial_function`` was
+    tried}.
     """
 
     subject: Subject
     source: str
     points: list[dict[str, Any]]
-    maps: tuple[str, ...] = MAPS
+    maps: tuple[str, ...] = template.MAPS
     written: tuple[str, ...] = WRITTEN
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
-    addresses: list[int] = field(default_factory=list)
+    values: dict[str, int | None] = field(default_factory=dict)
+    switches: dict[str, Switch] = field(default_factory=dict)
     anchor: int = 0
     trial_function: int = 0
     closed: dict[str, str] = field(default_factory=dict)
@@ -90,13 +72,13 @@ class Plan:
     unknown: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        names = ("source", "maps", "points", "written", "addresses")
-        return {name: getattr(self, name) for name in names}
+        names = ("source", "maps", "points", "written", "values", "switches")
+        return {name: getattr(self, name) for name in names} | {"source_hash": hash_of(self.source)}
 
     def moved(self, anchor: int) -> Plan:
         """The same plan for a boot with the kernel at ``anchor``."""
         shift = anchor - self.anchor
-        return replace(self, anchor=anchor, addresses=[address + shift for address in self.addresses])
+        return replace(self, anchor=anchor, switches={name: one.moved(shift) for name, one in self.switches.items()})
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -114,6 +96,7 @@ class Plan:
             profile[table] = {name: tuple(others) for name, others in profile[table].items()}
         for name in ("maps", "written"):
             document[name] = tuple(document[name])
+        document["switches"] = {name: Switch.of(fields) for name, fields in document["switches"].items()}
         return cls(Subject(profile=Profile(**profile), **subject), **document)
 
 
@@ -220,27 +203,45 @@ def make(
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     functions = Functions(facts.kallsyms, facts.btf, facts.profile)
     maker = _Maker(facts.btf, functions, cap, tiers_refused or {})
-    # All points are compiled, so that commands which want different ones share an image.
     for point in POINTS:
         maker.add(point)
     reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
     unknown = sites.unknown(functions) | lazy_design.unknown_columns(facts.profile, facts.btf)
-    source = maker.source(event.RING_BYTES if events else 0)
     return Plan(
         facts.subject(),
-        source,
+        template.text(events),
         [point for point in maker.points if wanted is None or point["name"] in wanted],
-        maps=tuple(name for name in MAPS if f" {name}, " in source) + (event.MAPS if events else ()),
+        maps=template.maps(events),
         written=WRITTEN + (event.WRITTEN if events else ()),
         dropped=maker.dropped,
         knows_reason=reason is not None,
-        addresses=maker.addresses.values,
+        values=_values(facts.btf, functions),
+        switches=_switches(facts.btf, functions),
         anchor=anchor,
         trial_function=trial_function(facts.btf, facts.profile),
         closed=tiers_refused or {},
         unjudged=_unjudged(facts.btf, functions, reason, unknown),
         unknown=unknown,
     )
+
+
+def _values(btf: Btf, functions: Functions) -> dict[str, int | None]:
+    """What this kernel fills in for the names of template.py."""
+    found = structs.values(btf, lazy_design.paths(functions.profile, btf))
+    found |= cgroup_facts.values(btf) | sites.values(btf) | walk_facts.values(btf)
+    found |= lazy_design.values(functions.profile, btf, functions.prototype(LAZY_PREPARE))
+    found |= causes.values(functions) | event.values(maps.possible_cpus())
+    return {**found, HAVE_SWAP: int(has_compare_and_swap())}
+
+
+def _switches(btf: Btf, functions: Functions) -> dict[str, Switch]:
+    promotion = functions.prototype(PROMOTION)
+    try:
+        found = sites.switches(functions) | lazy_design.switches(btf, functions, promotion)
+        found |= clone_causes.switches(btf, functions.prototype("anon_vma_clone"), functions.profile)
+        return found | causes.switches(functions) | lock_paths.switches(functions)
+    except NotImplementedError as why:
+        raise NotSupported("BPF probes", str(why), "please report this kernel") from None
 
 
 def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[str, str]) -> dict[str, str]:
@@ -271,9 +272,7 @@ class _Maker:
         if cap is not None:
             for tier in TIERS[: TIERS.index(cap)]:
                 self._refused[tier] = f"--tier {cap}"
-        self._programs: dict[str, str] = {}
-        self._files: list[str] = []
-        self.addresses = addresses.Addresses()
+        self._registers = structs.registers(btf)
         self.points: list[dict[str, Any]] = []
         self.dropped: dict[str, dict[str, str]] = {}
 
@@ -291,8 +290,6 @@ class _Maker:
                 dropped[tier] = str(why)
             else:
                 candidates.append({"tier": tier, "attach": attach})
-        if candidates:
-            self._files += [name for name in point.sources if name not in self._files]
         self.points.append({"name": point.name, "candidates": candidates})
 
     def _fixed(self, point: Point) -> list[dict[str, Any]]:
@@ -312,10 +309,13 @@ class _Maker:
             btf_id = function.type_id
         elif self._btf.tracepoint(fixed.target) is None:
             raise Unavailable(f"the kernel has no tracepoint {fixed.target}")
-        return {"program": fixed.program, "kind": fixed.kind, "target": fixed.target, "btf_id": btf_id}
+        named = {"program": fixed.program, "code": fixed.program}
+        return {**named, "kind": fixed.kind, "target": fixed.target, "btf_id": btf_id, "values": {}}
 
     def _calls(self, point: Point, tier: str) -> list[dict[str, Any]]:
         attach: list[dict[str, Any]] = []
+        if tier == "kprobe" and self._registers is None:
+            raise Unavailable("the registers of arguments are not known: BTF has no struct pt_regs that is known here")
         for call in point.calls:
             try:
                 function = self._functions.traceable(*call.functions)
@@ -325,11 +325,12 @@ class _Maker:
                 raise Unavailable(str(why)) from None
             if call.whole and (gone := [names for names in call.arguments if function.index(*names) is None]):
                 raise Unavailable(f"{call.functions[0]}() has no argument {gone[0][0]} here")
-            for wrapper in wrappers.wrappers(call, function, tier):
-                self._programs[wrapper.program] = wrapper.text
+            for wrapper in wrappers.wrappers(call, function, tier, self._registers):
                 attach.append(
                     {
-                        "program": wrapper.program,
+                        "program": f"{wrapper.kind}_{call.body}",
+                        "code": wrapper.code,
+                        "values": wrapper.values,
                         "kind": wrapper.kind,
                         "target": function.name,
                         # A kprobe finds its function by name; a BTF id would be refused.
@@ -340,34 +341,3 @@ class _Maker:
             names = (name for call in point.calls for name in self._functions.names(*call.functions))
             raise Unavailable(f"none of {', '.join(names)} is there")
         return attach
-
-    def source(self, ring_bytes: int) -> str:
-        functions = self._functions
-        made, promoted = functions.prototype(LAZY_PREPARE), functions.prototype(PROMOTION)
-        parts = [
-            counts.c_counts(),
-            layouts.c_layouts(),
-            f"#define HAVE_COMPARE_AND_SWAP {int(has_compare_and_swap())}\n",
-            structs.c_structs(
-                self._btf,
-                {
-                    **lazy_design.wanted_members(functions.profile, self._btf),
-                    **cgroup_facts.wanted_members(self._btf),
-                },
-            ),
-            cgroup_facts.c_facts(self._btf),
-            addresses.C_ADDRESS,
-            sites.c_sites(functions, self.addresses),
-            sites.c_slab_arguments(self._btf),
-            lazy_design.c_design(functions.profile, self._btf, made, promoted),
-            lazy_design.c_walkers(functions, self.addresses),
-            causes.c_causes(functions, self.addresses),
-            walk_facts.c_facts(self._btf),
-            clone_causes.c_causes(self._btf, functions.prototype("anon_vma_clone"), functions.profile),
-            lock_paths.c_locks(self._btf, functions, self.addresses),
-            event.c_layout(ring_bytes, maps.possible_cpus()),
-            wrappers.REGISTERS,
-            *(sources.read(name) for name in (*SHARED_FILES, *self._files)),
-            *self._programs.values(),
-        ]
-        return "\n".join(parts)

@@ -73,12 +73,13 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
 
 
 def _code() -> str:
-    """Hash of the code and data that a plan is made from."""
+    """Stands for the code and data that a plan is made from: when each file was last written or put in its place
+    (st_ctime, which cannot be set), and its size. Reading them all would take longer than the rest."""
     digest = hashlib.sha256(__version__.encode())
     folders = (_PACKAGE, _PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
     for folder in folders:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.name.endswith((".py", ".toml", ".c", ".h")):
-                content = Path(entry.path).read_bytes()
-                digest.update(f"{entry.name} {len(content)}\n".encode() + content)
+                status = entry.stat()
+                digest.update(f"{entry.path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}\n".encode())
     return digest.hexdigest()

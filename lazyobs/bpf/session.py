@@ -30,6 +30,7 @@ _LOADER_CODE = (
 # A compile takes 0.3 s; on a machine with a load of 20, whose disk is busy too, a minute and more. Emulated machines,
 # whose clock may run ahead, need more still.
 VARIABLE = "LAZYOBS_LOADER_SECONDS"
+COMPILE = "LAZYOBS_COMPILE"  # not empty: compile the probes, whatever images there are
 SECONDS_TO_LOAD = 600.0
 _SECONDS_TO_ANSWER = 60.0  # for the rest of an answer that has begun
 _STEP = 0.25  # seconds between two words on the waiting
@@ -52,7 +53,9 @@ def seconds_to_wait(otherwise: float = SECONDS_TO_LOAD) -> float:
 
 class Session:
     """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}};
-    ``attached_at``: unix time since when it counts; ``unjudged`` and ``unknown``: see Plan; ``ignored``: cache entries that were not used, and why.
+    ``attached_at``: unix time since when it counts; ``unjudged`` and ``unknown``: see Plan. ``image``: the file of the
+    programs, "" where they were compiled, by this start (``compiled``) or an earlier one, and why; ``compiler``: the
+    version of BCC that made them. ``ignored``: cache entries that were not used, and why.
 
     Programs, links and maps live as long as these descriptors.
     """
@@ -71,11 +74,22 @@ class Session:
         self.knows_reason = plan.knows_reason
         self.unjudged = plan.unjudged
         self.unknown = plan.unknown
-        self.compiled: bool = reply["compiled"]
-        self.ignored: list[str] = reply["ignored"]
+        self.image: str
+        self.compiled: bool
+        self.why_compiled: str
+        self.ignored: list[str]
+        self.image, self.compiled, self.why_compiled, self.ignored = reply["origin"]
         self.compiler: str = reply["compiler"]
         self.interpreter: str = reply.get("interpreter", interpreter)
         self.attached_at: float = reply.get("attached_at", time.time())
+
+    @property
+    def origin(self) -> str:
+        """Where the programs are from, in words."""
+        if self.image:
+            return f"from {self.image}"
+        when = "" if self.compiled else " at an earlier start"
+        return f"compiled{when} ({self.interpreter}), because {self.why_compiled}"
 
     def close(self) -> None:
         """Detaches the programs and frees the maps."""
@@ -88,6 +102,11 @@ class Session:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def why_compile() -> str:
+    """Why the images that come along must not be used: --compile, or the environment; "" where they may."""
+    return "--compile asks for it" if os.environ.get(COMPILE) else ""
 
 
 def interpreters() -> list[str]:
@@ -149,7 +168,7 @@ class Loader:
         """Sends the plan. ``receive`` reports a loader that has died."""
         self._plan = plan
         try:
-            loader_protocol.send(self._sock, plan.as_request())
+            loader_protocol.send(self._sock, plan.as_request() | {"compile": why_compile()})
         except ConnectionError:
             pass
 
@@ -218,7 +237,7 @@ class Loader:
         if reply["error"] == "compiler_missing":
             return CompilerNotFound(
                 "loading the probes",
-                f"{self.interpreter} has no bcc ({reply['why']})",
+                f"no compiler is there: {self.interpreter} has no bcc ({reply['why']})",
                 "install the distribution's python3-bpfcc, or set LAZYOBS_BCC_PYTHON to a python that has bcc",
             )
         if reply["error"] == "compiler":

@@ -2,15 +2,16 @@
 """Call sites: the kernel functions whose allocations and frees of slab objects are counted.
 
 The slab tracepoints give the return address of the call. A function's address range comes from kallsyms, with its
-``.cold`` part and compiler-made copies. Which functions: those of SITES, and those that the profile states.
+``.cold`` part and compiler-made copies. Which functions: those of SITES, and those that the profile states. What the
+probes ask is one question, ALLOC_SITE(address) or FREE_SITE(address): a bit for each row of SITES, 0 for nearly all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.kallsyms import Symbol
@@ -27,33 +28,35 @@ from lazyobs.kernel.profile import (
 
 @dataclass(frozen=True)
 class Site:
-    """``macro`` is true for a return address in one of ``functions``, or in one that the profile states by a key of
-    ``stated``.
+    """``bit`` is set for a return address in one of ``functions``, or in one that the profile states by a key of
+    ``stated``. ``allocates``, ``frees``: what is counted, or only looked for (``opens``, ``closes``: a fork).
 
     ``functions`` are alternatives: the kernel must have one of them, as a compiler may inline the others into it;
     of an ``optional`` site it need not.
     """
 
-    macro: str
+    bit: str
     functions: tuple[str, ...] = ()
     stated: tuple[str, ...] = ()
     allocates: bool = False
     frees: bool = False
     optional: bool = False
+    opens: bool = False
+    closes: bool = False
 
 
 SITES = (
-    Site("IN_ANON_VMA_PREPARE", ("__anon_vma_prepare",), (SITES_PREPARE,), allocates=True, frees=True),
-    Site("IN_ANON_VMA_CLONE", ("anon_vma_clone",), (SITES_CLONE,), allocates=True, frees=True),
-    Site("IN_ANON_VMA_FORK", ("anon_vma_fork",), allocates=True, frees=True),
-    Site("IN_UNLINK_ANON_VMAS", ("unlink_anon_vmas",), frees=True),
+    Site("SITE_ANON_VMA_PREPARE", ("__anon_vma_prepare",), (SITES_PREPARE,), allocates=True, frees=True),
+    Site("SITE_ANON_VMA_CLONE", ("anon_vma_clone",), (SITES_CLONE,), allocates=True, frees=True),
+    Site("SITE_ANON_VMA_FORK", ("anon_vma_fork",), allocates=True, frees=True),
+    Site("SITE_UNLINK_ANON_VMAS", ("unlink_anon_vmas",), frees=True),
     # Static since 7.0, and inlined into anon_vma_clone() by gcc: frees the chains of a copy that ended for want of memory.
-    Site("IN_CLEANUP", ("cleanup_partial_anon_vmas",), frees=True, optional=True),
-    Site("IN_PUT_ANON_VMA", ("__put_anon_vma",), frees=True),
-    Site("IN_PROMOTION", stated=(PROMOTION, SITES_PROMOTION), allocates=True, frees=True),
-    Site("IN_COUNTED", stated=(LAZY_PREPARE, SITES_COUNTED), allocates=True, frees=True),
-    Site("IN_COPY_PROCESS", ("copy_process", "copy_mm", "dup_mm")),
-    Site("IN_MMDROP", ("__mmdrop",)),
+    Site("SITE_CLEANUP", ("cleanup_partial_anon_vmas",), frees=True, optional=True),
+    Site("SITE_PUT_ANON_VMA", ("__put_anon_vma",), frees=True),
+    Site("SITE_PROMOTION", stated=(PROMOTION, SITES_PROMOTION), allocates=True, frees=True),
+    Site("SITE_COUNTED", stated=(LAZY_PREPARE, SITES_COUNTED), allocates=True, frees=True),
+    Site("SITE_COPY_PROCESS", ("copy_process", "copy_mm", "dup_mm"), opens=True),
+    Site("SITE_MMDROP", ("__mmdrop",), closes=True),
 )
 
 FUNCTIONS = tuple(name for site in SITES for name in site.functions)
@@ -108,14 +111,27 @@ def _unseen(functions: Functions) -> Iterator[tuple[str, str]]:
         yield SITES_COUNTED, f"profile {profile.name} does not say which function promotes ({PROMOTION})"
 
 
-def c_sites(functions: Functions, addresses: Addresses) -> str:
-    """The macros as C."""
-    parts = {site.macro: _parts(site, functions) for site in SITES}
-    lines = [f"#define {macro}(site) ({any_of(symbols, addresses)})" for macro, symbols in parts.items()]
-    for macro, wanted in (("IN_ALLOC_SITES", "allocates"), ("IN_FREE_SITES", "frees")):
-        symbols = [symbol for site in SITES if getattr(site, wanted) for symbol in parts[site.macro]]
-        lines.append(f"#define {macro}(site) ({_hull_of(symbols, addresses)})")
-    return "\n".join(lines) + "\n"
+SWITCHES = ("ALLOC_SITE", "FREE_SITE")
+
+
+def c_sites() -> str:
+    """The bits as C."""
+    return "".join(f"#define {site.bit} {1 << number}U\n" for number, site in enumerate(SITES))
+
+
+def switches(functions: Functions) -> dict[str, Switch]:
+    """Those of SWITCHES."""
+    parts = [(1 << number, site, _parts(site, functions)) for number, site in enumerate(SITES)]
+    made = {}
+    for name, wanted in zip(SWITCHES, (("allocates", "opens"), ("frees", "closes"))):
+        ranges = [
+            (symbol, bit)
+            for bit, site, symbols in parts
+            if any(getattr(site, what) for what in wanted)
+            for symbol in symbols
+        ]
+        made[name] = switch((return_addresses(symbol, bit) for symbol, bit in ranges), both=int.__or__)
+    return made
 
 
 def _parts(site: Site, functions: Functions) -> list[Symbol]:
@@ -124,45 +140,37 @@ def _parts(site: Site, functions: Functions) -> list[Symbol]:
     return list(dict.fromkeys(parts))
 
 
-def _in_range(start: int, end: int, addresses: Addresses) -> str:
-    # A return address lies behind its call: never at the start, at the end when the call comes last.
-    return f"(site) - {addresses.c(start + 1)} < {end - start:#x}ULL"
+def return_addresses(symbol: Symbol, value: int) -> tuple[int, int, int]:
+    """For blanks.switch(): what can be the address behind a call from there. Never the start; the end when the call
+    comes last."""
+    return symbol.start + 1, symbol.end + 1, value
 
 
-def any_of(symbols: list[Symbol], addresses: Addresses) -> str:
-    """C for: ``site`` is a return address in one of these."""
-    return " || ".join(f"({_in_range(symbol.start, symbol.end, addresses)})" for symbol in symbols) or "0"
+# Which argument of the tracepoints identifies the object: the cache (6.1 and later), before that its size in bytes
+# (allocations) or the cache's name (frees).
+C_IDENTITIES = "#define SIZE 1\n#define CACHE 2\n#define NAME 3\n"
+_SIZE, _CACHE, _NAME = 1, 2, 3
+CONSTANTS = ("SLAB_ALLOC_TELLS", "SLAB_FREE_TELLS")
+OFFSETS = ("slab_alloc.identity", "slab_free.identity")
 
 
-def in_any(names: Iterable[str], functions: Functions, addresses: Addresses) -> str:
-    """The same of the functions of those names; "0" where the kernel has none of them."""
-    return any_of([part for name in names for part in functions.parts(name)], addresses)
-
-
-def _hull_of(symbols: list[Symbol], addresses: Addresses) -> str:
-    """One cheap comparison first: the range of the ordinary parts, which lie side by side in rmap.c."""
-    ordinary = [symbol for symbol in symbols if not symbol.is_cold]
-    if not ordinary:
-        return any_of(symbols, addresses)
-    hull = _in_range(min(symbol.start for symbol in ordinary), max(symbol.end for symbol in ordinary), addresses)
-    cold = [symbol for symbol in symbols if symbol.is_cold]
-    outside = f" || ({any_of(cold, addresses)})" if cold else ""
-    return f"(({hull}) && ({any_of(ordinary, addresses)})){outside}"
-
-
-def c_slab_arguments(btf: Btf) -> str:
-    """Which argument of the tracepoints identifies the object: the cache (6.1 and later), before that its size in bytes
-    (allocations) or the cache's name (frees)."""
-    lines = ["#define SIZE 1", "#define CACHE 2", "#define NAME 3"]
+def values(btf: Btf) -> dict[str, int | None]:
+    """What CONSTANTS and OFFSETS are in this kernel."""
     # Before 6.1 the class kmem_alloc: call_site, ptr, (s,) bytes_req, bytes_alloc, gfp_flags.
-    lines += _argument("ALLOC", btf.tracepoint("kmem_cache_alloc"), "size_t", "SIZE")
-    lines += _argument("FREE", btf.tracepoint("kmem_cache_free"), "char", "NAME")
-    return "\n".join(lines) + "\n"
+    alloc, at_alloc = _identity(btf.tracepoint("kmem_cache_alloc"), "size_t", _SIZE)
+    free, at_free = _identity(btf.tracepoint("kmem_cache_free"), "char", _NAME)
+    return {
+        "SLAB_ALLOC_TELLS": alloc,
+        "SLAB_FREE_TELLS": free,
+        "slab_alloc.identity": 8 * at_alloc,
+        "slab_free.identity": 8 * at_free,
+    }
 
 
-def _argument(event: str, tracepoint: Function | None, type_before: str, tells_before: str) -> list[str]:
+def _identity(tracepoint: Function | None, type_before: str, tells_before: int) -> tuple[int, int]:
+    """(what the argument tells, its position)."""
     cache = tracepoint.index("kmem_cache") if tracepoint else None
     if cache is not None:
-        return [f"#define SLAB_{event}_TELLS CACHE", f"#define SLAB_{event}_ARGUMENT {cache}"]
+        return _CACHE, cache
     other = tracepoint.index(type_before) if tracepoint else None
-    return [f"#define SLAB_{event}_TELLS {tells_before}", f"#define SLAB_{event}_ARGUMENT {other or 2}"]
+    return tells_before, other or 2

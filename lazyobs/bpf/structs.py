@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The parts of kernel structs that probes read, as C structs laid out by BTF.
+"""The parts of kernel structs that probes read.
 
-Only the members named here appear; the rest is padding, and every offset and size is asserted by the
-compiler. An optional member that this kernel lacks is left out, and ``HAVE_<struct>_<member>`` is 0.
+In C each member named here has a place of its own, the same for every kernel, and its number is in that place
+(probes/blanks.h). Where it lies in the running kernel is filled in from BTF when a program is loaded. An optional
+member that the kernel lacks is never read: ``HAVE_<struct>_<member>`` is 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from lazyobs.bpf.blanks import MEMBER_STRIDE
 from lazyobs.kernel.btf import Btf
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """``path`` in the kernel struct, ``c_type`` (of the same size) in ours; the last part is our name."""
+    """``path`` in the kernel struct, ``c_type`` (of the same size) in ours; the last part is our name.
+
+    A profile or another table gives the path of a member without one.
+    """
 
     path: str
     c_type: str
@@ -25,6 +31,14 @@ class Wanted:
     def label(self) -> str:
         return self.name or self.path.split(".")[-1]
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        base, _, count = self.c_type.partition("[")
+        return (8 if base.endswith("*") else _SIZES[base]) * int(count.rstrip("]") or 1)
+
+
+_SIZES = {"u64": 8, "u32": 4, "int": 4, "u8": 1, "char": 1}
 
 STRUCTS: dict[str, tuple[Wanted, ...]] = {
     "kernfs_node": (
@@ -36,11 +50,17 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
     ),
     "cgroup": (Wanted("kn", "struct kernfs_node *"), Wanted("root", "u64", optional=True)),
     "cgroup_subsys_state": (Wanted("cgroup", "struct cgroup *", optional=True),),
-    "css_set": (Wanted("dfl_cgrp", "struct cgroup *", optional=True),),
+    "css_set": (
+        Wanted("dfl_cgrp", "struct cgroup *", optional=True),
+        Wanted("", "struct cgroup_subsys_state *", optional=True, name="memory"),
+    ),
     "cred": (Wanted("uid.val", "u32", name="uid"),),
     "signal_struct": (Wanted("live.counter", "int", name="live"),),
     # Since 5.11: 57efa1fe5957 ("mm/gup: prevent gup_fast from racing with COW during fork").
-    "mm_struct": (Wanted("write_protect_seq.sequence", "u32", optional=True, name="fork_sequence"),),
+    "mm_struct": (
+        Wanted("write_protect_seq.sequence", "u32", optional=True, name="fork_sequence"),
+        Wanted("", "u64", optional=True, name="pool"),
+    ),
     "task_struct": (
         Wanted("pid", "int"),
         Wanted("tgid", "int"),
@@ -59,6 +79,8 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("num_active_vmas", "u64", optional=True),
         Wanted("degree", "u32", optional=True),
         Wanted("rb_root.rb_leftmost", "u64", name="leftmost"),
+        Wanted("rwsem", "u8", optional=True),
+        Wanted("", "u8", optional=True, name="pool_live"),
     ),
     "anon_vma_chain": (
         Wanted("anon_vma", "u64"),
@@ -73,9 +95,9 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("vm_file", "u64"),
         Wanted("anon_vma", "u64"),
         Wanted("anon_vma_chain.next", "u64", name="first_chain"),
+        Wanted("", "u8", optional=True, name="lazy_mark"),
     ),
     "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),
-    "bpf_iter_meta": (Wanted("seq", "struct seq_file *"), Wanted("seq_num", "u64")),
     "folio": (
         Wanted("mapping", "u64"),
         Wanted("flags", "u64"),
@@ -84,21 +106,22 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("_large_mapcount.counter", "int", optional=True, name="large_mapcount"),
     ),
     "rmap_walk_control": (Wanted("rmap_one", "u64"), Wanted("arg", "u64"), Wanted("invalid_vma", "u64")),
-    # x86-64; arm64
-    "pt_regs": (
-        Wanted("di", "u64", optional=True),
-        Wanted("si", "u64", optional=True),
-        Wanted("dx", "u64", optional=True),
-        Wanted("ax", "u64", optional=True),
-        Wanted("regs", "u64[31]", optional=True),
-    ),
 }
+# Registers of arguments and result in pt_regs, by the calling convention: x86-64; arm64.
+REGISTERS = ("pt_regs",)
+_ARGUMENTS = (("di", "si", "dx", "cx", "r8", "r9"), ("regs",))
+_RESULTS = ("ax", "regs")
 # Before 5.16 there are pages where there are folios now; what is read of them lies in the same place.
 ALIASES = {"folio": "page"}
-NAMES = (*STRUCTS, *ALIASES.values())
+NAMES = (*STRUCTS, *ALIASES.values(), *REGISTERS)
 
 # Contexts of the iterator are ABI between the kernel and its programs (include/linux/bpf.h: __bpf_md_ptr).
-_ITERATOR_CONTEXT = """struct bpf_iter__task_vma {
+_ITERATOR_CONTEXT = """struct bpf_iter_meta {
+	struct seq_file *seq __attribute__((aligned(8)));
+	u64 session_id;
+	u64 seq_num;
+};
+struct bpf_iter__task_vma {
 	struct bpf_iter_meta *meta __attribute__((aligned(8)));
 	struct task_struct *task __attribute__((aligned(8)));
 	struct vm_area_struct *vma __attribute__((aligned(8)));
@@ -115,53 +138,102 @@ def kernel_name(btf: Btf, struct: str) -> str:
     return ALIASES[struct] if struct in ALIASES and btf.struct_size(struct) is None else struct
 
 
+# What probes copy in one read: {struct: (bytes of the copy, members)}. The lock in an anon_vma has 40 bytes, and with
+# lockdep 150.
+COPIES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "vm_area_struct": (256, ("vm_start", "vm_end", "vm_flags", "vm_pgoff", "vm_file", "anon_vma", "first_chain")),
+    "anon_vma": (256, ("root", "num_children", "num_active_vmas", "leftmost", "pool_live")),
+    "anon_vma_chain": (64, ("anon_vma", "next_chain")),
+    "rmap_walk_control": (128, ("rmap_one", "arg", "invalid_vma")),
+}
+SIZES = {"SIZEOF_ANON_VMA": "anon_vma", "SIZEOF_MM": "mm_struct"}
+_UNSIZED = ("rwsem",)  # of which the address alone is of interest
+
+CONSTANTS = (
+    *(f"HAVE_{struct}_{member.label}" for struct, members in STRUCTS.items() for member in members if member.optional),
+    *SIZES,
+    *(f"COPIED_{struct}" for struct in COPIES),
+)
+OFFSETS = tuple(f"{struct}.{member.label}" for struct, members in STRUCTS.items() for member in members)
+# {"struct.member": path} of the members of STRUCTS without one; those that are not in it are not there.
+Paths = Mapping[str, str]
+
+
 def missing(btf: Btf) -> list[str]:
-    """Structs and required members that this kernel's BTF does not have."""
+    """Structs and required members that this kernel's BTF does not have, or has in another size."""
     gone = []
     for name, members in STRUCTS.items():
         struct = kernel_name(btf, name)
         if btf.struct_size(struct) is None:
             gone.append(f"struct {struct}")
             continue
-        gone += [
-            f"{struct}.{member.path}"
-            for member in members
-            if not member.optional and btf.member(struct, member.path) is None
-        ]
-    return gone
+        for member in members:
+            place = btf.member(struct, member.path) if member.path else None
+            if place is None:
+                if not member.optional:
+                    gone.append(f"{struct}.{member.path}")
+            elif member.path not in _UNSIZED and place.size != member.size:
+                gone.append(f"{struct}.{member.path} of {member.size} bytes")
+    return gone or [f"{struct}.{label} in the first {room} bytes" for struct, label, room in _beyond(btf)]
 
 
-def c_structs(btf: Btf, extra: dict[str, tuple[Wanted, ...]]) -> str:
-    """All structs of the table, and ``extra`` members, as C; call ``missing`` first."""
-    lines = ["struct seq_file;"] + [f"struct {name};" for name in STRUCTS]
+def _beyond(btf: Btf) -> Iterator[tuple[str, str, int]]:
+    """Members that the copies of their structs do not reach."""
+    for struct, (room, labels) in COPIES.items():
+        for member in STRUCTS[struct]:
+            place = btf.member(kernel_name(btf, struct), member.path) if member.path else None
+            if member.label in labels and place is not None and place.offset + 8 > room:
+                yield struct, member.label, room
+
+
+def values(btf: Btf, paths: Paths) -> dict[str, int | None]:
+    """What CONSTANTS and OFFSETS are in this kernel; call ``missing`` first."""
+    found: dict[str, int | None] = {}
     for struct, members in STRUCTS.items():
-        lines += _c_struct(btf, struct, members + extra.get(struct, ()))
+        for member in members:
+            path = member.path or paths.get(f"{struct}.{member.label}", "")
+            place = btf.member(kernel_name(btf, struct), path) if path else None
+            found[f"{struct}.{member.label}"] = place.offset if place else None
+            if member.optional:
+                found[f"HAVE_{struct}_{member.label}"] = int(place is not None)
+    for name, struct in SIZES.items():
+        found[name] = btf.struct_size(struct)
+    for struct, (_, labels) in COPIES.items():
+        places = (found[f"{struct}.{label}"] for label in labels)
+        size = btf.struct_size(kernel_name(btf, struct)) or 0
+        found[f"COPIED_{struct}"] = min(size, max(place + 8 for place in places if place is not None))
+    return found
+
+
+def registers(btf: Btf) -> tuple[list[int], int] | None:
+    """Offsets in pt_regs of the first arguments of a function, and of its result; None where they are not known."""
+    for arguments, result in zip(_ARGUMENTS, _RESULTS):
+        places = [btf.member("pt_regs", name) for name in (*arguments, result)]
+        found = [place.offset for place in places if place is not None]
+        if len(found) == len(places):
+            return (found[:-1] if len(arguments) > 1 else [found[0] + 8 * number for number in range(8)]), found[-1]
+    return None
+
+
+def c_structs() -> str:
+    """All structs of the table, as C."""
+    lines = ["struct seq_file;"] + [f"struct {name};" for name in STRUCTS]
+    number = 0
+    for struct, members in STRUCTS.items():
+        lines += _c_struct(struct, members, number)
+        number += len(members)
+    lines += [f"struct copied_{name} {{\n\tu64 words[{room // 8}];\n}};" for name, (room, _) in COPIES.items()]
     return "\n".join(lines) + "\n" + _ITERATOR_CONTEXT
 
 
-def _c_struct(btf: Btf, struct: str, members: tuple[Wanted, ...]) -> list[str]:
-    found = []
-    have = []
-    for member in members:
-        place = btf.member(kernel_name(btf, struct), member.path)
-        if member.optional:
-            have.append(f"#define HAVE_{struct}_{member.label} {int(place is not None)}")
-        if place is not None:
-            found.append((place, member))
-    found.sort(key=lambda pair: pair[0].offset)
-    body, position, asserts = [], 0, []
-    for place, member in found:
-        if place.offset > position:
-            body.append(f"\tchar pad_{position}[{place.offset - position}];")
+def _c_struct(struct: str, members: tuple[Wanted, ...], first: int) -> list[str]:
+    """``first``: the number of the first member."""
+    body, asserts = ([f"\tchar before[{first * MEMBER_STRIDE}];"] if first else []), []
+    for number, member in enumerate(members, first):
         base, _, count = member.c_type.partition("[")
-        body.append(f"\t{base}{'' if base.endswith('*') else ' '}{member.label}{'[' + count if count else ''};")
-        asserts += [
-            f'_Static_assert(__builtin_offsetof(struct {struct}, {member.label}) == {place.offset}, "{struct}");',
-            f'_Static_assert(sizeof(((struct {struct} *)0)->{member.label}) == {place.size}, "{struct}.{member.path}");',
-        ]
-        position = place.offset + place.size
-    size = btf.struct_size(kernel_name(btf, struct))
-    define = [f"#define SIZEOF_{struct.upper()} {size}"]
-    if not body:
-        return define
-    return have + define + [f"struct {struct} {{", *body, "};", *asserts]
+        space = "" if base.endswith("*") else " "
+        array = "[" + count if count else ""
+        body.append(f"\t{base}{space}{member.label}{array} __attribute__((aligned({MEMBER_STRIDE})));")
+        place = f"__builtin_offsetof(struct {struct}, {member.label})"
+        asserts.append(f'_Static_assert({place} == {number * MEMBER_STRIDE}, "{struct}.{member.label}");')
+    return [f"struct {struct} {{", *body, "};", *asserts]

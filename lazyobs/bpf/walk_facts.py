@@ -18,14 +18,15 @@ def why_not(btf: Btf) -> str:
     return f"this kernel's BTF has no {', '.join(missing)}" if missing else ""
 
 
-def c_facts(btf: Btf) -> str:
-    """WALKS_ARE_JUDGED and the flags' values as C."""
-    if why_not(btf):
-        return "#define WALKS_ARE_JUDGED 0\n"
+CONSTANTS = ("WALKS_ARE_JUDGED", "PG_LOCKED", "PG_HEAD", "TTU_SYNC")
+
+
+def values(btf: Btf) -> dict[str, int | None]:
+    """What CONSTANTS are in this kernel."""
     flags, ttu = btf.enumerators("pageflags"), btf.enumerators("ttu_flags")
-    lines = [
-        "#define WALKS_ARE_JUDGED 1",
-        f"#define PG_LOCKED {flags['PG_locked']}",
-        f"#define PG_HEAD {flags['PG_head']}",
-    ]
-    return "\n".join([*lines, f"#define TTU_SYNC {ttu['TTU_SYNC']:#x}"]) + "\n"
+    return {
+        "WALKS_ARE_JUDGED": int(not why_not(btf)),
+        "PG_LOCKED": flags.get("PG_locked"),
+        "PG_HEAD": flags.get("PG_head"),
+        "TTU_SYNC": ttu.get("TTU_SYNC"),
+    }

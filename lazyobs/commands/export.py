@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Whole, say_how
+from lazyobs.commands.options import COMPILE, PROFILE, TIER, VERBOSE, Whole, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
@@ -40,6 +40,7 @@ from lazyobs.unix import privileges
 @click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording at its own pace.")
 @PROFILE
 @TIER
+@COMPILE
 @click.option("--cgroup-depth", type=Whole(), metavar="N", help="Path components of a cgroup to keep (2).")
 @click.option("--cgroup-top", type=Whole(), metavar="N", help="Number of cgroups with series of their own (10).")
 @click.option("--connections", type=Whole(), metavar="N", help="Maximum number of simultaneous connections (64).")

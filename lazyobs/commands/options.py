@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -150,7 +151,16 @@ def _of_output(_context: click.Context, _parameter: click.Parameter, value: str)
 OUTPUT = output_option()
 PROFILE = click.option("--profile", type=click.Path(path_type=Path), metavar="FILE", help="Profile of a kernel design; default: detected.")  # fmt: skip
 TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
+COMPILE = click.option("--compile", is_flag=True, expose_value=False, callback=lambda _context, _option, asked: _compile(asked), help="Compile the probes with BCC, also where there is an image of them.")  # fmt: skip
 VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
+
+
+def _compile(asked: bool) -> None:
+    """For what this process loads; nothing is imported for it otherwise."""
+    if asked:
+        from lazyobs.bpf.session import COMPILE as VARIABLE
+
+        os.environ[VARIABLE] = "1"
 
 
 def interval_option(name: str, default: int | None = None, help_text: str = "") -> Callable[[_Command], _Command]:
@@ -180,7 +190,7 @@ def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Co
 
 
 # ``output`` and ProbeOptions: every command that reads the running kernel has them.
-COMMON = all_of(OUTPUT, PROFILE, TIER, VERBOSE)
+COMMON = all_of(OUTPUT, PROFILE, TIER, COMPILE, VERBOSE)
 
 
 def sort_option(default: str | None, help_text: str) -> Callable[[_Command], _Command]:

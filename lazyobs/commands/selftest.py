@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import click
 
-from lazyobs.commands.options import PROFILE, TIER, VERBOSE, Finite, ProbeOptions, Whole, collected, output_option
+from lazyobs.commands.options import (
+    COMPILE,
+    PROFILE,
+    TIER,
+    VERBOSE,
+    Finite,
+    ProbeOptions,
+    Whole,
+    collected,
+    output_option,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class SelftestCommand:
 @output_option(("table", "json"), "Output format; table is KTAP.")
 @PROFILE
 @TIER
+@COMPILE
 @VERBOSE
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")
 @click.option("--only", metavar="NAME,..", help="Run only these scenarios; * and ? are wildcards.")

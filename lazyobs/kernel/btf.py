@@ -14,6 +14,8 @@ from array import array
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from lazyobs.kernel.any_of import any_of
+
 KIND_VOID = 0
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD = range(1, 8)
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = range(8, 14)
@@ -26,6 +28,7 @@ _MODIFIERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_
 _MOST_HOPS = 100  # through typedefs, qualifiers and nested types: the kernel has a handful
 _MOST_PARTS = 200  # anonymous structs and unions of one struct: task_struct has a few dozen
 _HEADER = struct.Struct("<HBBIIIII")
+_TYPE = struct.Struct("<III")
 # Words a type takes: its three-word head and a fixed tail, and a part for each of vlen entries.
 _FIXED_WORDS = [3] * 32
 _ENTRY_WORDS = [0] * 32
@@ -40,6 +43,15 @@ for _kind, _words in (
     (KIND_ENUM64, 3),
 ):
     _ENTRY_WORDS[_kind] = _words
+
+
+class _Steps(dict[int, int]):
+    """Words that a type takes, by the second word of its head: its kind and its number of entries."""
+
+    def __missing__(self, info: int) -> int:
+        kind = info >> 24 & 31
+        self[info] = words = _FIXED_WORDS[kind] + _ENTRY_WORDS[kind] * (info & 0xFFFF)
+        return words
 
 
 class BtfError(ValueError):
@@ -101,7 +113,7 @@ class Btf:
             raise BtfError("truncated")
         self._data = data
         self._strings = data[header_len + str_off : header_len + str_off + str_len]
-        self._starts = array("I", [0])
+        self._starts, self._types_at = array("I"), 0
         self._found: dict[tuple[str, int], int] = {}
         try:
             self._index(header_len + type_off, header_len + type_off + type_len, names)
@@ -115,28 +127,33 @@ class Btf:
             return cls(file.read(), names)
 
     def _index(self, position: int, end: int, names: Iterable[str]) -> None:
-        alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
-        matches = re.finditer(rb"\0(" + alternatives + rb")(?=\0)", self._strings)
+        matches = re.finditer(rb"\0(" + any_of(names) + rb")(?=\0)", self._strings)
         wanted = {match.start(1): match[1].decode() for match in matches}
         words = array("I", self._data[position:end])
-        append, fixed, entry = self._starts.append, _FIXED_WORDS, _ENTRY_WORDS
-        at = 0
-        while at < len(words):
-            append(position + 4 * at)
-            info = words[at + 1]
-            kind = info >> 24 & 31
-            if words[at] in wanted:
-                self._found.setdefault((wanted[words[at]], kind), len(self._starts) - 1)
-            at += fixed[kind] + entry[kind] * (info & 0xFFFF)
+        infos, steps, starts = words[1:], _Steps(), array("I", [0])
+        append = starts.append
+        at, count = 0, len(words)
+        while at < count:
+            append(at)
+            at += steps[infos[at]]
+        for type_id, name in enumerate(map(words.__getitem__, starts[1:]), 1):
+            if name in wanted:
+                self._found.setdefault((wanted[name], infos[starts[type_id]] >> 24 & 31), type_id)
+        self._starts, self._types_at = starts, position
 
     def _head(self, type_id: int) -> tuple[str, int, int, int, int]:
         """(name, kind, vlen, size or type, position of the tail). BtfError where there is no such type."""
         try:
-            position = self._starts[type_id]
-        except IndexError:
-            raise BtfError(f"there is no type {type_id}") from None
-        name_off, info, size = self._unpack("<III", position)
-        return self._name(name_off), (info >> 24) & 31, info & 0xFFFF, size, position + 12
+            position = self._at(type_id)
+            name_off, info, size = _TYPE.unpack_from(self._data, position)
+            name = self._strings[name_off : self._strings.index(b"\0", name_off)].decode()
+        except (IndexError, ValueError, struct.error):
+            raise BtfError(f"type {type_id} is damaged") from None
+        return name, (info >> 24) & 31, info & 0xFFFF, size, position + 12
+
+    def _at(self, type_id: int) -> int:
+        """Position of the type's head in the data. IndexError where there is no such type."""
+        return self._types_at + 4 * self._starts[type_id]
 
     def _unpack(self, layout: str, position: int) -> tuple[int, ...]:
         try:
@@ -176,7 +193,7 @@ class Btf:
 
     def functions(self) -> list[str]:
         """The names of all functions. Looks at every type of the kernel: half a second."""
-        heads = (self._unpack("<II", position) for position in self._starts[1:])
+        heads = (self._unpack("<II", self._at(type_id)) for type_id in range(1, len(self._starts)))
         return [self._name(name_off) for name_off, info in heads if info >> 24 & 31 == KIND_FUNC]
 
     def kinds_of(self, names: Container[str]) -> Iterator[tuple[str, str]]:
@@ -291,7 +308,7 @@ class Btf:
         if b"\0" + prefix.encode() not in self._strings:
             return found
         for type_id in range(1, len(self._starts)):
-            info = self._unpack("<II", self._starts[type_id])[1]
+            info = self._unpack("<II", self._at(type_id))[1]
             if info >> 24 & 31 in (KIND_ENUM, KIND_ENUM64):
                 of_enum = self._enumerators_of(type_id)
                 found.update((name, value) for name, value in of_enum.items() if name.startswith(prefix))

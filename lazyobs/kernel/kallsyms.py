@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from lazyobs.kernel.any_of import any_of
+
 # Suffixes that compilers append; what follows the first dot decides.
 _SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
 
@@ -51,9 +53,8 @@ class Kallsyms:
     def __init__(self, text: bytes, names: Iterable[str], fragments: Iterable[str] = ()) -> None:
         self._symbols: dict[str, list[Symbol]] = {}
         self.hidden = False  # kptr_restrict or a missing capability made every address 0
-        alternatives = b"|".join(re.escape(name.encode()) for name in sorted(set(names)))
         # Anchored at the type: from the start of the line, the address of every line would be matched first.
-        pattern = re.compile(rb" [tTwW] (" + alternatives + rb")(\.[^\s\[]+)?\n")
+        pattern = re.compile(rb" [tTwW] (" + any_of(names) + rb")(\.[^\s\[]+)?\n")
         for match in pattern.finditer(text):
             start = _address(text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()])
             if start is None:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lazyobs.bpf import plan_cache
+from lazyobs.bpf import images, plan_cache, template
 from lazyobs.bpf.cache import Cache
+from lazyobs.bpf.image import hash_of
 from lazyobs.bpf.points import POINTS
-from lazyobs.bpf.session import Loader, Session, interpreters
+from lazyobs.bpf.session import Loader, Session, interpreters, why_compile
 from lazyobs.errors import BpfRefused
 from lazyobs.sources.patience import Patience
 
@@ -31,13 +32,18 @@ class Loading:
         self._loader = Loader(first, following)
         self._kept = Cache()
         try:
-            made = plan_cache.planned(self._kept, profile_file, cap, points, events, self._loader.announce)
+            made = plan_cache.planned(self._kept, profile_file, cap, points, events, lambda: self._announce(events))
             self._loader.send(made)
             meanwhile()
         except BaseException:
             self._loader.close()
             raise
         self.subject = made.subject
+
+    def _announce(self, events: bool) -> None:
+        """Lets the loader import BCC while the plan is made, where it will have to compile."""
+        if why_compile() or not images.has(hash_of(template.text(events))):
+            self._loader.announce()
 
     @property
     def why_not_yet(self) -> str:

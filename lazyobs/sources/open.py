@@ -172,9 +172,8 @@ def _stream(session: Session) -> EventStream:
 
 
 def _how_attached(session: Session) -> Iterator[str]:
-    how = "compiled" if session.compiled else "compiled at an earlier start"
     count = len(session.programs)
-    yield f"probes {how} ({session.interpreter}); {count} {plural(count, 'program')} attached"
+    yield f"probes {session.origin}; {count} {plural(count, 'program')} attached"
     for ignored in session.ignored:
         yield f"kept but not used: {ignored}"
     for point, refused in session.refused.items():

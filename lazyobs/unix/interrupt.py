@@ -11,7 +11,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,20 +25,17 @@ class Interrupted(KeyboardInterrupt):
     (dataclasses are made so) and would end the process by SIGINT, caught or not."""
 
 
-@dataclass
-class _State:
+class _State:  # no dataclass, which the loader would import for it
     """``asked``: a signal has come; ``raised``: when that was last raised, on the monotonic clock.
 
     ``held``: nothing is raised now; ``waiting``: a signal has come since. ``settled``: nothing is raised any more.
     ``ignored``: those of ENDING that this process was started to ignore.
     """
 
-    asked: bool = False
-    raised: float = float("-inf")
-    held: bool = False
-    waiting: bool = False
-    settled: bool = False
-    ignored: frozenset[int] = frozenset()
+    def __init__(self) -> None:
+        self.asked = self.held = self.waiting = self.settled = False
+        self.raised = float("-inf")
+        self.ignored: frozenset[int] = frozenset()
 
 
 _state = _State()

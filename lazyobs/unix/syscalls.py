@@ -11,7 +11,6 @@ import ctypes
 import errno
 import functools
 import os
-import platform
 
 MACHINES = ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x")  # as uname(2) has it
 
@@ -44,7 +43,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 @functools.cache
-def number(call: str, machine: str = platform.machine()) -> int:
+def number(call: str, machine: str = os.uname().machine) -> int:
     """Number of a system call of the table. OSError(ENOSYS) on a machine that the table does not know."""
     numbers = _NUMBERS[call]
     if isinstance(numbers, int):

@@ -87,6 +87,7 @@ def _document(facts: Facts, session: Session | None, why_not: str, verbose: bool
         "unprivileged_bpf_disabled": restrictions.sysctl("kernel.unprivileged_bpf_disabled"),
         "bpf_stats_enabled": restrictions.sysctl("kernel.bpf_stats_enabled"),
         "may_load_bpf": not capabilities.why_not_bpf(),
+        "probes": _probes(session, why_not),
         "runs_as": _runs_as(),
         "bcc": _bcc(),
     }
@@ -133,6 +134,13 @@ def _kprobes(config: dict[str, str] | None) -> str:
     if config is not None and "CONFIG_KPROBES" not in config:
         return "no: built without CONFIG_KPROBES"
     return "no: the perf PMU kprobe is missing"
+
+
+def _probes(session: Session | None, why_not: str) -> str:
+    """Where the loaded programs are from: an image, or the compiler and why."""
+    if session is None:
+        return f"none loaded: {why_not}"
+    return f"{session.origin}, made by BCC {session.compiler}"
 
 
 def _bcc() -> list[dict[str, str]]:

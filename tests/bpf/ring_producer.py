@@ -6,10 +6,11 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lazyobs.bpf import abi, counts, event, layouts, maps, plan, sources, structs
+from lazyobs.bpf import abi, counts, event, layouts, maps, plan, sources, structs, template
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 
@@ -21,31 +22,37 @@ _MAPS = ("events", "event_filter", "event_processes", "event_counts", "producer_
 
 def source(pages: int) -> str:
     """The program's text for a ring of so many pages."""
-    facts = plan.gather()
-    assert facts.btf is not None, facts.no_btf
-    return "\n".join(
-        [
-            counts.c_counts(),
-            layouts.c_layouts(),
-            structs.c_structs(facts.btf, {}),
-            event.c_layout(pages * mmap.PAGESIZE, maps.possible_cpus()),
-            sources.read("lazyobs.h"),
-            sources.read("events.h"),
-            (_HERE / "ring_producer.c").read_text(encoding="ascii"),
-        ]
-    )
+    parts = [
+        template.c_blanks(),
+        counts.c_counts(),
+        layouts.c_layouts(),
+        structs.c_structs(),
+        event.c_layout(pages * mmap.PAGESIZE),
+        *(sources.read(name) for name in ("blanks.h", "lazyobs.h", "events.h")),
+        (_HERE / "ring_producer.c").read_text(encoding="ascii"),
+    ]
+    return "\n".join(parts)
 
 
 def load(pages: int) -> Session:
     """A session with the ring and its producers. BpfRefused where that is not allowed."""
 
     def raw(program: str, target: str) -> dict[str, Any]:
-        return {"program": program, "kind": "raw_tracepoint", "target": target, "btf_id": 0}
+        return {
+            "program": program,
+            "code": program,
+            "values": {},
+            "kind": "raw_tracepoint",
+            "target": target,
+            "btf_id": 0,
+        }
 
     # No XDP program fails here: the first program runs when it is told to, and not else.
     attach = [raw("produce", "xdp_exception"), raw("produce_at_syscall", "sys_enter")]
     points = [{"name": "producer", "candidates": [{"tier": "tracepoint", "attach": attach}]}]
-    made = plan.Plan(plan.gather().subject(), source(pages), points, maps=_MAPS, written=_MAPS)
+    of_kernel = plan.make(plan.gather())
+    made = replace(of_kernel, source=source(pages), points=points, maps=_MAPS, written=_MAPS, dropped={})
+    made.values["EVENT_WAKE_EVERY"] = event.wake_every(pages * mmap.PAGESIZE, maps.possible_cpus())
     for interpreter in interpreters():
         try:
             return Loader(interpreter).load(made)

@@ -13,8 +13,8 @@ import pytest
 
 from lazyobs.bpf import cache, plan
 from lazyobs.bpf.cache import Cache
-from lazyobs.bpf.image import Image, ImageError, MapShape
 from lazyobs.bpf.plan import Plan
+from lazyobs.bpf.session import COMPILE
 from tests.harness import ROOT, need_root
 
 
@@ -125,11 +125,6 @@ def test_keys_tell_their_parts_apart():
     assert len(keys) == 4
 
 
-def test_an_image_comes_back_as_it_was():
-    image = Image({"m": MapShape(2, 4, 8, 1, 0)}, {"p": bytes(16)}, {"p": [(0, "m")]}, {"p": [(1, 7)]})
-    assert Image.from_bytes(image.to_bytes()) == image
-
-
 def test_an_entry_that_never_ends_is_not_read(tmp_path):
     """8 GB of nothing that only root can have put there: a second, not the memory of the machine."""
     kept = Cache((str(tmp_path / "kept"),))
@@ -141,34 +136,9 @@ def test_an_entry_that_never_ends_is_not_read(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"\0\1",
-        b"[]",
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-        b"{}",
-        b'{"maps": {"m": {}}, "programs": {}, "references": {}}',
-    ],
-    ids=range(7),
-)
-def test_what_is_no_image_is_refused(raw):
-    with pytest.raises(ImageError):
-        Image.from_bytes(raw)
-
-
 def test_a_plan_comes_back_as_it_was(bpf):
     made = plan.make(plan.gather())
     assert Plan.from_bytes(made.to_bytes()) == made
-
-
-def test_kept_instructions_name_maps_by_name():
-    load_map = bytes.fromhex("1811000000000000" + "0000000000000000")
-    image = Image({}, {"p": bytes(8) + load_map}, {"p": [(1, "m")]}, {"p": []})
-    code = image.program("p", {"m": 77}, [])
-    assert code[12:16] == (77).to_bytes(4, "little") and code[:8] == bytes(8)
 
 
 def test_a_spoilt_cache_costs_a_compile_and_nothing_else(bpf, tmp_path, monkeypatch):
@@ -181,6 +151,7 @@ def test_a_spoilt_cache_costs_a_compile_and_nothing_else(bpf, tmp_path, monkeypa
         return session
 
     monkeypatch.setattr("lazyobs.bpf.session._LOADER_CODE", loader_with_cache(tmp_path))
+    monkeypatch.setenv(COMPILE, "1")
     monkeypatch.setattr(Cache.__init__, "__defaults__", ((str(tmp_path / "kept"),),))
     assert start().compiled
     again = start()

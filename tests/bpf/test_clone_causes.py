@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from lazyobs.bpf import clone_causes, outlook, plan
@@ -31,10 +29,17 @@ def types(enumerators: dict[str, int]) -> Btf:
 
 
 def causes(enumerators: dict[str, int], known: Profile = PLAIN) -> dict[int, str]:
-    """{value: cause} as the C text has it."""
+    """{value: cause} as the probes are made to see it."""
     found = types(enumerators)
-    text = clone_causes.c_causes(found, found.function("anon_vma_clone"), known)
-    return {int(value): cause.lower() for value, cause in re.findall(r"== (\d+) \? CLONE_FOR_(\w+)", text)}
+    table = clone_causes.switches(found, found.function("anon_vma_clone"), known)["CLONE_CAUSE_OF"]
+    assert not table.moves
+
+    def at(value: int) -> int:
+        if not 0 <= value - table.base < table.span:
+            return table.default
+        return [cause for start, cause in table.rows if start <= value - table.base][-1]
+
+    return {value: CLONE_CAUSES[at(value)] for value in enumerators.values()}
 
 
 def test_the_words_of_mainline() -> None:

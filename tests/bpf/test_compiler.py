@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.bpf import compiler
-from lazyobs.bpf.addresses import Addresses
-from lazyobs.bpf.image import Image, MapShape
+from lazyobs.bpf import blanks, compiler, sources
+from lazyobs.bpf.compiler_errors import CompilerMissing
+from lazyobs.bpf.image import Image, MapShape, hash_of
 from tests.bpf.bcc_python import bcc_python
 
 _COMPILE = """
 import json, os, sys, tempfile
-from lazyobs.bpf.compiler import CompilerError, compile_image, import_bcc
+from lazyobs.bpf.blanks import Names
+from lazyobs.bpf.compiler import compile_image, import_bcc
+from lazyobs.bpf.compiler_errors import CompilerError
 source, names = json.loads(sys.argv[1])
 tempfile.tempdir = sys.argv[2]
 version = import_bcc()
 try:
-    image = compile_image(source, names)
+    image = compile_image(source, names, Names(("low", "high"), (), ()))
 except CompilerError as error:
     print("CompilerError", os.listdir(sys.argv[2]))
     sys.exit(23)
@@ -61,10 +63,8 @@ def compiled(source: str, names: list[str], tmp_path: Path) -> tuple[int, str, s
 
 
 def test_an_image_has_programs_maps_and_where_they_are_named(bpf: None, tmp_path: Path) -> None:
-    from lazyobs.bpf.addresses import C_ADDRESS
-
-    known = Addresses()
-    text = SOURCE % (C_ADDRESS, known.c(0xFFFFFFFF81234567), known.c(0xFFFFFFFF89ABCDEF))
+    known = {"low": 0xFFFFFFFF81234567, "high": 0xFFFFFFFF89ABCDEF}
+    text = SOURCE % (blanks.C_MARKS + sources.read("blanks.h"), "CONSTANT(0)", "CONSTANT(1)")
     status, stdout, stderr = compiled(text, ["counts", "totals", "unused"], tmp_path)
     assert (status, stderr) == (0, "")
     image = Image.from_bytes(stdout.encode())
@@ -74,19 +74,22 @@ def test_an_image_has_programs_maps_and_where_they_are_named(bpf: None, tmp_path
         "unused": MapShape(6, 4, 8, 7, 0),
     }
     assert sorted(image.programs) == ["first", "second"]
-    assert [name for _, name in image.references["first"]] == ["counts"]
-    assert sorted(name for _, name in image.references["second"]) == ["counts", "totals"]
-    assert sorted(number for _, number in image.addresses["first"]) == [0, 1]
-    assert image.addresses["second"] == []
+    assert image.source == hash_of(text)
+    first, second = image.programs["first"], image.programs["second"]
+    assert sorted((kind, name) for _, kind, name in first.blanks) == [
+        ("constant", "high"),
+        ("constant", "low"),
+        ("map", "counts"),
+    ]
+    assert sorted((kind, name) for _, kind, name in second.blanks) == [("map", "counts"), ("map", "totals")]
     assert image.used_maps(["first"]) == ["counts"]
     assert image.used_maps(["first", "second"]) == ["counts", "totals"]
     # What is filled in is all that a start changes.
-    code = image.program("first", {"counts": 77}, known.values)
-    (at,) = [index for index, _ in image.references["first"]]
-    assert code[8 * at + 4 : 8 * at + 8] == (77).to_bytes(4, "little")
-    for index, number in image.addresses["first"]:
-        low, high = code[8 * index + 4 : 8 * index + 8], code[8 * index + 12 : 8 * index + 16]
-        assert int.from_bytes(low + high, "little") == known.values[number]
+    code = image.program("first", {"counts": 77}, known, {})
+    assert len(code) == len(first.code)
+    for at, kind, name in first.blanks:
+        low, high = code[8 * at + 4 : 8 * at + 8], code[8 * at + 12 : 8 * at + 16]
+        assert int.from_bytes(low + high, "little") == (77 if kind == "map" else known[name])
     assert code[-8:] == bytes.fromhex("9500000000000000")
 
 
@@ -106,7 +109,7 @@ def test_c_that_is_wrong_is_told_by_clang(bpf: None, tmp_path: Path, source: str
 
 def test_an_interpreter_without_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bcc", None)  # as if it was not installed
-    with pytest.raises(compiler.CompilerMissing, match="bcc"):
+    with pytest.raises(CompilerMissing, match="bcc"):
         compiler.import_bcc()
 
 
@@ -114,7 +117,7 @@ def test_the_unrelated_package_of_that_name(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delitem(sys.modules, "bcc", raising=False)
     (tmp_path / "bcc.py").write_text("__version__ = '1.0'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(compiler.CompilerMissing, match=rf"^{tmp_path}/bcc.py is an unrelated package of that name$"):
+    with pytest.raises(CompilerMissing, match=rf"^{tmp_path}/bcc.py is an unrelated package of that name$"):
         compiler.import_bcc()
     monkeypatch.delitem(sys.modules, "bcc")
 

@@ -48,7 +48,7 @@ def written_by_c(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     directory: Path = tmp_path_factory.mktemp("event")
     fill = [f"\tevent.{f.name} = {_value(i, f)}U{'LL' if f.c_type == 'u64' else ''};" for i, f in enumerate(event.RECORD.fields[:-1])]  # fmt: skip
     fill.append(f'\tmemcpy(event.comm, "{_COMM.decode()}", {len(_COMM)});')
-    (directory / "record.c").write_text(_C % (event.c_layout(16 * 4096, 2), "\n".join(fill)))
+    (directory / "record.c").write_text(_C % (event.c_layout(16 * 4096), "\n".join(fill)))
     subprocess.run(
         ["gcc", "-Wall", "-Werror", "-o", directory / "record", directory / "record.c"], check=True, timeout=60
     )

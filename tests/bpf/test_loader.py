@@ -38,7 +38,8 @@ def made(bpf, facts):
     for point in marked.points:
         for candidate in point["candidates"]:
             for attach in candidate["attach"]:
-                attach["program"] = attach["program"].replace("slab_alloc", MARK)
+                for what in ("program", "code"):
+                    attach[what] = attach[what].replace("slab_alloc", MARK)
     return marked
 
 
@@ -142,7 +143,7 @@ def test_a_loader_that_dies_or_talks_nonsense(made, tmp_path, body):
 def test_a_loader_that_promises_more_descriptors_than_it_sends(made, tmp_path):
     body = """
         s = socket.socket(fileno=int(sys.argv[-1])); s.recv(1 << 20)
-        text = json.dumps({"points": {}, "compiled": False, "ignored": [], "names": [["map", "totals"], ["map", "x"]]}).encode()
+        text = json.dumps({"points": {}, "origin": ["", False, "", []], "names": [["map", "totals"], ["map", "x"]]}).encode()
         s.sendall(struct.pack("=I", len(text)) + text)
         socket.send_fds(s, [b"f"], [0])
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.bpf import maps, plan, plan_cache, sources
+from lazyobs.bpf.blanks import Switch
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import UsageError
@@ -51,7 +52,7 @@ class Kernel:
             Subject(facts.release, facts.profile, {"anon_vma": 104}),
             f"cap {cap} events {events}",
             [{"name": name, "candidates": []} for name in points or ("all",)],
-            addresses=[anchor + 23, anchor + 101],
+            switches={"SITE": Switch(anchor + 23, 101, ((0, 7),), 0, moves=True), "REASON": Switch(5, 1, (), 0, False)},
             anchor=anchor,
             closed=dict(closed),
         )
@@ -103,7 +104,9 @@ def test_another_boot_has_the_same_plan_elsewhere(kernel: Kernel, kept: Path) ->
     planned(kept)
     kernel.build = replace(kernel.build, anchor=ANCHOR + 0x2A00000)
     found, _, new = planned(kept)
-    assert (new, found.anchor, found.addresses) == (0, ANCHOR + 0x2A00000, [ANCHOR + 0x2A00017, ANCHOR + 0x2A00065])
+    assert (new, found.anchor) == (0, ANCHOR + 0x2A00000)
+    assert found.switches["SITE"] == Switch(ANCHOR + 0x2A00017, 101, ((0, 7),), 0, moves=True)
+    assert found.switches["REASON"].base == 5
 
 
 def of_another_build(kernel: Kernel) -> dict[str, object]:

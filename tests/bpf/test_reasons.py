@@ -3,27 +3,32 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from lazyobs.bpf import lazy_design
+from lazyobs.kernel.functions import Functions
+from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile
+from lazyobs.model import REASONS
 from tests.kernel.made_btf import Types
 
 PROMOTE = "vma_upgrade_anon_vma_lazy"
 
 
 def meanings(enum: str, values: dict[str, int]) -> dict[int, str]:
-    """{value: our reason} of REASON_OF() on a kernel with that enum; the others are REASON_OTHER."""
+    """{value: our reason} of REASON_OF() on a kernel with that enum; the others are other."""
     made = Types()
     vma = made.pointer(made.struct("vm_area_struct", 176))
     made.function(PROMOTE, [("vma", vma), ("reason", made.enum(enum, values))], made.integer("int"))
     btf = made.btf(PROMOTE, enum)
-    text = lazy_design.c_design(Profile("p", ""), btf, None, btf.function(PROMOTE))
-    (line,) = [line for line in text.splitlines() if line.startswith("#define REASON_OF(")]
-    assert line.endswith("REASON_OTHER)")
-    return {int(value): word.lower() for value, word in re.findall(r"\(reason\) == (\d+) \? REASON_(\w+) :", line)}
+    functions = Functions(Kallsyms(b"", ()), btf, Profile("p", ""))
+    table = lazy_design.switches(btf, functions, btf.function(PROMOTE))["REASON_OF"]
+    assert not table.moves and table.default == REASONS.index("other")
+    ends = [start for start, _ in table.rows[1:]] + [table.span]
+    found: dict[int, str] = {}
+    for (start, reason), end in zip(table.rows, ends):
+        found |= {table.base + value: REASONS[reason] for value in range(start, end) if reason != table.default}
+    return found
 
 
 def test_the_kernel_s_own_operations_are_understood() -> None:

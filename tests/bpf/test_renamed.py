@@ -76,9 +76,19 @@ def test_the_plan_is_that_of_the_old_names(gather):
     }
     assert {f"{renamed.PREFIX}__anon_vma_prepare", f"{renamed.PREFIX}try_to_migrate_one"} < targets
     assert with_old_names(theirs.points) == ours.points
-    for name in ("source", "addresses", "dropped", "unjudged", "unknown", "knows_reason", "trial_function", "maps"):
+    for name in (
+        "source",
+        "values",
+        "switches",
+        "dropped",
+        "unjudged",
+        "unknown",
+        "knows_reason",
+        "trial_function",
+        "maps",
+    ):
         assert getattr(theirs, name) == getattr(ours, name), name
-    assert theirs.unknown == {} and len(theirs.addresses) > 23
+    assert theirs.unknown == {} and len(theirs.switches["LOCK_PATH_OF"].rows) > 23
     assert Plan.from_bytes(theirs.to_bytes()) == theirs
 
 
@@ -92,10 +102,10 @@ def test_with_the_alias_of_one_function_the_others_are_named(gather):
     (prepare,) = (line for line in renamed.aliases().splitlines() if line.startswith("__anon_vma_prepare "))
     made = plan.make(gather(f"{HEAD}[aliases]\n{prepare}\n"))
     missing = made.dropped["slab"]["tracepoint"].removeprefix("not in kallsyms: ")
-    assert missing == ", ".join(" or ".join(site.functions) for site in NEEDED if site.macro != "IN_ANON_VMA_PREPARE")
+    assert missing == ", ".join(" or ".join(site.functions) for site in NEEDED if site.bit != "SITE_ANON_VMA_PREPARE")
 
 
-@pytest.mark.parametrize("site", NEEDED, ids=lambda site: site.macro)
+@pytest.mark.parametrize("site", NEEDED, ids=lambda site: site.bit)
 def test_one_alias_that_is_not_there_is_named(gather, site):
     text = HEAD + renamed.aliases()
     for name in site.functions:

@@ -34,16 +34,12 @@ def without(name: str, values: dict[str, int]) -> dict[str, int]:
 
 def test_a_kernel_that_has_all_of_it() -> None:
     assert walk_facts.why_not(kernel()) == ""
-    assert walk_facts.c_facts(kernel()) == (
-        "#define WALKS_ARE_JUDGED 1\n#define PG_LOCKED 0\n#define PG_HEAD 6\n#define TTU_SYNC 0x10\n"
-    )
+    assert walk_facts.values(kernel()) == {"WALKS_ARE_JUDGED": 1, "PG_LOCKED": 0, "PG_HEAD": 6, "TTU_SYNC": 0x10}
 
 
 def test_values_are_the_kernels_own() -> None:
     other = kernel({"PG_locked": 23, "PG_head": 101}, {"TTU_SYNC": 0x211})
-    assert walk_facts.c_facts(other) == (
-        "#define WALKS_ARE_JUDGED 1\n#define PG_LOCKED 23\n#define PG_HEAD 101\n#define TTU_SYNC 0x211\n"
-    )
+    assert walk_facts.values(other) == {"WALKS_ARE_JUDGED": 1, "PG_LOCKED": 23, "PG_HEAD": 101, "TTU_SYNC": 0x211}
 
 
 @pytest.mark.parametrize(
@@ -60,4 +56,4 @@ def test_values_are_the_kernels_own() -> None:
 )
 def test_what_is_missing_is_named_and_nothing_is_judged(found: Btf, missing: str) -> None:
     assert walk_facts.why_not(found) == f"this kernel's BTF has no {missing}"
-    assert walk_facts.c_facts(found) == "#define WALKS_ARE_JUDGED 0\n"
+    assert walk_facts.values(found)["WALKS_ARE_JUDGED"] == 0

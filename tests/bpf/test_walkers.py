@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from lazyobs.bpf import lazy_design, points
-from lazyobs.bpf.addresses import Addresses
+from lazyobs.bpf.blanks import Switch
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import WALKERS
+from tests.kernel.made_btf import Types
 
 # The callbacks (rmap_one) of mm/ in 6.1, 6.12 and 7.3, and what they walk for.
 CALLBACKS = {
@@ -30,8 +29,6 @@ CALLBACKS = {
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_the_walker_of_a_callback(callback: str) -> None:
     kallsyms = Kallsyms(f"1000 t {callback}\n2000 t end\n".encode(), points.CALLBACKS)
-    text = lazy_design.c_walkers(Functions(kallsyms, None, Profile("mainline", "")), Addresses())
-    walker = CALLBACKS[callback]
-    assert walker in WALKERS
-    assert re.findall(r"== ADDRESS\(0\) \? (\w+)", text) == [f"WALKER_{walker.upper()}"]
-    assert text.endswith(": WALKER_OTHER)\n")
+    found = lazy_design.switches(Types().btf(), Functions(kallsyms, None, Profile("mainline", "")), None)["WALKER_OF"]
+    walker = WALKERS.index(CALLBACKS[callback])
+    assert found == Switch(0x1000, 1, ((0, walker),), WALKERS.index("other"), moves=True)

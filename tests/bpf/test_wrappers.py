@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from lazyobs.bpf.points import CALLBACKS, FUNCTION_TIERS, POINTS, Call
-from lazyobs.bpf.wrappers import REGISTERS, wrappers
-from lazyobs.kernel.btf import Function
+from lazyobs.bpf import structs
+from lazyobs.bpf.points import FUNCTION_TIERS, POINTS, Call
+from lazyobs.bpf.wrappers import c_programs, wrappers
+from lazyobs.kernel.btf import Btf, Function
 from tests.kernel.made_btf import Types
 
 WALK = Call("rmap_walk", ("rmap_walk_anon",), (("folio", "page"), ("rmap_walk_control",)))
@@ -25,8 +26,11 @@ def function(*parameters: tuple[str, str], returns: bool = True) -> Function:
     return found
 
 
-def made(call: Call, of: Function, tier: str) -> list[tuple[str, str, str]]:
-    return [(wrapper.kind, wrapper.program, wrapper.text) for wrapper in wrappers(call, of, tier)]
+X86 = ([112, 104, 96, 88, 72, 64], 80)
+
+
+def made(call: Call, of: Function, tier: str) -> list[tuple[str, str, dict[str, int | None]]]:
+    return [(one.kind, one.code, dict(one.values)) for one in wrappers(call, of, tier, X86)]
 
 
 MODERN = function(("folio", "folio"), ("rwc", "rmap_walk_control"), ("locked", ""), returns=False)
@@ -34,51 +38,44 @@ MODERN = function(("folio", "folio"), ("rwc", "rmap_walk_control"), ("locked", "
 
 def test_fentry_takes_arguments_from_its_context() -> None:
     assert made(WALK, MODERN, "fentry") == [
-        ("fentry", "fentry_rmap_walk_0_1",
-         "int fentry_rmap_walk_0_1(u64 *ctx)\n{\n\treturn rmap_walk_enter(ctx[0], ctx[1]);\n}\n"),
-        ("fexit", "fexit_rmap_walk_void", "int fexit_rmap_walk_void(u64 *ctx)\n{\n\treturn rmap_walk_exit(0);\n}\n"),
-    ]  # fmt: skip
+        ("fentry", "enters_rmap_walk", {"argument.0": 0, "argument.1": 8}),
+        ("fexit", "exits_rmap_walk", {"result": None}),
+    ]
 
 
 def test_a_kprobe_takes_them_from_registers() -> None:
     assert made(WALK, function(("page", "page"), ("rwc", "rmap_walk_control")), "kprobe") == [
-        ("kprobe", "kprobe_rmap_walk_0_1",
-         "int kprobe_rmap_walk_0_1(struct pt_regs *ctx)\n{\n"
-         "\treturn rmap_walk_enter(REGISTER_ARGUMENT(ctx, 0), REGISTER_ARGUMENT(ctx, 1));\n}\n"),
-        ("kretprobe", "kretprobe_rmap_walk_2",
-         "int kretprobe_rmap_walk_2(struct pt_regs *ctx)\n{\n\treturn rmap_walk_exit(REGISTER_RESULT(ctx));\n}\n"),
-    ]  # fmt: skip
+        ("kprobe", "enters_rmap_walk", {"argument.0": 112, "argument.1": 104}),
+        ("kretprobe", "exits_rmap_walk", {"result": 80}),
+    ]
 
 
 def test_the_result_follows_the_arguments_in_fexits_context() -> None:
-    (enter, leave) = made(WALK, function(("f", "folio"), ("r", "rmap_walk_control"), ("locked", "")), "fentry")
-    assert enter[1] == "fentry_rmap_walk_0_1"
-    assert leave[1:] == (
-        "fexit_rmap_walk_3",
-        "int fexit_rmap_walk_3(u64 *ctx)\n{\n\treturn rmap_walk_exit(ctx[3]);\n}\n",
-    )
+    (_, leave) = made(WALK, function(("f", "folio"), ("r", "rmap_walk_control"), ("locked", "")), "fentry")
+    assert leave == ("fexit", "exits_rmap_walk", {"result": 24})
 
 
 @pytest.mark.parametrize(
-    ("parameters", "arguments", "suffix"),
+    ("parameters", "arguments"),
     [
-        ([("rwc", "rmap_walk_control"), ("folio", "folio")], "ctx[1], ctx[0]", "1_0"),
-        ([("rwc", "rmap_walk_control")], "0, ctx[0]", "x_0"),
-        ([("page", "")], "ctx[0], 0", "0_x"),  # by its name, whatever its type
-        ([("other", "other"), ("folio", "folio"), ("page", "page")], "ctx[1], 0", "1_x"),  # the first that fits
-        ([], "0, 0", "x_x"),
+        ([("rwc", "rmap_walk_control"), ("folio", "folio")], (8, 0)),
+        ([("rwc", "rmap_walk_control")], (None, 0)),
+        ([("page", "")], (0, None)),  # by its name, whatever its type
+        ([("other", "other"), ("folio", "folio"), ("page", "page")], (8, None)),  # the first that fits
+        ([], (None, None)),
     ],
 )
-def test_what_a_kernel_does_not_pass_is_0(parameters: list[tuple[str, str]], arguments: str, suffix: str) -> None:
+def test_what_a_kernel_does_not_pass_is_not_there(
+    parameters: list[tuple[str, str]], arguments: tuple[int, int]
+) -> None:
     enter = made(WALK, function(*parameters), "fentry")[0]
-    name = f"fentry_rmap_walk_{suffix}"
-    assert enter == ("fentry", name, f"int {name}(u64 *ctx)\n{{\n\treturn rmap_walk_enter({arguments});\n}}\n")
+    assert tuple(enter[2].values()) == arguments
 
 
 def test_a_body_that_asks_for_it_gets_the_context_first() -> None:
-    vma_alone = function(("vma", "vm_area_struct"))
-    assert "return promotion_enter(ctx, ctx[0], 0);" in made(PROMOTION, vma_alone, "fentry")[0][2]
-    assert "return promotion_enter(ctx, REGISTER_ARGUMENT(ctx, 0), 0);" in made(PROMOTION, vma_alone, "kprobe")[0][2]
+    text = c_programs(POINTS)
+    assert "promotion_enter(ctx, LOAD_AT(ctx, NUMBER_ARGUMENT_0), LOAD_AT(ctx, NUMBER_ARGUMENT_1));" in text
+    assert "return rmap_walk_exit(LOAD_AT(ctx, NUMBER_RESULT));" in text
 
 
 @pytest.mark.parametrize("tier", FUNCTION_TIERS)
@@ -94,27 +91,25 @@ def test_only_the_programs_that_are_asked_for(tier: str) -> None:
     for (enters, exits), expected in kinds.items():
         call = Call("body", ("probed",), enters=enters, exits=exits)
         assert [kind for kind, _, _ in made(call, probed, tier)] == expected
-    assert made(Call("body", ("probed",)), probed, tier)[0][1] == f"{at_entry}_body"  # no arguments, no suffix
 
 
-def test_programs_of_one_name_have_one_text() -> None:
-    """The plan keeps them by name: functions of the same shape share a program, those of another must not."""
-    shapes = [
-        function(("folio", "folio")),
-        function(("page", "page")),
-        function(("a", ""), ("rwc", "rmap_walk_control")),
-    ]
-    shapes += [MODERN, function(returns=False), function()]
-    texts: dict[str, set[str]] = {}
+def test_each_program_is_there_once_and_none_is_missing() -> None:
+    text = c_programs(POINTS)
     for call in [call for point in POINTS for call in point.calls]:
         for tier in FUNCTION_TIERS:
-            for shape in shapes:
-                for wrapper in wrappers(call, shape, tier):
-                    texts.setdefault(wrapper.program, set()).add(wrapper.text)
-    assert [name for name, found in texts.items() if len(found) != 1] == []
-    assert len(texts) > 23 and len(CALLBACKS) > 11
+            for wrapper in wrappers(call, MODERN, tier, X86):
+                assert text.count(f"int {wrapper.code}(u64 *ctx)") == 1
+
+
+def registers_of(*members: tuple[str, int]) -> Btf:
+    types = Types()
+    word = types.integer("unsigned long", 8)
+    types.struct("pt_regs", 336, [(name, word, at) for name, at in members])
+    return types.btf("pt_regs")
 
 
 def test_registers_are_those_of_each_convention() -> None:
-    assert "#if HAVE_pt_regs_di" in REGISTERS and "(ctx)->ax" in REGISTERS  # x86-64
-    assert "#elif HAVE_pt_regs_regs" in REGISTERS and "(ctx)->regs[0]" in REGISTERS  # arm64
+    x86 = zip(("di", "si", "dx", "cx", "r8", "r9", "ax"), (*X86[0], X86[1]))
+    assert structs.registers(registers_of(*x86)) == X86
+    assert structs.registers(registers_of(("regs", 0))) == ([0, 8, 16, 24, 32, 40, 48, 56], 0)
+    assert structs.registers(registers_of(("a0", 0))) is None

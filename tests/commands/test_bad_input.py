@@ -171,14 +171,17 @@ class TestWithoutBpf:
     """Root, but something in the way: the procfs tier, and the reason on stderr."""
 
     def test_bcc_missing(self, bpf, tmp_path):
-        # An image kept from an earlier start needs no bcc: this one has to be compiled.
+        # Also with a profile that is younger than the images.
         profile = tmp_path / "p.toml"
         text = (ROOT / "lazyobs/kernel/profiles/mainline.toml").read_text()
         profile.write_text(text + f'\n[vma]\nlazy = "tag"\ntag_mask = {int(time.time() * 1000) | 1}\ntag_lazy = 1\n')
         env = {**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable}
-        answer = lazyobs("top", "-b", "-n", "1", "--profile", str(profile), env=env)
+        answer = lazyobs("top", "-b", "-n", "1", "-v", "--profile", str(profile), env=env)
+        assert answer.returncode == 0 and "probes from plain.img" in answer.stderr
+        answer = lazyobs("top", "-b", "-n", "1", "--profile", str(profile), "--compile", env=env)
         assert answer.returncode == 0
-        assert "has no bcc" in answer.stderr and "procfs" in answer.stderr
+        assert "no compiler is there" in answer.stderr and "--compile asks for it" in answer.stderr
+        assert "procfs" in answer.stderr
 
     def test_the_loader_cannot_start(self, bpf):
         answer = lazyobs("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})

@@ -28,12 +28,13 @@ def types(
         tree: dict[str, Any] = {}
         for member in wanted:
             path = f"{struct}.{member.path}"
-            if path not in gone:
+            if member.path and path not in gone:
                 size = "own" if path == "vm_area_struct.anon_vma" else SIZES.get(member.c_type, 8)
                 _place(tree, (members or {}).get(path, member.path).split("."), size)
         if struct == "anon_vma" and "anon_vma.rwsem" not in gone:
             tree["rwsem"] = 8
         _struct(made, struct, tree, {**numbers, "own": own})
+    _struct(made, "pt_regs", dict.fromkeys(("r8", "ax", "cx", "dx", "si", "di"), 8) | {"r9": 8}, numbers)
     for name in sorted({*plan.FUNCTIONS, *TIER_FUNCTIONS} - gone):
         made.function((renamed or {}).get(name, name), _parameters(made, name, pointer), numbers[4])
     for name in ("task_vma", "task"):

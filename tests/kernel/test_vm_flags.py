@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.kernel import vm_flags
+from lazyobs.model import VMA_STATES
 from tests.harness import lazyobs
 
 
@@ -40,6 +41,11 @@ def in_smaps(pid: int) -> dict[str, list[str]]:
     return found
 
 
+def where_is_its_state(row: list[str]) -> int:
+    states = {state.name for state in VMA_STATES}
+    return next(position for position, word in enumerate(row) if word in states)
+
+
 def test_they_are_those_of_smaps(bpf: None) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin and process.stdout
@@ -48,5 +54,5 @@ def test_they_are_those_of_smaps(bpf: None) -> None:
         smaps = in_smaps(process.pid)
         rows = [line.split() for line in lazyobs("census", "--vmas", "-p", str(process.pid)).stdout.splitlines()[1:]]
         process.kill()
-    shown = {row[1]: [word for word in row[3:-1] if not word.startswith("0x")] for row in rows}
+    shown = {row[1]: [word for word in row[3 : where_is_its_state(row)] if not word.startswith("0x")] for row in rows}
     assert len(shown) > 7 and shown == {start: smaps[start] for start in shown}
