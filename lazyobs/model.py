@@ -245,6 +245,47 @@ PROCESS_COLUMNS = (
 )
 
 
+# (name, help) of a family: the processes that share a root anon_vma, one of which has waited for its lock.
+FAMILY_COLUMNS = (
+    ("number", "of the families since attach, from 1 on"),
+    ("first_wait", "when a task waited for its lock for the first time since attach, unix seconds"),
+    ("pid", "process whose own anon_vma the root is, or where that has ended, one that shares it"),
+    ("start_time", "of that process, unix seconds"),
+    ("comm", "name of that process"),
+    ("cgroup", "of that process"),
+    ("processes", "processes that share the root"),
+    ("vmas", "VMAs of them that share it"),
+    ("chains", "anon_vma_chain objects of those VMAs"),
+    ("waits", "waits for its lock"),
+    ("write_waits", "those that were for writing"),
+    ("waited_ns", "nanoseconds that those waits took"),
+    ("longest_ns", "the longest of them"),
+    ("waits_by_path", "by what the waiting task was about"),
+)
+MOST_FAMILIES = 128  # in a sample: those that waited longest
+
+
+@dataclass
+class Family:
+    """Waits for the lock of one root anon_vma, and who shares it: FAMILY_COLUMNS. Counts are since attach; what the
+    census says is None where there is none, or no member is left."""
+
+    number: int
+    first_wait: float
+    pid: int | None
+    start_time: float | None
+    comm: str | None
+    cgroup: str | None
+    processes: int | None
+    vmas: int | None
+    chains: int | None
+    waits: int
+    write_waits: int
+    waited_ns: int
+    longest_ns: int
+    waits_by_path: dict[str, int]
+
+
 @dataclass
 class Sample:
     """One reading. Counters are cumulative since attach."""
@@ -263,6 +304,7 @@ class Sample:
     health: dict[str, float | None]
     null_reasons: dict[str, str]  # dotted name -> why it is null
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
+    families: list[Family] = field(default_factory=list)  # MOST_FAMILIES at most, the one that waited longest first
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""
@@ -286,6 +328,7 @@ class Sample:
             "census": self.census,
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
+            "families": [vars(family) for family in self.families],
             "histograms": self.histograms,
             "health": self.health,
             "null_reasons": self.null_reasons,
@@ -327,6 +370,7 @@ class Sample:
             histograms=dict(document["histograms"]),
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
+            families=[Family(**family) for family in document.get("families", ())],
         )
 
 
@@ -350,6 +394,13 @@ _SHAPE: dict[str, Any] = {
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
+    "families": [
+        {
+            "first_wait": _NUMBER, "start_time": (int, float, None), "comm": (str, None), "cgroup": (str, None),
+            "waits_by_path": {None: int}, **dict.fromkeys(("number", "waits", "write_waits", "waited_ns", "longest_ns"), int),
+            None: (int, None),
+        }
+    ],
     "histograms": {None: (None, {"buckets": [[(int, float, None)]], "sum": _NUMBER, "count": int})},
     "health": {None: (int, float, None)},
     "null_reasons": {None: str},

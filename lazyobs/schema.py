@@ -10,7 +10,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lazyobs.model import CENSUS_COLUMNS, COUNTERS, HEALTH_COLUMNS, HISTOGRAMS, PROCESS_COLUMNS
+from lazyobs.model import (
+    CENSUS_COLUMNS,
+    COUNTERS,
+    FAMILY_COLUMNS,
+    HEALTH_COLUMNS,
+    HISTOGRAMS,
+    LOCK_PATHS,
+    PROCESS_COLUMNS,
+)
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _RATE = {"type": ["number", "null"]}
@@ -40,6 +48,7 @@ def sample_schema() -> dict[str, Any]:
                 "census": _object({name: _described(_census_type(name), about) for name, about in CENSUS_COLUMNS}),
                 "slabs": {"type": "array", "items": _slab()},
                 "processes": {"type": "array", "items": _process()},
+                "families": {"type": "array", "items": _family()},
                 "histograms": _object({series: _histogram(h.help) for h in HISTOGRAMS for series in h.series()}),
                 "health": _object({name: _described(_RATE, about) for name, about in HEALTH_COLUMNS}),
                 "null_reasons": {"type": "object", "additionalProperties": _TEXT},
@@ -103,6 +112,18 @@ def _process() -> dict[str, Any]:
         known[counter.name] = _described(_COUNT, counter.help)
         known[counter.name + "_rate"] = _RATE
     return _object({name: known[name] for name in PROCESS_COLUMNS})
+
+
+def _family() -> dict[str, Any]:
+    always: dict[str, Any] = {
+        "number": {"type": "integer", "minimum": 1},
+        "first_wait": {"type": "number"},
+        "start_time": {"type": ["number", "null"]},
+        "comm": {"type": ["string", "null"]},
+        "cgroup": {"type": ["string", "null"]},
+        "waits_by_path": _object({path: {"type": "integer", "minimum": 0} for path in LOCK_PATHS}),
+    }
+    return _object({name: _described(always.get(name, _COUNT), about) for name, about in FAMILY_COLUMNS})
 
 
 def _histogram(about: str) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from lazyobs.bpf import abi, addresses
+from lazyobs.bpf import abi, addresses, kfuncs
 
 
 class ImageError(ValueError):
@@ -54,13 +55,14 @@ class Image:
     addresses: dict[str, list[tuple[int, int]]]
     compiler: str = ""  # BCC's version
 
-    def program(self, name: str, map_fds: dict[str, int], values: list[int]) -> bytes:
-        """Instructions of one program with the maps' fds and the addresses filled in."""
+    def program(self, name: str, map_fds: dict[str, int], values: list[int], btf_ids: Sequence[int] = ()) -> bytes:
+        """Instructions of one program with the maps' fds, the addresses and the kernel functions filled in."""
         code = bytearray(self.programs[name])
         for index, map_name in self.references[name]:
             opcode, registers, offset, _ = abi.INSTRUCTION.unpack_from(code, index * 8)
             abi.INSTRUCTION.pack_into(code, index * 8, opcode, registers, offset, map_fds[map_name])
         addresses.fill_in(code, self.addresses[name], values)
+        kfuncs.fill_in(code, btf_ids)
         return bytes(code)
 
     def used_maps(self, programs: list[str]) -> list[str]:

@@ -48,11 +48,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Binary:
-    """An image, and the map descriptors and addresses that its programs are loaded with."""
+    """An image, and the map descriptors and addresses that its programs are loaded with.
+
+    ``btf_ids``: of the kernel functions that they call (kfuncs.py)."""
 
     image: Image
     map_fds: dict[str, int]
     addresses: list[int]
+    btf_ids: list[int]
 
 
 class Handover:
@@ -157,7 +160,7 @@ def carry_out(
     for name in image.used_maps(programs):
         map_fds[name] = image.maps[name].create(name, read_only=name not in request["written"])
         handover.add("map", name, map_fds[name])
-    binary = Binary(image, map_fds, request["addresses"])
+    binary = Binary(image, map_fds, request["addresses"], request["kfuncs"])
     outcome = {}
     for point in request["points"]:
         tier, refused = _attach_point(point, binary, handover)
@@ -204,7 +207,7 @@ def _attach(attach: dict[str, Any], binary: Binary) -> list[tuple[str, str, int]
     name, kind = attach["program"], attach["kind"]
     prog_type, attach_type = _PROG_TYPES[kind]
     label = f"{name}:{attach['target']}"
-    code = binary.image.program(name, binary.map_fds, binary.addresses)
+    code = binary.image.program(name, binary.map_fds, binary.addresses, binary.btf_ids)
     prog_fd, _ = abi.prog_load(prog_type, code, name, attach_type, attach["btf_id"])
     if prog_fd < 0:
         raise Refused(_why_not_loaded(prog_type, code, attach, attach_type))

@@ -17,6 +17,7 @@ from lazyobs.bpf import (
     cgroup_facts,
     counts,
     event,
+    kfuncs,
     layouts,
     lazy_design,
     lock_paths,
@@ -52,6 +53,9 @@ MAPS = (
     "call_slots",
     "stack_frames",
     "lock_frames",
+    "families",
+    "family_marks",
+    "family_states",
     "census_states",
     "census_target",
     "cgroup_states",
@@ -59,7 +63,7 @@ MAPS = (
 # Maps that the consumer writes or maps into memory; its descriptors of the others are read-only.
 WRITTEN = ("census_target", "process_slots")
 # Files that every probe needs; the others are those of the points.
-SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "invariants.h")
+SHARED_FILES = ("lazyobs.h", "events.h", "calls.h", "family.h", "invariants.h")
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Plan:
     judged here, whatever attaches}; ``unknown``: {number: why it is null, whatever attaches} (sites.unknown).
 
     ``addresses`` are those that the probes compare with (addresses.py), with the kernel at ``anchor``. ``closed``:
-    {tier: why the kernel refused it when ``trial_function`` was tried}.
+    {tier: why the kernel refused it when ``trial_function`` was tried}. ``kfuncs``: BTF ids (kfuncs.py).
     """
 
     subject: Subject
@@ -81,6 +85,7 @@ class Plan:
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
     addresses: list[int] = field(default_factory=list)
+    kfuncs: list[int] = field(default_factory=list)
     anchor: int = 0
     trial_function: int = 0
     closed: dict[str, str] = field(default_factory=dict)
@@ -88,7 +93,7 @@ class Plan:
     unknown: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        names = ("source", "maps", "points", "written", "addresses")
+        names = ("source", "maps", "points", "written", "addresses", "kfuncs")
         return {name: getattr(self, name) for name in names}
 
     def moved(self, anchor: int) -> Plan:
@@ -162,6 +167,7 @@ def _read_btf(known: list[Profile], functions: set[str], sys_root: str) -> tuple
             *structs.NAMES,
             *signs.structs(),
             *functions,
+            *kfuncs.FUNCTIONS,
             *walk_facts.ENUMS,
             *cgroup_facts.ENUMS,
             *(member.split(".", 1)[0] for profile in known for member in profile.members),
@@ -215,6 +221,7 @@ def make(
         dropped=maker.dropped,
         knows_reason=reason is not None,
         addresses=maker.addresses.values,
+        kfuncs=kfuncs.ids(facts.btf),
         anchor=anchor,
         trial_function=trial_function(facts.btf, facts.profile),
         closed=tiers_refused or {},
@@ -334,6 +341,7 @@ class _Maker:
                 },
             ),
             cgroup_facts.c_facts(self._btf),
+            kfuncs.c_functions(self._btf),
             addresses.C_ADDRESS,
             sites.c_sites(functions, self.addresses),
             sites.c_slab_arguments(self._btf),

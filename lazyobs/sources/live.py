@@ -25,6 +25,7 @@ from lazyobs.sources.account import Account, Held
 from lazyobs.sources.census_columns import ALLOCATED, CensusColumns
 from lazyobs.sources.cgroups import KernelCgroups
 from lazyobs.sources.counters import CounterTable, required_missing
+from lazyobs.sources.families import families_of
 from lazyobs.sources.history import History
 from lazyobs.sources.ledger import Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
@@ -123,6 +124,7 @@ class LiveSource:
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
+        waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
         programs = self._part("health", lambda: health.of_programs(self._maps.program_stats()))
         processes = self._processes.read(census, counted, elapsed)
@@ -148,9 +150,16 @@ class LiveSource:
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
             failed=dict(self._failed),
+            families=families_of(*waited, processes, self._processes.boot_offset)
+            if waited and self._waits_known
+            else [],
         )
         self._totals_before = totals
         return sample
+
+    @property
+    def _waits_known(self) -> bool:
+        return "lock_waits" in self._table.counts
 
     def _note_misses(self, counts: dict[str, int] | None) -> None:
         if self._history is not None and counts is not None:
@@ -223,6 +232,8 @@ class LiveSource:
                 reasons["processes.vmas"] = (
                     f"{outside} {plural(outside, 'process', 'processes')} outside this pid namespace: {sight.OUTSIDE}"
                 )
+        if not self._waits_known:
+            reasons["families"] = reasons["totals.lock_waits"]
         for name in CENSUS_NAMES:
             if name in self.session.unknown:
                 reasons[f"census.{name}"] = reasons[f"processes.{name}"] = self.session.unknown[name]

@@ -8,6 +8,7 @@ import os
 from lazyobs.bpf import abi, maps
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
+from lazyobs.bpf.families import FamilyMaps, FamilyRow
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
@@ -25,6 +26,9 @@ class MapReader:
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
         self._slots = _mapped_slots(session)
+        self._families = (
+            FamilyMaps(session.maps["families"], session.maps["family_states"]) if "families" in session.maps else None
+        )
 
     @property
     def counts_processes(self) -> bool:
@@ -50,6 +54,10 @@ class MapReader:
             return None
         # The hash is read last: a process that is in both counts in its slot from then on.
         return maps.merged([*(self._slots.read() if self._slots else ()), *self._processes.read()])
+
+    def families(self) -> tuple[list[FamilyRow], int]:
+        """(families that have waited, passes of the census so far); read after the census, it has its members."""
+        return self._families.read() if self._families is not None else ([], 0)
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
         """{series: (sum, counts by bucket)}."""

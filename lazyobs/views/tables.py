@@ -10,7 +10,7 @@ import tabulate as tabulate_module
 from tabulate import tabulate
 
 from lazyobs import text
-from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Process, Sample, points_by_tier
+from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
 from lazyobs.views import columns
 
 # tabulate widens every heading by this much.
@@ -38,6 +38,7 @@ _COUNTED = (
     ("promotions", "promotions"),
     ("rmap_walks", "rmap walks"),
 )
+_MOST_FAMILIES = 10
 _STATES = ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared")
 
 
@@ -97,7 +98,12 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
         return _divided(sample, "REASON", REASONS, ("promotions_by_reason",))
     if name == "locks":
         waiting = columns.sort((row for row in rows if row.counts.get("lock_waits")), "lock_waited_ns")
-        return _locks(sample) + (f"\n\n{processes(waiting, columns.LOCK_VIEW)}" if waiting else "")
+        parts = [_locks(sample)]
+        if sample.families:
+            parts.append(_families(sample.families[:_MOST_FAMILIES]))
+        if waiting:
+            parts.append(processes(waiting, columns.LOCK_VIEW))
+        return "\n\n".join(parts)
     if name == "slabs":
         return table(
             [
@@ -122,6 +128,20 @@ def _locks(sample: Sample) -> str:
              text.seconds(waits["sum"] if waits else None), text.seconds(mean)]
         )  # fmt: skip
     return table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
+
+
+def _families(families: Sequence[Family]) -> str:
+    rows = [
+        [
+            text.number(family.number), text.number(family.pid), text.number(family.processes), text.number(family.vmas),
+            text.number(family.chains), text.number(family.waits), text.number(family.write_waits),
+            text.seconds(family.waited_ns / 1e9), text.seconds(family.longest_ns / 1e9), family.comm or text.NULL,
+        ]
+        for family in families
+    ]  # fmt: skip
+    return table(
+        rows, ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"]
+    )
 
 
 def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from lazyobs.model import (
     COUNTERS,
     HEALTH_NAMES,
     HISTOGRAMS,
+    LOCK_PATHS,
+    Family,
     Kernel,
     Process,
     Sample,
@@ -30,6 +32,14 @@ def process(number: int, pid: int, chance: random.Random) -> Process:
         census={name: chance.randrange(10_007) for name in CENSUS_NAMES},
         counts={name: None if name == "promotions" else number * pid for name in COUNTER_NAMES},
         rates={name: None if name == "promotions" else round(chance.random() * 101, 3) for name in COUNTER_NAMES},
+    )
+
+
+def family(number: int, pid: int | None = 101, comm: str | None = "\x1b[31mred", waits: int = 23) -> Family:
+    by_path = dict.fromkeys(LOCK_PATHS, 0) | {"fork": waits}
+    start = None if pid is None else BEGIN - 5.25
+    return Family(
+        number, BEGIN - 1.5, pid, start, comm, "/a.slice", 3, 211, 307, waits, waits, 5_000_000, 1_009, by_path
     )
 
 
@@ -64,4 +74,5 @@ def sample(number: int, processes: int = 23) -> Sample:
             name: 0.125 if name.endswith("_seconds") else None if name == "ring_lost" else 3 for name in HEALTH_NAMES
         },
         null_reasons={"totals.promotions": "profile mainline: this kernel has no lazy anon_vmas"},
+        families=[family(7, waits=number), family(3, pid=None, comm=None)],
     )

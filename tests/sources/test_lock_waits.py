@@ -175,7 +175,8 @@ def test_long_waits_are_events(live, contend, two_cpus):
     family = Family(contend, VMAS, CHILDREN, FORKS)
     before = source.read().totals["lock_waits"]
     family.fight()
-    counted = source.read().totals["lock_waits"] - before
+    after = source.read()
+    counted, families = after.totals["lock_waits"] - before, {one.number for one in after.families}
     seen = []
     while found := trace.read(0.5):
         seen += found
@@ -183,6 +184,7 @@ def test_long_waits_are_events(live, contend, two_cpus):
     assert counted > 0 and abs(len(seen) - counted) <= 0.002 * counted + 5
     assert {event.kind for event in seen} == {"lock_wait"} and {event.detail for event in seen} <= set(LOCK_PATHS)
     assert all(event.duration_seconds is not None and event.address is None for event in seen)
+    assert {event.family for event in seen if event.comm == "contend"} <= families
 
 
 def test_no_function_is_of_two_paths():

@@ -15,6 +15,7 @@ from lazyobs.model import PROCESS_COLUMNS, Slab
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 from lazyobs.views.top import TopOptions, run
+from tests.recording.samples import family
 from tests.sources.handmade import HandmadeSource
 from tests.views.handmade import process, sample
 
@@ -132,3 +133,23 @@ def test_a_slab_count_that_sheaves_blur_is_an_upper_bound():
     assert "anon_vma <=1035 " in heading and "anon_vma_chain 101 " in heading
     assert "1560" in tables.view(drawn, "slabs", [], "pid")
     assert drawn.as_json()["slabs"][0]["objects_free_at_most"] == 1560
+
+
+def test_the_families_of_the_view_locks():
+    drawn = sample()
+    drawn.families = [family(7, comm="\x1b[31mred"), family(3, pid=None, comm=None)]
+    heading, first, second = tables.view(drawn, "locks", [], "pid").split("\n\n")[1].splitlines()
+    assert heading.split() == [
+        "FAMILY",
+        "PID",
+        "PROCESSES",
+        "VMAS",
+        "CHAINS",
+        "WAITS",
+        "WRITES",
+        "TIME",
+        "LONGEST",
+        "COMMAND",
+    ]
+    assert first.split()[:7] == ["7", "101", "3", "211", "307", "23", "23"] and "\x1b" not in first
+    assert second.split()[:2] == ["3", "-"] and second.split()[-1] == "-"
