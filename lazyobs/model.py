@@ -55,6 +55,12 @@ COUNTERS = (
     Counter("lock_waits", "waits for the lock of a root anon_vma", "path", LOCK_PATHS),
     Counter("lock_write_waits", "those of lock_waits that were for writing"),
     Counter("lock_waited_ns", "nanoseconds that those waits took"),
+    Counter("copying_forks", "those of forks that copied an address space"),
+    Counter("fork_vmas", "VMAs that those forks copied"),
+    Counter("fork_threads", "threads of the processes that forked so, at each such fork"),
+    Counter("forks_again", "those of copying_forks by a process that was itself forked and has not called exec since"),
+    Counter("ends", "processes that have ended, of those that began after the probes were attached"),
+    Counter("ends_forked", "those of ends that had forked and copied their address space"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -125,6 +131,10 @@ CENSUS_COLUMNS = (
     ),
     ("savable_low_bytes", "lower bound of savable_bytes: whatever may have ended a VMA's laziness has"),
     ("savable_high_bytes", "upper bound of savable_bytes: only what is known to have ended a VMA's laziness has"),
+    (
+        "vmas_copied",
+        "VMAs with anonymous pages that forks have copied from its address space, since it began or called exec",
+    ),
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 
@@ -245,6 +255,36 @@ PROCESS_COLUMNS = (
 )
 
 
+# (name, help) of the ended processes of one name, of those that began after the probes were attached.
+PROGRAM_COLUMNS = (
+    ("comm", "name of the process when it ended"),
+    ("ends", "processes"),
+    ("ends_forked", "those that had forked and copied their address space"),
+    ("copying_forks", "such forks"),
+    ("fork_vmas", "VMAs that these forks copied"),
+    ("fork_threads", "threads of the process at each of these forks"),
+    ("forks_again", "those of the forks by a process that was itself forked and had not called exec"),
+    ("prepares", "VMAs that got an anon_vma by a fault"),
+    ("exclusive", "those of them that no fork ever shared, at least"),
+)
+MOST_PROGRAMS = 32  # in a sample: those with the most ends
+
+
+@dataclass
+class Program:
+    """The ended processes of one name: PROGRAM_COLUMNS."""
+
+    comm: str
+    ends: int
+    ends_forked: int
+    copying_forks: int
+    fork_vmas: int
+    fork_threads: int
+    forks_again: int
+    prepares: int
+    exclusive: int
+
+
 # (name, help) of a family: the processes that share a root anon_vma, one of which has waited for its lock.
 FAMILY_COLUMNS = (
     ("number", "of the families since attach, from 1 on"),
@@ -305,6 +345,7 @@ class Sample:
     null_reasons: dict[str, str]  # dotted name -> why it is null
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
     families: list[Family] = field(default_factory=list)  # MOST_FAMILIES at most, the one that waited longest first
+    programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""
@@ -329,6 +370,7 @@ class Sample:
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
             "families": [vars(family) for family in self.families],
+            "programs": [vars(program) for program in self.programs],
             "histograms": self.histograms,
             "health": self.health,
             "null_reasons": self.null_reasons,
@@ -371,6 +413,7 @@ class Sample:
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
             families=[Family(**family) for family in document.get("families", ())],
+            programs=[Program(**program) for program in document.get("programs", ())],
         )
 
 
@@ -394,6 +437,7 @@ _SHAPE: dict[str, Any] = {
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
+    "programs": [{"comm": str, None: int}],
     "families": [
         {
             "first_wait": _NUMBER, "start_time": (int, float, None), "comm": (str, None), "cgroup": (str, None),

@@ -18,6 +18,7 @@ from lazyobs.model import (
     HISTOGRAMS,
     LOCK_PATHS,
     PROCESS_COLUMNS,
+    PROGRAM_COLUMNS,
 )
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
@@ -49,6 +50,7 @@ def sample_schema() -> dict[str, Any]:
                 "slabs": {"type": "array", "items": _slab()},
                 "processes": {"type": "array", "items": _process()},
                 "families": {"type": "array", "items": _family()},
+                "programs": {"type": "array", "items": _program()},
                 "histograms": _object({series: _histogram(h.help) for h in HISTOGRAMS for series in h.series()}),
                 "health": _object({name: _described(_RATE, about) for name, about in HEALTH_COLUMNS}),
                 "null_reasons": {"type": "object", "additionalProperties": _TEXT},
@@ -124,6 +126,11 @@ def _family() -> dict[str, Any]:
         "waits_by_path": _object({path: {"type": "integer", "minimum": 0} for path in LOCK_PATHS}),
     }
     return _object({name: _described(always.get(name, _COUNT), about) for name, about in FAMILY_COLUMNS})
+
+
+def _program() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    return _object({name: _described(_TEXT if name == "comm" else count, about) for name, about in PROGRAM_COLUMNS})
 
 
 def _histogram(about: str) -> dict[str, Any]:

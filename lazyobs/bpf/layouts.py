@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from lazyobs.bpf.counts import PROCESS_COUNTS
-from lazyobs.model import LOCK_PATHS
+from lazyobs.model import LOCK_PATHS, PROGRAM_COLUMNS
 
 # C type: (letter of the struct module, numpy type). Arrays of char are bytes.
 _TYPES = {"u64": ("Q", "<u8"), "u32": ("I", "<u4"), "u16": ("H", "<u2"), "u8": ("B", "u1"), "char": ("s", "S")}
@@ -192,7 +192,8 @@ FAMILY_STATE = Layout(
     "family_state",
     (Field("numbers", "u64", "families since attach"), Field("pass", "u64", "passes of the census")),
 )
-SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW, FAMILY, FAMILY_STATE)
+PROGRAM = Layout("program", tuple(Field(name, "u64", about) for name, about in PROGRAM_COLUMNS if name != "comm"))
+SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW, FAMILY, FAMILY_STATE, PROGRAM)
 
 
 # Entries of the maps. The slots are direct-mapped caches in front of the hashes (probes/lazyobs.h, probes/calls.h), and
@@ -203,6 +204,8 @@ ENTRIES = {
     "TASK_ENTRIES": 4096,
     "FORK_SLOTS": 256,
     "CALL_SLOTS": 256,
+    "PROGRAM_ENTRIES": 1024,
+    "ENDINGS": 1024,
     "FAMILY_ENTRIES": 2048,
     "FAMILY_MARKS": 8192,
 }

@@ -153,7 +153,7 @@ class BatchReader:
         self._keys = ctypes.create_string_buffer(self._key.size * batch)
         self._values = ctypes.create_string_buffer(self._value.size * batch)
 
-    def read(self) -> list[tuple[int, tuple[Any, ...]]]:
+    def read(self) -> list[tuple[Any, tuple[Any, ...]]]:
         """(key, fields of the value) of all entries. Entries made or removed meanwhile may be missing or appear, never
         be torn."""
         while True:
@@ -164,8 +164,8 @@ class BatchReader:
                     raise
                 self._allocate(self._batch * 2)
 
-    def _read_all(self) -> list[tuple[int, tuple[Any, ...]]]:
-        entries: list[tuple[int, tuple[Any, ...]]] = []
+    def _read_all(self) -> list[tuple[Any, tuple[Any, ...]]]:
+        entries: list[tuple[Any, tuple[Any, ...]]] = []
         token = ctypes.create_string_buffer(8)
         first = True
         while True:

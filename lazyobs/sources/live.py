@@ -124,6 +124,7 @@ class LiveSource:
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
+        lives = self._part("programs", self._maps.programs_ended)
         waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
         programs = self._part("health", lambda: health.of_programs(self._maps.program_stats()))
@@ -150,6 +151,7 @@ class LiveSource:
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
             failed=dict(self._failed),
+            programs=lives or [],
             families=families_of(*waited, processes, self._processes.boot_offset)
             if waited and self._waits_known
             else [],
@@ -232,6 +234,8 @@ class LiveSource:
                 reasons["processes.vmas"] = (
                     f"{outside} {plural(outside, 'process', 'processes')} outside this pid namespace: {sight.OUTSIDE}"
                 )
+        if why_no_lives := reasons.get("totals.ends"):
+            reasons["programs"] = why_no_lives
         if not self._waits_known:
             reasons["families"] = reasons["totals.lock_waits"]
         for name in CENSUS_NAMES:

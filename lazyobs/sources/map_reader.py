@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.bpf import abi, maps
+from lazyobs.bpf import abi, lives, maps
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.families import FamilyMaps, FamilyRow
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
+from lazyobs.model import Program
 from lazyobs.sources.account import Account, Flow, Held
 
 _CENSUS, _CENSUS_VMAS, _CGROUPS = "census:task_vma", "census_vmas:task_vma", "cgroup_paths:task"
@@ -26,6 +27,7 @@ class MapReader:
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
         self._slots = _mapped_slots(session)
+        self._programs = lives.reader(session.maps["programs"]) if "programs" in session.maps else None
         self._families = (
             FamilyMaps(session.maps["families"], session.maps["family_states"]) if "families" in session.maps else None
         )
@@ -58,6 +60,10 @@ class MapReader:
     def families(self) -> tuple[list[FamilyRow], int]:
         """(families that have waited, passes of the census so far); read after the census, it has its members."""
         return self._families.read() if self._families is not None else ([], 0)
+
+    def programs_ended(self) -> list[Program]:
+        """The ended processes by their name. Needs the point process."""
+        return lives.programs(self._programs) if self._programs is not None else []
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
         """{series: (sum, counts by bucket)}."""

@@ -15,6 +15,7 @@ from lazyobs.model import (
     Family,
     Kernel,
     Process,
+    Program,
     Sample,
     Slab,
 )
@@ -74,5 +75,6 @@ def sample(number: int, processes: int = 23) -> Sample:
             name: 0.125 if name.endswith("_seconds") else None if name == "ring_lost" else 3 for name in HEALTH_NAMES
         },
         null_reasons={"totals.promotions": "profile mainline: this kernel has no lazy anon_vmas"},
+        programs=[Program("\x1b[31mred", number + 3, 2, 5, 211, 7, 1, 101, 23)],
         families=[family(7, waits=number), family(3, pid=None, comm=None)],
     )
