@@ -13,13 +13,8 @@ from tests.sources.handmade import HandmadeSource
 from tests.views.handmade import process, sample
 
 HELD = {
-    "anon_vmas_held": 11,
-    "chains_held": 13,
-    "savable_bytes": 400,
-    "savable_low_bytes": 100,
-    "vmas": 23,
-    "vmas_anon": 17,
-}
+    "anon_vmas_held": 11, "chains_held": 13, "savable_bytes": 400, "savable_low_bytes": 100, "vmas": 23, "vmas_anon": 17,
+}  # fmt: skip
 
 
 class _Source(HandmadeSource):
@@ -32,11 +27,13 @@ class _Source(HandmadeSource):
 
 def _made():
     made = sample(
-        process(3, comm="server", **HELD, vmas_copied=211, prepares=101, fork_chains=23),
-        process(5, comm="server", **HELD, prepares=7, fork_chains=23),
-        process(7, comm="\x1b[31mred", **HELD, vmas_copied=None),
-        process(9, comm="kthread"),
+        process(3, "server", vmas_copied=211, prepares=101, fork_chains=23),
+        process(5, "server", prepares=7, fork_chains=23),
+        process(7, "\x1b[31mred"),
+        process(9, "kthread"),
     )
+    for one in made.processes[:3]:
+        one.census.update(HELD)
     made.processes[2].census["vmas_copied"] = None
     made.slabs = [Slab("anon_vma", 1, 1, 104), Slab("anon_vma_chain", 1, 1, 64)]
     made.programs = [Program("server", 5, 2, 9, 303, 27, 4, 211, 31), Program("gone", 3, 0, 0, 0, 0, 0, 6, 6)]
