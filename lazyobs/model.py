@@ -255,6 +255,42 @@ PROCESS_COLUMNS = (
 )
 
 
+# (name, help) of a slow fork: the slowest that a CPU finished in one of the last parts of 4.3 s.
+FORK_COLUMNS = (
+    ("time", "when it ended, unix seconds"),
+    ("pid", "process that forked"),
+    ("start_time", "of that process, unix seconds"),
+    ("comm", "name of that process"),
+    ("child", "process id of the child"),
+    ("seconds", "from the allocation of the child's mm to its first chance to run"),
+    ("anon_seconds", "of that time in anon_vma_fork"),
+    ("lock_seconds", "of that time waiting for locks of root anon_vmas"),
+    ("lock_waits", "these waits"),
+    ("vmas", "VMAs copied"),
+    ("chains", "anon_vma_chain objects cloned from the parent's VMAs"),
+    ("threads", "threads of the process that forked"),
+)
+MOST_FORKS = 16  # in a sample
+
+
+@dataclass
+class Fork:
+    """A slow fork that copied an address space: FORK_COLUMNS. None: the attached probes cannot know it."""
+
+    time: float
+    pid: int
+    start_time: float
+    comm: str
+    child: int
+    seconds: float
+    anon_seconds: float | None
+    lock_seconds: float | None
+    lock_waits: int | None
+    vmas: int
+    chains: int | None
+    threads: int
+
+
 # (name, help) of the ended processes of one name, of those that began after the probes were attached.
 PROGRAM_COLUMNS = (
     ("comm", "name of the process when it ended"),
@@ -345,6 +381,7 @@ class Sample:
     null_reasons: dict[str, str]  # dotted name -> why it is null
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
     families: list[Family] = field(default_factory=list)  # MOST_FAMILIES at most, the one that waited longest first
+    slow_forks: list[Fork] = field(default_factory=list)  # of the last minute, MOST_FORKS at most, the slowest first
     programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
 
     def as_json(self) -> dict[str, Any]:
@@ -370,6 +407,7 @@ class Sample:
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
             "families": [vars(family) for family in self.families],
+            "slow_forks": [vars(fork) for fork in self.slow_forks],
             "programs": [vars(program) for program in self.programs],
             "histograms": self.histograms,
             "health": self.health,
@@ -413,6 +451,7 @@ class Sample:
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
             families=[Family(**family) for family in document.get("families", ())],
+            slow_forks=[Fork(**fork) for fork in document.get("slow_forks", ())],
             programs=[Program(**program) for program in document.get("programs", ())],
         )
 
@@ -438,6 +477,12 @@ _SHAPE: dict[str, Any] = {
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
     "programs": [{"comm": str, None: int}],
+    "slow_forks": [
+        {
+            "comm": str, **dict.fromkeys(("pid", "child", "vmas", "threads"), int),
+            **dict.fromkeys(("time", "start_time", "seconds"), _NUMBER), None: (int, float, None),
+        }
+    ],
     "families": [
         {
             "first_wait": _NUMBER, "start_time": (int, float, None), "comm": (str, None), "cgroup": (str, None),

@@ -14,6 +14,7 @@ from lazyobs.model import (
     CENSUS_COLUMNS,
     COUNTERS,
     FAMILY_COLUMNS,
+    FORK_COLUMNS,
     HEALTH_COLUMNS,
     HISTOGRAMS,
     LOCK_PATHS,
@@ -24,6 +25,7 @@ from lazyobs.model import (
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _RATE = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
+_NUMBER = {"type": "number"}
 # A lazy design's pool can cost more than it saves in an address space without lazy VMAs.
 _SIGNED = {"type": ["integer", "null"]}
 
@@ -50,6 +52,7 @@ def sample_schema() -> dict[str, Any]:
                 "slabs": {"type": "array", "items": _slab()},
                 "processes": {"type": "array", "items": _process()},
                 "families": {"type": "array", "items": _family()},
+                "slow_forks": {"type": "array", "items": _fork()},
                 "programs": {"type": "array", "items": _program()},
                 "histograms": _object({series: _histogram(h.help) for h in HISTOGRAMS for series in h.series()}),
                 "health": _object({name: _described(_RATE, about) for name, about in HEALTH_COLUMNS}),
@@ -126,6 +129,12 @@ def _family() -> dict[str, Any]:
         "waits_by_path": _object({path: {"type": "integer", "minimum": 0} for path in LOCK_PATHS}),
     }
     return _object({name: _described(always.get(name, _COUNT), about) for name, about in FAMILY_COLUMNS})
+
+
+def _fork() -> dict[str, Any]:
+    always: dict[str, Any] = {"comm": _TEXT, **dict.fromkeys(("time", "start_time", "seconds"), _NUMBER)}
+    always |= dict.fromkeys(("anon_seconds", "lock_seconds"), _RATE)
+    return _object({name: _described(always.get(name, _COUNT), about) for name, about in FORK_COLUMNS})
 
 
 def _program() -> dict[str, Any]:

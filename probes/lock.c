@@ -138,6 +138,7 @@ int lock_wait_begins(u64 *ctx)
 
 int lock_wait_ends(u64 *ctx)
 {
+	struct fork_window *window;
 	struct event *event;
 	struct tally tally;
 	struct call call;
@@ -156,6 +157,11 @@ int lock_wait_ends(u64 *ctx)
 		add(&tally, COUNT_LOCK_WRITE_WAITS, 1);
 	count_total(TOTAL_LOCK_WAITS_BY_PATH + path, 1);
 	observe(HISTOGRAM_LOCK_WAIT_SECONDS_BY_PATH + path, nanoseconds);
+	window = find_fork_window(tally.tid);
+	if (window) {
+		window->waits++;
+		window->waited += nanoseconds;
+	}
 	count_for_family((u64)ANON_VMA_OF(ctx[0]), &call, nanoseconds);
 	event = event_begin(EVENT_LOCK_WAIT, path, nanoseconds);
 	if (event) {

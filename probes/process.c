@@ -71,6 +71,40 @@ static __always_inline void forget_ended(u32 tgid)
 		slot_changes(&slot->owner, SLOT_ENDED(tgid), SLOT_FREE);
 }
 
+/*
+ * The slowest fork that each CPU has finished in each 2^SLOW_FORK_SHIFT ns (4.3 s), of the last
+ * minute.
+ */
+BPF_TABLE("percpu_array", u32, struct slow_fork, slow_forks, SLOW_FORKS);
+
+static __always_inline void note_slow_fork(struct fork_window *window, struct task_struct *child,
+					   u64 nanoseconds)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = READ(task->group_leader);
+	struct signal_struct *signal = READ(task->signal);
+	struct mm_struct *mm = READ(child->mm);
+	u64 now = bpf_ktime_get_boot_ns(), part = now >> SLOW_FORK_SHIFT;
+	u32 index = part & (SLOW_FORKS - 1);
+	struct slow_fork *slot;
+
+	slot = slow_forks.lookup(&index);
+	if (!slot || (slot->stamp >> SLOW_FORK_SHIFT == part && slot->nanoseconds >= nanoseconds))
+		return;
+	slot->stamp = now;
+	slot->start = READ(leader->start_boottime);
+	slot->nanoseconds = nanoseconds;
+	slot->anon_nanoseconds = window->nanoseconds;
+	slot->waited = window->waited;
+	slot->waits = window->waits;
+	slot->chains = window->chains;
+	slot->vmas = READ(mm->map_count);
+	slot->threads = READ(signal->nr_threads);
+	slot->tgid = READ(task->tgid);
+	slot->child = READ(child->tgid);
+	bpf_probe_read_kernel(slot->comm, sizeof(slot->comm), &leader->comm);
+}
+
 int process_fork(u64 *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx[1];
@@ -89,8 +123,9 @@ int process_fork(u64 *ctx)
 		if (window) {
 			count_copying_fork(&tally, child);
 			add(&tally, COUNT_FORK_CHAINS, window->chains);
-			observe(HISTOGRAM_FORK_DURATION_SECONDS,
-				bpf_ktime_get_ns() - window->since);
+			nanoseconds = bpf_ktime_get_ns() - window->since;
+			observe(HISTOGRAM_FORK_DURATION_SECONDS, nanoseconds);
+			note_slow_fork(window, child, nanoseconds);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
 		}

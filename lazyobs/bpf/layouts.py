@@ -192,8 +192,25 @@ FAMILY_STATE = Layout(
     "family_state",
     (Field("numbers", "u64", "families since attach"), Field("pass", "u64", "passes of the census")),
 )
+SLOW_FORK = Layout(
+    "slow_fork",
+    (
+        Field("stamp", "u64", "CLOCK_BOOTTIME when it ended, ns; 0: none yet"),
+        Field("start", "u64", "of the process that forked, ns since boot"),
+        Field("nanoseconds", "u64", "from the allocation of the child's mm"),
+        Field("anon_nanoseconds", "u64", "in anon_vma_fork()"),
+        Field("waited", "u64", "for locks of root anon_vmas, ns"),
+        Field("waits", "u32"),
+        Field("chains", "u32", "cloned"),
+        Field("vmas", "u32", "copied"),
+        Field("threads", "u32", "of the process that forked"),
+        Field("tgid", "u32"),
+        Field("child", "u32", "tgid"),
+        Field("comm", "char", "name of the process that forked, ended by a zero", 16),
+    ),
+)
 PROGRAM = Layout("program", tuple(Field(name, "u64", about) for name, about in PROGRAM_COLUMNS if name != "comm"))
-SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW, FAMILY, FAMILY_STATE, PROGRAM)
+SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW, FAMILY, FAMILY_STATE, PROGRAM, SLOW_FORK)
 
 
 # Entries of the maps. The slots are direct-mapped caches in front of the hashes (probes/lazyobs.h, probes/calls.h), and
@@ -206,6 +223,8 @@ ENTRIES = {
     "CALL_SLOTS": 256,
     "PROGRAM_ENTRIES": 1024,
     "ENDINGS": 1024,
+    "SLOW_FORKS": 16,
+    "SLOW_FORK_SHIFT": 32,
     "FAMILY_ENTRIES": 2048,
     "FAMILY_MARKS": 8192,
 }

@@ -53,6 +53,7 @@ MAPS = (
     "call_slots",
     "stack_frames",
     "lock_frames",
+    "slow_forks",
     "programs",
     "lives",
     "endings",

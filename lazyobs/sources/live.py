@@ -33,6 +33,7 @@ from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
 from lazyobs.sources.missing import NO_STREAM, missing_features
 from lazyobs.sources.slabs import slab_rows
+from lazyobs.sources.slow_forks import forks_of
 from lazyobs.text import plural
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class LiveSource:
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
+        forks = self._part("slow_forks", self._maps.slow_forks)
         lives = self._part("programs", self._maps.programs_ended)
         waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
@@ -151,6 +153,7 @@ class LiveSource:
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
             failed=dict(self._failed),
+            slow_forks=forks_of(forks or (), self._table.known, self._processes.boot_offset),
             programs=lives or [],
             families=families_of(*waited, processes, self._processes.boot_offset)
             if waited and self._waits_known
@@ -235,9 +238,12 @@ class LiveSource:
                     f"{outside} {plural(outside, 'process', 'processes')} outside this pid namespace: {sight.OUTSIDE}"
                 )
         if why_no_lives := reasons.get("totals.ends"):
-            reasons["programs"] = why_no_lives
+            reasons["programs"] = reasons["slow_forks"] = why_no_lives
         if not self._waits_known:
-            reasons["families"] = reasons["totals.lock_waits"]
+            why_no_waits = reasons["totals.lock_waits"]
+            reasons["families"] = reasons["slow_forks.lock_waits"] = reasons["slow_forks.lock_seconds"] = why_no_waits
+        if why_no_part := reasons.get("histograms.fork_seconds"):
+            reasons["slow_forks.anon_seconds"] = why_no_part
         for name in CENSUS_NAMES:
             if name in self.session.unknown:
                 reasons[f"census.{name}"] = reasons[f"processes.{name}"] = self.session.unknown[name]

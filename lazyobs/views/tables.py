@@ -38,7 +38,7 @@ _COUNTED = (
     ("promotions", "promotions"),
     ("rmap_walks", "rmap walks"),
 )
-_MOST_FAMILIES = 10
+_MOST_FAMILIES, _MOST_FORKS = 10, 5
 _STATES = ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared")
 
 
@@ -91,7 +91,8 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
     if name == "processes":
         return processes(rows, columns.with_sorted(columns.PROCESS_VIEW, sort))
     if name == "forks":
-        return processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
+        shown = processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
+        return f"{slow_forks(sample)}\n\n{shown}" if sample.slow_forks else shown
     if name == "rmap":
         return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
     if name == "promotions":
@@ -142,6 +143,19 @@ def _families(families: Sequence[Family]) -> str:
     return table(
         rows, ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"]
     )
+
+
+def slow_forks(sample: Sample) -> str:
+    """The slowest forks of the last minute."""
+    rows = [
+        [
+            text.number(fork.pid), text.seconds(fork.seconds), text.seconds(fork.anon_seconds),
+            text.seconds(fork.lock_seconds), text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads),
+            fork.comm,
+        ]
+        for fork in sample.slow_forks[:_MOST_FORKS]
+    ]  # fmt: skip
+    return table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
 
 
 def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from lazyobs.model import PROCESS_COLUMNS, Slab
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 from lazyobs.views.top import TopOptions, run
-from tests.recording.samples import family
+from tests.recording.samples import family, fork
 from tests.sources.handmade import HandmadeSource
 from tests.views.handmade import process, sample
 
@@ -153,3 +153,12 @@ def test_the_families_of_the_view_locks():
     ]
     assert first.split()[:7] == ["7", "101", "3", "211", "307", "23", "23"] and "\x1b" not in first
     assert second.split()[:2] == ["3", "-"] and second.split()[-1] == "-"
+
+
+def test_the_slow_forks_of_the_view_forks():
+    drawn = sample()
+    drawn.slow_forks = [fork(0.25), fork(0.125, known=False)]
+    heading, first, second = tables.view(drawn, "forks", [], "pid").split("\n\n")[0].splitlines()
+    assert heading.split() == ["PID", "SLOW", "FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
+    assert first.split()[:7] == ["101", "250ms", "125ms", "62.5ms", "1009", "2003", "7"] and "\x1b" not in first
+    assert second.split()[:7] == ["101", "125ms", "-", "-", "1009", "-", "7"]
