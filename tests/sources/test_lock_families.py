@@ -36,7 +36,9 @@ def test_members_of_a_family(live, contend, two_cpus):  # noqa: F811
     assert (found.comm, found.processes) == ("contend", 1)  # all its children have ended
     # Each part of the mapping is a VMA, and with no child left has one chain. What lies next to it can share the root.
     assert 1009 <= found.vmas == found.chains <= 1012
-    assert 0 < found.write_waits == found.waits == sum(found.waits_by_path.values())
+    assert 0 < found.waits == sum(found.waits_by_path.values())
+    # Forks and exits write; reclaim can walk the family's pages meanwhile, which reads.
+    assert 0 <= found.waits - found.write_waits <= found.waits_by_path["walk"]
     assert found.waited_ns >= found.longest_ns > 0
     assert found.waits == pytest.approx(sample.totals["lock_waits"] - before, rel=0.05)  # others wait, too
     assert Sample.from_json(sample.as_json()).families == sample.families
