@@ -79,6 +79,9 @@ def main() -> None:
     except KeyboardInterrupt:  # before the command started, or after it ended
         code = _interrupted()
         interrupt.settle()
+    except Exception as error:
+        code = _failed(error)
+        interrupt.settle()
     sys.exit(code)
 
 
@@ -116,6 +119,7 @@ def _run() -> int:
     except click.ClickException as error:
         if len(sys.argv) == 1:
             error.show()
+            _say_what_it_costs()
             return EXIT_USAGE
         where = error.ctx if isinstance(error, click.UsageError) else None
         command = where.command_path if where else f"lazyobs {_asked()}" if _asked() in COMMANDS else "lazyobs"
@@ -126,14 +130,29 @@ def _run() -> int:
     except LazyobsError as error:
         _complain(str(error))
         return error.exit_code
-    except MemoryError:
-        _complain("reading: out of memory; use -p to watch fewer processes")
-        return EXIT_REFUSED
     except Exception:
         # A C module that is interrupted during its import raises "initialization failed".
         if not interrupt.asked():
             raise
         return _interrupted()
+
+
+def _say_what_it_costs() -> None:
+    """Ends the list of commands with the answer to the first question, where this user may have it at once."""
+    from lazyobs.commands.summary import in_short
+
+    for line in in_short():
+        say(line)
+
+
+def _failed(error: Exception) -> int:
+    """The exit code of an error that nothing expected. Not Python's 1: of ``report`` that would be the verdict FAIL."""
+    if why := stdio.scarce(error):
+        _complain(f"{_asked()}: {why}; look at ulimit -a, or end other programs")
+    else:
+        stdio.print_traceback(type(error), error, error.__traceback__)
+        _complain(f"{_asked()}: an error of lazyobs itself, so there is no answer; please report the lines above")
+    return EXIT_REFUSED
 
 
 def _asked() -> str:

@@ -22,8 +22,8 @@ STATUS = {
     EXIT_OK: "success",
     EXIT_BAD: "the answer is bad: verdict FAIL, a failed selftest",
     EXIT_USAGE: "wrong usage",
-    EXIT_REFUSED: "not permitted, not supported here, or interrupted before there was an answer; one line says what, "
-    "why and what to do next",
+    EXIT_REFUSED: "not permitted, not supported here, interrupted before there was an answer, or an error of lazyobs "
+    "itself; one line says what, why and what to do next",
     4: "selftest only, as in kselftest: everything was skipped, also for lack of permission",
 }
 _OF_THE_COMMAND = "record -- COMMAND and selftest --observe exit with the status of COMMAND."

@@ -138,6 +138,18 @@ CENSUS_COLUMNS = (
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 
+# Per process, of the columns of the census that tell who a leak is: what has come since the first sample.
+GROWING = ("chains_held", "anon_vmas_held")
+GROWTH_COLUMNS = tuple(
+    pair
+    for name in GROWING
+    for pair in (
+        (f"{name}_growth", f"{name} more than in the first sample; of a process that began later, all of it"),
+        (f"{name}_per_minute", f"{name}_growth for each minute that it was watched"),
+    )
+)
+GROWTH_NAMES = tuple(name for name, _ in GROWTH_COLUMNS)
+
 
 def vmas_by_state(census: Mapping[str, int | None]) -> dict[str, int | None]:
     """{state: VMAs} from the columns of a census; None where not known."""
@@ -211,10 +223,12 @@ class Process:
     counts: dict[str, int | None]
     rates: dict[str, float | None] = field(default_factory=dict)
     ppid: int | None = None  # the parent's process id; 0 where there is none
+    args: str | None = None  # the command line, as the process shows it; None where it was not asked for or has none
+    growth: dict[str, float | None] = field(default_factory=dict)  # GROWTH_NAMES, filled in by sources/growth.py
 
     def get(self, column: str) -> Any:
         """Value of any column by its name in the JSON form."""
-        if column in ("pid", "start_time", "user", "comm", "cgroup", "ppid"):
+        if column in ("pid", "start_time", "user", "comm", "cgroup", "ppid", "args"):
             return getattr(self, column)
         if column in self.census:
             return self.census[column]
@@ -222,6 +236,8 @@ class Process:
             return self.counts[column]
         if column.endswith("_rate"):
             return self.rates.get(column[: -len("_rate")])
+        if column in GROWTH_NAMES:
+            return self.growth.get(column)
         raise KeyError(column)
 
     def as_json(self) -> dict[str, Any]:
@@ -240,6 +256,8 @@ class Process:
             counts={name: row.get(name) for name in COUNTER_NAMES},
             rates={name: row.get(name + "_rate") for name in COUNTER_NAMES},
             ppid=row.get("ppid"),
+            args=row.get("args"),
+            growth={name: row[name] for name in GROWTH_NAMES if row.get(name) is not None},
         )
 
 
@@ -252,6 +270,8 @@ PROCESS_COLUMNS = (
     "ppid",
     *CENSUS_NAMES,
     *tuple(key for name in COUNTER_NAMES for key in (name, name + "_rate")),
+    "args",
+    *GROWTH_NAMES,
 )
 
 
@@ -383,6 +403,8 @@ class Sample:
     families: list[Family] = field(default_factory=list)  # MOST_FAMILIES at most, the one that waited longest first
     slow_forks: list[Fork] = field(default_factory=list)  # of the last minute, MOST_FORKS at most, the slowest first
     programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
+    # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
+    ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""
@@ -475,7 +497,7 @@ _SHAPE: dict[str, Any] = {
     "exited": {None: (int, None)},
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
-    "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), None: (int, float, None)}],
+    "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), "args": (str, None), None: (int, float, None)}],
     "programs": [{"comm": str, None: int}],
     "slow_forks": [
         {

@@ -15,6 +15,7 @@ from lazyobs.model import (
     COUNTERS,
     FAMILY_COLUMNS,
     FORK_COLUMNS,
+    GROWTH_COLUMNS,
     HEALTH_COLUMNS,
     HISTOGRAMS,
     LOCK_PATHS,
@@ -116,6 +117,9 @@ def _process() -> dict[str, Any]:
     for counter in COUNTERS:
         known[counter.name] = _described(_COUNT, counter.help)
         known[counter.name + "_rate"] = _RATE
+    known["args"] = {"type": ["string", "null"], "description": "command line; null in recordings and with --no-args"}
+    for name, about in GROWTH_COLUMNS:
+        known[name] = _described(_RATE, about)
     return _object({name: known[name] for name in PROCESS_COLUMNS})
 
 

@@ -137,3 +137,14 @@ class Islands:
 def process_of(sample: Sample, pid: int) -> Process:
     """The row of a process in a sample."""
     return next(process for process in sample.processes if process.pid == pid)
+
+
+def cgroup_root() -> Path:
+    """The hierarchy by which processes are known here."""
+    kinds = Path("/proc/self/cgroup").read_text()
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for fields in mounts:
+        kind, options = fields[fields.index("-") + 1], fields[-1].split(",")
+        if "memory" in options if ":memory:" in kinds else kind == "cgroup2":
+            return Path(fields[4])
+    skip("host", "no cgroup hierarchy is mounted")

@@ -101,3 +101,20 @@ def test_faults_are_seen(tmp_path: Path) -> None:
     assert dead_links("docs/page.md", text, tmp_path) == ["gone.md", "there.md#two"]
     assert missing_files("docs/page.md", text, tmp_path) == ["gone.py", "*/*.toml"]
     assert long_lines(text) == [9]
+
+
+def test_the_four_questions_have_short_commands_with_what_they_print() -> None:
+    """The README's answers begin as the commands' do."""
+    section = (ROOT / "README.md").read_text().partition("## Four questions")[2].partition("\n## ")[0]
+    blocks = [block.strip().splitlines() for block in section.split("```")[1::2]]
+    commands = [block[0].removeprefix("$ ") for block in blocks]
+    assert [command.removeprefix("sudo ").split()[1] for command in commands] == ["summary", "census", "report", "compare"]  # fmt: skip
+    assert all(len(command) <= 40 for command in commands)
+    labels = [line.split()[0] for line in blocks[0][1:] if not line.startswith(" ")]
+    assert labels == ["holds", "unshared", "lazy", "forks", "waits", "change", "most", "advice"]
+    for label in labels:
+        assert f'"{label}"' in (ROOT / "lazyobs/views/summary.py").read_text()
+    assert "CHAINS" in blocks[1][1].split() and blocks[1][1].split()[-1] == "COMMAND"
+    for block in blocks[2:]:
+        assert block[1] in ("PASS", "FAIL", "INCONCLUSIVE") and block[2].startswith("* ")
+        assert all(len(line) <= 72 for line in block[1:])

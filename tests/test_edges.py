@@ -265,7 +265,9 @@ def test_a_hostile_command_of_a_recording(tmp_path: Path) -> None:
 def test_a_traceback_of_a_hostile_error() -> None:
     code = f"import lazyobs.cli as c; c._exit_code = lambda: (_ for _ in ()).throw(ValueError({HOSTILE!r})); c.main()"
     _, errors, status = python(code)
-    assert status == 1 and "ValueError: evil" in errors and acting(errors, lines=False) == []
+    assert status == 3, "1 is a verdict"
+    assert "ValueError: evil" in errors and acting(errors, lines=False) == []
+    assert "an error of lazyobs itself, so there is no answer" in errors.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -8,8 +8,18 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, check_pids, collected, pids_option, say_how, sort_option
+from lazyobs.commands.options import (
+    ARGS,
+    COMMON,
+    ProbeOptions,
+    check_pids,
+    collected,
+    pids_option,
+    say_how,
+    sort_option,
+)
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
+from lazyobs.kernel.mappings import Mappings
 from lazyobs.model import MOST_INTERVAL
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
@@ -30,6 +40,7 @@ class CensusCommand:
     would: bool
     watch: float
     replay: Path | None
+    args: bool
 
 
 @click.command()
@@ -51,6 +62,7 @@ class CensusCommand:
     help="With --would: count forks and ends for so long first.",
 )
 @REPLAY
+@ARGS
 @collected(CensusCommand)
 def census(asked: CensusCommand) -> None:
     """One snapshot of every process's VMAs by state, and the bytes saved and savable."""
@@ -68,16 +80,19 @@ def census(asked: CensusCommand) -> None:
         raise click.UsageError("--vmas needs -p PID")
     if asked.vmas and asked.replay is not None:
         raise click.UsageError("--vmas needs a live kernel: a recording has the counts of each process")
-    source = _live(asked) if asked.replay is None else open_recording(asked.replay, last=True)
+    mappings: list[Mappings] = []
+    source = _live(asked, mappings) if asked.replay is None else open_recording(asked.replay, last=True)
     from lazyobs.views import census as view
 
     try:
         if asked.vmas:
-            view.show_vmas(source, asked.pids, asked.output)
+            view.show_vmas(source, asked.pids, asked.output, mappings[0])
         else:
             view.show(source, asked.pids, sort, asked.output)
     finally:
         source.close()
+        for one in mappings:
+            one.close()
 
 
 def _show_would(asked: CensusCommand) -> None:
@@ -123,7 +138,8 @@ def _show_orphans(asked: CensusCommand) -> None:
         files[0].close()
 
 
-def _live(asked: CensusCommand) -> Source:
+def _live(asked: CensusCommand, mappings: list[Mappings]) -> Source:
+    """``mappings`` gets those of -p, opened as root."""
     refuse_pids(asked.pids, asked.probes.tier)
     check_pids(asked.pids)
     opened = open_live(
@@ -131,7 +147,9 @@ def _live(asked: CensusCommand) -> Source:
         asked.probes.tier,
         ("census", "census_vmas") if asked.vmas else ("census",),
         meanwhile=preload("lazyobs.views.census"),
+        accept=lambda _opened: mappings.append(Mappings(asked.pids if asked.vmas else ())),
         procfs_serves=not asked.vmas,
+        args=asked.args,
     )
     say_how(opened, asked.probes.verbose)
     if opened.notice:

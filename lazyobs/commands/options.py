@@ -206,6 +206,9 @@ def _pids_of(_context: click.Context, _parameter: click.Parameter, value: str | 
     return pids
 
 
+ARGS = click.option("--args/--no-args", "args", default=True, help="Show command lines, or only names of processes.")
+
+
 def check_pids(pids: tuple[int, ...]) -> None:
     """UsageError if none of ``pids`` is a process of the running kernel; says which are not, if some are."""
     reasons = {pid: why for pid in pids if (why := process_id.why_no_process(pid))}

@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, collected, exclude, interval_option, say_how
+from lazyobs.bpf.session import VARIABLE
+from lazyobs.commands.options import ARGS, COMMON, ProbeOptions, collected, exclude, interval_option, say_how
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
+from lazyobs.errors import LazyobsError
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.text import say
 from lazyobs.views.costs import Costs
 
 _SECONDS = 2
+_PATIENCE = "3"  # seconds that the list of commands may wait for the probes
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class SummaryCommand:
     probes: ProbeOptions
     delay: float
     replay: Path | None
+    args: bool
 
 
 @click.command()
 @COMMON
 @interval_option("delay", _SECONDS, "Seconds to watch, for what is per second.")
 @REPLAY
+@ARGS
 @collected(SummaryCommand)
 def summary(asked: SummaryCommand) -> None:
     """What anonymous reverse mapping costs this machine, who holds it, and what a lazy kernel would save."""
@@ -42,6 +48,28 @@ def summary(asked: SummaryCommand) -> None:
     from lazyobs.views import summary as view
 
     view.show(found, asked.output)
+
+
+def in_short() -> list[str]:
+    """The first lines of the answer about this machine; who may not have them learns the command."""
+    if os.geteuid() != 0:
+        return ["What it costs this machine, and who: sudo lazyobs summary"]
+    os.environ.setdefault(VARIABLE, _PATIENCE)
+    try:
+        opened = open_live(points=("census",), meanwhile=preload("lazyobs.views.summary"))
+    except LazyobsError as error:
+        return [f"What it costs this machine: not known: {error}"]
+    from lazyobs.views.costs import costs
+    from lazyobs.views.summary import first_lines
+
+    try:
+        sample = opened.source.read()
+        found = first_lines(costs(sample, sample, opened.source.memory()))
+    except OSError as error:
+        found = [f"not known: {error}"]
+    finally:
+        opened.source.close()
+    return ["This machine, in short; lazyobs summary has more:", *found]
 
 
 def _recorded(directory: Path) -> Costs:
@@ -58,7 +86,9 @@ def _recorded(directory: Path) -> Costs:
 def _live(asked: SummaryCommand) -> Costs:
     from lazyobs.views.costs import costs
 
-    opened = open_live(asked.probes.profile, asked.probes.tier, meanwhile=preload("lazyobs.views.summary"))
+    opened = open_live(
+        asked.probes.profile, asked.probes.tier, meanwhile=preload("lazyobs.views.summary"), args=asked.args
+    )
     say_how(opened, asked.probes.verbose)
     if opened.notice:
         say(opened.notice)

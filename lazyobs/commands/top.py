@@ -12,6 +12,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import (
+    ARGS,
     COMMON,
     SECONDS,
     ProbeOptions,
@@ -52,6 +53,7 @@ class TopCommand:
     batch: bool
     plain: bool
     web: str | None
+    args: bool
 
     @property
     def seconds(self) -> float | None:
@@ -88,6 +90,7 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @REPLAY_OPTIONS
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=Whole(min=1), required=False)
+@ARGS
 @collected(TopCommand)
 def top(asked: TopCommand) -> None:
     """Live view of processes, forks, walks, promotions, slabs and lock waits. INTERVAL COUNT are -d and -n."""

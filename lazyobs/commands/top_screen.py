@@ -59,6 +59,8 @@ def open_feed(asked: TopCommand, settings: Settings) -> KernelFeed | ReplayFeed:
         return ReplayFeed(source, max(every, _LEAST_REPLAY))
     probes = asked.probes
     refuse_pids(asked.filter.pids, probes.tier)
-    opened = open_live(probes.profile, probes.tier, meanwhile=preload("lazyobs.screen.run"), events=True)
+    opened = open_live(
+        probes.profile, probes.tier, meanwhile=preload("lazyobs.screen.run"), events=True, args=asked.args
+    )
     say_how(opened, probes.verbose)
     return KernelFeed(opened.source, asked.seconds or settings.delay or 1.0, opened.notice)

@@ -57,7 +57,7 @@ def has_anonymous(text: bytes) -> tuple[int, int]:
     is none."""
     vmas = anonymous = 0
     holds = False
-    for line in text.splitlines():
+    for line in text.split(b"\n"):  # a name may hold any other end of a line
         if line.startswith((b"Anonymous:", b"Swap:")):
             words = line.split(None, 2)
             if len(words) < 2:

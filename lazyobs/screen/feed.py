@@ -15,6 +15,7 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Sample
 from lazyobs.screen.state import TREND_VALUES, TRENDS, Extras, LiveUpdate, ScreenState, Wanted
+from lazyobs.sources.growth import Growth
 from lazyobs.sources.source import Source
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ class KernelFeed:
 
     def __init__(self, source: Source, interval: float, notice: str = "") -> None:
         self.source, self.interval, self.notice = source, interval, notice
+        self._growth = Growth()
         self._trace = None if source.why_not("events") else source.trace(EventFilter(), splats=False)
 
     def read(self, wanted: Wanted) -> LiveUpdate:
         sample = self.source.read()
+        self._growth.note(sample)
         trace_events = self._read_trace()
         return LiveUpdate(sample, trace_events, self.extras(sample, wanted))
 
@@ -103,9 +106,14 @@ class ReplayFeed:
         self.source, self.interval = source, interval
         self._cursor = source.cursor(TRENDS)
         self.times: Sequence[float] = self._cursor.times
+        self._growth: Growth | None = None
 
     def at(self, position: int, wanted: Wanted) -> ScreenState:
         sample = self._cursor.sample(position)
+        if self._growth is None:  # from the first sample on, wherever the reader begins
+            self._growth = Growth()
+            self._growth.note(self._cursor.sample(0))
+        self._growth.note(sample)
         events, stamps = self._cursor.events(position)
         end = bisect.bisect_right(stamps, sample.time)
         extras = Extras(vmas_of=wanted.vmas_of, why_not=_reasons(self.source))

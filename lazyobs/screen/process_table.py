@@ -91,7 +91,9 @@ class ProcessTable:
         passed = [process for process in screen_state.sample.processes if self.filter.passes(process)]
         sort, reverse, glyphs = self.sort, self._settings.reverse, self._glyphs
         if self._settings.group == rows.CGROUP:
-            return rows.by_cgroup(passed, sort, reverse, self._folded, (glyphs.open, glyphs.folded))
+            return rows.by_cgroup(
+                passed, sort, reverse, self._folded, (glyphs.open, glyphs.folded), screen_state.sample.ended_growth
+            )
         if self._settings.group == rows.TREE:
             return rows.tree(passed, sort, reverse, (glyphs.branch, glyphs.last, glyphs.pipe))
         return rows.flat(passed, sort, reverse)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lazyobs import text
-from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, GROWING, GROWTH_NAMES, Process
+from lazyobs.sources.units import unit
 from lazyobs.views import columns
 
 FLAT, TREE, CGROUP = "none", "tree", "cgroup"
@@ -83,13 +84,22 @@ def tree(processes: Iterable[Process], sort: str, reverse: bool, glyphs: tuple[s
 
 
 def by_cgroup(
-    processes: Iterable[Process], sort: str, reverse: bool, folded: frozenset[str], glyphs: tuple[str, str]
+    processes: Iterable[Process],
+    sort: str,
+    reverse: bool,
+    folded: frozenset[str],
+    glyphs: tuple[str, str],
+    ended: Mapping[str, Mapping[str, int]] | None = None,
 ) -> list[Row]:
-    """Cgroups, each followed by its processes unless it is in ``folded``. ``glyphs``: open, folded."""
+    """Cgroups, each followed by its processes unless it is in ``folded``. ``glyphs``: open, folded. ``ended``: as
+    Sample.ended_growth; with it a cgroup has grown by what its processes hold more, and those that ended held."""
     members: dict[str, list[Process]] = {}
     for process in processes:
         members.setdefault(process.cgroup or "", []).append(process)
-    groups = [Process(0, 0.0, "", path, path, *_sums(inside)) for path, inside in members.items()]
+    groups = [
+        Process(0, 0.0, "", path, path, *_sums(inside), growth=_growth(inside, (ended or {}).get(path, {})))
+        for path, inside in members.items()
+    ]
     rows: list[Row] = []
     for group in _sorted_groups(groups, sort, reverse):
         path = group.cgroup or ""
@@ -119,15 +129,33 @@ def _sums(inside: Sequence[Process]) -> tuple[dict[str, int | None], dict[str, i
     )
 
 
-_SUMMED = frozenset((*CENSUS_NAMES, *COUNTER_NAMES, *(name + "_rate" for name in COUNTER_NAMES)))
+def _growth(inside: Sequence[Process], ended: Mapping[str, int]) -> dict[str, float | None]:
+    """Of a cgroup; its rate is that of its processes together, where none that was there at first has ended."""
+    found: dict[str, float | None] = {}
+    for name in GROWING:
+        for column in (f"{name}_growth", f"{name}_per_minute"):
+            known = [value for process in inside if (value := process.growth.get(column)) is not None]
+            found[column] = sum(known) if known else None
+        if (lost := ended.get(name)) and (grown := found[f"{name}_growth"]) is not None:
+            found[f"{name}_growth"], found[f"{name}_per_minute"] = grown + lost, None
+    return found
+
+
+_SUMMED = frozenset((*CENSUS_NAMES, *GROWTH_NAMES, *COUNTER_NAMES, *(name + "_rate" for name in COUNTER_NAMES)))
 
 
 def _group_row(group: Process, inside: Sequence[Process], glyph: str) -> Row:
     def get(name: str) -> Any:
         return group.get(name) if name in _SUMMED else len(inside) if name == "pid" else None
 
-    path = text.printable(group.comm) or "(cgroup unknown)"
+    path = _titled(group.comm)
     return Row(("cgroup", group.comm), get, None, "", f"{glyph} {path}")
+
+
+def _titled(path: str) -> str:
+    """A cgroup's title: the name of its unit or container before the path, where that says more."""
+    shown, name = text.printable(path), text.printable(unit(path))
+    return f"{name}  {shown}" if name != shown else shown or "(cgroup unknown)"
 
 
 def group_path(row: Row) -> str | None:

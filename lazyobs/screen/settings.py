@@ -38,7 +38,7 @@ MOST_BYTES = 1 << 16
 _LENGTH = struct.Struct("=I")
 AUTO = "auto"
 PROCESS_COLUMNS = (
-    "pid", "user", "savable_bytes", "saved_bytes", "vmas_private", "vmas_lazy", "vmas_shared", "vmas_anon", "vmas",
+    "pid", "user", "savable_bytes", "chains_held", "chains_held_per_minute", "saved_bytes", "vmas_private", "vmas_lazy", "vmas_shared", "vmas_anon", "vmas",
     "prepares_rate", "forks_rate", "promotions_rate", "rmap_walks_rate", "prepares", "chain_allocs", "cgroup", "comm",
 )  # fmt: skip
 FORK_COLUMNS = (

@@ -10,9 +10,11 @@ from rich.style import Style
 
 from lazyobs import text
 from lazyobs.model import VMA_STATE_NAMES, Sample, Slab, vmas_by_state
-from lazyobs.screen.line import Line, cut, pad, spark, spread, words
+from lazyobs.screen import cost_lines
+from lazyobs.screen.line import Line, cut, spark, spread, words
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.state import TRENDS, ScreenState
+from lazyobs.views import columns
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
 _STATES = (*VMA_STATE_NAMES[1:], VMA_STATE_NAMES[0])  # plain last: it matters least
@@ -22,7 +24,7 @@ _LEAST_BAR = 16
 
 def height(rows: int) -> int:
     """Lines of the summary on a screen of ``rows`` lines."""
-    return 6 if rows >= 20 else 4 if rows >= 14 else 2 if rows >= 9 else 1 if rows >= 4 else 0
+    return 7 if rows >= 36 else 6 if rows >= 20 else 4 if rows >= 14 else 2 if rows >= 9 else 1 if rows >= 4 else 0
 
 
 def lines(
@@ -40,10 +42,13 @@ def lines(
     title = _title(sample, status, width, palette)
     health = _health(sample, own_cpu, notice, width, palette)
     vmas = _vmas(sample, width, palette, glyphs)
-    slabs = _slabs(sample.slabs, width, palette)
+    held = cost_lines.held(sample, width, palette, glyphs)
     if rows <= 4:
-        return [title, health, vmas, slabs][:rows]
-    return [title, vmas, slabs, health, *_trends(screen_state, width, palette, glyphs)][:rows]
+        return [title, health, held, vmas][:rows]
+    rates = _trends(screen_state, width, palette, glyphs)
+    most = cost_lines.most(sample, width, palette) or _slabs(sample.slabs, width, palette)
+    more = [_slabs(sample.slabs, width, palette)] if rows > 6 else []
+    return [title, held, vmas, health, most, rates, *more][:rows]
 
 
 def _title(sample: Sample, status: str, width: int, palette: Palette) -> Line:
@@ -128,15 +133,17 @@ def _fit(parts: Iterable[Line], width: int) -> Line:
 
 
 def _vmas(sample: Sample, width: int, palette: Palette, glyphs: Glyphs) -> Line:
-    census = sample.census
+    census, saved = sample.census, sample.census.get("saved_bytes")
     parts = [
-        [Segment("savable ", palette.dim), Segment(text.size(census.get("savable_bytes")), palette.cost)],
-        [Segment("saved ", palette.dim), Segment(text.size(census.get("saved_bytes")), palette.good)],
+        [Segment("savable ", palette.dim), Segment(columns.savable(census), palette.cost)],
+        *([[Segment("saved ", palette.dim), Segment(text.size(saved), palette.good)]] if saved else []),
         [Segment("VMAs ", palette.dim), Segment(text.number(census.get("vmas")), palette.strong)],
     ]
     counts = vmas_by_state(census)
     for state in _STATES:
         count = counts[state]
+        if state == "lazy" and not count and sample.kernel.lazy_enabled is None:
+            continue  # this kernel has none
         style = palette.state(state) if count else palette.dim
         shown = f"{text.number(count)}{glyphs.states[state]}"
         parts.append([Segment(f"{state} ", palette.dim), Segment(shown, style)])
@@ -180,28 +187,38 @@ def _slabs(slabs: Sequence[Slab], width: int, palette: Palette) -> Line:
     return spread(_fit(parts, width), note if any(slab.merged_with for slab in slabs) else [], width, palette.text)
 
 
-def _trends(screen_state: ScreenState, width: int, palette: Palette, glyphs: Glyphs) -> list[Line]:
-    """Two lines of two, or one of four on a wide screen."""
-    per_line = 4 if width >= 150 else 2
-    each = (width - 2 * (per_line - 1)) // per_line
-    cells = [_trend(screen_state, name, each, palette, glyphs) for name in TRENDS]
-    trend_lines: list[Line] = []
-    for begin in range(0, len(cells), per_line):
-        line: Line = []
-        for cell in cells[begin : begin + per_line]:
-            line += [Segment("  "), *cell] if line else cell
-        trend_lines.append(line)
-    return trend_lines
+def _trends(screen_state: ScreenState, width: int, palette: Palette, glyphs: Glyphs) -> Line:
+    """One line of two rates, or of four on a wide screen. A rate that this kernel does not give has no place there: the
+    page that would show it says why."""
+    known = [name for name in _trend_order(screen_state.sample) if _is_known(screen_state, name)]
+    shown = known[: 4 if width >= 150 else 2]
+    if not shown:
+        why = screen_state.sample.null_reasons.get("totals")
+        return [Segment(cut(f"no rates: {text.printable(why)}", width), palette.dim)] if why else []
+    each = (width - 2 * (len(shown) - 1)) // len(shown)
+    line: Line = []
+    for name in shown:
+        cell = _trend(screen_state, name, each, palette, glyphs)
+        line += [Segment("  "), *cell] if line else cell
+    return line
+
+
+def _trend_order(sample: Sample) -> Sequence[str]:
+    """What a person looks for first: on a lazy kernel promotions."""
+    return ("prepares", "promotions", "forks", "rmap_walks") if sample.kernel.lazy_enabled else TRENDS
+
+
+def _is_known(screen_state: ScreenState, name: str) -> bool:
+    reasons = screen_state.sample.null_reasons
+    if any(value is not None for value in screen_state.trends.get(name, ())):
+        return True
+    return f"totals.{name}" not in reasons and "totals" not in reasons
 
 
 def _trend(screen_state: ScreenState, name: str, width: int, palette: Palette, glyphs: Glyphs) -> Line:
     values = screen_state.trends.get(name, ())
     now = values[-1] if values else screen_state.sample.rates.get(name)
-    label = f"{_TREND_NAMES[name]:10} {text.number(now):>7}/s "
-    known = any(value is not None for value in values)
-    if not known and f"totals.{name}" in screen_state.sample.null_reasons:
-        why = text.printable(screen_state.sample.null_reasons[f"totals.{name}"])
-        return [Segment(f"{_TREND_NAMES[name]:10} ", palette.dim), Segment(pad(f"- {why}", width - 11), palette.dim)]
+    label = f"{_TREND_NAMES[name]} {text.number(now)}/s "
     style: Style = palette.spark
     return [Segment(label, palette.text), Segment(spark(values, max(0, width - len(label)), glyphs.spark), style)]
 

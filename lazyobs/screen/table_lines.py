@@ -18,7 +18,7 @@ from lazyobs.screen.rows import Row
 from lazyobs.views import columns
 
 FLEXIBLE = "comm"  # always shown, last; gets the width that is left
-_LEAST_FLEXIBLE = 12
+_LEAST_FLEXIBLE, _LEAST_OF_WIDE, _WIDE = 12, 24, 100  # a command line gets more where there is more room
 _LEAST_NAME = 8
 _WIDTHS = {"pid": 7, "user": 8, "start_time": 8, "cgroup": 28}
 _LEFT = ("user", "cgroup", "comm")
@@ -38,13 +38,14 @@ def fit_columns(names: Sequence[str], width: int, skipped: int = 0) -> list[tupl
     others = [name for name in names if name != FLEXIBLE]
     candidates = others[:1] + others[1 + skipped :]
     fitted = []
-    left = width - _LEAST_FLEXIBLE
+    least = _LEAST_OF_WIDE if width >= _WIDE else _LEAST_FLEXIBLE
+    left = width - least
     for name in candidates:
         if left < column_width(name) + 1:
             break
         fitted.append((name, column_width(name)))
         left -= column_width(name) + 1
-    return [*fitted, (FLEXIBLE, max(left + _LEAST_FLEXIBLE, 1))]
+    return [*fitted, (FLEXIBLE, max(left + least, 1))]
 
 
 def heading_line(
@@ -109,7 +110,11 @@ def _cell(row: Row, column: str, width: int) -> tuple[str, Any]:
 def _name_cell(row: Row, width: int) -> tuple[str, str]:
     if row.label is not None:
         return pad(row.label, width), row.label
-    name = text.printable(row.get("comm"))
+    name = (
+        columns.name_and_args(row.process.comm, row.process.args)
+        if row.process is not None
+        else text.printable(row.get("comm"))
+    )
     # Deep in a tree only the end of the branch is kept: the name matters more.
     prefix = row.prefix[-max(0, width - _LEAST_NAME) :] if len(row.prefix) + _LEAST_NAME > width else row.prefix
     return pad(prefix + name, width), name

@@ -17,6 +17,7 @@ from lazyobs.kernel.slab import CACHES
 from lazyobs.soak import correctness, gate, hodges_lehmann, two_arms
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
+from lazyobs.soak.climb import since_probes
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
 from lazyobs.soak.holm import holm
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, Missing, metrics
@@ -57,8 +58,9 @@ def compare(base: list[Series], new: list[Series], thresholds: Thresholds, calib
     refuse_mixture("base", base)
     refuse_mixture("new", new)
     refuse_overlaps([*base, *new])
-    arms = boots(base), boots(new)
-    found, invalid = _validity(base, new, thresholds)
+    watched = [since_probes(series) for series in base], [since_probes(series) for series in new]
+    arms = boots(watched[0]), boots(watched[1])
+    found, invalid = _validity(*watched, thresholds)
     found += _correctness(base, new)
     found += _replication(arms[0], arms[1], thresholds)
     measured, missing = metrics(*arms, thresholds)

@@ -19,6 +19,7 @@ from lazyobs.soak.html_report_data import drawn
 from lazyobs.soak.series import Series
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 from lazyobs.text import NULL, printable
+from lazyobs.unix import output_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +42,7 @@ def write(verdict: Verdict, recordings: list[Series], file: str) -> None:
     data = drawn(verdict, recordings)
     # Nothing in a script element of JSON is HTML but its end.
     packed = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    with open(file, "w", encoding="utf-8") as page:
+    with output_file.create(file) as page:
         page.write(_head(verdict, recordings, scripts))
         page.writelines(_body(verdict, recordings, data))
         page.write(f'<script type="application/json" id="data">{packed}</script>\n')

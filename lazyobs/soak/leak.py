@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazyobs.kernel.slab import CACHES
-from lazyobs.soak import orphans
+from lazyobs.soak import cause, orphans
 from lazyobs.soak.columns import settled
 from lazyobs.soak.counts import BARRIER, Counts, counts, live_objects
 from lazyobs.soak.holm import holm
@@ -110,8 +110,8 @@ def findings(all_series: list[Series], thresholds: Thresholds) -> list[Finding]:
         elif found is None:
             results.append(_untested(series, cache, thresholds))
         else:
-            results.append(_finding(found, adjusted[id(found)], thresholds))
-    return results
+            results.append(_finding(series, found, adjusted[id(found)], thresholds))
+    return results + [who for series in all_series if (who := cause.finding(series)) is not None]
 
 
 def _untested(series: Series, cache: str, thresholds: Thresholds) -> Finding:
@@ -130,11 +130,13 @@ def _untested(series: Series, cache: str, thresholds: Thresholds) -> Finding:
     return Finding("leak", f"{cache} objects", INCONCLUSIVE, f"{why}; {NOTHING_SHOWN}", series.name, numbers)
 
 
-def _finding(found: LeakTest, p: float, thresholds: Thresholds) -> Finding:
+def _finding(series: Series, found: LeakTest, p: float, thresholds: Thresholds) -> Finding:
     outcome, claim = _judged(found, p, thresholds)
     shown = found.leaking if outcome == FAIL and found.leaking is not None else found.rises[0]
     numbers = _numbers(found, shown, p, thresholds)
     able = could_have_shown(numbers["power_rate"], numbers["power_loss"], "by the end")
+    if outcome == FAIL:
+        claim += f"; {cause.of_growth(series, shown.objects)}"
     text = f"{claim}; {_slope(found, numbers, thresholds)}; {able}"
     return Finding("leak", f"{found.cache} objects", outcome, text, found.recording, numbers)
 

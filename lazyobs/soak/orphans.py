@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lazyobs.soak import cause
 from lazyobs.soak.columns import at
 from lazyobs.soak.orphan_rise import FEW, LEAST_LOST, WOBBLE, Readings, Rise, risen
 from lazyobs.soak.power import could_have_shown, number
@@ -71,6 +72,8 @@ def finding(series: Series, cache: str, thresholds: Thresholds) -> Finding:
     live = _live(series, cache)
     numbers["limit"] = max(thresholds.leak["loss_objects"], thresholds.leak["loss_share"] * live)
     outcome, claim = _judged(series, found, rise, numbers, int(thresholds.gate["barriers"]))
+    if rise is not None:
+        claim += f"; {cause.of_lost(series, cache, rise.lost, rise.begin)}"
     able = could_have_shown(numbers["power_rate"], numbers["power_loss"], "by half time")
     return Finding("leak", f"{cache} objects", outcome, f"{claim}; {able}", series.name, numbers)
 

@@ -9,11 +9,14 @@ import sys
 import textwrap
 from typing import TextIO
 
+from lazyobs.soak.cause import NAME as WHO
 from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, together
 from lazyobs.text import NULL, printable
 from lazyobs.views.lines import csv_safe
 from lazyobs.views.tables import table
 
+COLUMNS = 72  # of the answer; tables are as wide as they are
+_MOST_REASONS = 3
 _COLUMNS = ("part", "name", "outcome", "recording", "text")
 
 
@@ -32,6 +35,21 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
         print("\n".join(_text(verdict)), file=file)
 
 
+def _answer(verdict: Verdict) -> list[str]:
+    """What the word rests on, in a few lines: claims first, each without its conditions; and who holds what has grown."""
+    reasons = verdict.reasons()
+    said = [(one, one.text.partition("; ")[0]) for one in reasons[:_MOST_REASONS]]
+    said += [(one, one.text) for one in verdict.findings if one.name == WHO and one not in reasons]
+    lines = []
+    for one, claim in said:
+        where = f"{one.recording}, " if one.recording and len(verdict.identity) > 1 else ""
+        words = printable(f"{where}{one.name}: {claim}")
+        lines += textwrap.wrap(words, COLUMNS, initial_indent="* ", subsequent_indent="  ", break_on_hyphens=False)
+    if len(reasons) > _MOST_REASONS:
+        lines.append(f"* and {len(reasons) - _MOST_REASONS} more below")
+    return lines
+
+
 def _text(verdict: Verdict) -> list[str]:
     conditions = [one for one in verdict.findings if one.part == CONDITIONS and one.outcome == PASS]
     rest = [one for one in verdict.in_order() if one.part != CONDITIONS or one.outcome != PASS]
@@ -39,7 +57,12 @@ def _text(verdict: Verdict) -> list[str]:
         (one.part, one.outcome or NULL, one.name, printable(one.recording) or NULL, printable(one.text))
         for one in together(rest)
     ]
-    lines = [verdict.word, "", table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4)]
+    lines = [
+        verdict.word,
+        *_answer(verdict),
+        "",
+        table(rows, ["PART", "OUTCOME", "NAME", "RECORDING", "WHAT WAS FOUND"], left=4),
+    ]
     if conditions:
         names = ", ".join(dict.fromkeys(one.name for one in conditions))
         lines += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lazyobs.kernel.slab import CACHES
 from lazyobs.soak import benefit, correctness, cost, gate, leak, orphans
+from lazyobs.soak.climb import since_probes
 from lazyobs.soak.groups import refuse_overlaps
 from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
@@ -17,17 +18,18 @@ _NO_TRUST = "; not trusted, because the recording is not valid"
 def report(recordings: list[Series], thresholds: Thresholds) -> Verdict:
     """UsageError where two of them are of the same time of one boot."""
     refuse_overlaps(recordings)
+    watched = [since_probes(series) for series in recordings]
     found: list[Finding] = []
     tables: list[ResultTable | None] = []
     failed: dict[str, dict[str, str]] = {}
-    for series in recordings:
+    for whole, series in zip(recordings, watched):
         steady = not any(orphans.known(series, cache) for cache in CACHES)
         checks = gate.findings(series, thresholds, 60 * thresholds.gate["minutes"], steady=steady)
         failed[series.name] = {check.name: check.outcome for check in checks if check.outcome != PASS}
         found += checks
-        found += correctness.findings(series)
-    found += [_trusted(one, failed[one.recording]) for one in leak.findings(recordings, thresholds)]
-    for series in recordings:
+        found += correctness.findings(whole)
+    found += [_trusted(one, failed[one.recording]) for one in leak.findings(watched, thresholds)]
+    for series in watched:
         found += benefit.findings(series, thresholds)
         found += cost.findings(series)
         found += cost.overhead(series)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lazyobs.model import Process
+
 Column = npt.NDArray[np.float64]
 Table = dict[str, Column]
 
@@ -79,6 +81,10 @@ class Series:
     events_lost: float = 0  # to damage; NaN where it is not known how many
     checksummed: bool = True  # damage to the files could be seen
     count: int = 0  # of samples recorded; ``samples`` may have fewer rows
+    # Processes of the first sample after the warm-up and of a late one, with what their VMAs hold; user is empty.
+    holders: tuple[list[Process], list[Process]] = field(default_factory=lambda: ([], []))
+    held_for: float = 0.0  # seconds between those two
+    unwatched: float = 0.0  # seconds before the first sample, in which probes were not attached yet
     cmdline: str | None = None  # the kernel's command line as it was recorded; ``identity`` has a part of it
 
     def __post_init__(self) -> None:

@@ -95,8 +95,8 @@ def _path(tree: Tree, cgroup_id: int) -> str | None:
 def path_of_process(pid: int, proc_root: str = "/proc") -> str | None:
     """The path that /proc shows; None if it cannot be read, or the process is in no hierarchy that names it."""
     try:
-        with open(f"{proc_root}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-            return path_in(file.read())
+        with open(f"{proc_root}/{pid}/cgroup", "rb") as file:
+            return path_in(file.read().decode("utf-8", "replace"))
     except OSError:
         return None
 
@@ -107,9 +107,9 @@ def path_in(text: str) -> str | None:
     The memory controller's in v1; else that of v2, unless that is not in use beside systemd's hierarchy.
     """
     paths: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a cgroup's name may hold any other end of a line, and another path after it
         parts = line.split(":", 2)
-        if len(parts) == 3:
+        if len(parts) == 3 and parts[2].startswith("/"):
             paths.update((controller, parts[2]) for controller in parts[1].split(","))
     if "memory" in paths:
         return paths["memory"]

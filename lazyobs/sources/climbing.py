@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lazyobs.bpf.census import VmaRow
 from lazyobs.bpf.event_filter import EventFilter
+from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
 from lazyobs.errors import BpfRefused, NotSupported
@@ -28,6 +29,8 @@ from lazyobs.unix import privileges
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
     from lazyobs.sources.live import LiveSource
+
+_REQUIRED = sum(point.required for point in POINTS)
 
 
 class ClimbingSource:
@@ -84,7 +87,12 @@ class ClimbingSource:
 
     def read(self) -> Sample:
         self.climb()
-        return self._now.read()
+        sample = self._now.read()
+        if self._failed:
+            # Nothing will attach them before the next start, so they are missing and no longer merely not there yet.
+            sample.health["probes_missing"] = _REQUIRED
+            sample.null_reasons.pop("health.probes_missing", None)
+        return sample
 
     @property
     def kernel(self) -> Kernel:

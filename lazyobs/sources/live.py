@@ -31,7 +31,7 @@ from lazyobs.sources.ledger import Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
 from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
-from lazyobs.sources.missing import NO_STREAM, missing_features
+from lazyobs.sources.missing import NO_ARGS, NO_STREAM, missing_features
 from lazyobs.sources.slabs import slab_rows
 from lazyobs.sources.slow_forks import forks_of
 from lazyobs.text import plural
@@ -58,9 +58,10 @@ class LiveSource:
         rates: bool = True,
         stream: EventStream | None = None,
         splats: Splats | None = None,
+        args: bool = False,
     ) -> None:
         """Without ``rates`` the processes have no rates, which makes occasional samples cheaper.
-        A trace reads from ``stream`` and ``splats``; None for neither."""
+        A trace reads from ``stream`` and ``splats``; None for neither. ``args``: processes have command lines."""
         self.facts, self.session, self._slabinfo = facts, session, slabinfo
         self._stream, self._splats = stream, splats
         self._maps = MapReader(session)
@@ -70,8 +71,9 @@ class LiveSource:
         self._history = History() if counts_objects else None
         self._columns = CensusColumns(facts, self._slabs_at_attach, session.unknown, self._history)
         self._sees_all = sight.sees_every_process()
+        self._args = args
         cgroups = KernelCgroups(self._maps.cgroups)
-        self._processes = LiveProcesses(self._table, self._columns, rates, cgroups, self._sees_all)
+        self._processes = LiveProcesses(self._table, self._columns, rates, cgroups, self._sees_all, args)
         counts = session.maps.get("event_counts")
         self._event_counts = EventCounts(counts, possible_cpus()) if counts is not None else None
         self._live_at_first = 0  # anon_vmas of our count when slabinfo was first read
@@ -244,6 +246,8 @@ class LiveSource:
             reasons["families"] = reasons["slow_forks.lock_waits"] = reasons["slow_forks.lock_seconds"] = why_no_waits
         if why_no_part := reasons.get("histograms.fork_seconds"):
             reasons["slow_forks.anon_seconds"] = why_no_part
+        if not self._args:
+            reasons["processes.args"] = NO_ARGS
         for name in CENSUS_NAMES:
             if name in self.session.unknown:
                 reasons[f"census.{name}"] = reasons[f"processes.{name}"] = self.session.unknown[name]

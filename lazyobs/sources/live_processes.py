@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lazyobs.bpf.census import CensusRow
 from lazyobs.bpf.maps import ProcessCounts
+from lazyobs.kernel import arguments
 from lazyobs.kernel.boot import boot_offset
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process, rate
 from lazyobs.sources.census_columns import CensusColumns, Columns
@@ -23,24 +24,32 @@ _Identity = tuple[int, int]  # tgid, start_boottime in ns
 
 class _Seen(NamedTuple):
     """A process in the last sample and its inputs. ``idle``: its counts had not changed since the previous sample, so
-    its rates are zero, and stay zero while ``row`` and ``counts`` do not change."""
+    its rates are zero, and stay zero while ``row`` and ``counts`` do not change. A process that has just begun may exec:
+    its command line is read a second time."""
 
     row: CensusRow | None
     counts: tuple[int, ...] | None
     process: Process
     idle: bool
+    settled: bool = False  # its command line was read when it was there before, by the same name
 
 
 class LiveProcesses:
     """Keeps the last sample's processes by identity, to compute rates."""
 
     def __init__(
-        self, table: CounterTable, columns: CensusColumns, rates: bool, cgroups: KernelCgroups, sees_all: bool
+        self,
+        table: CounterTable,
+        columns: CensusColumns,
+        rates: bool,
+        cgroups: KernelCgroups,
+        sees_all: bool,
+        args: bool = False,
     ) -> None:
         """Without ``rates`` the processes have no rates, which is cheaper. ``sees_all``: whether the census covers every
-        process that is counted."""
+        process that is counted. ``args``: whether they have command lines."""
         self._table, self._columns, self._rates = table, columns, rates
-        self._cgroups, self._sees_all = cgroups, sees_all
+        self._cgroups, self._sees_all, self._with_args = cgroups, sees_all, args
         self.boot_offset = boot_offset()
         self._before: dict[_Identity, _Seen] = {}
         self._elapsed = 0.0
@@ -91,7 +100,15 @@ class LiveProcesses:
         idle = counts_known and before is not None and before.process.counts == known
         process = self._process(row, self._columns.of_process(row, counts), known, before)
         process.cgroup, process.ppid = self._cgroups.path(row.cgroup), row.ppid
-        return _Seen(row, counts, process, idle)
+        if not self._with_args:
+            return _Seen(row, counts, process, idle)
+        same_name = before is not None and before.row is not None and before.row.comm == row.comm
+        if before is not None and before.settled and same_name:
+            process.args = before.process.args
+        else:
+            process.args = arguments.read(row.tgid)
+        settled = same_name and process.args is not None
+        return _Seen(row, counts, process, idle and settled, settled)
 
     def _without_vmas(self, entry: ProcessCounts, before: _Seen | None, census_known: bool) -> _Seen:
         """A kernel thread (kswapd, ksmd, khugepaged), or a process that has just started or ended: without VMAs, where
@@ -102,6 +119,7 @@ class LiveProcesses:
             # The entry has the name of when the process was first counted: before its exec, or before it was renamed.
             last = before.process
             process.comm, process.cgroup, process.ppid = last.comm, last.cgroup, last.ppid
+            process.args = last.args
         return _Seen(None, entry.counts, process, False)
 
     def _process(

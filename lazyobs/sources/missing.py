@@ -12,6 +12,7 @@ from lazyobs.sources.account import why_not_whole
 from lazyobs.sources.why_not import events_missing, unwatched, why_not_attached
 
 NO_VMAS = "listing VMAs needs the BPF iterator"
+NO_ARGS = "command lines were not asked for"
 NO_STREAM = "no event stream in this command"
 
 

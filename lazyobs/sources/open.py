@@ -90,6 +90,7 @@ def open_live(
     procfs_serves: bool = True,
     climbs: bool = False,
     user: str = "",
+    args: bool = False,
 ) -> Opened:
     """Opens the running kernel. ``cap`` is the best tier to try, ``points`` are the probe points to attach (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
@@ -104,6 +105,7 @@ def open_live(
     ``procfs_serves``: whether that tier has what the caller needs, so that the error can suggest it.
     ``climbs``: where the loader takes longer than SECONDS_TO_CLIMB, the source begins at that tier, and has the probes
     as soon as they are attached (sources/climbing.py). Otherwise the start waits for them.
+    ``args``: whether processes have their command lines, for views that a person looks at.
     ``user``: to become instead of the default one (unix/privileges.py).
     """
     if cap != "procfs" and (why := why_not_bpf()):
@@ -115,7 +117,7 @@ def open_live(
         )
     once = functools.cache(meanwhile)  # every tier that is tried calls it
     if cap == "procfs":
-        return _without_bpf(profile_file, "--tier procfs", once, accept, user)
+        return _without_bpf(profile_file, "--tier procfs", once, accept, user, args)
     log = _splats() if splats else None
     try:
         loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events)
@@ -125,10 +127,10 @@ def open_live(
     except (BpfRefused, NotSupported) as error:
         if log is not None:
             log.log.close()
-        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user)
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user, args)
     if session is None:
         return _climbing(loading, rates, events, accept, user)
-    source = _live(loading.subject, session, Slabinfo(), rates, log)
+    source = _live(loading.subject, session, Slabinfo(), rates, log, args)
     how = tuple(_how_attached(session))
     opened = _accepted(Opened(source, "", how, loading.subject.profile.unknown_design, _confined(user)), accept)
     if not keep_root:
@@ -136,11 +138,13 @@ def open_live(
     return opened
 
 
-def _live(subject: Subject, session: Session, slabinfo: Slabinfo, rates: bool, log: Splats | None) -> LiveSource:
+def _live(
+    subject: Subject, session: Session, slabinfo: Slabinfo, rates: bool, log: Splats | None, args: bool = False
+) -> LiveSource:
     from lazyobs.sources.live import LiveSource
 
     stream = _stream(session) if "events" in session.maps else None
-    return LiveSource(subject, session, slabinfo, rates, stream, log)
+    return LiveSource(subject, session, slabinfo, rates, stream, log, args)
 
 
 def _confined(user: str) -> tuple[str, ...]:
@@ -242,13 +246,18 @@ def _accepted(opened: Opened, accept: Callable[[Opened], object]) -> Opened:
 
 
 def _without_bpf(
-    profile_file: Path | None, why: str, meanwhile: Callable[[], object], accept: Callable[[Opened], object], user: str
+    profile_file: Path | None,
+    why: str,
+    meanwhile: Callable[[], object],
+    accept: Callable[[Opened], object],
+    user: str,
+    args: bool,
 ) -> Opened:
     from lazyobs.sources.procfs import ProcfsSource
 
     facts = plan.gather([profiles.load(profile_file)] if profile_file else None)
     meanwhile()
-    source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why)
+    source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why, args=args)
     opened = _accepted(Opened(source, why, confined=tuple(_stays_root(user))), accept)
     privileges.give_up_root(_FOR_PROCFS, user=user)
     return opened

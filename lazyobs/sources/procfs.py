@@ -11,7 +11,7 @@ from typing import NoReturn
 from lazyobs.bpf import features
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.errors import NotSupported
-from lazyobs.kernel import meminfo
+from lazyobs.kernel import arguments, meminfo
 from lazyobs.kernel.boot import boot_offset_of_proc
 from lazyobs.kernel.facts import lazy_switch
 from lazyobs.kernel.profile import Profile
@@ -21,7 +21,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, COUNTERS, HEALTH_NAMES, H
 from lazyobs.sources import health
 from lazyobs.sources.cgroups import path_of_process
 from lazyobs.sources.ledger import LedgerReading
-from lazyobs.sources.missing import NO_VMAS
+from lazyobs.sources.missing import NO_ARGS, NO_VMAS
 from lazyobs.sources.slabs import slab_rows
 from lazyobs.text import plural
 from lazyobs.unix.users import user_name
@@ -37,9 +37,11 @@ class ProcfsSource:
     compiler = None
     tiers: Mapping[str, str | None] = {"census": "procfs"}
 
-    def __init__(self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc") -> None:
+    def __init__(
+        self, release: str, profile: Profile, slabinfo: Slabinfo, why: str, proc_root: str = "/proc", args: bool = False
+    ) -> None:
         self._release, self._profile, self._slabinfo = release, profile, slabinfo
-        self._proc = proc_root
+        self._proc, self._with_args = proc_root, args
         self.set_why(why)
         self._boot = boot_offset_of_proc()
         self._last = time.monotonic()
@@ -128,6 +130,7 @@ class ProcfsSource:
             census=census,
             counts=dict.fromkeys(COUNTER_NAMES),
             ppid=ppid,
+            args=arguments.read(pid, self._proc) if self._with_args else None,
         )
 
     @staticmethod
@@ -150,6 +153,8 @@ class ProcfsSource:
             "processes.vmas_shared": "smaps does not show anon_vmas, only pages",
             "health": "this tier has no BPF programs or maps",
         }
+        if not self._with_args:
+            reasons["processes.args"] = NO_ARGS
         if unseen:
             reasons["processes.vmas"] = (
                 f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"

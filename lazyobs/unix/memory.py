@@ -9,6 +9,8 @@ import mmap
 from collections.abc import Iterable, Iterator
 
 _M_ARENA_MAX = -8
+# Code; symbols, relocations and constants: the linker reads 10 MB of them in pyarrow's libraries, once.
+_READ_ONLY = (b"r-xp", b"r--p")
 
 
 def settle() -> None:
@@ -29,8 +31,9 @@ def trim() -> None:
 
 
 def forget_code(smaps: str = "/proc/self/smaps") -> None:
-    """Unmaps the pages of program code that only starting needed. Those that are used again come back from the page
-    cache. Mappings with pages of their own (relocated, or written to) stay. Does nothing where /proc is not mounted."""
+    """Unmaps the pages of program code, symbol tables and constants that only starting needed. Those that are used again
+    come back from the page cache. Mappings with pages of their own (relocated, or written to) stay. Does nothing where
+    /proc is not mounted."""
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     try:
@@ -43,13 +46,13 @@ def forget_code(smaps: str = "/proc/self/smaps") -> None:
 
 
 def _code(lines: Iterable[bytes]) -> Iterator[tuple[int, int]]:
-    """(begin, end) of mappings of files that are executed, and have no page of their own."""
+    """(begin, end) of mappings of program files that cannot be written, and have no page of their own."""
     place: tuple[int, int] | None = None
     for line in lines:
         words = line.split()
         if not words[0].endswith(b":"):
             begin, _, end = words[0].partition(b"-")
             of_file = len(words) == 6 and words[5].startswith(b"/")
-            place = (int(begin, 16), int(end, 16)) if words[1] == b"r-xp" and of_file else None
+            place = (int(begin, 16), int(end, 16)) if words[1] in _READ_ONLY and of_file else None
         elif words[0] == b"Anonymous:" and place is not None and words[1] == b"0":
             yield place

@@ -61,10 +61,11 @@ def listed(reasons: dict[int, str]) -> str:
 def _status(pid: int, proc_root: str) -> dict[str, str]:
     """/proc/PID/status; {} if there is none."""
     try:
-        text = Path(proc_root, str(pid), "status").read_text(encoding="utf-8", errors="replace")
+        text = Path(proc_root, str(pid), "status").read_bytes().decode("utf-8", "replace")
     except OSError:
         return {}
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    # The name of a process may hold any other end of a line.
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in text.split("\n"))}
 
 
 def _is_kernel_thread(pid: int, proc_root: str) -> bool:

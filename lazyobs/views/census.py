@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterable
 
 from lazyobs import text
+from lazyobs.bpf.census import VmaRow
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import vm_flags
+from lazyobs.kernel.mappings import Mappings
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
@@ -70,26 +72,37 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return None if None in found else sum(one for one in found if one is not None)
 
 
-def show_vmas(source: Source, pids: tuple[int, ...], output: str) -> None:
-    """Prints every VMA of the processes with its state in the census. NotSupported where they are not available."""
+def show_vmas(source: Source, pids: tuple[int, ...], output: str, mappings: Mappings) -> None:
+    """Prints every VMA of the processes with its state in the census, and its name. NotSupported where they are not available."""
     if why := source.why_not("vmas"):
         raise NotSupported("census --vmas", why, "see lazyobs doctor, or read /proc/PID/smaps")
     rows = [row for pid in pids for row in source.vmas(pid)]
     if not rows:
         raise absent(pids, live=True)
+    named = {pid: mappings.names(pid) for pid in pids}
+
+    def name(row: VmaRow) -> str | None:
+        """None where it is not known: maps could not be read, or the VMA has come or gone between the two readings."""
+        known = named.get(row.tgid)
+        return None if known is None else known.get(row.start)
+
     if output == "json":
         for row in rows:
-            print(
-                lines.json_line(
-                    {"pid": row.tgid, "start": row.start, "end": row.end, "flags": row.flags, "state": row.state}
-                )
-            )
+            about = {"pid": row.tgid, "start": row.start, "end": row.end, "flags": row.flags, "state": row.state}
+            print(lines.json_line({**about, "name": name(row)}))
         return
     write = "{:x}".format if output == "csv" else vm_flags.names
-    cells = [[row.tgid, f"{row.start:x}", f"{row.end:x}", write(row.flags), row.state] for row in rows]
-    headings = ["pid", "start", "end", "flags", "state"]
+    cells = [
+        [row.tgid, f"{row.start:x}", f"{row.end:x}", write(row.flags), row.state, _shown(name(row))] for row in rows
+    ]
+    headings = ["pid", "start", "end", "flags", "state", "name"]
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([headings, *cells])
+        writer.writerows([headings, *([lines.csv_safe(cell) for cell in row] for row in cells)])
     else:
         print(tables.table(cells, [heading.upper() for heading in headings]))
+
+
+def _shown(name: str | None) -> str:
+    """``-`` where it is not known, nothing for a mapping without a name."""
+    return text.NULL if name is None else name

@@ -10,7 +10,7 @@ from typing import Any
 
 from lazyobs import text
 from lazyobs.errors import UsageError
-from lazyobs.model import CENSUS_COLUMNS, COUNTERS, PROCESS_COLUMNS, Process
+from lazyobs.model import CENSUS_COLUMNS, COUNTERS, GROWTH_COLUMNS, PROCESS_COLUMNS, Process
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,16 @@ def _short(name: str) -> str:
     return name.removesuffix("_ns").replace("anon_vma", "av").replace("_", " ").upper()
 
 
+def _grown_heading(name: str) -> str:
+    """``CHAINS +``, ``CHAINS/min``."""
+    what = name.split("_held", 1)[0].replace("anon_vmas", "av").upper()
+    return f"{what} +" if name.endswith("_growth") else f"{what}/min"
+
+
+def _signed(value: float | None) -> str:
+    return text.NULL if value is None else ("+" if value > 0 else "") + text.number(value)
+
+
 def _columns() -> dict[str, Column]:
     found = [
         Column("pid", "PID", str, "process id"),
@@ -43,17 +53,22 @@ def _columns() -> dict[str, Column]:
     ]
     for name, about in CENSUS_COLUMNS:
         write = text.size if name.endswith("_bytes") else text.number
-        heading = name.replace("vmas_", "").replace("_bytes", "").replace("savable_", "").upper()
+        heading = name.removesuffix("_held").replace("vmas_", "").replace("_bytes", "").replace("savable_", "").upper()
         found.append(Column(name, heading, write, about))
     for counter in COUNTERS:
         write = _nanoseconds if counter.name.endswith("_ns") else text.number
         found.append(Column(counter.name, _short(counter.name), write, counter.help))
         found.append(Column(counter.name + "_rate", _short(counter.name) + "/s", write, counter.help + ", per second"))
+    found.append(Column("args", "ARGUMENTS", lambda words: text.printable(words or text.NULL), "command line", True))
+    for name, about in GROWTH_COLUMNS:
+        found.append(Column(name, _grown_heading(name), _signed, about))
     return {column.name: column for column in found}
 
 
 COLUMNS = _columns()
 assert tuple(COLUMNS) == PROCESS_COLUMNS
+
+MOST_OF_ARGS = 60  # letters of a command line in a table of a batch
 
 VIEWS = ("processes", "forks", "rmap", "promotions", "slabs", "probes", "locks")
 
@@ -100,7 +115,25 @@ def sort(processes: Iterable[Process], name: str) -> list[Process]:
 
 
 def cells(process: Process, names: Iterable[str]) -> list[str]:
-    return [COLUMNS[name].write(process.get(name)) for name in names]
+    return [named(process) if name == "comm" else COLUMNS[name].write(process.get(name)) for name in names]
+
+
+def name_and_args(comm: str, args: str | None) -> str:
+    """The command line where it is known, without the program's directory; behind the name where it does not begin with
+    that. Printable."""
+    if not args:
+        return text.printable(comm)
+    program, blank, rest = args.partition(" ")
+    program = program.rpartition("/")[2]
+    if not program.startswith(comm):
+        return text.printable(f"{comm}  {args}")
+    return text.printable(program + blank + rest)
+
+
+def named(process: Process) -> str:
+    """Its name and command line, cut to what a table has room for."""
+    shown = name_and_args(process.comm, process.args)
+    return shown if len(shown) <= MOST_OF_ARGS else shown[: MOST_OF_ARGS - 3] + "..."
 
 
 def headings(names: Iterable[str]) -> list[str]:

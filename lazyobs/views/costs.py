@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from lazyobs.model import Process, Sample
+from lazyobs.model import LOCK_PATHS, Process, Sample
+from lazyobs.sources.units import unit
+from lazyobs.views import culprits
+from lazyobs.views.culprits import Culprit
 
 MOST_HOLDERS = 3
 _ANON_VMA, _CHAIN = "anon_vma", "anon_vma_chain"
@@ -49,9 +52,22 @@ class Forks:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """For the lock of a root anon_vma, between the two samples. ``busiest``: the path that waited longest, of
+    LOCK_PATHS, and its part of the time."""
+
+    count: int | None
+    per_second: float | None
+    seconds_each: float | None
+    cpu_share: float | None  # seconds waited in a second
+    busiest: str | None
+    busiest_share: float | None
+
+
+@dataclass(frozen=True)
 class Holder:
-    """A process, or a cgroup: the slab space of the anon_vmas and chains of its VMAs. ``pid``, ``user``: None of a
-    cgroup. ``grown``: bytes more than in the first sample; None if it was not there yet."""
+    """A process, or a cgroup: the slab space of the anon_vmas and chains of its VMAs. ``pid``, ``user``, ``args``: None
+    of a cgroup, whose ``unit`` is its systemd unit or container, or else its path. ``grown``: bytes more than in the first sample; None if it was not there yet."""
 
     name: str
     pid: int | None
@@ -60,6 +76,8 @@ class Holder:
     bytes: int
     share: float | None  # of what the machine holds
     grown: int | None
+    args: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +111,15 @@ class Costs:
     spared_high: int | None
     saved_bytes: int | None  # bytes: what this kernel's laziness spares now
     forks: Forks
+    waits: Waits
     grown_anon_vmas: int | None
     grown_chains: int | None
     grown_bytes: int | None
     largest_processes: list[Holder]
     largest_cgroups: list[Holder]
     largest_family: Family | None
+    culprit: Culprit | None  # of what has grown
+    lazy_vmas: int | None
     violations: int | None
     null_reasons: dict[str, str] = field(default_factory=dict)
 
@@ -142,12 +163,15 @@ def costs(first: Sample, last: Sample, memory: Mapping[str, int]) -> Costs:
         spared_high=last.census.get("savable_high_bytes"),
         saved_bytes=last.census.get("saved_bytes"),
         forks=_forks(first, last, seconds),
+        waits=_waits(first, last, seconds),
         grown_anon_vmas=_difference(held.anon_vmas, before.anon_vmas) if comparable else None,
         grown_chains=_difference(held.chains, before.chains) if comparable else None,
         grown_bytes=_difference(total, before.bytes) if comparable else None,
         largest_processes=_largest(_by_process(last, sizes), _by_process(first, sizes), total),
         largest_cgroups=_largest(_by_cgroup(last, sizes), _by_cgroup(first, sizes), total),
         largest_family=_largest_family(last.processes, sizes, total),
+        culprit=culprits.culprit(first.processes, last.processes) if comparable else None,
+        lazy_vmas=last.census.get("vmas_lazy"),
         violations=last.totals.get("violations"),
     )
     found.null_reasons = dict(_null_reasons(found, last, memory))
@@ -186,6 +210,29 @@ def _forks(first: Sample, last: Sample, seconds: float) -> Forks:
     return Forks(count, _share(count, seconds), _share(chains, seconds), _share(chains, copies), each)
 
 
+def _waits(first: Sample, last: Sample, seconds: float) -> Waits:
+    count = _difference(last.totals.get("lock_waits"), first.totals.get("lock_waits"))
+    waited = _difference(last.totals.get("lock_waited_ns"), first.totals.get("lock_waited_ns"))
+    if first is last or seconds <= 0 or count is None:
+        return Waits(None, None, None, None, None, None)
+    by_path = {path: _waited(last, path) - _waited(first, path) for path in LOCK_PATHS}
+    busiest = max(by_path, key=lambda path: by_path[path])
+    known = by_path[busiest] > 0
+    return Waits(
+        count,
+        count / seconds,
+        _share(waited, 1e9 * count),
+        _share(waited, 1e9 * seconds),
+        busiest if known else None,
+        _share(by_path[busiest], sum(by_path.values())) if known else None,
+    )
+
+
+def _waited(sample: Sample, path: str) -> float:
+    found = sample.histograms.get(f"lock_wait_seconds{{{path}}}")
+    return float(found["sum"]) if found else 0.0
+
+
 def _by_process(sample: Sample, sizes: _Sizes) -> dict[object, tuple[list[Process], int]]:
     """{identity: (the process, bytes)}, where known."""
     known = ((process, sizes.of(process.census)) for process in sample.processes)
@@ -212,8 +259,9 @@ def _largest(
 def _holder(key: object, those: list[Process], held: int, before: int | None, total: int | None) -> Holder:
     grown, share = _difference(held, before), _share(held, total)
     if isinstance(key, str):
-        return Holder(key, None, None, len(those), held, share, grown)
-    return Holder(those[0].comm, those[0].pid, those[0].user, 1, held, share, grown)
+        return Holder(key, None, None, len(those), held, share, grown, unit=unit(key))
+    one = those[0]
+    return Holder(one.comm, one.pid, one.user, 1, held, share, grown, one.args)
 
 
 def _largest_family(processes: Iterable[Process], sizes: _Sizes, total: int | None) -> Family | None:
@@ -241,6 +289,7 @@ _EXPLAINED: dict[str, tuple[str, ...]] = {
     "spared_high": ("census.savable_high_bytes", "processes.savable_high_bytes", "census"),
     "saved_bytes": ("census.saved_bytes", "processes.saved_bytes", "census"),
     "vmas": ("census.vmas", "processes.vmas", "census"),
+    "lazy_vmas": ("census.vmas_lazy", "processes.vmas_lazy", "census"),
     "violations": ("totals.violations", "totals"),
 }
 
@@ -268,8 +317,20 @@ def _null_reasons(found: Costs, sample: Sample, memory: Mapping[str, int]) -> It
         yield "forks", "one sample alone has no rate" if found.seconds <= 0 else why("totals.forks", "totals")
     if found.forks.seconds_each is None:
         yield "forks.seconds_each", why(f"histograms.{_FORK_TIME}", "histograms") if found.forks.count else "no fork was seen"  # fmt: skip
+    if found.waits.count is None:
+        yield "waits", "one sample alone has no rate" if found.seconds <= 0 else why("totals.lock_waits", "totals")
+    if found.culprit is None:
+        yield "culprit", _why_no_culprit(found, why("census.chains_held", "processes.chains_held", "census"))
     if found.grown_bytes is None:
         yield "grown_bytes", "one sample alone shows no growth" if found.seconds <= 0 else why("held", "census")
+
+
+def _why_no_culprit(found: Costs, why: str) -> str:
+    if found.grown_chains is None or found.grown_anon_vmas is None:
+        return "one sample alone shows no growth" if found.seconds <= 0 else why
+    if found.grown_chains + found.grown_anon_vmas < culprits.LEAST:
+        return "nothing has grown"
+    return "no process, family, cgroup or name accounts for half of the growth"
 
 
 def _map(function: Callable[..., Any], *values: float | None) -> Any:

@@ -12,7 +12,7 @@ from lazyobs.model import Process
 @dataclass(frozen=True)
 class ProcessFilter:
     """Empty and None are no limit. ``user`` is as in Process.user; ``cgroup`` is a path and includes the cgroups below;
-    ``words`` are searched in pid, user, name and cgroup."""
+    ``words`` are searched in pid, user, name, command line and cgroup."""
 
     pids: tuple[int, ...] = ()
     user: str | None = None
@@ -39,7 +39,8 @@ class ProcessFilter:
     def _has_words(self, process: Process) -> bool:
         wanted = self.words.casefold()
         return any(
-            wanted in one.casefold() for one in (process.comm, process.user, str(process.pid), process.cgroup or "")
+            wanted in one.casefold()
+            for one in (process.comm, process.user, str(process.pid), process.cgroup or "", process.args or "")
         )
 
 

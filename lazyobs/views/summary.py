@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lazyobs import text
-from lazyobs.views import lines
+from lazyobs.views import columns, lines
+from lazyobs.views.blame import blamed
 from lazyobs.views.costs import Costs, Holder
 
 _MUCH = 0.3  # share of all objects from which a single holder is worth advice
 _MANY = 5  # children
+_LEAST_SECONDS = 30  # of growth that is worth advice: in a shorter time processes come and go
+_MOST_LETTERS = 44  # of a command line: lines stay within 80 columns
 
 
 def show(costs: Costs, output: str) -> None:
@@ -40,6 +43,22 @@ def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield prefix + key, value
 
 
+def first_lines(costs: Costs) -> list[str]:
+    """What it costs, what laziness spares, who holds most: for the head of other views, where all of it is known."""
+    found = [*_labelled("holds", list(_holds(costs))[:1])]
+    if costs.unshared_vmas is not None:
+        found += _labelled("lazy", list(_lazy(costs)))
+    if costs.largest_processes:
+        largest = costs.largest_processes[0]
+        found += _labelled("most", [f"{text.size(largest.bytes)} {_percent(largest.share)} {_who(largest)}"])
+    return [text.printable(line) for line in found]
+
+
+def _labelled(label: str, sentences: list[str]) -> Iterator[str]:
+    for index, sentence in enumerate(sentences):
+        yield f"{'' if index else label:<9}{sentence}"
+
+
 def summary(costs: Costs) -> list[str]:
     """The lines, each with its subject first."""
     parts = (
@@ -47,16 +66,13 @@ def summary(costs: Costs) -> list[str]:
         ("unshared", _unshared(costs)),
         ("lazy", _lazy(costs)),
         ("forks", _forks(costs)),
+        ("waits", _waits(costs)),
         ("change", _change(costs)),
         ("most", _holders(costs.largest_processes, costs)),
-        ("cgroups", _holders(costs.largest_cgroups, costs) if len(costs.largest_cgroups) > 1 else iter(())),
+        ("cgroups", _holders(costs.largest_cgroups, costs) if costs.largest_cgroups else iter(())),
         ("advice", iter([advice(costs)] if advice(costs) else [])),
     )
-    result = []
-    for label, sentences in parts:
-        for index, sentence in enumerate(sentences):
-            result.append(f"{'' if index else label:<9}{sentence}")
-    return result
+    return [line for label, sentences in parts for line in _labelled(label, [one for one in sentences if one])]
 
 
 def _holds(costs: Costs) -> Iterator[str]:
@@ -91,7 +107,18 @@ def _unshared(costs: Costs) -> Iterator[str]:
     if costs.unshared_vmas is None:
         yield f"not known: {text.printable(costs.null_reasons['unshared_vmas'])}"
         return
-    yield f"{text.number(costs.unshared_vmas)} VMAs share their anon_vma with no other VMA"
+    if costs.lazy_vmas:
+        yield f"{text.number(costs.lazy_vmas)} VMAs are lazy: they have no anon_vma and no chain"
+    yield f"{text.number(costs.unshared_vmas)} VMAs share their anon_vma with no other VMA{_unshared_bytes(costs)}"
+
+
+def _unshared_bytes(costs: Costs) -> str:
+    """Each of them has one of either."""
+    held = costs.held
+    if not costs.unshared_vmas or not held.anon_vmas or not held.chains or costs.bytes is None:
+        return ""
+    each = (held.anon_vma_bytes or 0) // held.anon_vmas + (held.chain_bytes or 0) // held.chains
+    return f": {text.size(costs.unshared_vmas * each)} of it is for them"
 
 
 def _lazy(costs: Costs) -> Iterator[str]:
@@ -127,24 +154,50 @@ def _forks(costs: Costs) -> Iterator[str]:
     yield sentence
 
 
+def _waits(costs: Costs) -> Iterator[str]:
+    """For the lock of a root anon_vma; a line only where it is known."""
+    waits = costs.waits
+    if waits.count is None:
+        yield f"not known: {text.printable(costs.null_reasons['waits'])}"
+        return
+    if not waits.count:
+        yield f"none for an anon_vma's lock in {_span(costs.seconds)}"
+        return
+    most = f", {_percent(waits.busiest_share)} of the time in {waits.busiest}" if waits.busiest else ""
+    yield (
+        f"{text.number(waits.per_second)}/s for an anon_vma's lock, {text.seconds(waits.seconds_each)} each{most}; "
+        "lazyobs top --view locks"
+    )
+
+
 def _change(costs: Costs) -> Iterator[str]:
     if costs.grown_bytes is None:
         return
     yield (
         f"{_signed(costs.grown_anon_vmas)} anon_vmas and {_signed(costs.grown_chains)} chains in {_span(costs.seconds)}"
     )
+    if costs.culprit is not None:
+        yield blamed(costs.culprit, costs.seconds)
 
 
 def _holders(holders: list[Holder], costs: Costs) -> Iterator[str]:
     if not holders and "largest_processes" in costs.null_reasons:
         yield f"not known by process: {text.printable(costs.null_reasons['largest_processes'])}"
     for one in holders:
-        name = text.printable(one.name)
-        who = f"{name} (pid {one.pid}, {text.printable(one.user or '')})" if one.pid is not None else name
-        if one.pid is None and one.processes > 1:
-            who += f" ({one.processes} processes)"
-        grown = f", {_signed_size(one.grown)}" if one.grown else ""
-        yield f"{text.size(one.bytes):>6} {_percent(one.share):>6}  {who}{grown}"
+        grown = f"{_signed_size(one.grown)}  " if one.grown else ""
+        yield f"{text.size(one.bytes):>6} {_percent(one.share):>6}  {grown}{_who(one)}"
+
+
+def _who(one: Holder) -> str:
+    """``1234 postgres  postgres -D /var/lib``, or of a cgroup its unit and how many processes it has."""
+    if one.pid is None:
+        return f"{_cut(one.unit or one.name)} ({one.processes} {text.plural(one.processes, 'process', 'processes')})"
+    return f"{one.pid} {_cut(columns.name_and_args(one.name, one.args))}"
+
+
+def _cut(words: str) -> str:
+    shown = text.printable(words)
+    return shown if len(shown) <= _MOST_LETTERS else shown[: _MOST_LETTERS - 3] + "..."
 
 
 def _bytes(size: float | None) -> str:
@@ -155,7 +208,9 @@ def _bytes(size: float | None) -> str:
 def _percent(share: float | None) -> str:
     if share is None:
         return text.NULL
-    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g} %".replace(" ", "")
+    return (
+        f"{share:.0%}" if share >= 0.1 else "0%" if not share else f"{100 * share:.2g}%" if share >= 1e-4 else "<0.01%"
+    )
 
 
 def _signed(count: int | None) -> str:
@@ -195,6 +250,19 @@ def _one_family(costs: Costs) -> str:
     )
 
 
+def _growing(costs: Costs) -> str:
+    """Growth is worth advice where it is more than a tenth of what is there."""
+    found = costs.culprit
+    held = (costs.held.anon_vmas or 0) + (costs.held.chains or 0)
+    if found is None or costs.seconds < _LEAST_SECONDS or 10 * found.objects < held:
+        return ""
+    if found.kind == "process" and found.path == "prepare":
+        return f"lazyobs census -p {found.pid} --vmas lists the VMAs of {text.printable(found.name)} ({found.pid}), which pile up"
+    if found.kind == "process":
+        return f"lazyobs trace -p {found.pid} shows what {text.printable(found.name)} ({found.pid}) does"
+    return "lazyobs trace -e fork shows who forks; children that end give back what they hold"
+
+
 def _one_process(costs: Costs) -> str:
     one = costs.largest_processes[0] if costs.largest_processes else None
     if one is None or (one.share or 0) < _MUCH:
@@ -203,7 +271,7 @@ def _one_process(costs: Costs) -> str:
 
 
 # The first that has something to say.
-_ADVICE: tuple[Callable[[Costs], str], ...] = (_violated, _switched_off, _one_family, _one_process)
+_ADVICE: tuple[Callable[[Costs], str], ...] = (_violated, _switched_off, _growing, _one_family, _one_process)
 
 
 def advice(costs: Costs) -> str | None:

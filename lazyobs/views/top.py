@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from lazyobs.errors import UsageError
 from lazyobs.model import Process, Sample
+from lazyobs.sources.growth import Growth
 from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
-from lazyobs.views import columns, lines, tables
+from lazyobs.views import columns, lines, summary, tables
+from lazyobs.views.costs import costs
 from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
 
@@ -44,7 +46,7 @@ def run(source: Source, options: TopOptions) -> None:
 
 
 def _batch(source: Source, options: TopOptions) -> None:
-    csv = lines.CsvWriter(sys.stdout)
+    csv, growth = lines.CsvWriter(sys.stdout), Growth()
     due = time.monotonic()
     count = 0
     found = False  # a process that the filter lets pass
@@ -55,6 +57,7 @@ def _batch(source: Source, options: TopOptions) -> None:
             if not found:
                 raise _nothing_passed(options.filter) from None
             return
+        growth.note(sample)
         rows = _chosen(sample, options)
         found = found or bool(rows) or not sample.processes
         if _ended(source, sample, options, count):
@@ -107,7 +110,8 @@ def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> b
 
 
 def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
-    parts = list(tables.header(sample))
+    title, *rest = tables.header(sample)
+    parts = [title, *summary.first_lines(costs(sample, sample, {})), *rest]
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
@@ -116,7 +120,7 @@ def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
 
 
 def _refresh(source: Source, options: TopOptions) -> None:
-    count = 0
+    count, growth = 0, Growth()
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
@@ -126,6 +130,7 @@ def _refresh(source: Source, options: TopOptions) -> None:
                 while screen.key(3600) not in ("q", "Q"):
                     pass
                 return
+            growth.note(sample)
             rows = _chosen(sample, options)
             if _ended(source, sample, options, count):
                 return

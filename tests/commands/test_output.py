@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -37,6 +39,39 @@ def test_closed_streams_are_no_error(arguments):
     script = 'exec "$@" <&- >&- 2>&-'
     done = subprocess.run(["sh", "-c", script, "sh", *LAZYOBS, *arguments], capture_output=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (1 if "--need-pass" in arguments else 0, b"")
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2</dev/null", "2>&-", "2>&1 | true"])
+@pytest.mark.parametrize("arguments", [["trace", "--replay", LAB, "--speed", "1000"], ["report", LAB, "--need-pass"]])
+def test_remarks_that_cannot_be_written_change_nothing(arguments: list[str], where: str) -> None:
+    """Standard error is full, closed, open to read alone, or a pipe that is closed."""
+    script = f'{{ "$@" >/dev/null; echo $? >&3; }} {where}'
+    read, write = os.pipe()
+    with open(read) as statuses:
+        script = script.replace(">&3", f">&{write}")
+        subprocess.run(["bash", "-c", script, "bash", *LAZYOBS, *arguments], pass_fds=[write], cwd=ROOT, check=False)
+        os.close(write)
+        assert statuses.read() == ("1\n" if "--need-pass" in arguments else "0\n")
+
+
+# (limit, value, exit status, words on standard error)
+LIMITS = (
+    (resource.RLIMIT_NOFILE, 5, ["doctor"]),
+    (resource.RLIMIT_AS, 300 << 20, ["report", LAB]),
+    (resource.RLIMIT_AS, 150 << 20, ["compare", "--base", LAB, "--new", DEBIAN]),
+)
+
+
+@pytest.mark.parametrize(("limit", "value", "arguments"), LIMITS)
+def test_too_little_of_something_is_no_verdict(limit: int, value: int, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [*LAZYOBS, *arguments], capture_output=True, text=True, cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(limit, (value, value)),
+    )  # fmt: skip
+    assert done.returncode == 3 and done.stdout == ""
+    assert re.fullmatch(
+        rf"lazyobs: {arguments[0]}: (out of memory|too many open files).*; look at ulimit -a, .*\n", done.stderr
+    )
 
 
 @pytest.mark.parametrize("arguments", JUDGE, ids=" ".join)

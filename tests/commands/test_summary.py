@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from lazyobs.views.costs import costs
-from tests.harness import ROOT, lazyobs
+from tests.harness import ROOT, lazyobs, skip
 
 COUNT = 5003
 
@@ -36,7 +36,7 @@ def test_growth_and_forks_are_those_of_the_time_that_was_watched(live, islands):
     last = source.read()
     found = costs(first, last, source.memory())
     own = next(one for one in found.largest_processes if one.pid == program.pid)
-    assert found.forks.count >= 1 and found.forks.chains_per_second * found.seconds >= COUNT
+    assert found.forks.count >= 1 and found.forks.count * found.forks.chains_each >= COUNT
     # A fork gives each VMA of the child two chains: its own, and its parent's. Other processes end meanwhile.
     assert found.grown_chains > 1.8 * COUNT
     assert found.grown_chains == last.census["chains_held"] - first.census["chains_held"]
@@ -61,3 +61,26 @@ def test_without_bpf_it_says_what_is_not_known():
 def test_a_delay_has_no_meaning_for_a_recording():
     done = lazyobs("summary", "--replay", str(ROOT / "examples/lab"), "-d", "3")
     assert done.returncode == 2 and "has no meaning with --replay" in done.stderr
+
+
+def test_the_list_of_commands_ends_with_the_answer(bpf):
+    done = lazyobs()
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    begin = lines.index("This machine, in short; lazyobs summary has more:")
+    assert [line.split()[0] for line in lines[begin + 1 :]] == ["holds", "lazy", "most"]
+
+
+def test_the_list_of_commands_names_the_command_to_who_may_not_see(root):
+    done = lazyobs(user=65534, group=65534, extra_groups=[])
+    if "Permission denied" in done.stderr or "No module" in done.stderr:
+        skip("host", "the checkout is closed to other users")
+    assert done.stderr.rstrip().endswith("What it costs this machine, and who: sudo lazyobs summary")
+
+
+def test_top_begins_with_what_it_costs(bpf, islands):
+    program = islands(COUNT)
+    program.tell("touch")
+    lines = lazyobs("top", "-b", "-n", "1").stdout.splitlines()
+    assert lines[1].startswith("holds    ") and lines[2].startswith("lazy     a kernel with lazy anon_vmas would save ")
+    assert lines[3].startswith("most     ") and f"{program.pid} islands {COUNT}" in lines[3]

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from lazyobs.bpf.census import VmaRow
 from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.model import Slab
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
 from lazyobs.views.process_filter import ProcessFilter
@@ -56,16 +57,43 @@ def test_unknown_numbers_are_no_zeros():
     line = next(
         line for line in text_of(view(sample(process(3, "prog", vmas_private=None, vmas_lazy=0)))) if "prog" in line
     )
-    assert line.split() == ["3", "root", "0", "0", "-", "0", "0", "0", "0", "prog"]
+    # savable, chains, chains per minute (not measured), saved, private, lazy
+    assert line.split() == ["3", "root", "0", "0", "-", "0", "-", "0", "prog"]
 
 
 def test_a_number_of_the_summary_is_left_out_and_never_cut():
     shown = sample(process(3))
     shown.census.update(vmas=123456, vmas_anon=98765, vmas_private=54321, vmas_shared=44444, savable_bytes=10**9, saved_bytes=10**6)  # fmt: skip
-    whole = text_of(view(shown), 200)[1].split()
+    shown.census.update(anon_vmas_held=76543, chains_held=87654)
+    shown.slabs = [Slab("anon_vma", 1, 1, 104), Slab("anon_vma_chain", 1, 1, 64)]
+    whole = [line.split() for line in text_of(view(shown), 200)]
     for width in range(20, 120):
-        for word in text_of(view(shown), width)[1].split():
-            assert word in whole or set(word) <= set("·░▒█"), (width, word)
+        for number in (1, 2):
+            for word in text_of(view(shown), width)[number].split():
+                assert word in whole[number] or set(word) <= set("·░▒█"), (width, word)
+
+
+def test_the_first_lines_say_what_it_costs_and_who():
+    holder = process(7, "postgres", anon_vmas_held=700, chains_held=900)
+    holder.args, holder.growth = "postgres -D /db", {"chains_held_growth": 23}
+    shown = sample(process(3, anon_vmas_held=10, chains_held=10), holder)
+    shown.census.update(anon_vmas_held=710, chains_held=910, savable_bytes=66_040, savable_low_bytes=60_000, savable_high_bytes=70_000)  # fmt: skip
+    shown.slabs = [Slab("anon_vma", 1, 1, 104), Slab("anon_vma_chain", 1, 1, 64)]
+    lines = text_of(view(shown), 80, 24)
+    assert lines[1].startswith("holds 129K  710 anon_vmas  910 chains  ██████████")
+    assert lines[1].rstrip().endswith("50% savable")
+    assert lines[2].startswith("savable 64.5K (58.6K to 68.4K)  VMAs 0")
+    assert lines[4].startswith("most  127K 99%  7 +23 chains since the start: postgres -D /db")
+
+
+def test_what_a_kernel_cannot_show_is_a_sentence_and_no_table_of_dashes():
+    for name, counter in (("rmap", "rmap_walks"), ("promotions", "promotions")):
+        shown = sample(process(3))
+        shown.totals[counter] = shown.totals[f"{counter}_by_{'walker' if name == 'rmap' else 'reason'}"] = None
+        shown.null_reasons[f"totals.{counter}"] = "fentry: refused here"
+        text = "\n".join(text_of(view(shown, name=name), 80, 24))
+        assert f"{counter.replace('_', ' ')} are not known on this kernel: fentry: refused here" in text
+        assert "  -  " not in text and "6 lists the probes" in text
 
 
 def test_problems_are_shown():
@@ -90,7 +118,7 @@ def test_a_broken_invariant_comes_before_all_else():
 
 
 def test_merged_slabs_have_their_mark():
-    assert "anon_vma_chain 101 6.3K*" in text_of(view(sample()), 120)[2]
+    assert "anon_vma_chain 101 6.3K*" in text_of(view(sample()), 120)[4]
 
 
 @pytest.mark.parametrize(("key", "name"), [(str(at + 1), name) for at, name in enumerate(VIEWS)])

@@ -124,7 +124,7 @@ def test_an_exporter_climbs(bpf: None, tmp_path: Path, export: Callable[..., Exp
     for _ in range(2):
         before = _page(exporter)
         assert before[LOADING] == 1 and before[series("lazyobs_vmas", state="anonymous")] > 0
-        assert PREPARES not in before and ATTACHED not in before
+        assert PREPARES not in before and ATTACHED not in before and series("lazyobs_probes_missing") not in before
     assert _capabilities(reader) != 0  # to read smaps of all users
     began = time.time()
     stopped.signal(signal.SIGCONT)
@@ -145,6 +145,8 @@ def test_an_exporter_that_loses_its_loader_says_so(bpf: None, tmp_path: Path, ex
     until(lambda: _page(exporter)[LOADING] == 0)
     page = _page(exporter)
     assert PREPARES not in page and page[series("lazyobs_vmas", state="anonymous")] > 0
+    assert page[series("lazyobs_probes_missing")] > 0, "the alert on missing probes fires"
+    assert ATTACHED not in page and page[series("lazyobs_probe_attached", probe="slab", tier="")] == 0
     until(lambda: stopped.pid not in _children(exporter.pid))
 
 
@@ -213,8 +215,8 @@ def test_a_recording_climbs(bpf: None, tmp_path: Path) -> None:
         "trace", "--replay", str(folder), "-e", "fork", "-o", "json", "--speed", "1000"
     ).stdout.splitlines()
     assert len(events) >= 23
-    report = lazyobs("report", str(folder))
-    assert "probe points changed their tier while recording" in report.stdout, report.stderr
+    report = lazyobs("report", str(folder), "-o", "json")
+    assert "which is judged from then on" in report.stdout, report.stderr
 
 
 def test_a_recording_that_loses_its_loader_says_so(bpf: None, tmp_path: Path) -> None:
@@ -227,7 +229,8 @@ def test_a_recording_that_loses_its_loader_says_so(bpf: None, tmp_path: Path) ->
         time.sleep(1)
         errors = _ended(process)
     assert "no BPF, the tier stays procfs" in errors
-    assert "the loader died" in _samples(folder)[-1]["null_reasons"]["totals"]
+    last = _samples(folder)[-1]
+    assert "the loader died" in last["null_reasons"]["totals"] and last["health"]["probes_missing"] > 0
 
 
 def test_a_recorded_command_waits_for_its_counts(bpf: None, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lazyobs.sources import sight
 from lazyobs.sources.cgroups import path_of_process
 from lazyobs.unix import privileges
 from tests.confined import NAMED, mounted, need
-from tests.harness import ROOT, Islands, skip
+from tests.harness import ROOT, Islands, cgroup_root, skip
 
 pytestmark = [pytest.mark.usefixtures("root", "bpf")]
 
@@ -137,21 +137,10 @@ def test_a_process_is_younger_than_the_probes_in_a_time_namespace(tmp_path: Path
     assert done.stdout == "0\n", done.stderr
 
 
-def _cgroup_root() -> Path:
-    """The hierarchy by which processes are known here."""
-    kinds = Path("/proc/self/cgroup").read_text()
-    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for fields in mounts:
-        kind, options = fields[fields.index("-") + 1], fields[-1].split(",")
-        if "memory" in options if ":memory:" in kinds else kind == "cgroup2":
-            return Path(fields[4])
-    skip("host", "no cgroup hierarchy is mounted")
-
-
 @pytest.fixture
 def pods() -> Iterator[dict[str, int]]:
     """{cgroup: a process in it} of two cgroups three levels down, side by side."""
-    root, name = _cgroup_root(), f"lazyobs-test-{os.getpid()}"
+    root, name = cgroup_root(), f"lazyobs-test-{os.getpid()}"
     paths = [f"/{name}/pod{number}/c{number}" for number in (1, 2)]
     processes = []
     try:
@@ -179,7 +168,7 @@ def pods() -> Iterator[dict[str, int]]:
 
 
 def _in(cgroup: str) -> tuple[str, ...]:
-    return ("sh", "-ec", f'echo $$ > {_cgroup_root()}{cgroup}/cgroup.procs; exec "$@"', "sh")
+    return ("sh", "-ec", f'echo $$ > {cgroup_root()}{cgroup}/cgroup.procs; exec "$@"', "sh")
 
 
 @pytest.mark.parametrize("place", ["cgroup namespace", "/proc with hidepid=2", "/proc/sys hidden"])

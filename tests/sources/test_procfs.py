@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
+
 from lazyobs.kernel import smaps
 from lazyobs.kernel.profile import built_in
 from lazyobs.kernel.slab import Slabinfo
@@ -44,3 +47,14 @@ def test_smaps_parsers_agree(islands):
     mappings = smaps.parse(text)
     assert smaps.has_anonymous(text) == (len(mappings), sum(1 for m in mappings if m.anonymous or m.swap))
     assert sum(m.anonymous == 4096 for m in mappings) >= 211
+
+
+def test_a_file_may_be_called_like_lines_of_smaps(tmp_path: Path) -> None:
+    """The kernel escapes the line feed in its name, and no other end of a line."""
+    file = tmp_path / "x\rAnonymous:  4 kB\rVmFlags: rd"
+    file.write_bytes(bytes(4096))
+    with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 4096, prot=mmap.PROT_READ):
+        text = Path("/proc/self/smaps").read_bytes()
+    mappings = smaps.parse(text)
+    assert smaps.has_anonymous(text) == (len(mappings), sum(1 for m in mappings if m.anonymous or m.swap))
+    assert b"\rVmFlags: rd" in text

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lazyobs.bpf import maps
+from lazyobs.bpf import abi, maps
 from lazyobs.bpf.counts import PROCESS_COUNTS
 from lazyobs.bpf.layouts import ENTRIES
 from lazyobs.bpf.maps import ProcessCounts
@@ -193,3 +194,13 @@ def test_who_is_in_a_slot_and_in_the_hash_has_the_sum():
         (7, 2, 5),
         (8, 1, 101),
     ]
+
+
+def test_the_capacity_is_of_slots_and_entries(live):
+    """What the entries are counted in, so that the share of the two cannot go above 1."""
+    source = live()
+    health = source.read().health
+    entries = struct.unpack_from("=6I", abi.object_info(source.session.maps["processes"]))[4]
+    room = entries + SLOTS  # the map of slots is mapped, and its descriptor closed
+    assert health["process_map_capacity"] == room
+    assert 0 < health["process_map_entries"] < room

@@ -51,5 +51,5 @@ def test_a_program_goes_on_with_less() -> None:
 
 
 def test_only_code_without_pages_of_its_own_is_unmapped(tmp_path: Path) -> None:
-    assert list(memory._code(_SMAPS.splitlines())) == [(0x1000, 0x2000)]
+    assert list(memory._code(_SMAPS.splitlines())) == [(0x1000, 0x2000), (0x3000, 0x4000)]
     memory.forget_code(str(tmp_path / "none"))

@@ -144,3 +144,33 @@ def test_json_and_csv_have_the_same_numbers(capsys):
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert document["bytes"] == int(row["bytes"]) == 7 * ANON_VMA + 11 * CHAIN
     assert document["held"]["chains"] == int(row["held.chains"]) == 11
+
+
+def test_waits_are_those_between_the_samples_with_the_busiest_path():
+    first, last = _sample(), _sample(time=104.0)
+    first.totals.update(lock_waits=10, lock_waited_ns=10**6)
+    last.totals.update(lock_waits=33, lock_waited_ns=10**6 + 23 * 2000)
+    for made, fork in ((first, 1e-3), (last, 1e-3 + 30e-6)):
+        made.histograms["lock_wait_seconds{fork}"] = {"buckets": [], "sum": fork, "count": 10}
+        made.histograms["lock_wait_seconds{unmap}"] = {"buckets": [], "sum": fork / 3, "count": 10}
+    found = costs(first, last, {})
+    assert (found.waits.count, found.waits.per_second) == (23, 23 / 4)
+    assert found.waits.seconds_each == pytest.approx(2e-6) and found.waits.cpu_share == pytest.approx(46e-6 / 4)
+    assert (found.waits.busiest, found.waits.busiest_share) == ("fork", pytest.approx(0.75))
+    line = next(line for line in view.summary(found) if line.startswith("waits"))
+    assert line == "waits    5.8/s for an anon_vma's lock, 2us each, 75% of the time in fork; lazyobs top --view locks"
+
+
+def test_growth_names_its_culprit_and_says_where_to_look():
+    first = _sample(_holder(3, 100, 100), _holder(5, 40, 40), anon_vmas=140, chains=140)
+    last = _sample(_holder(3, 1100, 1100, prepares=1000, chain_allocs=1000), _holder(5, 41, 41), anon_vmas=1141, chains=1141, time=160.0)  # fmt: skip
+    found = costs(first, last, {})
+    assert found.culprit is not None and (found.culprit.pid, found.culprit.chains) == (3, 1000)
+    lines = view.summary(found)
+    change = next(place for place, line in enumerate(lines) if line.startswith("change"))
+    assert lines[change + 1] == (
+        "         prog (pid 3): +1,000 chains and +1,000 anon_vmas (2000/min), 100% of the growth: by new anonymous VMAs"
+    )
+    assert view.advice(found) == "lazyobs census -p 3 --vmas lists the VMAs of prog (3), which pile up"
+    assert costs(first, first, {}).null_reasons["culprit"] == "one sample alone shows no growth"
+    assert costs(first, dataclasses.replace(first, time=160.0), {}).null_reasons["culprit"] == "nothing has grown"

@@ -60,6 +60,21 @@ class Page:
             yield (value, width, *style)
             left -= abs(width) + 1
 
+    def cannot_show(self, name: str, instead: str) -> bool:
+        """Whether the totals ``name`` are null here: then one paragraph stands for the table of dashes that they would be,
+        with the reason and what to look at ``instead``."""
+        totals, reasons = self.screen_state.sample.totals, self.screen_state.sample.null_reasons
+        if totals.get(name) is not None:
+            return False
+        why = reasons.get(f"totals.{name}") or reasons.get("totals")
+        if why is None:
+            return False
+        self.paragraph(
+            f"{name.replace('_', ' ')} are not known on this kernel: {text.printable(why)}", self.palette.strong
+        )
+        self.paragraph(f"{instead}; 6 lists the probes and why each is missing.", self.palette.dim)
+        return True
+
     def null_reasons(self, *names: str) -> None:
         """Why those of ``names`` that are null are null, each reason once."""
         for reason in dict.fromkeys(null_reasons(self.screen_state.sample, names)):

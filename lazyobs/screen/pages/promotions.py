@@ -13,6 +13,8 @@ _MOST_BAR = 40  # columns
 
 
 def draw(page: Page) -> None:
+    if page.cannot_show("promotions", "1 shows which VMAs would be lazy"):
+        return
     sample, palette = page.screen_state.sample, page.palette
     counts = sample.totals.get("promotions_by_reason") or {}
     total = sum(counts.values())

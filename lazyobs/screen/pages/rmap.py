@@ -19,6 +19,8 @@ _COLUMNS = (
 
 
 def draw(page: Page) -> None:
+    if page.cannot_show("rmap_walks", "7 shows the waits for the locks that walks take"):
+        return
     sample, palette = page.screen_state.sample, page.palette
     has_heat = page.width >= _LEAST_FOR_HEAT
     page.heading([*_COLUMNS, *([("LATENCY 256ns to 1s", -_SLOTS)] if has_heat else [])])

@@ -29,7 +29,9 @@ def frame(message: bytes) -> bytes:
 
 def read_wanted(document: Any) -> Wanted:
     """From a request. Nothing in it is trusted."""
-    asked = document.get("wanted", {}) if isinstance(document, dict) else {}
+    asked = document.get("wanted") if isinstance(document, dict) else None
+    if not isinstance(asked, dict):
+        return Wanted()
     pid = asked.get("vmas_of")
     is_pid = isinstance(pid, int) and not isinstance(pid, bool) and 0 < pid < 1 << 22
     return Wanted(pid if is_pid else None, asked.get("programs") is True)
@@ -38,7 +40,12 @@ def read_wanted(document: Any) -> Wanted:
 def pack_sample(sample: Sample, trace_events: list[TraceEvent]) -> bytes:
     """The part of an update that is the same for all sessions, made once."""
     return pack(
-        {"sample": sample.as_json(), "failed": sample.failed, "trace_events": [asdict(event) for event in trace_events]}
+        {
+            "sample": sample.as_json(),
+            "failed": sample.failed,
+            "ended_growth": sample.ended_growth,
+            "trace_events": [asdict(event) for event in trace_events],
+        }
     )
 
 
@@ -49,7 +56,7 @@ def pack_update(sample: bytes, extras: Extras) -> bytes:
 
 def pack_screen_state(screen_state: ScreenState) -> bytes:
     document = {
-        "sample": screen_state.sample.as_json(), "failed": {}, "trace_events": [asdict(event) for event in screen_state.trace_events],
+        "sample": screen_state.sample.as_json(), "failed": {}, "ended_growth": screen_state.sample.ended_growth, "trace_events": [asdict(event) for event in screen_state.trace_events],
         "trends": {name: list(values) for name, values in screen_state.trends.items()}, "extras": _pack_extras(screen_state.extras),
     }  # fmt: skip
     return pack(document)
@@ -78,7 +85,7 @@ def unpack_screen_state(message: bytes) -> ScreenState:
 
 def _sample(document: dict[str, Any]) -> Sample:
     sample = Sample.from_json(document["sample"])
-    sample.failed = document["failed"]
+    sample.failed, sample.ended_growth = document["failed"], document["ended_growth"]
     return sample
 
 

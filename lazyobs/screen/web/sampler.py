@@ -124,7 +124,7 @@ class _Sampler:
                 request = json.loads(await reader.readexactly(length))
                 answer, seen = await self._answer(request, seen)
                 writer.write(protocol.frame(answer))
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError, RecursionError):
             return  # the session has ended, or sent nonsense
         finally:
             writer.close()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lazyobs.bpf import event
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
+from lazyobs.soak.engine.tables import HOLDING
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -58,6 +59,12 @@ def documents(samples: ir.Table, first: int, warm: int, last: int) -> ir.Table:
 def processes(processes: ir.Table) -> ir.Table:
     """How many processes each sample had."""
     return processes.group_by("number").aggregate(processes=processes.count()).order_by("number")
+
+
+def holders(processes: ir.Table, first: int, last: int) -> ir.Table:
+    """The processes of those two samples, and what they held."""
+    names = ("number", "pid", "start_time", "comm", "cgroup", "ppid", *HOLDING)
+    return processes.filter(processes["number"].isin((first, last))).select(*names)
 
 
 def system(system: ir.Table, samples: ir.Table, first: int, step: int) -> ir.Table:

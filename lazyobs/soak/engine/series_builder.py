@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from lazyobs.bpf import event
 from lazyobs.kernel.command_line import without_secrets
 from lazyobs.kernel.slab import CACHES
-from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, Sample
+from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES, Process, Sample
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.samples import read_sample
@@ -25,7 +25,8 @@ from lazyobs.soak.series import Column, Distribution, Events, Mark, Series, Tabl
 from lazyobs.text import printable
 
 MOST_ROWS = 3000  # of a table of a series
-_STEPS = 8  # that progress is told of
+_LATE = 20  # part of the samples at the end: what is held is compared at that of them where most is
+_STEPS = 9  # that progress is told of
 
 
 def make_series(recording: Recording, views: Views, progress: Callable[[float], None], warm_up: float) -> Series:
@@ -49,6 +50,9 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     warm = min(warm, len(numbers) - 1)
     processes = run(queries.processes, "processes")
     samples["processes"] = _processes(processes, numbers, first, step)
+    late = _latest_peak(samples["chains_held"], numbers)
+    early = int(numbers[warm if 2 * warm < len(numbers) else 0])  # a short recording is growth from its beginning on
+    held = _holders(run(queries.holders, "processes", early, late), early)
     system = run(queries.system, "system", "samples", first, step)
     barriers = _barriers(run(queries.barriers, "slabs", "samples"), processes)
     found = run(queries.events, "events", int(stamps[warm]), int(stamps[-1]))
@@ -78,7 +82,28 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         checksummed=recording.checksummed,
         count=count,
         cmdline=_cmdline(recording),
+        holders=held,
+        held_for=float(np.ptp(samples["time"][np.searchsorted(numbers, (early, late))])),
     )
+
+
+def _latest_peak(held: Column, numbers: npt.NDArray[np.int64]) -> int:
+    """Number of the sample at which most is held, of the last ones: the recorded command may have ended before the
+    recording did."""
+    tail = held[-max(len(held) // _LATE, 3) :]
+    if not np.isfinite(tail).any():
+        return int(numbers[-1])
+    return int(numbers[len(held) - len(tail) + int(np.nanargmax(tail))])
+
+
+def _holders(rows: pa.Table, first: int) -> tuple[list[Process], list[Process]]:
+    """Processes of the two samples; with what VMAs hold, and counts, and nothing else."""
+    found: tuple[list[Process], list[Process]] = ([], [])
+    for row in rows.to_pylist():
+        if row["pid"] is not None and row["comm"] is not None:
+            row["user"] = ""
+            found[row["number"] != first].append(Process.from_json(row))
+    return found
 
 
 def _cmdline(recording: Recording) -> str | None:

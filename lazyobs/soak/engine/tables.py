@@ -15,6 +15,8 @@ from lazyobs.recording.reader import Recording
 
 INT, FLOAT, TEXT, BOOL = "int64", "float64", "string", "boolean"  # as Ibis calls them
 Columns = dict[str, str]
+# Of a process: what its VMAs hold, and by what path that was made.
+HOLDING = ("vmas_anon", "chains_held", "anon_vmas_held", "prepares", "fork_chains", "chain_allocs")
 
 _FIXED: dict[str, Columns] = {
     "samples": {
@@ -26,7 +28,15 @@ _FIXED: dict[str, Columns] = {
         **dict.fromkeys((*COUNTER_NAMES, *CENSUS_NAMES), INT),
         **{f"health_{name}": FLOAT for name in HEALTH_NAMES},
     },
-    "processes": {"number": INT},
+    "processes": {
+        "number": INT,
+        "pid": INT,
+        "start_time": FLOAT,
+        "comm": TEXT,
+        "cgroup": TEXT,
+        "ppid": INT,
+        **dict.fromkeys(HOLDING, INT),
+    },
     "slabs": {
         "number": INT,
         "time": FLOAT,
