@@ -73,6 +73,20 @@ def board() -> Dashboard:
               query(f"sum by (release, lazy, cache) ({_SLAB}) / on (release, lazy) group_left () {_HOSTS}",
                     _KERNEL + " {{cache}}"),
               unit=BytesIEC, width=FULL_WIDTH),
+        Row("Who forks"),
+        lines("processes that never fork", "Of those that began and ended while watched, all hosts (docs/lives.md).",
+              query("1 - sum(rate(lazyobs_ends_forked_total[$__rate_interval]))"
+                    " / sum(rate(lazyobs_ends_total[$__rate_interval]))", "never fork"), unit=PercentUnit),
+        lines("children that fork again", "Forks by forked processes, as a share of all forks that copy memory.",
+              query("sum(rate(lazyobs_forks_again_total[$__rate_interval]))"
+                    " / sum(rate(lazyobs_copying_forks_total[$__rate_interval]))", "again"), unit=PercentUnit),
+        lines("VMAs and threads of a fork", "Means, over all hosts.",
+              query("sum(rate(lazyobs_fork_vmas_total[$__rate_interval]))"
+                    " / sum(rate(lazyobs_copying_forks_total[$__rate_interval]))", "VMAs"),
+              query("sum(rate(lazyobs_fork_threads_total[$__rate_interval]))"
+                    " / sum(rate(lazyobs_copying_forks_total[$__rate_interval]))", "threads")),
+        lines("waits for the anon_vma lock, ten worst hosts", "Mean number of tasks that wait.",
+              query("topk(10, rate(lazyobs_lock_wait_seconds_sum[$__rate_interval]))", "{{instance}}")),
         Row("Promotions"),
         lines("promotions per second by reason", "Lazy VMAs promoted to regular ones, all hosts.",
               query(f"sum by (reason) ({_PROMOTIONS})", "{{reason}}"), unit=OpsPerSecond, stack=True),

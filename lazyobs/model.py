@@ -57,6 +57,12 @@ COUNTERS = (
     Counter("lock_waits", "waits for the lock of a root anon_vma", "path", LOCK_PATHS),
     Counter("lock_write_waits", "those of lock_waits that were for writing"),
     Counter("lock_waited_ns", "nanoseconds that those waits took"),
+    Counter("copying_forks", "those of forks that copied an address space"),
+    Counter("fork_vmas", "VMAs that those forks copied"),
+    Counter("fork_threads", "threads of the processes that forked so, at each such fork"),
+    Counter("forks_again", "those of copying_forks by a process that was itself forked and has not called exec since"),
+    Counter("ends", "processes that have ended, of those that began after the probes were attached"),
+    Counter("ends_forked", "those of ends that had forked and copied their address space"),
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
@@ -128,6 +134,10 @@ CENSUS_COLUMNS = (
     ),
     ("savable_low_bytes", "lower bound of savable_bytes: whatever may have ended a VMA's laziness has"),
     ("savable_high_bytes", "upper bound of savable_bytes: only what is known to have ended a VMA's laziness has"),
+    (
+        "vmas_copied",
+        "VMAs with anonymous pages that forks have copied from its address space, since it began or called exec",
+    ),
 )
 CENSUS_NAMES = tuple(name for name, _ in CENSUS_COLUMNS)
 
@@ -268,6 +278,113 @@ PROCESS_COLUMNS = (
 )
 
 
+# (name, help) of a slow fork: the slowest that a CPU finished in one of the last parts of 4.3 s.
+FORK_COLUMNS = (
+    ("time", "when it ended, unix seconds"),
+    ("pid", "process that forked"),
+    ("start_time", "of that process, unix seconds"),
+    ("comm", "name of that process"),
+    ("child", "process id of the child"),
+    ("seconds", "from the allocation of the child's mm to its first chance to run"),
+    ("anon_seconds", "of that time in anon_vma_fork"),
+    ("lock_seconds", "of that time waiting for locks of root anon_vmas"),
+    ("lock_waits", "these waits"),
+    ("vmas", "VMAs copied"),
+    ("chains", "anon_vma_chain objects cloned from the parent's VMAs"),
+    ("threads", "threads of the process that forked"),
+)
+MOST_FORKS = 16  # in a sample
+
+
+@dataclass
+class Fork:
+    """A slow fork that copied an address space: FORK_COLUMNS. None: the attached probes cannot know it."""
+
+    time: float
+    pid: int
+    start_time: float
+    comm: str
+    child: int
+    seconds: float
+    anon_seconds: float | None
+    lock_seconds: float | None
+    lock_waits: int | None
+    vmas: int
+    chains: int | None
+    threads: int
+
+
+# (name, help) of the ended processes of one name, of those that began after the probes were attached.
+PROGRAM_COLUMNS = (
+    ("comm", "name of the process when it ended"),
+    ("ends", "processes"),
+    ("ends_forked", "those that had forked and copied their address space"),
+    ("copying_forks", "such forks"),
+    ("fork_vmas", "VMAs that these forks copied"),
+    ("fork_threads", "threads of the process at each of these forks"),
+    ("forks_again", "those of the forks by a process that was itself forked and had not called exec"),
+    ("prepares", "VMAs that got an anon_vma by a fault"),
+    ("exclusive", "those of them that no fork ever shared, at least"),
+)
+MOST_PROGRAMS = 32  # in a sample: those with the most ends
+
+
+@dataclass
+class Program:
+    """The ended processes of one name: PROGRAM_COLUMNS."""
+
+    comm: str
+    ends: int
+    ends_forked: int
+    copying_forks: int
+    fork_vmas: int
+    fork_threads: int
+    forks_again: int
+    prepares: int
+    exclusive: int
+
+
+# (name, help) of a family: the processes that share a root anon_vma, one of which has waited for its lock.
+FAMILY_COLUMNS = (
+    ("number", "of the families since attach, from 1 on"),
+    ("first_wait", "when a task waited for its lock for the first time since attach, unix seconds"),
+    ("pid", "process whose own anon_vma the root is, or where that has ended, one that shares it"),
+    ("start_time", "of that process, unix seconds"),
+    ("comm", "name of that process"),
+    ("cgroup", "of that process"),
+    ("processes", "processes that share the root"),
+    ("vmas", "VMAs of them that share it"),
+    ("chains", "anon_vma_chain objects of those VMAs"),
+    ("waits", "waits for its lock"),
+    ("write_waits", "those that were for writing"),
+    ("waited_ns", "nanoseconds that those waits took"),
+    ("longest_ns", "the longest of them"),
+    ("waits_by_path", "by what the waiting task was about"),
+)
+MOST_FAMILIES = 128  # in a sample: those that waited longest
+
+
+@dataclass
+class Family:
+    """Waits for the lock of one root anon_vma, and who shares it: FAMILY_COLUMNS. Counts are since attach; what the
+    census says is None where there is none, or no member is left."""
+
+    number: int
+    first_wait: float
+    pid: int | None
+    start_time: float | None
+    comm: str | None
+    cgroup: str | None
+    processes: int | None
+    vmas: int | None
+    chains: int | None
+    waits: int
+    write_waits: int
+    waited_ns: int
+    longest_ns: int
+    waits_by_path: dict[str, int]
+
+
 @dataclass
 class Sample:
     """One reading. Counters are cumulative since attach."""
@@ -286,6 +403,9 @@ class Sample:
     health: dict[str, float | None]
     null_reasons: dict[str, str]  # dotted name -> why it is null
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
+    families: list[Family] = field(default_factory=list)  # MOST_FAMILIES at most, the one that waited longest first
+    slow_forks: list[Fork] = field(default_factory=list)  # of the last minute, MOST_FORKS at most, the slowest first
+    programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
     # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
     ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -311,6 +431,9 @@ class Sample:
             "census": self.census,
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
+            "families": [vars(family) for family in self.families],
+            "slow_forks": [vars(fork) for fork in self.slow_forks],
+            "programs": [vars(program) for program in self.programs],
             "histograms": self.histograms,
             "health": self.health,
             "null_reasons": self.null_reasons,
@@ -352,6 +475,9 @@ class Sample:
             histograms=dict(document["histograms"]),
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
+            families=[Family(**family) for family in document.get("families", ())],
+            slow_forks=[Fork(**fork) for fork in document.get("slow_forks", ())],
+            programs=[Program(**program) for program in document.get("programs", ())],
         )
 
 
@@ -375,6 +501,20 @@ _SHAPE: dict[str, Any] = {
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), "args": (str, None), None: (int, float, None)}],
+    "programs": [{"comm": str, None: int}],
+    "slow_forks": [
+        {
+            "comm": str, **dict.fromkeys(("pid", "child", "vmas", "threads"), int),
+            **dict.fromkeys(("time", "start_time", "seconds"), _NUMBER), None: (int, float, None),
+        }
+    ],
+    "families": [
+        {
+            "first_wait": _NUMBER, "start_time": (int, float, None), "comm": (str, None), "cgroup": (str, None),
+            "waits_by_path": {None: int}, **dict.fromkeys(("number", "waits", "write_waits", "waited_ns", "longest_ns"), int),
+            None: (int, None),
+        }
+    ],
     "histograms": {None: (None, {"buckets": [[(int, float, None)]], "sum": _NUMBER, "count": int})},
     "health": {None: (int, float, None)},
     "null_reasons": {None: str},

@@ -10,11 +10,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lazyobs.model import CENSUS_COLUMNS, COUNTERS, GROWTH_COLUMNS, HEALTH_COLUMNS, HISTOGRAMS, PROCESS_COLUMNS
+from lazyobs.model import (
+    CENSUS_COLUMNS,
+    COUNTERS,
+    FAMILY_COLUMNS,
+    FORK_COLUMNS,
+    GROWTH_COLUMNS,
+    HEALTH_COLUMNS,
+    HISTOGRAMS,
+    LOCK_PATHS,
+    PROCESS_COLUMNS,
+    PROGRAM_COLUMNS,
+)
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _RATE = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
+_NUMBER = {"type": "number"}
 # A lazy design's pool can cost more than it saves in an address space without lazy VMAs.
 _SIGNED = {"type": ["integer", "null"]}
 
@@ -40,6 +52,9 @@ def sample_schema() -> dict[str, Any]:
                 "census": _object({name: _described(_census_type(name), about) for name, about in CENSUS_COLUMNS}),
                 "slabs": {"type": "array", "items": _slab()},
                 "processes": {"type": "array", "items": _process()},
+                "families": {"type": "array", "items": _family()},
+                "slow_forks": {"type": "array", "items": _fork()},
+                "programs": {"type": "array", "items": _program()},
                 "histograms": _object({series: _histogram(h.help) for h in HISTOGRAMS for series in h.series()}),
                 "health": _object({name: _described(_RATE, about) for name, about in HEALTH_COLUMNS}),
                 "null_reasons": {"type": "object", "additionalProperties": _TEXT},
@@ -106,6 +121,29 @@ def _process() -> dict[str, Any]:
     for name, about in GROWTH_COLUMNS:
         known[name] = _described(_RATE, about)
     return _object({name: known[name] for name in PROCESS_COLUMNS})
+
+
+def _family() -> dict[str, Any]:
+    always: dict[str, Any] = {
+        "number": {"type": "integer", "minimum": 1},
+        "first_wait": {"type": "number"},
+        "start_time": {"type": ["number", "null"]},
+        "comm": {"type": ["string", "null"]},
+        "cgroup": {"type": ["string", "null"]},
+        "waits_by_path": _object({path: {"type": "integer", "minimum": 0} for path in LOCK_PATHS}),
+    }
+    return _object({name: _described(always.get(name, _COUNT), about) for name, about in FAMILY_COLUMNS})
+
+
+def _fork() -> dict[str, Any]:
+    always: dict[str, Any] = {"comm": _TEXT, **dict.fromkeys(("time", "start_time", "seconds"), _NUMBER)}
+    always |= dict.fromkeys(("anon_seconds", "lock_seconds"), _RATE)
+    return _object({name: _described(always.get(name, _COUNT), about) for name, about in FORK_COLUMNS})
+
+
+def _program() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    return _object({name: _described(_TEXT if name == "comm" else count, about) for name, about in PROGRAM_COLUMNS})
 
 
 def _histogram(about: str) -> dict[str, Any]:

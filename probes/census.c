@@ -16,6 +16,7 @@ struct census_state {
 	u64 end_pgoff;
 	u64 file;
 	u64 flags;
+	u64 pass; /* of all since attach */
 	/* Of the VMA. In memory, for the verifier would follow the rest for each of its values. */
 	u32 kind;
 	u64 chains;
@@ -256,6 +257,46 @@ static __always_inline void count_savable(struct census_state *state, u64 anon_v
 	row->mergeable += (flags & VM_MERGEABLE) != 0;
 }
 
+static __always_inline void begin_members(struct census_state *state)
+{
+	u32 zero = 0;
+	struct family_state *families_state = family_states.lookup(&zero);
+
+	if (families_state)
+		state->pass = ++families_state->pass;
+}
+
+/* The VMA belongs to a family that a task has waited in. All its chains lead to the same root. */
+static __always_inline void count_member(struct census_state *state, u64 anon_vma)
+{
+	struct census_row *row = &state->row;
+	u64 root = state->root;
+	struct family *family;
+
+	/* A child that has no anon_vma of its own (lazy designs): its chains are its ancestors'. */
+	if (!root && state->chains)
+		root = COPIED(&state->of_chain, anon_vma, root);
+	family = find_family(root);
+	if (!family)
+		return;
+	if (family->pass != state->pass) {
+		family->pass = state->pass;
+		family->owns = family->owner = family->last = 0;
+		family->processes = family->vmas = family->chains = 0;
+	}
+	family->vmas++;
+	family->chains += state->chains;
+	if (family->last != row->tgid)
+		family->processes++;
+	family->last = row->tgid;
+	if (family->owner && (family->owns || root != anon_vma))
+		return;
+	family->owns = root == anon_vma;
+	family->owner = row->tgid;
+	family->owner_start = row->start_boottime;
+	__builtin_memcpy(family->comm, row->comm, sizeof(family->comm));
+}
+
 /*
  * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only
  * (anon_vma_compatible() in mm/vma.c; memory policies are not compared here): the segments of a
@@ -296,8 +337,10 @@ int census(struct bpf_iter__task_vma *ctx)
 	if (!state)
 		return 0;
 	/* An abandoned pass leaves a row behind. */
-	if (task && meta->seq_num == 0)
+	if (task && meta->seq_num == 0) {
 		state->task = 0;
+		begin_members(state);
+	}
 	if ((u64)task != state->task) {
 		if (state->task && state->counted &&
 		    bpf_seq_write(meta->seq, &state->row, sizeof(state->row)))
@@ -316,6 +359,7 @@ int census(struct bpf_iter__task_vma *ctx)
 		return 0;
 	state->row.vmas_anon++;
 	count_chains(state, vma);
+	count_member(state, tree & ~ANON_VMA_TAG_MASK);
 	if (state->kind == VMA_LAZY) {
 		state->row.vmas_lazy++;
 		count_classic(state);

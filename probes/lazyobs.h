@@ -60,6 +60,8 @@ struct fork_window {
 	u64 since;
 	u64 chains;
 	u64 nanoseconds; /* in anon_vma_fork() */
+	u64 waits;	 /* for the lock of a root anon_vma (lock.c) */
+	u64 waited;
 };
 
 struct fork_slot {

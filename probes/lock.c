@@ -4,8 +4,10 @@
  *
  * The tracepoints fire for every contended lock of the kernel, and give its address. Only a
  * semaphore that can be taken for reading or writing, which lies in an object whose root is the
- * object itself, can be such a lock; and only where the waiting task is in a function that takes
- * one. The last question is the dear one, and is asked of the few that pass the others.
+ * object itself, can be such a lock. Whether that object is an anon_vma its slab cache says, asked
+ * once a family; where the kernel cannot say, the stack of the waiting task does: one of the
+ * functions that take the lock is on it. The stack gives the path as well; reading it is the dear
+ * part, and done for the few that pass the other questions.
  */
 
 /* include/trace/events/lock.h: LCB_F_* */
@@ -21,9 +23,11 @@ struct lock_frames {
 
 BPF_TABLE("percpu_array", u32, struct lock_frames, lock_frames, 1);
 
+#define ANON_VMA_OF(lock) STRUCT_AROUND(lock, struct anon_vma, rwsem)
+
 static __always_inline bool is_root_lock(u64 lock)
 {
-	struct anon_vma *anon_vma = STRUCT_AROUND(lock, struct anon_vma, rwsem);
+	struct anon_vma *anon_vma = ANON_VMA_OF(lock);
 
 	return READ(anon_vma, root) == anon_vma;
 }
@@ -53,6 +57,62 @@ static __always_inline u32 lock_path(void *ctx)
 	return LOCK_PATH_COUNT;
 }
 
+/* The cache is never merged, so that it has this name alone. */
+static __always_inline bool is_anon_vma(u64 address)
+{
+	struct kmem_cache *cache = CACHE_OF(address);
+	char name[sizeof("anon_vma")];
+	char *text;
+
+	if (!cache)
+		return false;
+	text = READ(cache, name);
+	return bpf_probe_read_kernel_str(name, sizeof(name), text) == sizeof(name) &&
+	       name[0] == 'a' && name[1] == 'n' && name[2] == 'o' && name[3] == 'n' &&
+	       name[4] == '_' && name[5] == 'v' && name[6] == 'm' && name[7] == 'a';
+}
+
+/* The path of a wait for that root's lock; LOCK_PATH_COUNT where it is none. */
+static __always_inline u32 path_of_wait(void *ctx, u64 root)
+{
+	u32 path;
+
+	if (HAVE_CACHE_OF && !find_family(root)) {
+		if (!is_anon_vma(root))
+			return LOCK_PATH_COUNT;
+		new_family(root);
+	}
+	path = lock_path(ctx);
+	if (HAVE_CACHE_OF)
+		return path == LOCK_PATH_COUNT ? LOCK_PATH_OTHER : path;
+	if (path != LOCK_PATH_COUNT && !find_family(root))
+		new_family(root);
+	return path;
+}
+
+static __always_inline void count_for_family(u64 root, struct call *call, u64 nanoseconds)
+{
+	struct family *family = find_family(root);
+
+	if (!family)
+		return;
+	__sync_fetch_and_add(&family->waits, 1);
+	__sync_fetch_and_add(&family->waited_ns, nanoseconds);
+	if (call->flags & LOCK_WRITE)
+		__sync_fetch_and_add(&family->write_waits, 1);
+	if (call->detail < LOCK_PATH_COUNT)
+		__sync_fetch_and_add(&family->by_path[call->detail], 1);
+	if (nanoseconds > family->longest_ns)
+		family->longest_ns = nanoseconds;
+}
+
+static __always_inline u64 family_number(u64 root)
+{
+	struct family *family = find_family(root);
+
+	return family ? family->number : 0;
+}
+
 int lock_wait_begins(u64 *ctx)
 {
 	u32 flags = ctx[1] & ~LOCK_RT, path;
@@ -63,7 +123,7 @@ int lock_wait_begins(u64 *ctx)
 	if (!is_root_lock(ctx[0]))
 		return 0;
 	start = bpf_ktime_get_ns(); /* reading the stack takes microseconds, and the task waits */
-	path = lock_path(ctx);
+	path = path_of_wait(ctx, (u64)ANON_VMA_OF(ctx[0]));
 	if (path == LOCK_PATH_COUNT) {
 		count_total(TOTAL_LOCKS_UNPLACED, 1);
 		return 0;
@@ -74,6 +134,7 @@ int lock_wait_begins(u64 *ctx)
 
 int lock_wait_ends(u64 *ctx)
 {
+	struct fork_window *window;
 	struct event *event;
 	struct tally tally;
 	struct call call;
@@ -92,8 +153,16 @@ int lock_wait_ends(u64 *ctx)
 		add(&tally, COUNT_LOCK_WRITE_WAITS, 1);
 	count_total(TOTAL_LOCK_WAITS_BY_PATH + path, 1);
 	observe(HISTOGRAM_LOCK_WAIT_SECONDS_BY_PATH + path, nanoseconds);
+	window = find_fork_window(tally.tid);
+	if (window) {
+		window->waits++;
+		window->waited += nanoseconds;
+	}
+	count_for_family((u64)ANON_VMA_OF(ctx[0]), &call, nanoseconds);
 	event = event_begin(EVENT_LOCK_WAIT, path, nanoseconds);
-	if (event)
+	if (event) {
+		event->address = family_number((u64)ANON_VMA_OF(ctx[0]));
 		event_end(event);
+	}
 	return 0;
 }

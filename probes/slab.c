@@ -145,6 +145,7 @@ int slab_free(u64 *ctx)
 	find_tally(&tally);
 	if (frees_anon_vma(ctx, site)) {
 		add(&tally, COUNT_ANON_VMA_FREES, 1);
+		family_ends(ctx[1]);
 		return 0;
 	}
 	add(&tally, COUNT_CHAIN_FREES, 1);

@@ -103,6 +103,7 @@ EDGES = {
     "views/summary.py": "printable around each line, csv_safe; JSON",
     "views/top.py": "views/tables.py, csv_safe, printable; JSON",
     "views/trace.py": "printable around each line, csv_safe; JSON",
+    "views/would.py": "text through tables.table and csv_safe; JSON",
 }
 WRITERS = ("print", "say", "write", "writelines", "writerow", "writerows", "echo", "secho")
 

@@ -18,16 +18,20 @@ _CONSTANT_MARK, _SWITCH_MARK = 0x4C617A79, 0x4C617A53  # upper halves of 64-bit 
 _OFFSET_MARK, MEMBER_STRIDE = 0x5A000000, 256  # the immediate of an addition or subtraction
 _LOAD_MARK = 0x7000  # the offset of a load: beyond every struct of the probes
 _MOST_MEMBERS = 0x1000
+FUNCTION_MARK = 0x4C610000  # the number of a helper: none is so large
+_KERNEL_FUNCTION = 2  # BPF_PSEUDO_KFUNC_CALL, where a call has its source register
 
 MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP = "map", "constant", "offset", "load", "switch", "swap"
-KINDS = (MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP)
+FUNCTION = "function"
+KINDS = (MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP, FUNCTION)
 _WIDE = (MAP, CONSTANT, SWITCH)
-# What a compare-and-swap is filled in with: kernels without it refuse the instruction, even where it is never reached.
+# What a compare-and-swap, or an addition that says what was there before, is filled in with: kernels without them refuse
+# the instruction, even where it is never reached.
 HAVE_SWAP = "HAVE_COMPARE_AND_SWAP"
 
 _ADD_NUMBER, _SUBTRACT_NUMBER, _ADD, _MOVE_NUMBER = 0x07, 0x17, 0x0F, 0xB7
 _LOAD_64, _JUMP, _JUMP_IF_AT_LEAST, _JUMP_IF_LESS, _CALL, _EXIT = 0x79, 0x05, 0x35, 0xA5, 0x85, 0x95
-_SWAPS, _COMPARE_AND_SWAP = (0xC3, 0xDB), 0xF1
+_SWAPS, _COMPARE_AND_SWAP, _FETCH_AND_ADD = (0xC3, 0xDB), 0xF1, 0x01
 _JUMP_CLASSES = (5, 6)
 _MOST_SPAN = 1 << 31  # of what a switch tells apart: an immediate
 
@@ -53,6 +57,7 @@ class Names(NamedTuple):
     constants: Sequence[str]
     offsets: Sequence[str]
     switches: Sequence[str]
+    functions: Sequence[str] = ()
 
 
 class Switch(NamedTuple):
@@ -146,8 +151,10 @@ def _blank(
         return OFFSET, (immediate & 0xFFFFFF) // MEMBER_STRIDE, "offsets"
     elif opcode == _LOAD_64 and offset >= _LOAD_MARK:
         return LOAD, offset - _LOAD_MARK, "offsets"
-    elif opcode in _SWAPS and immediate == _COMPARE_AND_SWAP:
+    elif opcode in _SWAPS and immediate in (_COMPARE_AND_SWAP, _FETCH_AND_ADD):
         return SWAP, 0, ""
+    elif opcode == _CALL and registers == 0 and immediate & ~0xFF == FUNCTION_MARK:
+        return FUNCTION, immediate & 0xFF, "functions"
     return "", 0, ""
 
 
@@ -193,8 +200,10 @@ def fill(
                     opcode, registers, offset = _MOVE_NUMBER, registers & 15, 0
                 else:
                     offset = found
-            elif not values[name]:  # SWAP
+            elif not values[name]:  # SWAP, FUNCTION: never reached then
                 opcode, registers, offset, immediate = _MOVE_NUMBER, 0, 0, 0
+            elif kind == FUNCTION:
+                registers, immediate = _KERNEL_FUNCTION << 4, values[name] or 0
             abi.INSTRUCTION.pack_into(filled, at * 8, opcode, registers, offset, immediate)
         except (KeyError, struct.error):
             raise BlankError(f"nothing to fill in for {kind} {name}") from None

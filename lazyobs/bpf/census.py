@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, VMA_ROW
+from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, FORK_COPIES_UNKNOWN, VMA_ROW
 from lazyobs.model import VMA_STATE_NAMES
 
 _ROW, _VMA, _CGROUP = CENSUS_ROW.struct(), VMA_ROW.struct(), CGROUP_ROW.struct()
@@ -48,6 +48,11 @@ class CensusRow(NamedTuple):
     unused_for_alignment: int
     fork_copies: int
     comm: bytes
+
+    @property
+    def vmas_copied(self) -> int | None:
+        """None where the kernel does not count them."""
+        return None if self.fork_copies == FORK_COPIES_UNKNOWN else self.fork_copies
 
 
 assert CensusRow._fields == tuple(field.name for field in CENSUS_ROW.fields)

@@ -18,7 +18,7 @@ PROCESS_COUNTS = (
 )
 # Counted in totals alone, behind those of processes.
 SPLIT_COUNTS = tuple(f"{counter.name}_{value}" for counter in COUNTERS for value in counter.values)
-MAP_FULL_COUNTS = ("process_map_full", "fork_map_full", "task_map_full")
+MAP_FULL_COUNTS = ("process_map_full", "fork_map_full", "task_map_full", "family_map_full", "program_map_full")
 LOCKS_UNPLACED = "locks_unplaced"
 TOTAL_COUNTS = (*PROCESS_COUNTS, *SPLIT_COUNTS, *MAP_FULL_COUNTS, LOCKS_UNPLACED)
 

@@ -32,7 +32,11 @@ RECORD = Layout(
     (
         Field("stamp", "u64", "CLOCK_BOOTTIME when it ended, ns"),
         Field("start", "u64", "start of the process since boot, ns; with tgid it is its identity"),
-        Field("address", "u64", "first byte of the VMA, 0 where it does not apply"),
+        Field(
+            "address",
+            "u64",
+            "first byte of the VMA, 0 where it does not apply; of a lock wait the number of its family",
+        ),
         Field("duration", "u32", "ns"),
         Field("pages", "u32", "length of the VMA in pages, 0 where it does not apply"),
         Field("objects", "u32", "VMAs visited by a walk, chains cloned by a fork"),
@@ -65,7 +69,12 @@ KINDS = (
     Kind("prepare", "an anon_vma was prepared for a VMA", by_default=False),
     # Recordings hold positions: a new kind goes to the end.
     Kind("violation", "an invariant was broken; objects is the VMAs visited, or the chains made", INVARIANTS),
-    Kind("lock_wait", "a long wait for the lock of a root anon_vma", LOCK_PATHS, min_us=1000.0),
+    Kind(
+        "lock_wait",
+        "a long wait for the lock of a root anon_vma, and the number of its family",
+        LOCK_PATHS,
+        min_us=1000.0,
+    ),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 # Besides the kinds, names that only a filter knows: a prepare recognised by its allocation has the kind "prepare".

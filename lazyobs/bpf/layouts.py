@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from lazyobs.bpf.counts import PROCESS_COUNTS
+from lazyobs.model import LOCK_PATHS, PROGRAM_COLUMNS
 
 # C type: (letter of the struct module, numpy type). Arrays of char are bytes.
 _TYPES = {"u64": ("Q", "<u8"), "u32": ("I", "<u4"), "u16": ("H", "<u2"), "u8": ("B", "u1"), "char": ("s", "S")}
@@ -165,7 +166,51 @@ CGROUP_ROW = Layout(
         Field("name", "char", "ended by a zero", 256),
     ),
 )
-SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW)
+FAMILY = Layout(
+    "family",
+    (
+        Field("number", "u64", "of the families since attach, from 1 on"),
+        Field("since", "u64", "CLOCK_BOOTTIME of its first wait, ns"),
+        Field("waits", "u64"),
+        Field("write_waits", "u64"),
+        Field("waited_ns", "u64"),
+        Field("longest_ns", "u64"),
+        Field("by_path", "u64", "waits, by LOCK_PATH_*", len(LOCK_PATHS)),
+        # From the census.
+        Field("pass", "u64", "the last one that met a member"),
+        Field("owner_start", "u64", "ns since boot; of the process whose own anon_vma the root is, or of any member"),
+        Field("owner", "u32", "its tgid"),
+        Field("owns", "u32", "1: the root is its own"),
+        Field("last", "u32", "tgid of the process that was met last"),
+        Field("processes", "u32"),
+        Field("vmas", "u32"),
+        Field("chains", "u32"),
+        Field("comm", "char", "name of the owner, ended by a zero", 16),
+    ),
+)
+FAMILY_STATE = Layout(
+    "family_state",
+    (Field("numbers", "u64", "families since attach"), Field("pass", "u64", "passes of the census")),
+)
+SLOW_FORK = Layout(
+    "slow_fork",
+    (
+        Field("stamp", "u64", "CLOCK_BOOTTIME when it ended, ns; 0: none yet"),
+        Field("start", "u64", "of the process that forked, ns since boot"),
+        Field("nanoseconds", "u64", "from the allocation of the child's mm"),
+        Field("anon_nanoseconds", "u64", "in anon_vma_fork()"),
+        Field("waited", "u64", "for locks of root anon_vmas, ns"),
+        Field("waits", "u32"),
+        Field("chains", "u32", "cloned"),
+        Field("vmas", "u32", "copied"),
+        Field("threads", "u32", "of the process that forked"),
+        Field("tgid", "u32"),
+        Field("child", "u32", "tgid"),
+        Field("comm", "char", "name of the process that forked, ended by a zero", 16),
+    ),
+)
+PROGRAM = Layout("program", tuple(Field(name, "u64", about) for name, about in PROGRAM_COLUMNS if name != "comm"))
+SHARED = (PROCESS, PROCESS_SLOT, CENSUS_ROW, VMA_ROW, CGROUP_ROW, FAMILY, FAMILY_STATE, PROGRAM, SLOW_FORK)
 
 
 # Entries of the maps. The slots are direct-mapped caches in front of the hashes (probes/lazyobs.h, probes/calls.h), and
@@ -176,6 +221,12 @@ ENTRIES = {
     "TASK_ENTRIES": 4096,
     "FORK_SLOTS": 256,
     "CALL_SLOTS": 256,
+    "PROGRAM_ENTRIES": 1024,
+    "ENDINGS": 1024,
+    "SLOW_FORKS": 16,
+    "SLOW_FORK_SHIFT": 32,
+    "FAMILY_ENTRIES": 2048,
+    "FAMILY_MARKS": 8192,
 }
 # An anon_vma that several VMAs share is added up from its parts. The error of n parts is less than n / ROOT_SHARE.
 ROOT_SHARE = 1 << 24
@@ -187,4 +238,5 @@ def c_layouts() -> str:
     """The sizes of the maps, and every shared struct but those of the event stream (event.py), as C."""
     sizes = "".join(f"#define {name} {entries}\n" for name, entries in ENTRIES.items())
     sizes += f"#define ROOT_SHARE {ROOT_SHARE}ULL\n#define FORK_COPIES_UNKNOWN {FORK_COPIES_UNKNOWN}U\n"
+    sizes += f"#define FAMILY_MARK_BITS {ENTRIES['FAMILY_MARKS'].bit_length() - 1}\n"
     return sizes + "\n".join(layout.c_struct() for layout in SHARED)

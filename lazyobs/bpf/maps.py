@@ -11,10 +11,11 @@ import struct
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lazyobs.bpf import abi
 from lazyobs.bpf.counts import HISTOGRAM_IDS, KERNEL_BUCKETS, PROCESS_COUNTS, TOTAL_COUNTS
-from lazyobs.bpf.layouts import PROCESS, PROCESS_SLOT
+from lazyobs.bpf.layouts import PROCESS, PROCESS_SLOT, Layout
 from lazyobs.model import HISTOGRAM_BUCKETS
 from lazyobs.unix import syscalls
 
@@ -139,23 +140,22 @@ class ProcessSlots:
         _libc.munmap(self._at, self._bytes)
 
 
-class ProcessMap:
-    """Batch reader of ``processes`` (BPF_MAP_LOOKUP_BATCH, 5.6): those that found their slot taken.
+class BatchReader:
+    """Reads a hash in batches (BPF_MAP_LOOKUP_BATCH, 5.6). Buffers are kept between readings."""
 
-    Buffers are kept between readings.
-    """
-
-    def __init__(self, fd: int, batch: int = 1024) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, key: str, value: Layout, batch: int = 1024) -> None:
+        """``key``: its format for the struct module."""
+        self._fd, self._key, self._value = fd, struct.Struct("=" + key), value.struct()
         self._allocate(batch)
 
     def _allocate(self, batch: int) -> None:
         self._batch = batch
-        self._keys = ctypes.create_string_buffer(4 * batch)
-        self._values = ctypes.create_string_buffer(_PROCESS.size * batch)
+        self._keys = ctypes.create_string_buffer(self._key.size * batch)
+        self._values = ctypes.create_string_buffer(self._value.size * batch)
 
-    def read(self) -> list[ProcessCounts]:
-        """All entries. Entries made or removed meanwhile may be missing or appear, never be torn."""
+    def read(self) -> list[tuple[Any, tuple[Any, ...]]]:
+        """(key, fields of the value) of all entries. Entries made or removed meanwhile may be missing or appear, never
+        be torn."""
         while True:
             try:
                 return self._read_all()
@@ -164,8 +164,8 @@ class ProcessMap:
                     raise
                 self._allocate(self._batch * 2)
 
-    def _read_all(self) -> list[ProcessCounts]:
-        entries: list[ProcessCounts] = []
+    def _read_all(self) -> list[tuple[Any, tuple[Any, ...]]]:
+        entries: list[tuple[Any, tuple[Any, ...]]] = []
         token = ctypes.create_string_buffer(8)
         first = True
         while True:
@@ -183,17 +183,24 @@ class ProcessMap:
                     raise
                 last = True
             count = struct.unpack_from("=I", attr, 32)[0]
-            entries += self._decode(count)
+            keys = memoryview(self._keys)[: count * self._key.size]
+            values = memoryview(self._values)[: count * self._value.size]
+            entries += zip((key for (key,) in self._key.iter_unpack(keys)), self._value.iter_unpack(values))
             if last:
                 return entries
             first = False
 
-    def _decode(self, count: int) -> list[ProcessCounts]:
-        keys = struct.unpack_from(f"={count}I", self._keys)
-        values = memoryview(self._values)[: count * _PROCESS.size]
+
+class ProcessMap:
+    """Reader of ``processes``: those that found their slot taken."""
+
+    def __init__(self, fd: int) -> None:
+        self._reader = BatchReader(fd, "I", PROCESS)
+
+    def read(self) -> list[ProcessCounts]:
         return [
             ProcessCounts(tgid, start, uid, comm, tuple(counts))
-            for tgid, (start, uid, _unused, comm, *counts) in zip(keys, _PROCESS.iter_unpack(values))
+            for tgid, (start, uid, _unused, comm, *counts) in self._reader.read()
         ]
 
 

@@ -16,6 +16,7 @@ from lazyobs.bpf import (
     cgroup_facts,
     clone_causes,
     event,
+    kfuncs,
     lazy_design,
     lock_paths,
     maps,
@@ -169,6 +170,7 @@ def names_in_btf(known: list[Profile]) -> list[str]:
         *walk_facts.ENUMS,
         *cgroup_facts.ENUMS,
         *clone_causes.ENUMS,
+        *kfuncs.FUNCTIONS,
         *(member.split(".", 1)[0] for profile in known for member in profile.members),
         *(name for profile in known for name in (*profile.enums, *profile.types)),
         *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),
@@ -230,7 +232,7 @@ def _values(btf: Btf, functions: Functions) -> dict[str, int | None]:
     found = structs.values(btf, lazy_design.paths(functions.profile, btf))
     found |= cgroup_facts.values(btf) | sites.values(btf) | walk_facts.values(btf)
     found |= lazy_design.values(functions.profile, btf, functions.prototype(LAZY_PREPARE))
-    found |= causes.values(functions) | event.values(maps.possible_cpus())
+    found |= causes.values(functions) | event.values(maps.possible_cpus()) | kfuncs.values(btf)
     return {**found, HAVE_SWAP: int(has_compare_and_swap())}
 
 

@@ -105,6 +105,9 @@ WALKER_CALLBACKS: dict[str, tuple[str, ...]] = {
 }
 CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 
+# What a process is in its life: a fork that copies is known by the allocation of the mm.
+LIVES = ("copying_forks", "fork_vmas", "fork_threads", "forks_again", "ends", "ends_forked")
+
 _VMA, _FOLIO, _RWC = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",)
 
 POINTS = (
@@ -114,7 +117,14 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        ("forks", "fork_chains", "fork_seconds", "fork_duration_seconds", "event.fork"),
+        (
+            "forks",
+            "fork_chains",
+            "fork_seconds",
+            "fork_duration_seconds",
+            "event.fork",
+            *LIVES,
+        ),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -134,6 +144,7 @@ POINTS = (
             "fork_chains",
             "fork_seconds",
             "fork_duration_seconds",
+            *LIVES,
         ),
         required=True,
         stands_in={"prepares": "prepares_by_site", "event.prepare": "prepare_by_site"},

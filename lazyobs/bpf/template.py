@@ -13,6 +13,7 @@ from lazyobs.bpf import (
     clone_causes,
     counts,
     event,
+    kfuncs,
     layouts,
     lazy_design,
     lock_paths,
@@ -25,7 +26,7 @@ from lazyobs.bpf import (
 from lazyobs.bpf.points import POINTS
 
 # Files that every probe needs; the others are those of the points.
-SHARED_FILES = ("blanks.h", "lazyobs.h", "events.h", "calls.h", "invariants.h")
+SHARED_FILES = ("blanks.h", "lazyobs.h", "events.h", "calls.h", "family.h", "invariants.h")
 MAPS = (
     "processes",
     "process_slots",
@@ -39,6 +40,13 @@ MAPS = (
     "call_slots",
     "stack_frames",
     "lock_frames",
+    "slow_forks",
+    "programs",
+    "lives",
+    "endings",
+    "families",
+    "family_marks",
+    "family_states",
     "census_states",
     "census_target",
     "cgroup_states",
@@ -53,9 +61,11 @@ NAMES = blanks.Names(
         *causes.CONSTANTS,
         *walk_facts.CONSTANTS,
         *event.CONSTANTS,
+        *kfuncs.CONSTANTS,
     ),
     offsets=(*structs.OFFSETS, *sites.OFFSETS, *wrappers.OFFSETS),
     switches=(*sites.SWITCHES, *lazy_design.SWITCHES, *causes.SWITCHES, *clone_causes.SWITCHES, *lock_paths.SWITCHES),
+    functions=kfuncs.FUNCTIONS,
 )
 
 
@@ -76,6 +86,7 @@ def text(events: bool) -> str:
         sites.C_IDENTITIES,
         causes.C_CAUSES,
         lock_paths.C_LOCKS,
+        kfuncs.C_FUNCTIONS,
         event.c_layout(event.RING_BYTES if events else 0),
         *(sources.read(name) for name in dict.fromkeys(files)),
         wrappers.c_programs(POINTS),

@@ -10,6 +10,7 @@ from lazyobs.text import plural
 
 # Kinds that are no events of the probes.
 LOST, SPLAT = "lost", "splat"
+LOCK_WAIT = "lock_wait"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class TraceEvent:
     address: int | None = None
     bytes: int | None = None
     text: str | None = None
+    family: int | None = None  # of a lock wait: Family.number
 
     @classmethod
     def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:
@@ -46,7 +48,8 @@ class TraceEvent:
             cpu=record.cpu,
             duration_seconds=record.duration / 1e9 if known else None,
             objects=record.objects if record.objects != event.UNKNOWN else None,
-            address=record.address or None,
+            address=None if kind.name == LOCK_WAIT else record.address or None,
+            family=record.address or None if kind.name == LOCK_WAIT else None,
             bytes=record.pages * page or None,
         )
 

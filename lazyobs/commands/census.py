@@ -20,6 +20,7 @@ from lazyobs.commands.options import (
 )
 from lazyobs.commands.replay_options import REPLAY, check_replay, open_recording
 from lazyobs.kernel.mappings import Mappings
+from lazyobs.model import MOST_INTERVAL
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.sources.sight import refuse_pids
@@ -36,6 +37,8 @@ class CensusCommand:
     sort: str
     vmas: bool
     orphans: bool
+    would: bool
+    watch: float
     replay: Path | None
     args: bool
 
@@ -46,6 +49,18 @@ class CensusCommand:
 @sort_option("savable_bytes", "Column to sort by.")
 @click.option("--vmas", is_flag=True, help="Every VMA of the processes of -p.")
 @click.option("--orphans", is_flag=True, help="Live anon_vmas and chains that no VMA holds, instead of processes.")
+@click.option(
+    "--would",
+    is_flag=True,
+    help="Who ever forks, and what each design would hold, by program; by process with -p.",
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(0, MOST_INTERVAL),
+    default=0.0,
+    metavar="SECS",
+    help="With --would: count forks and ends for so long first.",
+)
 @REPLAY
 @ARGS
 @collected(CensusCommand)
@@ -55,6 +70,11 @@ def census(asked: CensusCommand) -> None:
     sort = columns.column(asked.sort).name
     if asked.orphans:
         _show_orphans(asked)
+        return
+    if asked.watch and (not asked.would or asked.replay is not None):
+        raise click.UsageError("--watch is for --would on a live kernel")
+    if asked.would:
+        _show_would(asked)
         return
     if asked.vmas and not asked.pids:
         raise click.UsageError("--vmas needs -p PID")
@@ -73,6 +93,24 @@ def census(asked: CensusCommand) -> None:
         source.close()
         for one in mappings:
             one.close()
+
+
+def _show_would(asked: CensusCommand) -> None:
+    if asked.vmas:
+        raise click.UsageError("--would counts processes: it does not go with --vmas")
+    from lazyobs.views import would as view
+
+    if asked.replay is not None:
+        source: Source = open_recording(asked.replay, last=True)
+    else:
+        check_pids(asked.pids)
+        opened = open_live(asked.probes.profile, asked.probes.tier, ("census", "process", "slab"), procfs_serves=False)
+        say_how(opened, asked.probes.verbose)
+        source = opened.source
+    try:
+        view.show(source, asked.watch, asked.pids, asked.output)
+    finally:
+        source.close()
 
 
 def _show_orphans(asked: CensusCommand) -> None:

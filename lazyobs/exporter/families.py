@@ -214,6 +214,16 @@ def _tainted(scrape: Scrape) -> Points:
         yield (flag,), flags[flag]
 
 
+def _lock_families(scrape: Scrape) -> Points:
+    if "families" not in scrape.sample.null_reasons:
+        yield (), len(scrape.sample.families)
+
+
+def _longest_wait(scrape: Scrape) -> Points:
+    if "families" not in scrape.sample.null_reasons:
+        yield (), max((family.longest_ns for family in scrape.sample.families), default=0) / 1e9
+
+
 # Health columns that only grow, under a name with a unit where their own has none. All others are gauges.
 _HEALTH_COUNTERS = {
     "ring_lost": "ring_lost_events",
@@ -300,6 +310,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("kernel_tainted", GAUGE, "taint flags of the kernel", "splats", _tainted, ("flag",)),
     Family("kernel_warnings", COUNTER, "WARN()s since boot", "splats", _single(lambda scrape: scrape.splats()["warnings"])),
     Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _single(lambda scrape: scrape.splats()["oopses"])),
+    Family("lock_families", GAUGE, f"families of processes that have waited for the lock of their root anon_vma, {model.MOST_FAMILIES} at most", "families", _lock_families),
+    Family("lock_families_longest_wait_seconds", GAUGE, "the longest wait in any of these families since attach", "families", _longest_wait),
     *(_health(*column) for column in model.HEALTH_COLUMNS),
     *(_exporter(*row) for row in EXPORTER),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from lazyobs.model import Process
 from lazyobs.screen import rows, table_lines
 from lazyobs.screen.choosers import ColumnChooser, SortChooser
 from lazyobs.screen.line import Line, cut
-from lazyobs.screen.pages.forks import fork_line
+from lazyobs.screen.pages.forks import fork_line, slow_fork_lines
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.rows import Row
 from lazyobs.screen.settings import Settings
@@ -61,6 +61,7 @@ class ProcessTable:
         lines = [self._heading_line(fitted)]
         if self.forks:
             lines.append(fork_line(screen_state.sample, self._palette, width))
+            lines += slow_fork_lines(screen_state.sample, self._palette, width)
         self._first_row = len(lines)
         self._shown = max(0, height - len(lines))
         if self._most_rows is not None:

@@ -80,7 +80,44 @@ def findings(series: Series) -> list[Finding]:
             results.append(
                 Finding("cost", share.name, "", f"{rate:.2%} of {tried:.0f} succeeded", series.name, numbers)
             )
-    return results
+    return results + lock_waits(series) + forking(series)
+
+
+def lock_wait_per_fork(series: Series) -> float | None:
+    """Seconds that tasks waited for the locks of root anon_vmas, for each fork; None where waits or forks are too few
+    to say."""
+    waits, waited = growth(series.samples, "lock_waits"), growth(series.samples, "lock_waited_ns")
+    forks = growth(series.samples, "forks")
+    if waited is None or waits is None or forks is None or min(waits, forks) < LEAST_COUNT:
+        return None
+    return waited / 1e9 / forks
+
+
+def lock_waits(series: Series) -> list[Finding]:
+    """The waits for the locks of root anon_vmas; none where they are not counted."""
+    names = ("lock_waits", "lock_write_waits", "lock_waited_ns")
+    waits, writes, waited = (growth(series.samples, name) for name in names)
+    if waits is None or writes is None or waited is None:
+        return []
+    said, numbers = f"{waits:.0f} waits, {writes:.0f} of them for writing", {"count": waits}
+    if waits:
+        said += f"; {text.seconds(waited / 1e9)} in all"
+        numbers["seconds"] = waited / 1e9
+    per_fork = lock_wait_per_fork(series)
+    if per_fork is not None:
+        said += f", {text.seconds(per_fork)} for each fork"
+        numbers["estimate"] = per_fork
+    return [Finding("cost", "waits for the anon_vma lock", "", said, series.name, numbers)]
+
+
+def forking(series: Series) -> list[Finding]:
+    """How many of the processes that began and ended while recording never forked; none where that is not counted."""
+    ends, forked = growth(series.samples, "ends"), growth(series.samples, "ends_forked")
+    if not ends or forked is None:
+        return []
+    numbers = {"estimate": 1 - forked / ends, "count": ends, "unit": "share"}
+    said = f"{1 - forked / ends:.0%} of {ends:.0f} that ended"
+    return [Finding("cost", "processes that never forked", "", said, series.name, numbers)]
 
 
 def table(series: Series) -> ResultTable | None:

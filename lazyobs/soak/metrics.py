@@ -20,6 +20,7 @@ from lazyobs.soak.thresholds import Thresholds
 JUDGED, WORKLOAD, BENEFIT = "cost", "validity", "benefit"
 RATIO, SHARE, BYTES = "ratio", "share", "bytes"
 DURATION = "s"  # unit
+LOCK_WAIT = "wait for the anon_vma lock per fork"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _began(recordings: list[Series]) -> float:
 
 
 def _why_unknown(name: str) -> str:
-    if name.endswith(" time"):
+    if name.endswith(" time") or name == LOCK_WAIT:
         return f"no boot has {cost.LEAST_COUNT} of them"
     return "no boot has it"
 
@@ -128,6 +129,7 @@ def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple
     for name in dict.fromkeys([*more, *names]):
         shown = name.replace("_seconds", "").replace("_", " ") + " time"
         yield shown, JUDGED, RATIO, DURATION, partial(_duration, name=name), "mean"
+    yield LOCK_WAIT, JUDGED, RATIO, DURATION, cost.lock_wait_per_fork, "counter"
     for share in cost.SHARES:
         yield share.name, JUDGED, SHARE, "share", partial(_success, share=share), "/proc/vmstat"
     sources = {cache: {_source(series, cache) for series in everything} for cache in CACHES}

@@ -64,7 +64,7 @@ class CensusColumns:
         listed = list(rows)
         sharers = Counter(row.mm for row in listed)
         spaces = list({row.mm: row for row in listed}.values())
-        sums: Columns = {name: sum(getattr(row, name) for row in spaces) for name in _COUNTED}
+        sums: Columns = {name: _sum(getattr(row, name) for row in spaces) for name in _COUNTED}
         found = []
         for row in spaces:
             known = counts.get((row.tgid, row.start_boottime)) if counts and sharers[row.mm] == 1 else None
@@ -89,3 +89,9 @@ class CensusColumns:
             return self._bytes.savable(row, self._rule, None)
         allocated = (counts[index] for index in _ALLOCATED)
         return self._bytes.savable(row, self._rule, untraced_copies(row, *allocated) + missed)
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """None if any of them is not known."""
+    found = list(values)
+    return None if None in found else sum(one or 0 for one in found)

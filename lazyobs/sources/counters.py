@@ -34,13 +34,14 @@ class CounterTable:
             else:
                 self.reasons[f"totals.{counter.name}"] = why
         self._watch_invariants(session, profile)
-        self._known_histograms: set[str] = set()
+        known_histograms: set[str] = set()
         for histogram in HISTOGRAMS:
             found, why = counted_as(histogram.name, session, profile)
             if found:
-                self._known_histograms.add(histogram.name)
+                known_histograms.add(histogram.name)
             else:
                 self.reasons[f"histograms.{histogram.name}"] = why
+        self._known_histograms = frozenset(known_histograms)
         self._indices = {name: PROCESS_COUNTS.index(count) for name, count in self.counts.items()}
         self._zeros = {counter.name: 0 if counter.name in self._indices else None for counter in COUNTERS}
 
@@ -55,6 +56,11 @@ class CounterTable:
             self.reasons["totals.violations"] = (
                 "no invariant can be watched in this command: see the reasons by invariant"
             )
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Counters and histograms of the schema that are known."""
+        return self._known_histograms | self.counts.keys()
 
     def of_process(self, counts: tuple[int, ...] | None) -> dict[str, int | None]:
         """Counters of a process from its entry; a process without an entry has caused nothing, and gets shared zeros."""

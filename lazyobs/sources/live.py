@@ -25,6 +25,7 @@ from lazyobs.sources.account import Account, Held
 from lazyobs.sources.census_columns import ALLOCATED, CensusColumns
 from lazyobs.sources.cgroups import KernelCgroups
 from lazyobs.sources.counters import CounterTable, required_missing
+from lazyobs.sources.families import families_of
 from lazyobs.sources.history import History
 from lazyobs.sources.ledger import Ledger, LedgerReading
 from lazyobs.sources.live_processes import LiveProcesses
@@ -32,6 +33,7 @@ from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
 from lazyobs.sources.missing import NO_ARGS, NO_STREAM, missing_features
 from lazyobs.sources.slabs import slab_rows
+from lazyobs.sources.slow_forks import forks_of
 from lazyobs.text import plural
 
 if TYPE_CHECKING:
@@ -125,6 +127,9 @@ class LiveSource:
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
         census = self._part("census", self._maps.census)
+        forks = self._part("slow_forks", self._maps.slow_forks)
+        lives = self._part("programs", self._maps.programs_ended)
+        waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
         programs = self._part("health", lambda: health.of_programs(self._maps.program_stats()))
         processes = self._processes.read(census, counted, elapsed)
@@ -150,9 +155,18 @@ class LiveSource:
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
             failed=dict(self._failed),
+            slow_forks=forks_of(forks or (), self._table.known, self._processes.boot_offset),
+            programs=lives or [],
+            families=families_of(*waited, processes, self._processes.boot_offset)
+            if waited and self._waits_known
+            else [],
         )
         self._totals_before = totals
         return sample
+
+    @property
+    def _waits_known(self) -> bool:
+        return "lock_waits" in self._table.counts
 
     def _note_misses(self, counts: dict[str, int] | None) -> None:
         if self._history is not None and counts is not None:
@@ -225,6 +239,13 @@ class LiveSource:
                 reasons["processes.vmas"] = (
                     f"{outside} {plural(outside, 'process', 'processes')} outside this pid namespace: {sight.OUTSIDE}"
                 )
+        if why_no_lives := reasons.get("totals.ends"):
+            reasons["programs"] = reasons["slow_forks"] = why_no_lives
+        if not self._waits_known:
+            why_no_waits = reasons["totals.lock_waits"]
+            reasons["families"] = reasons["slow_forks.lock_waits"] = reasons["slow_forks.lock_seconds"] = why_no_waits
+        if why_no_part := reasons.get("histograms.fork_seconds"):
+            reasons["slow_forks.anon_seconds"] = why_no_part
         if not self._args:
             reasons["processes.args"] = NO_ARGS
         for name in CENSUS_NAMES:

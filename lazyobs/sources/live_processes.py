@@ -50,7 +50,7 @@ class LiveProcesses:
         process that is counted. ``args``: whether they have command lines."""
         self._table, self._columns, self._rates = table, columns, rates
         self._cgroups, self._sees_all, self._with_args = cgroups, sees_all, args
-        self._boot_offset = boot_offset()
+        self.boot_offset = boot_offset()
         self._before: dict[_Identity, _Seen] = {}
         self._elapsed = 0.0
         self._changes = columns.changes
@@ -128,7 +128,7 @@ class LiveProcesses:
         """The counts do not give the cgroup and the parent: None."""
         return Process(
             pid=task.tgid,
-            start_time=round(self._boot_offset + task.start_boottime / 1e9, 2),
+            start_time=round(self.boot_offset + task.start_boottime / 1e9, 2),
             user=user_name(task.uid),
             comm=task.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
             cgroup=None,

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.bpf import abi, maps
+from lazyobs.bpf import abi, lives, maps, slow_forks
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
+from lazyobs.bpf.families import FamilyMaps, FamilyRow
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
+from lazyobs.bpf.slow_forks import SlowFork
+from lazyobs.model import Program
 from lazyobs.sources.account import Account, Flow, Held
+from lazyobs.unix.clock import boottime_ns
 
 _CENSUS, _CENSUS_VMAS, _CGROUPS = "census:task_vma", "census_vmas:task_vma", "cgroup_paths:task"
 _ALLOC, _FREE = "slab_alloc:kmem_cache_alloc", "slab_free:kmem_cache_free"
@@ -25,6 +29,10 @@ class MapReader:
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
         self._slots = _mapped_slots(session)
+        self._programs = lives.reader(session.maps["programs"]) if "programs" in session.maps else None
+        self._families = (
+            FamilyMaps(session.maps["families"], session.maps["family_states"]) if "families" in session.maps else None
+        )
 
     @property
     def counts_processes(self) -> bool:
@@ -50,6 +58,19 @@ class MapReader:
             return None
         # The hash is read last: a process that is in both counts in its slot from then on.
         return maps.merged([*(self._slots.read() if self._slots else ()), *self._processes.read()])
+
+    def families(self) -> tuple[list[FamilyRow], int]:
+        """(families that have waited, passes of the census so far); read after the census, it has its members."""
+        return self._families.read() if self._families is not None else ([], 0)
+
+    def slow_forks(self) -> list[SlowFork]:
+        """The slowest forks of the last minute. Needs the points process and slab."""
+        fd = self._session.maps.get("slow_forks")
+        return [] if fd is None else slow_forks.read(fd, self._cpus, boottime_ns())
+
+    def programs_ended(self) -> list[Program]:
+        """The ended processes by their name. Needs the point process."""
+        return lives.programs(self._programs) if self._programs is not None else []
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
         """{series: (sum, counts by bucket)}."""

@@ -145,6 +145,9 @@ class ProcfsSource:
         reasons = {
             "totals": f"counting needs BPF: {self._why}",
             "histograms": f"measuring needs BPF: {self._why}",
+            "slow_forks": f"counting needs BPF: {self._why}",
+            "programs": f"counting needs BPF: {self._why}",
+            "families": f"counting needs BPF: {self._why}",
             "processes.vmas_lazy": "smaps does not show anon_vmas, only pages",
             "processes.vmas_private": "smaps does not show anon_vmas, only pages",
             "processes.vmas_shared": "smaps does not show anon_vmas, only pages",

@@ -10,7 +10,7 @@ import tabulate as tabulate_module
 from tabulate import tabulate
 
 from lazyobs import text
-from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Process, Sample, points_by_tier
+from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
 from lazyobs.views import columns
 
 # tabulate widens every heading by this much.
@@ -48,6 +48,7 @@ _COUNTED = (
     ("promotions", "promotions"),
     ("rmap_walks", "rmap walks"),
 )
+_MOST_FAMILIES, _MOST_FORKS = 10, 5
 _STATES = ("vmas", "vmas_anon", "vmas_lazy", "vmas_private", "vmas_shared")
 
 
@@ -100,14 +101,20 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
     if name == "processes":
         return processes(rows, columns.with_sorted(columns.PROCESS_VIEW, sort))
     if name == "forks":
-        return processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
+        shown = processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
+        return f"{slow_forks(sample)}\n\n{shown}" if sample.slow_forks else shown
     if name == "rmap":
         return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
     if name == "promotions":
         return _divided(sample, "REASON", REASONS, ("promotions_by_reason",))
     if name == "locks":
         waiting = columns.sort((row for row in rows if row.counts.get("lock_waits")), "lock_waited_ns")
-        return _locks(sample) + (f"\n\n{processes(waiting, columns.LOCK_VIEW)}" if waiting else "")
+        parts = [_locks(sample)]
+        if sample.families:
+            parts.append(_families(sample.families[:_MOST_FAMILIES]))
+        if waiting:
+            parts.append(processes(waiting, columns.LOCK_VIEW))
+        return "\n\n".join(parts)
     if name == "slabs":
         return table(
             [
@@ -132,6 +139,33 @@ def _locks(sample: Sample) -> str:
              text.seconds(waits["sum"] if waits else None), text.seconds(mean)]
         )  # fmt: skip
     return table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
+
+
+def _families(families: Sequence[Family]) -> str:
+    rows = [
+        [
+            text.number(family.number), text.number(family.pid), text.number(family.processes), text.number(family.vmas),
+            text.number(family.chains), text.number(family.waits), text.number(family.write_waits),
+            text.seconds(family.waited_ns / 1e9), text.seconds(family.longest_ns / 1e9), family.comm or text.NULL,
+        ]
+        for family in families
+    ]  # fmt: skip
+    return table(
+        rows, ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"]
+    )
+
+
+def slow_forks(sample: Sample) -> str:
+    """The slowest forks of the last minute."""
+    rows = [
+        [
+            text.number(fork.pid), text.seconds(fork.seconds), text.seconds(fork.anon_seconds),
+            text.seconds(fork.lock_seconds), text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads),
+            fork.comm,
+        ]
+        for fork in sample.slow_forks[:_MOST_FORKS]
+    ]  # fmt: skip
+    return table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
 
 
 def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

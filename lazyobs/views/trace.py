@@ -14,7 +14,7 @@ from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
     "time", "kind", "detail", "pid", "tid", "start_time", "comm", "cpu", "duration_seconds", "objects", "address",
-    "bytes", "text",
+    "bytes", "text", "family",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def _raw_line(trace_event: TraceEvent) -> str:
     if trace_event.pid is None:
         return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.text or ''}".rstrip()
     where = f"  {trace_event.address:#x}+{text.size(trace_event.bytes)}" if trace_event.address else ""
+    where += f"  family {trace_event.family}" if trace_event.family else ""
     return (
         f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.pid:>7} {trace_event.tid:>7} "
         f"{text.seconds(trace_event.duration_seconds):>10} {text.number(trace_event.objects):>7}  "

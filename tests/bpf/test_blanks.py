@@ -11,7 +11,7 @@ import pytest
 from lazyobs.bpf import blanks
 from lazyobs.bpf.blanks import Blank, BlankError, Names, Switch, switch
 
-NAMES = Names(("zero", "one"), ("first", "second"), ("table",))
+NAMES = Names(("zero", "one"), ("first", "second"), ("table",), ("cache",))
 EXIT = struct.pack("<BBhi", 0x95, 0, 0, 0)
 WORD = (1 << 64) - 1
 
@@ -30,6 +30,8 @@ ADD_SECOND = instruction(0x07, 4, 0, 0x5A000100)
 TAKE_SECOND = instruction(0x17, 4, 0, 0x5A000100)
 LOAD_SECOND = instruction(0x79, 0x15, 0x7001)
 SWAP = instruction(0xDB, 0x21, 0, 0xF1)
+ADD_AND_FETCH = instruction(0xDB, 0x21, 0, 0x01)
+FUNCTION = instruction(0x85, 0, 0, 0x4C610000)
 MAP = load_64(1, 77, 0, source=1)
 
 
@@ -67,7 +69,8 @@ def row_of(table: Switch, value: int) -> int:
 
 
 def test_blanks_are_found_by_their_marks() -> None:
-    code = load_64(2, 1, 7) + CONSTANT_1 + TABLE + ADD_SECOND + TAKE_SECOND + LOAD_SECOND + SWAP + MAP + EXIT
+    code = load_64(2, 1, 7) + CONSTANT_1 + TABLE + ADD_SECOND + TAKE_SECOND + LOAD_SECOND + SWAP + MAP
+    code += ADD_AND_FETCH + FUNCTION + instruction(0x85, 0, 0, 113) + instruction(0xDB, 0x21) + EXIT
     found = blanks.find(code, NAMES, {77: "totals"})
     assert found == [
         (2, "constant", "one"),
@@ -77,12 +80,19 @@ def test_blanks_are_found_by_their_marks() -> None:
         (9, "load", "second"),
         (10, "swap", "HAVE_COMPARE_AND_SWAP"),
         (11, "map", "totals"),
+        (13, "swap", "HAVE_COMPARE_AND_SWAP"),
+        (14, "function", "cache"),
     ]
     blanks.check(code, found)
 
 
 def test_a_number_without_a_name_is_an_error() -> None:
-    for code in (load_64(3, 2, 0x4C617A79), instruction(0x07, 4, 0, 0x5A000200), instruction(0x79, 0x15, 0x7002)):
+    for code in (
+        load_64(3, 2, 0x4C617A79),
+        instruction(0x07, 4, 0, 0x5A000200),
+        instruction(0x79, 0x15, 0x7002),
+        instruction(0x85, 0, 0, 0x4C610002),
+    ):
         with pytest.raises(BlankError, match="2 at 0 has no name"):
             blanks.find(code, NAMES, {})
 
@@ -93,7 +103,7 @@ def test_a_constant_has_64_bits(address: int) -> None:
     assert run(code) == {3: address & WORD}
 
 
-def test_offsets_maps_and_swaps() -> None:
+def test_offsets_maps_swaps_and_functions() -> None:
     def filled(code: bytes, kind: str, values: dict[str, int | None]) -> bytes:
         (blank,) = blanks.find(code, NAMES, {77: "totals"})
         assert blank.kind == kind
@@ -106,10 +116,14 @@ def test_offsets_maps_and_swaps() -> None:
     assert filled(LOAD_SECOND, "load", {"second": None}) == instruction(0xB7, 5, 0, 0)
     assert filled(SWAP, "swap", {"HAVE_COMPARE_AND_SWAP": 1}) == SWAP
     assert filled(SWAP, "swap", {"HAVE_COMPARE_AND_SWAP": 0}) == instruction(0xB7)
+    assert filled(ADD_AND_FETCH, "swap", {"HAVE_COMPARE_AND_SWAP": 0}) == instruction(0xB7)
+    assert filled(FUNCTION, "function", {"cache": 64012}) == instruction(0x85, 0x20, 0, 64012)
+    # A kernel without the function: the call is never reached, and refused nevertheless.
+    assert filled(FUNCTION, "function", {"cache": None}) == instruction(0xB7)
     assert filled(MAP, "map", {}) == load_64(1, 101, 0, source=1)
 
 
-@pytest.mark.parametrize("code", [CONSTANT_1, ADD_SECOND, LOAD_SECOND, SWAP, TABLE])
+@pytest.mark.parametrize("code", [CONSTANT_1, ADD_SECOND, LOAD_SECOND, SWAP, FUNCTION, TABLE])
 def test_what_is_not_known_is_an_error(code: bytes) -> None:
     with pytest.raises(BlankError, match="nothing to fill in for"):
         blanks.fill(code, blanks.find(code, NAMES, {}), {}, {}, {})

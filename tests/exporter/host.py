@@ -54,7 +54,7 @@ class Host:
                 totals[counter.split_key] = dict.fromkeys(counter.values, step)
         census = {
             "vmas": 1009, "vmas_anon": 503, "vmas_lazy": 211 if self.lazy else 0, "vmas_private": 101,
-            "vmas_shared": 191 if self.lazy else 402, "chains_held": 811, "anon_vmas_held": 463,
+            "vmas_shared": 191 if self.lazy else 402, "chains_held": 811, "anon_vmas_held": 463, "vmas_copied": 307,
             "saved_bytes": 211 * 168, "savable_bytes": 101 * 168,
             "savable_low_bytes": 101 * 104, "savable_high_bytes": 103 * 168,
         }  # fmt: skip
@@ -89,7 +89,7 @@ class Host:
             cgroup=f"/system.slice/unit-{number % self.cgroups}.service/worker-{number}",
             census={
                 "vmas": 10, "vmas_anon": 7, "vmas_lazy": 2, "vmas_private": 2, "vmas_shared": 3,
-                "chains_held": 11, "anon_vmas_held": 5, "saved_bytes": 336 + number % self.cgroups, "savable_bytes": 336,
+                "chains_held": 11, "anon_vmas_held": 5, "vmas_copied": 3, "saved_bytes": 336 + number % self.cgroups, "savable_bytes": 336,
                 "savable_low_bytes": 208, "savable_high_bytes": 336,
             },
             counts={counter.name: number for counter in COUNTERS},

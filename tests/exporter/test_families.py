@@ -12,6 +12,7 @@ from lazyobs.exporter.families import EXPORTER, FAMILIES, HISTOGRAM
 from lazyobs.sources.orphans import Orphans
 from tests.exporter.host import Host, counter_step
 from tests.exporter.metrics import of_families, series
+from tests.recording import samples
 
 _FORBIDDEN = {"pid", "tgid", "comm", "command", "user", "cgroup_id", "process"}
 
@@ -161,3 +162,15 @@ def test_500_processes_in_200_cgroups_stay_within_450_series() -> None:
     assert metrics[series("lazyobs_processes")] == 500
     assert metrics[series("lazyobs_cgroups")] == 200
     assert metrics[series("lazyobs_cgroups_in_other")] == 190
+
+
+def test_families_that_wait_are_numbers_and_no_labels() -> None:
+    sample = Host().read()
+    assert _metrics(sample)[series("lazyobs_lock_families")] == 0
+    sample.families = [samples.family(number) for number in range(1, 129)]
+    metrics = _metrics(sample)
+    assert metrics[series("lazyobs_lock_families")] == 128
+    assert metrics[series("lazyobs_lock_families_longest_wait_seconds")] == 1_009e-9
+    assert len([name for name, _ in metrics if name.startswith("lazyobs_lock_families")]) == 2
+    sample.families, sample.null_reasons["families"] = [], "this kernel has no tracepoint contention_begin"
+    assert not [name for name, _ in _metrics(sample) if name.startswith("lazyobs_lock_families")]

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from lazyobs.bpf import plan
+from lazyobs.bpf import kfuncs, plan
 from lazyobs.kernel import btf
 
 PREFIX = "v9_"
@@ -20,7 +20,8 @@ def kallsyms(text: bytes) -> bytes:
 
 
 def types(data: bytes) -> bytes:
-    """The type data with ``PREFIX`` before each function's name; iterators, which are no functions to it, keep theirs."""
+    """The type data with ``PREFIX`` before each function's name; iterators, which are no functions to it, and what
+    BPF programs call, which is an interface, keep theirs."""
     header = btf._HEADER.unpack_from(data)
     header_len, type_off, type_len, str_off, str_len = header[3:]
     start, strings_at = header_len + type_off, header_len + str_off
@@ -31,7 +32,7 @@ def types(data: bytes) -> bytes:
         kind = info >> 24 & 31
         if kind == btf.KIND_FUNC:
             name = data[strings_at + name_off : data.index(b"\0", strings_at + name_off)]
-            if not name.startswith(b"bpf_iter_"):
+            if not name.startswith(b"bpf_iter_") and name.decode() not in kfuncs.FUNCTIONS:
                 struct.pack_into("<I", found, at, str_len + len(names))
                 names += PREFIX.encode() + name + b"\0"
         at += 4 * (btf._FIXED_WORDS[kind] + btf._ENTRY_WORDS[kind] * (info & 0xFFFF))

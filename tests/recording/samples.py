@@ -11,8 +11,12 @@ from lazyobs.model import (
     COUNTERS,
     HEALTH_NAMES,
     HISTOGRAMS,
+    LOCK_PATHS,
+    Family,
+    Fork,
     Kernel,
     Process,
+    Program,
     Sample,
     Slab,
 )
@@ -31,6 +35,19 @@ def process(number: int, pid: int, chance: random.Random) -> Process:
         counts={name: None if name == "promotions" else number * pid for name in COUNTER_NAMES},
         rates={name: None if name == "promotions" else round(chance.random() * 101, 3) for name in COUNTER_NAMES},
     )
+
+
+def family(number: int, pid: int | None = 101, comm: str | None = "\x1b[31mred", waits: int = 23) -> Family:
+    by_path = dict.fromkeys(LOCK_PATHS, 0) | {"fork": waits}
+    start = None if pid is None else BEGIN - 5.25
+    return Family(
+        number, BEGIN - 1.5, pid, start, comm, "/a.slice", 3, 211, 307, waits, waits, 5_000_000, 1_009, by_path
+    )
+
+
+def fork(seconds: float, known: bool = True) -> Fork:
+    split = (0.125, 0.0625, 3) if known else (None, None, None)
+    return Fork(BEGIN, 101, BEGIN - 5.25, "\x1b[31mred", 103, seconds, *split, 1009, 2003 if known else None, 7)
 
 
 def sample(number: int, processes: int = 23) -> Sample:
@@ -64,4 +81,7 @@ def sample(number: int, processes: int = 23) -> Sample:
             name: 0.125 if name.endswith("_seconds") else None if name == "ring_lost" else 3 for name in HEALTH_NAMES
         },
         null_reasons={"totals.promotions": "profile mainline: this kernel has no lazy anon_vmas"},
+        slow_forks=[fork(0.25 + number), fork(0.125, known=False)],
+        programs=[Program("\x1b[31mred", number + 3, 2, 5, 211, 7, 1, 101, 23)],
+        families=[family(7, waits=number), family(3, pid=None, comm=None)],
     )

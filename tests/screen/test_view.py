@@ -14,6 +14,7 @@ from lazyobs.model import Slab
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
 from lazyobs.views.process_filter import ProcessFilter
+from tests.recording.samples import family, fork
 from tests.screen.screens import HOSTILE, Still, process, sample, screen_state, text_of, view
 
 SIZES = [(80, 24), (120, 40), (200, 60), (20, 5), (40, 9), (1, 1), (7, 3), (30, 14)]
@@ -32,7 +33,10 @@ def test_every_view_fits_every_size(size, name):
     hostile = process(
         3, comm=HOSTILE + "漢字" * 9, user="\x1b[31m", cgroup="/\x00" + "漢" * 50, vmas=10**7, prepares=None
     )
-    shown = view(sample(hostile, process(5, comm="")), name=name)
+    made = sample(hostile, process(5, comm=""))
+    made.families = [family(7, comm=HOSTILE), family(3, pid=None, comm=None)]
+    made.slow_forks = [fork(0.25), fork(0.125, known=False)]
+    shown = view(made, name=name)
     for key in ("", "enter", "escape", "h", "h", "s", "escape", "f", "escape", "space"):
         if key:
             shown.press(key, key if len(key) == 1 else None)

@@ -15,6 +15,7 @@ from lazyobs.model import PROCESS_COLUMNS, Slab
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.process_filter import ProcessFilter
 from lazyobs.views.top import TopOptions, run
+from tests.recording.samples import family, fork
 from tests.sources.handmade import HandmadeSource
 from tests.views.handmade import process, sample
 
@@ -144,3 +145,32 @@ def test_what_was_gained_since_the_start_is_exact_beside_it():
     assert rows[2][:5] == ["vm_area_struct", "101", "7", "211", "-"]
     drawn.totals["anon_vma_frees"] = None
     assert tables.view(drawn, "slabs", [], "pid").splitlines()[1].split()[4] == "-"
+
+
+def test_the_families_of_the_view_locks():
+    drawn = sample()
+    drawn.families = [family(7, comm="\x1b[31mred"), family(3, pid=None, comm=None)]
+    heading, first, second = tables.view(drawn, "locks", [], "pid").split("\n\n")[1].splitlines()
+    assert heading.split() == [
+        "FAMILY",
+        "PID",
+        "PROCESSES",
+        "VMAS",
+        "CHAINS",
+        "WAITS",
+        "WRITES",
+        "TIME",
+        "LONGEST",
+        "COMMAND",
+    ]
+    assert first.split()[:7] == ["7", "101", "3", "211", "307", "23", "23"] and "\x1b" not in first
+    assert second.split()[:2] == ["3", "-"] and second.split()[-1] == "-"
+
+
+def test_the_slow_forks_of_the_view_forks():
+    drawn = sample()
+    drawn.slow_forks = [fork(0.25), fork(0.125, known=False)]
+    heading, first, second = tables.view(drawn, "forks", [], "pid").split("\n\n")[0].splitlines()
+    assert heading.split() == ["PID", "SLOW", "FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
+    assert first.split()[:7] == ["101", "250ms", "125ms", "62.5ms", "1009", "2003", "7"] and "\x1b" not in first
+    assert second.split()[:7] == ["101", "125ms", "-", "-", "1009", "-", "7"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page of waits for the locks of root anon_vmas: by path, by process, and the longest of late."""
+"""The page of waits for the locks of root anon_vmas: by path, family and process, and the longest of late."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _COLUMNS = (
     ("PATH", -10), ("WAITS", 9), ("/s", 8), ("TIME", 7), ("SHARE", 5), ("P50", 7), ("P90", 7), ("P99", 7), ("MAX", 7),
 )  # fmt: skip
 _PROCESSES = (("PID", 8), ("WAITS", 9), ("WRITES", 9), ("TIME", 7), ("TIME/s", 7), ("COMMAND", -15))
-_MOST_PROCESSES = 8
+_FAMILIES = (
+    ("FAMILY", 6), ("PID", 8), ("PROCS", 6), ("VMAS", 8), ("CHAINS", 8), ("WAITS", 9), ("WRITES", 9), ("TIME", 7), ("MAX", 7),
+    ("COMMAND", -15),
+)  # fmt: skip
+_MOST_FAMILIES, _MOST_PROCESSES = 6, 8
 
 
 def draw(page: Page) -> None:
@@ -28,6 +32,7 @@ def draw(page: Page) -> None:
     )
     page.null_reasons("totals.lock_waits", "histograms.lock_wait_seconds")
     page.blank()
+    _families(page)
     _processes(page)
     latest_events(page, "Long waits (1 ms and longer), latest first", lambda event: event.kind == "lock_wait")
 
@@ -56,6 +61,29 @@ def _path(page: Page, path: str, total: float) -> None:
         for q in distribution.PERCENTILES.values()
     ]
     page.row(cells)
+
+
+def _families(page: Page) -> None:
+    """Those that waited longest, with the process that their root belongs to."""
+    families = page.screen_state.sample.families[:_MOST_FAMILIES]
+    if not families:
+        return
+    page.heading(_FAMILIES)
+    for family in families:
+        values = (
+            text.number(family.number),
+            text.number(family.pid),
+            text.number(family.processes),
+            text.number(family.vmas),
+            text.number(family.chains),
+            text.number(family.waits),
+            text.number(family.write_waits),
+            text.seconds(family.waited_ns / 1e9),
+            text.seconds(family.longest_ns / 1e9),
+            text.printable(family.comm or text.NULL),
+        )
+        page.row((value, width, page.palette.text) for value, (_, width) in zip(values, _FAMILIES))
+    page.blank()
 
 
 def _processes(page: Page) -> None:
