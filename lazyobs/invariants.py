@@ -8,7 +8,9 @@ sources/ledger.py.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,19 @@ program under `lazyobs record` (2 emulated CPUs): 12,596 migrating walks, 1,311 
 ten minutes of forks that exit and that are killed: 209,158 forks, 59 barriers, up to 4,044 orphans
 at a barrier, and the 28 of a quiet machine between the storms. Runs of hours have not been made.
 """
+
+
+def states(unwatched: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each invariant and whether it is watched, as doctor prints it. ``unwatched``: {invariant: why not}."""
+    return [
+        {
+            "invariant": row.name,
+            "statement": row.statement,
+            "watched": row.name not in unwatched,
+            "why_not": unwatched.get(row.name),
+        }
+        for row in ROWS
+    ]
 
 
 def _wrapped(text: str) -> str:

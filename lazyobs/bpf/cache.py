@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 
@@ -108,7 +107,7 @@ def _keep(path: str, name: str, content: bytes) -> bool:
             os.mkdir(path, 0o700)
         with _directory(path) as directory:
             # Written under another name, then renamed: a writer that is killed leaves no partial entry.
-            part = f"{secrets.token_hex(8)}.part"
+            part = f"{os.urandom(8).hex()}.part"
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
             try:
                 with open(fd, "wb") as file:

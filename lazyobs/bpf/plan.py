@@ -7,7 +7,6 @@ A plan is plain data. The loader carries it out and knows nothing of kernels, pr
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -113,6 +112,8 @@ class Unavailable(Exception):
 
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
+    from concurrent.futures import ThreadPoolExecutor  # a start with a kept plan does not need it
+
     known = built_in() if profiles is None else profiles
     functions = functions_for(known)
     # The kernel takes most of the time to write kallsyms: meanwhile the types are indexed.

@@ -21,6 +21,7 @@
     [promotion]
       function               makes a lazy VMA regular
       reasons                enums of its parameter "reason"
+      ksm                    false: the first page that KSM merges in a lazy VMA does not promote it; else it does
     [clones]                 enumerators of what anon_vma_clone() is called for, where their words do not say it
       fork, split, merge, mremap
     [sites]                  other functions that allocate or free anon_vmas and chains, by what an object of theirs is
@@ -92,6 +93,7 @@ class Profile:
     pool_live_member: str = ""
     lazy_prepare_made: int = 0
     enums: tuple[str, ...] = ()  # promotion.reasons
+    ksm_promotes: bool = True
     # What is not stated can be either.
     saves_files: str = "either"
     saves_copies: str = "either"
@@ -210,6 +212,13 @@ def _integer(lowest: int, highest: int) -> Callable[[object], int]:
 
 _word = _integer(0, 2**64 - 1)
 
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r:.80} is neither true nor false")
+    return value
+
+
 # {table: {key: (field of Profile or key of STATED, what reads it)}}
 _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
     "detect": {
@@ -235,6 +244,7 @@ _FORMAT: dict[str, dict[str, tuple[str, Callable[[object], Any]]]] = {
     "promotion": {
         "function": (PROMOTION, lambda value: (_name(value),)),
         "reasons": ("enums", _names),
+        "ksm": ("ksm_promotes", _yes_or_no),
     },
     "savings": {
         "files": ("saves_files", _one_of("lazy", "chain", "regular", "either")),

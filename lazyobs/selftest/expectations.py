@@ -59,15 +59,28 @@ def _sum(one: Counts, other: Counts) -> Counts:
 class Expect:
     """Counts for kernels without lazy anon_vmas or with them off (``regular``), and with them on (``lazy``).
 
-    ``facts`` are values that the scenario itself must report about its pages at the end of the step.
+    ``facts`` are values that the scenario itself must report about its pages at the end of the step. ``ksm`` and
+    ``no_ksm`` are added to ``lazy`` where a page that KSM merges promotes its VMA, and where it does not.
     """
 
     regular: Counts = field(default_factory=dict)
     lazy: Counts = field(default_factory=dict)
     facts: Mapping[str, int] = field(default_factory=dict)
+    ksm: Counts = field(default_factory=dict)
+    no_ksm: Counts = field(default_factory=dict)
 
     def __add__(self, other: Expect) -> Expect:
-        return Expect(_sum(self.regular, other.regular), _sum(self.lazy, other.lazy), {**self.facts, **other.facts})
+        return Expect(
+            _sum(self.regular, other.regular),
+            _sum(self.lazy, other.lazy),
+            {**self.facts, **other.facts},
+            _sum(self.ksm, other.ksm),
+            _sum(self.no_ksm, other.no_ksm),
+        )
+
+    def counts(self, lazy: bool, ksm_promotes: bool) -> Counts:
+        """The events that must happen on a kernel with lazy anon_vmas on (``lazy``) and that answer for KSM."""
+        return _sum(self.lazy, self.ksm if ksm_promotes else self.no_ksm) if lazy else self.regular
 
 
 def facts(**values: int) -> Expect:
@@ -136,6 +149,19 @@ def cloned(clones: int, first_of: int, reason: str) -> Expect:
     """``clones`` chains cloned within a process. ``reason`` promotes ``first_of`` VMAs that were still lazy."""
     promoted = {"promotions": Count(first_of), f"promotions.{reason}": Count(first_of)}
     return Expect({"chain_allocs": Count(clones)}, {"chain_allocs": Count(clones + first_of), **promoted})
+
+
+def promoted_by_ksmd(vmas: int) -> Expect:
+    """ksmd merges the first page of each of ``vmas`` lazy VMAs."""
+    promotions = {"promotions": Count(vmas), "promotions.ksm": Count(vmas)}
+    kept = {"promotions.ksm": Count(0), "vmas_lazy": Count(0)}
+    return Expect(ksm={**promotions, "chain_allocs": Count(vmas), "vmas_lazy": Count(-vmas)}, no_ksm=kept)
+
+
+def forked_after_ksm(vmas: int) -> Expect:
+    """The first fork of a process with ``vmas`` VMAs that KSM has merged pages of: it promotes those still lazy."""
+    merged, lazy = forked(vmas, promoted=0), forked(vmas)
+    return Expect(lazy.regular, ksm=merged.lazy, no_ksm=lazy.lazy)
 
 
 def forked(vmas: int, generation: int = 1, promoted: int | None = None) -> Expect:

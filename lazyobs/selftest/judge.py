@@ -69,7 +69,7 @@ class Judge:
         found = [self._fact(step, name, expected, facts) for name, expected in step.expect.facts.items()]
         if not step.judged:
             return found
-        counts = step.expect.lazy if self.lazy else step.expect.regular
+        counts = step.expect.counts(self.lazy, self.profile is None or self.profile.ksm_promotes)
         observed = reading.observed()
         for name in (*EVENTS, *(name for name in counts if name not in EVENTS)):
             if name in step.except_for or not self._is_of_this_design(name):

@@ -16,7 +16,7 @@ from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.outlook import Outlook
 from lazyobs.bpf.points import POINTS, Point
 from lazyobs.errors import EXIT_BAD, EXIT_OK, UsageError
-from lazyobs.invariants import ROWS
+from lazyobs.invariants import states
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import type_data
 from lazyobs.kernel.btf import BtfError
@@ -136,16 +136,7 @@ def _numbers(found: Outlook) -> Iterator[dict[str, Any]]:
 
 
 def _invariants(found: Outlook) -> list[dict[str, Any]]:
-    missing = unwatched(found, found.facts.profile)
-    return [
-        {
-            "invariant": row.name,
-            "statement": row.statement,
-            "watched": row.name not in missing,
-            "why_not": missing.get(row.name),
-        }
-        for row in ROWS
-    ]
+    return states(unwatched(found, found.facts.profile))
 
 
 def _csv(document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from lazyobs.bpf import plan
 from lazyobs.bpf.points import POINTS
 from lazyobs.bpf.session import Session, interpreters
 from lazyobs.errors import BpfRefused, NotSupported
-from lazyobs.invariants import ROWS
+from lazyobs.invariants import ROWS, states
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel import restrictions
 from lazyobs.kernel.facts import Facts, lazy_switch
@@ -187,15 +187,7 @@ def _invariants(facts: Facts, session: Session | None, why_not: str) -> list[dic
     barrier.close()
     if why := barrier.why_not or why_not_whole():
         missing.setdefault("ledger", why)
-    return [
-        {
-            "invariant": row.name,
-            "statement": row.statement,
-            "watched": row.name not in missing,
-            "why_not": missing.get(row.name),
-        }
-        for row in ROWS
-    ]
+    return states(missing)
 
 
 def _csv(document: dict[str, Any]) -> None:

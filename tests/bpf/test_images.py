@@ -14,7 +14,7 @@ from lazyobs.bpf.image import Image, hash_of, source_of
 from lazyobs.bpf.images import NoImage
 from lazyobs.bpf.make_images import FILES
 from tests.bpf.bcc_python import bcc_python
-from tests.harness import need_root
+from tests.harness import need_root, skip
 
 MAKE_AGAIN = "run make images, and commit what it makes"
 
@@ -40,7 +40,7 @@ def test_the_same_sources_make_the_same_bytes(bpf: None, tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     if done.stdout.splitlines()[0] != made.compiler:
-        pytest.skip(f"the images are BCC {made.compiler}'s, and here is {done.stdout.splitlines()[0]}")
+        skip("programs", f"the images are BCC {made.compiler}'s, and here is {done.stdout.splitlines()[0]}")
     for name in FILES:
         assert (tmp_path / name).read_bytes() == Path(images.FOLDER, name).read_bytes(), MAKE_AGAIN
 

@@ -22,6 +22,7 @@ from lazyobs.recorder.recorder import Recorder, Surroundings
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import Store
+from lazyobs.sources.growth import Growth
 from lazyobs.sources.open import Opened, open_live
 from lazyobs.views.columns import sort
 from lazyobs.views.lines import json_line
@@ -36,13 +37,14 @@ class Tee(HandmadeSource):
     """A source that remembers what was shown."""
 
     def __init__(self, opened: Opened) -> None:
-        self._source = opened.source
+        self._source, self._growth = opened.source, Growth()
         self.shown: list[str] = []
 
     def read(self) -> Sample:
         sample = self._source.read()
         before = sample.processes
-        sample.processes = sort(before, "savable_bytes")
+        self._growth.note(sample)  # as top does, live and of a recording
+        sample.processes = sort(sample.processes, "savable_bytes")
         self.shown.append(json_line(sample.as_json()))
         sample.processes = before
         return sample

@@ -16,6 +16,7 @@ from lazyobs.selftest.readings import Span, Violations
 from lazyobs.selftest.scenario import Step
 
 SHARED_POOL = Profile("pool", "", pool_member="lazy_anon_vma", lazy_test="vma_flag")
+WITHOUT_KSM = replace(SHARED_POOL, name="no-ksm", ksm_promotes=False)
 OTHER_DESIGN = Profile("other", "", lazy_test="tag")
 ALL = scenario.load()
 
@@ -37,12 +38,14 @@ def _failed(judge: Judge, step: Step, reading: Exactly, **facts: int) -> set[str
     return {check.what for check in judge.checks(step, reading, facts) if not check.ok}
 
 
-@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("design", "lazy"), [(SHARED_POOL, False), (SHARED_POOL, True), (WITHOUT_KSM, True)], ids=["off", "on", "no_ksm"]
+)
 @pytest.mark.parametrize("name", ALL)
-def test_every_expectation_can_fail(name: str, lazy: bool) -> None:
+def test_every_expectation_can_fail(name: str, design: Profile, lazy: bool) -> None:
     for step in ALL[name].steps:
-        judge = Judge(SHARED_POOL, lazy, interpreter_vmas=29)
-        counts = step.expect.lazy if lazy else step.expect.regular
+        judge = Judge(design, lazy, interpreter_vmas=29)
+        counts = step.expect.counts(lazy, design.ksm_promotes)
         found = {what: count.value(29) for what, count in counts.items()}
         right = judge.checks(step, Exactly(**found), step.expect.facts)
         assert all(check.ok and check.is_known for check in right), step.name
@@ -79,6 +82,29 @@ def test_another_design_is_held_to_what_is_true_of_all() -> None:
     assert _failed(Judge(SHARED_POOL, True, 0), step, reading) == {"anon_vma_allocs"}
     assert _failed(Judge(OTHER_DESIGN, True, 0), step, reading) == set()
     assert _failed(Judge(OTHER_DESIGN, True, 0), step, Exactly(first_faults=22)) == {"first_faults"}
+
+
+def _events(name: str, step: str, design: Profile, **found: int) -> set[str]:
+    (one,) = (one for one in ALL[name].steps if one.name == step)
+    named = {"vmas_lazy": 0, "promotions.ksm": 0, "promotions.fork": 0, **found}
+    return _failed(Judge(design, True, 0), one, Exactly(**named), **one.expect.facts)
+
+
+def test_ksm_promotes_where_the_profile_does_not_deny_it() -> None:
+    promoted = {"promotions": 23, "promotions.ksm": 23, "chain_allocs": 23, "vmas_lazy": -23}
+    for name in ("ksm_merge_and_unmerge", "ksm_write", "ksm_fork", "ksm_swap"):
+        assert _events(name, "merge", SHARED_POOL, **promoted) == set()
+        assert _events(name, "merge", SHARED_POOL) == set(promoted)
+        assert _events(name, "merge", WITHOUT_KSM) == set()
+        assert _events(name, "merge", WITHOUT_KSM, **promoted) == set(promoted)
+
+
+def test_a_fork_promotes_what_ksm_has_not() -> None:
+    fork = {"forks": 1, "fork_chains": 23, "anon_vma_allocs": 23, "chain_allocs": 46}
+    promotes = {**fork, "chain_allocs": 69, "promotions": 23, "promotions.fork": 23}
+    assert _events("ksm_fork", "fork", SHARED_POOL, **fork) == set()
+    assert _events("ksm_fork", "fork", WITHOUT_KSM, **promotes) == set()
+    assert _events("ksm_fork", "fork", WITHOUT_KSM, **fork) == {"chain_allocs", "promotions", "promotions.fork"}
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,10 @@ def test_who_is_in_a_slot_and_in_the_hash_has_the_sum():
 def test_the_capacity_is_of_slots_and_entries(live):
     """What the entries are counted in, so that the share of the two cannot go above 1."""
     source = live()
-    health = source.read().health
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE
+    ):  # a process that the probes have seen, and that has not ended
+        health = source.read().health
     entries = struct.unpack_from("=6I", abi.object_info(source.session.maps["processes"]))[4]
     room = entries + SLOTS  # the map of slots is mapped, and its descriptor closed
     assert health["process_map_capacity"] == room

@@ -6,17 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lazyobs.selftest import pagemap
-from lazyobs.selftest.expectations import Count, Expect, facts, first_touch, forked
+from lazyobs.selftest.expectations import facts, first_touch, forked_after_ksm, promoted_by_ksmd
 from lazyobs.selftest.scenario import SET_UP, Step, scenario
 from lazyobs.selftest.stage import Skip, Stage, writes
 from lazyobs.selftest.syscalls import PAGE, madvise
 
 N = 23
 _SECONDS = 12.0  # far more than ksmd needs if no other process uses it
-# Merges and promotions count as ksmd's events.
-_PROMOTED_BY_KSMD = Expect(
-    {}, {"promotions": Count(N), "promotions.ksm": Count(N), "chain_allocs": Count(N), "vmas_lazy": Count(-N)}
-)
 
 
 def _merging() -> int:
@@ -50,8 +46,8 @@ _MERGE = (
     Step("write", first_touch(N)),
     Step(
         "merge",
-        facts(merging=N, frames=1) + _PROMOTED_BY_KSMD,
-        actors=("ksmd",),
+        facts(merging=N, frames=1) + promoted_by_ksmd(N),
+        actors=("ksmd",),  # what it merges and promotes are its events
         except_for=("anon_vma_frees",),  # ksmd also drops anon_vmas of processes that exited earlier
     ),
 )
@@ -95,7 +91,7 @@ def ksm_write(stage: Stage) -> Iterator[None]:
 
 @scenario(
     *_MERGE,
-    Step("fork", forked(N, promoted=0)),
+    Step("fork", forked_after_ksm(N)),
     Step("child writes"),
     Step("parent unmerges", facts(frames=N)),
     Step("child exits"),
