@@ -91,7 +91,9 @@ def table(boots: dict[str, list[dict[str, Any]]]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.storm", description=__doc__)
-    parser.add_argument("directory", type=Path, help="for what each boot counted; boots that are there are not made again")
+    parser.add_argument(
+        "directory", type=Path, help="for what each boot counted; boots that are there are not made again"
+    )
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
     parser.add_argument("--vmas", type=int, default=211)
     parser.add_argument("--children", type=int, default=6)

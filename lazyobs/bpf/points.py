@@ -117,14 +117,7 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        (
-            "forks",
-            "fork_chains",
-            "fork_seconds",
-            "fork_duration_seconds",
-            "event.fork",
-            *LIVES,
-        ),
+        ("forks", "fork_chains", "fork_seconds", "fork_duration_seconds", "event.fork", *LIVES),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
