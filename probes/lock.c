@@ -72,6 +72,47 @@ static __always_inline bool is_anon_vma(u64 address)
 	       name[4] == '_' && name[5] == 'v' && name[6] == 'm' && name[7] == 'a';
 }
 
+/* kernel/locking/rwsem.c: of the owner of a semaphore. 5.10 and older have a third flag. */
+#define OWNER_FLAGS 7UL
+#define OWNED_BY_READERS 1UL
+
+#define PF_EXITING 0x00000004 /* include/linux/sched.h */
+
+/* What a task that has the lock is about, as far as it can be seen from outside of the task. */
+static __always_inline u32 path_of_holder(struct task_struct *task)
+{
+	if (find_fork_window(READ(task, pid)))
+		return LOCK_PATH_FORK;
+	return READ(task, flags) & PF_EXITING ? LOCK_PATH_UNMAP : LOCK_PATH_COUNT;
+}
+
+/*
+ * The process that has the lock for writing, and its path; 0 where none has. Of readers the
+ * semaphore names the last that came, which may have left.
+ */
+static __always_inline u64 holder_of(struct anon_vma *root)
+{
+	struct task_struct *task;
+	u64 owner;
+
+	if (!HAVE_anon_vma_lock_owner)
+		return 0;
+	owner = READ(root, lock_owner);
+	task = (struct task_struct *)(owner & ~OWNER_FLAGS);
+	if (!task || owner & OWNED_BY_READERS)
+		return 0;
+	return (u64)path_of_holder(task) << 32 | (u32)READ(task, tgid);
+}
+
+/* Kept with the wait: when it ends, another task may have the lock. */
+static __always_inline void note_holder(u64 holder)
+{
+	struct call *call = find_call(CALLED_LOCK_WAIT);
+
+	if (call)
+		call->vmas = holder;
+}
+
 /* The path of a wait for that root's lock; LOCK_PATH_COUNT where it is none. */
 static __always_inline u32 path_of_wait(void *ctx, u64 root)
 {
@@ -106,6 +147,14 @@ static __always_inline void count_for_family(u64 root, struct call *call, u64 na
 		family->longest_ns = nanoseconds;
 }
 
+static __always_inline void event_holder(struct event *event, u64 holder)
+{
+	if (!holder)
+		return;
+	event->objects = (u32)holder;
+	event->pages = (holder >> 32) + 1;
+}
+
 static __always_inline u64 family_number(u64 root)
 {
 	struct family *family = find_family(root);
@@ -116,19 +165,22 @@ static __always_inline u64 family_number(u64 root)
 int lock_wait_begins(u64 *ctx)
 {
 	u32 flags = ctx[1] & ~LOCK_RT, path;
-	u64 start;
+	u64 start, holder;
 
 	if (flags != LOCK_READ && flags != LOCK_WRITE)
 		return 0;
 	if (!is_root_lock(ctx[0]))
 		return 0;
 	start = bpf_ktime_get_ns(); /* reading the stack takes microseconds, and the task waits */
+	holder = EVENTS ? holder_of(ANON_VMA_OF(ctx[0])) : 0;
 	path = path_of_wait(ctx, (u64)ANON_VMA_OF(ctx[0]));
 	if (path == LOCK_PATH_COUNT) {
 		count_total(TOTAL_LOCKS_UNPLACED, 1);
 		return 0;
 	}
 	call_began(CALLED_LOCK_WAIT, start, ctx[0], path, flags);
+	if (holder)
+		note_holder(holder);
 	return 0;
 }
 
@@ -162,6 +214,7 @@ int lock_wait_ends(u64 *ctx)
 	event = event_begin(EVENT_LOCK_WAIT, path, nanoseconds);
 	if (event) {
 		event->address = family_number((u64)ANON_VMA_OF(ctx[0]));
+		event_holder(event, call.vmas);
 		event_end(event);
 	}
 	return 0;

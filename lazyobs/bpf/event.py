@@ -38,8 +38,15 @@ RECORD = Layout(
             "first byte of the VMA, 0 where it does not apply; of a lock wait the number of its family",
         ),
         Field("duration", "u32", "ns"),
-        Field("pages", "u32", "length of the VMA in pages, 0 where it does not apply"),
-        Field("objects", "u32", "VMAs visited by a walk, chains cloned by a fork"),
+        Field(
+            "pages",
+            "u32",
+            "length of the VMA in pages, 0 where it does not apply; of a lock wait the position of the holder's path in"
+            " LOCK_PATHS, plus 1",
+        ),
+        Field(
+            "objects", "u32", "VMAs visited by a walk, chains cloned by a fork; of a lock wait the process that held the lock"
+        ),
         Field("tgid", "u32", "process"),
         Field("tid", "u32", "thread"),
         Field("cpu", "u16", "CPU it ended on"),
@@ -71,7 +78,7 @@ KINDS = (
     Kind("violation", "an invariant was broken; objects is the VMAs visited, or the chains made", INVARIANTS),
     Kind(
         "lock_wait",
-        "a long wait for the lock of a root anon_vma, and the number of its family",
+        "a long wait for the lock of a root anon_vma, the number of its family, and which process held it as it began",
         LOCK_PATHS,
         min_us=1000.0,
     ),

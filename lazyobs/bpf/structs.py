@@ -85,6 +85,8 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("degree", "u32", optional=True),
         Wanted("rb_root.rb_leftmost", "u64", name="leftmost"),
         Wanted("rwsem", "u8", optional=True),
+        # Not with PREEMPT_RT, where the lock is another.
+        Wanted("rwsem.owner.counter", "u64", optional=True, name="lock_owner"),
         Wanted("", "u8", optional=True, name="pool_live"),
     ),
     "anon_vma_chain": (

@@ -31,12 +31,18 @@ class TraceEvent:
     bytes: int | None = None
     text: str | None = None
     family: int | None = None  # of a lock wait: Family.number
+    # The process that had the lock for writing when the wait began, and what it was about (LOCK_PATHS).
+    holder_pid: int | None = None
+    holder_path: str | None = None
 
     @classmethod
     def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:
         """``offset`` makes boot-time stamps unix time (ns); ``page`` is the page size in bytes."""
         kind = event.KINDS[record.kind]
         known = record.duration != event.UNKNOWN
+        objects = record.objects if record.objects != event.UNKNOWN else None
+        waited = kind.name == LOCK_WAIT
+        paths = ("", *kind.details) if waited else ()
         return cls(
             time=round((record.stamp + offset) / 1e9, 9),
             kind=kind.name,
@@ -47,10 +53,12 @@ class TraceEvent:
             comm=record.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
             cpu=record.cpu,
             duration_seconds=record.duration / 1e9 if known else None,
-            objects=record.objects if record.objects != event.UNKNOWN else None,
-            address=None if kind.name == LOCK_WAIT else record.address or None,
-            family=record.address or None if kind.name == LOCK_WAIT else None,
-            bytes=record.pages * page or None,
+            objects=None if waited else objects,
+            address=None if waited else record.address or None,
+            bytes=None if waited else record.pages * page or None,
+            family=record.address or None if waited else None,
+            holder_pid=objects if waited else None,
+            holder_path=paths[record.pages] or None if record.pages < len(paths) else None,
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
     "time", "kind", "detail", "pid", "tid", "start_time", "comm", "cpu", "duration_seconds", "objects", "address",
-    "bytes", "text", "family",
+    "bytes", "text", "family", "holder_pid", "holder_path",
 )  # fmt: skip
 
 
@@ -53,8 +53,15 @@ def _raw_line(trace_event: TraceEvent) -> str:
         return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.text or ''}".rstrip()
     where = f"  {trace_event.address:#x}+{text.size(trace_event.bytes)}" if trace_event.address else ""
     where += f"  family {trace_event.family}" if trace_event.family else ""
+    where += _holder(trace_event)
     return (
         f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.pid:>7} {trace_event.tid:>7} "
         f"{text.seconds(trace_event.duration_seconds):>10} {text.number(trace_event.objects):>7}  "
         f"{trace_event.comm or ''}{where}"
     )
+
+
+def _holder(trace_event: TraceEvent) -> str:
+    if trace_event.holder_pid is None:
+        return ""
+    return f"  held by {trace_event.holder_pid}" + (f" ({trace_event.holder_path})" if trace_event.holder_path else "")

@@ -190,7 +190,13 @@ def test_long_waits_are_events(live, contend, two_cpus):
     assert counted > 0 and abs(len(seen) - counted) <= 0.002 * counted + 5
     assert {event.kind for event in seen} == {"lock_wait"} and {event.detail for event in seen} <= set(LOCK_PATHS)
     assert all(event.duration_seconds is not None and event.address is None for event in seen)
-    assert {event.family for event in seen if event.comm == "contend"} <= families
+    ours = [event for event in seen if event.comm == "contend"]
+    assert {event.family for event in ours} <= families
+    # Who made them wait: another process, which was in a fork or at its exit, all that the family does.
+    held = [event for event in ours if event.holder_pid is not None]
+    assert held and all(event.holder_pid not in (None, event.pid) for event in held)
+    assert {event.holder_path for event in held} <= {"fork", "unmap", None}
+    assert sum(event.holder_path is None for event in held) <= 0.02 * len(held) + 5
 
 
 def test_no_function_is_of_two_paths():
