@@ -45,7 +45,9 @@ RECORD = Layout(
             " LOCK_PATHS, plus 1",
         ),
         Field(
-            "objects", "u32", "VMAs visited by a walk, chains cloned by a fork; of a lock wait the process that held the lock"
+            "objects",
+            "u32",
+            "VMAs visited by a walk, chains cloned by a fork; of a lock wait the process that held the lock",
         ),
         Field("tgid", "u32", "process"),
         Field("tid", "u32", "thread"),

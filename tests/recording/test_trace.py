@@ -17,8 +17,10 @@ from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
+from lazyobs.model import LOCK_PATHS
 from lazyobs.recording.events import event_rows
 from lazyobs.recording.writer import Limits
+from lazyobs.views.trace import Writer
 from tests.harness import lazyobs
 from tests.recording import made
 
