@@ -144,7 +144,7 @@ def facts_of(
             _why_it_does_not_fit(kernel_facts.lacking(known[0], btf, kallsyms), no_kallsyms, no_btf),
             "correct the profile, or run lazyobs doctor without --profile",
         )
-    shown = () if profile.has_lazy else signs.find(btf, kallsyms, proc_root)
+    shown = () if profile.has_lazy or profile.says_none else signs.find(btf, kallsyms, proc_root)
     profile = kernel_facts.without_false_zeros(profile, shown)
     return Facts(release, profile, btf, no_btf, kallsyms, no_kallsyms, shown)
 

@@ -11,31 +11,38 @@ from lazyobs.kernel import btf
 from tests.kernel.made_btf import Types
 
 SIZES = {"u64": 8, "u32": 4, "int": 4, "u64[3]": 24, "u64[31]": 248, "char[16]": 16}
+CONTEXT_FUNCTIONS = ("mm_init_cow_context", "dup_cow_context", "drop_cow_context")
 TIER_FUNCTIONS = ("register_ftrace_direct", "perf_kprobe_init")
 
 
 def types(
-    without: Iterable[str] = (), renamed: Mapping[str, str] | None = None, members: Mapping[str, str] | None = None
+    without: Iterable[str] = (),
+    renamed: Mapping[str, str] | None = None,
+    members: Mapping[str, str] | None = None,
+    contexts: bool = False,
 ) -> bytes:
     """BTF. ``without``: functions and "struct.member" that it lacks; ``renamed``: {function: its name there};
-    ``members``: {"struct.member": the member's name there}."""
+    ``members``: {"struct.member": the member's name there}; ``contexts``: it has CoW contexts as well."""
     made, gone = Types(), set(without)
     pointer = made.pointer()
     # What mainline has there; another type would be a sign of a lazy design (signs.toml).
     own = made.pointer(_declared(made, "anon_vma"))
+    context = made.pointer(made.struct("cow_context", 128)) if contexts else 0
     numbers: dict[int | str, int] = {size: made.integer(f"u{size * 8}", size) for size in (1, 2, 4, 8)}
     for struct, wanted in structs.STRUCTS.items():
         tree: dict[str, Any] = {}
         for member in wanted:
             path = f"{struct}.{member.path}"
-            if member.path and path not in gone:
+            if member.path and not any(path == one or path.startswith(f"{one}.") for one in gone):
                 size = "own" if path == "vm_area_struct.anon_vma" else SIZES.get(member.c_type, 8)
                 _place(tree, (members or {}).get(path, member.path).split("."), size)
-        if struct == "anon_vma" and "anon_vma.rwsem" not in gone:
+        if tree.get("rwsem") == 1:  # of no matter what size; with PREEMPT_RT it has no owner
             tree["rwsem"] = 8
-        _struct(made, struct, tree, {**numbers, "own": own})
+        if struct == "mm_struct" and contexts:
+            tree["cow_context"] = "context"
+        _struct(made, struct, tree, {**numbers, "own": own, "context": context})
     _struct(made, "pt_regs", dict.fromkeys(("r8", "ax", "cx", "dx", "si", "di"), 8) | {"r9": 8}, numbers)
-    for name in sorted({*plan.FUNCTIONS, *TIER_FUNCTIONS} - gone):
+    for name in sorted({*plan.FUNCTIONS, *TIER_FUNCTIONS, *(CONTEXT_FUNCTIONS if contexts else ())} - gone):
         made.function((renamed or {}).get(name, name), _parameters(made, name, pointer), numbers[4])
     for name in ("task_vma", "task"):
         made.function(f"bpf_iter_{name}", (("ctx", pointer),), numbers[4])
@@ -63,7 +70,9 @@ def _parameters(made: Types, name: str, pointer: int) -> tuple[tuple[str, int], 
 
 def _place(tree: dict[str, Any], path: list[str], size: int | str) -> None:
     for part in path[:-1]:
-        tree = tree.setdefault(part, {})
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
     tree[path[-1]] = size
 
 
@@ -74,7 +83,7 @@ def _struct(made: Types, name: str, tree: Mapping[str, Any], numbers: Mapping[in
         if isinstance(what, dict):
             kind, size = _struct(made, "", what, numbers)
         else:
-            kind, size = numbers.get(what) or made.struct("", what), 8 if what == "own" else what
+            kind, size = numbers.get(what) or made.struct("", what), 8 if isinstance(what, str) else what
         at += -at % min(size or 1, 8)
         entries.append((label, kind, at))
         at += size

@@ -70,6 +70,23 @@ def test_a_kernel_with_everything(kernel: Path) -> None:
     assert (held["offset"], held["size"], held["required"]) == (8, 8, True)
 
 
+def test_a_kernel_with_cow_contexts_is_known(tmp_path: Path, kernel: Path) -> None:
+    """Its names are signs of a design. The profile describes it, so that what is counted is not null."""
+    path = tmp_path / "contexts"
+    path.write_bytes(made_kernel.types(contexts=True))
+    found, plain = asked("--against", path), asked("--against", kernel)
+    assert (found["kernel"]["profile"], plain["kernel"]["profile"]) == ("cow-context", "mainline")
+    assert found["design"]["draft"] is None  # there is nothing left to describe
+    assert [row["number"] for row in found["numbers"] if row["known"]] == [
+        row["number"] for row in plain["numbers"] if row["known"]
+    ]
+    # With a name less it is another design, which no profile describes.
+    path.write_bytes(made_kernel.types(contexts=True, without=["drop_cow_context"]))
+    other = asked("--against", path)
+    assert other["kernel"]["profile"] == "unknown"
+    assert "savable_bytes" not in {row["number"] for row in other["numbers"] if row["known"]}
+
+
 def test_a_renamed_function_is_lost_and_said_in_each_format(tmp_path: Path) -> None:
     path = tmp_path / "vmlinux"
     path.write_bytes(made_kernel.types(renamed={"rmap_walk_anon": "walk_anon"}))
