@@ -17,6 +17,7 @@ import traceback
 BENCHMARKS = {
     "start": "time to first numbers and memory beside a stock BCC tool; <= 1.5 first in a boot, <= 1 warm, <= 0.25 PSS",
     "event_cost": "ns per counted event beside bpftrace on the same events; <= 0.5",
+    "lock_cost": "ns per wait for a root anon_vma's lock beside bpftrace on the same waits; <= 1.0",
     "unrelated": "ns per unrelated slab allocation beside an empty program; within noise",
     "census": "census of 40,000 VMAs beside reading smaps; >= 8 times faster",
     "workloads": "fork, mmap and fault loops with everything on beside off; <= 1.02",
