@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--boots", type=int, default=5, help="of each switch position (5)")
     parser.add_argument("--vmas", type=int, default=211)
     parser.add_argument("--children", type=int, default=6)
-    parser.add_argument("--forks", type=int, default=23, help="of each child")
+    parser.add_argument("--forks", type=int, default=71, help="of each child (71)")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,11 @@ COUNTS = ("copying_forks", "lock_waits", "lock_write_waits", "lock_waited_ns", "
 
 
 def of_totals(sample: Sample) -> dict[str, int]:
-    return {name: sample.totals[name] or 0 for name in COUNTS}
+    """KeyError or ValueError where this kernel does not give one of COUNTS: a null is no 0."""
+    found = {name: sample.totals[name] for name in COUNTS}
+    if None in found.values():
+        raise ValueError(f"null: {', '.join(name for name, value in found.items() if value is None)}")
+    return found
 
 
 def storm(source: Source, contend: str, numbers: list[str], form: tuple[str, ...]) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def storm(source: Source, contend: str, numbers: list[str], form: tuple[str, ...
 def main() -> None:
     position, contend, *numbers = sys.argv[1:]
     SWITCH.write_text(position)
-    source = open_live(cap="tracepoint", keep_root=True).source
+    source = open_live(keep_root=True).source
     storm(source, contend, ["11", "2", "3"], ())  # what a first run reads from the host
     print(json.dumps({form: storm(source, contend, numbers, arguments) for form, arguments in FORMS.items()}))
 
