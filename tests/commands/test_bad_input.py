@@ -118,7 +118,7 @@ class TestAsAnOrdinaryUser:
         code = (
             "import sys; import lazyobs.cli, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.doctor;"
             "import lazyobs.commands.trace, lazyobs.commands.record, lazyobs.recorder.run;"
-            "import wcwidth, tabulate, os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+            "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
             "sys.argv = ['lazyobs', *sys.argv[1:]]; lazyobs.cli.main()"
         )
         return subprocess.run(
