@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HIDDEN = "{}/kernel/slab cannot be seen: a row may count the objects of other caches too"
 _MOST_DIGITS = 19  # of a number that fits into 63 bits
 CACHES = ("anon_vma", "anon_vma_chain", "vm_area_struct")
 
 
-@dataclass(frozen=True)
-class SlabRow:
+class SlabRow(NamedTuple):
     """A row of slabinfo. ``object_bytes``: space of one object in its slab, of ``objects_a_slab`` objects."""
 
     active: int
