@@ -25,6 +25,7 @@ class MapReader:
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
         self._slots = _mapped_slots(session)
+        self._histograms: maps.Histograms | None = None
 
     @property
     def counts_processes(self) -> bool:
@@ -53,7 +54,9 @@ class MapReader:
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
         """{series: (sum, counts by bucket)}."""
-        return maps.histograms(self._session.maps["histograms"], self._cpus)
+        if self._histograms is None:
+            self._histograms = maps.Histograms(self._session.maps["histograms"], self._cpus)
+        return self._histograms.read()
 
     def census(self) -> list[CensusRow] | None:
         """A row per process that has VMAs."""
