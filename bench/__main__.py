@@ -22,7 +22,7 @@ BENCHMARKS = {
     "census": "census of 40,000 VMAs beside reading smaps; >= 8 times faster",
     "workloads": "fork, mmap and fault loops with everything on beside off; <= 1.02",
     "ring": "events decoded per CPU second beside BCC's callback; >= 20 bulk, >= 4 light",
-    "recording": "bytes per event on disk, CPU per million recorded events",
+    "recording": "bytes per event on disk, CPU per million recorded events, CPU of record beside procps' top",
     "soak_truth": "report and compare on simulated recordings with a known answer: false FAIL <= 0.01, found >= 0.95, 0.9",
     "lab_instructions": "instructions of fork, mmap+touch and munmap in the lab, every probe on beside off; <= 1.02",
     "screen": "CPU of the full screen at 1 s with 500 processes, beside htop and bpftrace; <= 2 % of a CPU",

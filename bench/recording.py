@@ -2,13 +2,15 @@
 """The cost of a recording: bytes on disk per event and per sample, CPU per million events and per sample.
 
 The test producer sends events at full speed through the ring, in the mix of one workload: fields that vary between
-real records vary here too. Samples are of this machine.
+real records vary here too. Samples are of this machine. The peer of a running recorder is procps' top, which reads /proc at
+the same pace; both run at the same time, so that a busy machine slows both.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +30,7 @@ from tests.bpf import ring_producer as producer
 EVENTS = 1_000_003
 BATCH = 4096
 SAMPLES = 101
+SETTLED, STEADY = 10, 30  # seconds
 
 
 def _plausible_events(count: int) -> numpy.ndarray[Any, Any]:
@@ -129,9 +132,43 @@ def _of_samples() -> dict[str, float]:
     }
 
 
+def _while_it_runs() -> dict[str, float]:
+    """CPU of ``lazyobs record`` and of top, a sample a second, from the SETTLED-th second on; and that of the start."""
+    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    seconds = str(SETTLED + STEADY + 5)
+    recorder = [sys.executable, "-m", "lazyobs", "record", "-o", str(place / "r"), "--duration", seconds]
+    commands = [recorder, ["top", "-b", "-d", "1", "-n", seconds]]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+    used = []
+    for wait in (SETTLED, STEADY):
+        time.sleep(wait)
+        used.append([_cpu_seconds(process.pid) for process in running])
+    for process in running:
+        process.wait()
+    shutil.rmtree(place)
+    ours, theirs = ((after - before) / STEADY for before, after in zip(*used))
+    return {
+        "cpu_percent": round(100 * ours, 2),
+        "cpu_percent_of_top": round(100 * theirs, 2),
+        "ratio": round(ours / theirs, 3),
+        "cpu_seconds_of_the_start": round(used[0][0] - SETTLED * ours, 3),
+    }
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all threads of a process, from the scheduler: ticks of 10 ms would be too coarse."""
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+
+
 def run() -> dict[str, Any]:
-    """Needs root, BPF and pyarrow."""
-    return {"events": _of_events(), "through_the_ring": _through_the_ring(), "samples": _of_samples()}
+    """Needs root, BPF, pyarrow and procps."""
+    return {
+        "events": _of_events(),
+        "through_the_ring": _through_the_ring(),
+        "samples": _of_samples(),
+        "running": _while_it_runs(),
+    }
 
 
 if __name__ == "__main__":

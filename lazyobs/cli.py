@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -56,6 +57,8 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"lazyobs.commands.{cmd_name}")
+        gc.freeze()
+        gc.enable()  # entry.py has disabled it
         command: click.Command = getattr(module, cmd_name)
         return command
 

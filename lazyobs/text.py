@@ -22,6 +22,18 @@ def _acts(category: str) -> bool:
     return category[0] == "C" or category in ("Zl", "Zp")
 
 
+def width(text: str) -> int:
+    """Terminal columns that printable text takes: two for a wide letter, none for a mark that combines with the one
+    before."""
+    return len(text) if text.isascii() else sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me") or "\u1160" <= letter <= "\u11ff":  # vowels and finals of Hangul
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
 def say(line: str) -> None:
     """One printable line on standard error, at once."""
     print(printable(" ".join(line.split())), file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page, PageError
 from lazyobs.views import columns, tables
+from lazyobs.views.live_table import LiveTables
 from tests import hostile
 from tests.exporter.host import Host
 from tests.exporter.starting import exporters
@@ -88,22 +89,22 @@ EDGES = {
     "selftest/worker.py": PIPE,
     "selftest/workers.py": PIPE,
     "soak/html_report.py": "html.escape(printable()) around each text; JSON",
-    "soak/output.py": "views/tables.py makes each cell printable; csv_safe; JSON",
+    "soak/output.py": "views/report_table.py makes each cell printable; csv_safe; JSON",
     "soak/schema.py": OURS,
     "sources/climbing.py": SAID,
     "sources/patience.py": "the line through printable",
     "text.py": "text.say itself",
     "unix/stdio.py": "each line of a traceback through printable",
-    "views/against.py": "views/tables.py, csv_safe, printable; JSON",
-    "views/census.py": "views/tables.py and csv_safe; JSON",
+    "views/against.py": "views/report_table.py, csv_safe, printable; JSON",
+    "views/census.py": "views/report_table.py and csv_safe; JSON",
     "views/columns.py": "Column.write, which makes a cell printable",
-    "views/doctor.py": "views/tables.py, csv_safe, printable; JSON",
+    "views/doctor.py": "views/report_table.py, csv_safe, printable; JSON",
     "views/lines.py": "csv_safe",
-    "views/orphans.py": "views/tables.py and csv_safe, printable around each line; JSON",
+    "views/orphans.py": "views/report_table.py and csv_safe, printable around each line; JSON",
     "views/plain_screen.py": "lines of views/top.py",
-    "views/images.py": "views/tables.py, csv_safe; JSON; the rest is text of ours",
+    "views/images.py": "views/report_table.py, csv_safe; JSON; the rest is text of ours",
     "views/summary.py": "printable around each line, csv_safe; JSON",
-    "views/top.py": "views/tables.py, csv_safe, printable; JSON",
+    "views/top.py": "views/live_table.py, csv_safe, printable; JSON",
     "views/trace.py": "printable around each line, csv_safe; JSON",
     "views/would.py": "text through tables.table and csv_safe; JSON",
 }
@@ -193,7 +194,7 @@ def test_the_page_of_a_hostile_recording(evil: dict[str, str], command: str, tmp
 
 def test_tables_of_a_hostile_kernel() -> None:
     sample = hostile.live(Host().read())
-    views = (tables.view(sample, name, sample.processes, "pid") for name in columns.VIEWS)
+    views = (tables.view(sample, name, sample.processes, "pid", LiveTables()) for name in columns.VIEWS)
     shown = [*tables.header(sample), *views]
     assert acting("\n".join(shown)) == []
     assert "evil" in "\n".join(shown)

@@ -59,7 +59,10 @@ def possible_cpus(sys_root: str = "/sys") -> int:
 
 def per_cpu_sums(fd: int, key: int, words: int, cpus: int) -> list[int]:
     """A per-CPU value of ``words`` 64-bit counts, summed over the CPUs."""
-    raw = abi.map_lookup(fd, struct.pack("=I", key), words * 8 * cpus)
+    return _summed(abi.map_lookup(fd, struct.pack("=I", key), words * 8 * cpus), words)
+
+
+def _summed(raw: bytes, words: int) -> list[int]:
     counts = array("Q", raw)
     return [sum(counts[word::words]) & 0xFFFFFFFFFFFFFFFF for word in range(words)]
 
@@ -74,14 +77,33 @@ def exited(fd: int, cpus: int) -> dict[str, int]:
     return dict(zip(PROCESS_COUNTS, per_cpu_sums(fd, 0, len(PROCESS_COUNTS), cpus)))
 
 
-def histograms(fd: int, cpus: int) -> dict[str, tuple[int, list[int]]]:
-    """{series: (sum, counts by bucket of the schema)}; the kernel's higher buckets go to the last one."""
-    found = {}
-    for number, name in enumerate(HISTOGRAM_IDS):
-        total, *buckets = per_cpu_sums(fd, number, 1 + KERNEL_BUCKETS, cpus)
-        last = HISTOGRAM_BUCKETS - 1
-        found[name] = (total, [*buckets[:last], sum(buckets[last:])])
-    return found
+Histogram = tuple[int, list[int]]  # sum, counts by bucket of the schema
+
+
+class Histograms:
+    """Reader of the map ``histograms``. Most are the same from one reading to the next, and are not added up again."""
+
+    def __init__(self, fd: int, cpus: int) -> None:
+        self._fd, self._cpus = fd, cpus
+        self._before: dict[str, tuple[bytes, Histogram]] = {}
+
+    def read(self) -> dict[str, Histogram]:
+        """{series: histogram}; the kernel's higher buckets go to the last one."""
+        words = 1 + KERNEL_BUCKETS
+        found = {}
+        for number, name in enumerate(HISTOGRAM_IDS):
+            raw = abi.map_lookup(self._fd, struct.pack("=I", number), words * 8 * self._cpus)
+            before = self._before.get(name)
+            if before is None or before[0] != raw:
+                before = self._before[name] = raw, _histogram(_summed(raw, words))
+            found[name] = before[1]
+        return found
+
+
+def _histogram(words: list[int]) -> Histogram:
+    total, *buckets = words
+    last = HISTOGRAM_BUCKETS - 1
+    return total, [*buckets[:last], sum(buckets[last:])]
 
 
 def merged(entries: Iterable[ProcessCounts]) -> list[ProcessCounts]:

@@ -9,7 +9,8 @@ plan.py decides from what the kernel has which tiers are tried.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from lazyobs.bpf import clone_causes
 from lazyobs.kernel.profile import LAZY_PREPARE, PROMOTION
@@ -21,8 +22,7 @@ FENTRY, FEXIT, KPROBE, KRETPROBE = "fentry", "fexit", "kprobe", "kretprobe"
 FUNCTION_TIERS = {"fentry": (FENTRY, FEXIT), "kprobe": (KPROBE, KRETPROBE)}
 
 
-@dataclass(frozen=True)
-class Fixed:
+class Fixed(NamedTuple):
     """``program`` (a C function in probes/) on a tracepoint or iterator; ``kind`` says which."""
 
     program: str
@@ -30,8 +30,7 @@ class Fixed:
     target: str
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """Bodies ``<body>_enter`` and, with ``exits``, ``<body>_exit`` around the first of ``functions`` there is, by any
     name that the profile gives it (kernel/functions.py).
 
@@ -51,8 +50,7 @@ class Call:
     whole: bool = False
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """``sources``: its files in probes/. ``asks_lazy``: its programs have to tell a lazy VMA. ``has_more``: they also
     give numbers for which a lazy VMA need not be told. ``lazy_only``: its functions are those of a lazy design.
     ``some_kernels``: what it needs came with a kernel of these days, and older ones are supported without it.
@@ -71,7 +69,7 @@ class Point:
     has_more: bool = False
     lazy_only: bool = False
     some_kernels: bool = False
-    stands_in: Mapping[str, str] = field(default_factory=dict)
+    stands_in: Mapping[str, str] = MappingProxyType({})
     fixed: tuple[Fixed, ...] = ()
     calls: tuple[Call, ...] = ()
 

@@ -22,9 +22,10 @@ from lazyobs.errors import BpfRefused, UsageError
 from lazyobs.unix.memory_file import memory_file
 
 _PACKAGE_ROOT = str(Path(__file__).parent.parent.parent)
-# Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's.
+# Appended, not put first: a package named bcc beside lazyobs must not hide the distribution's. The loader ends before
+# garbage matters.
 _LOADER_CODE = (
-    "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; "
+    "import gc, sys; gc.disable(); sys.path.append(sys.argv[1]); from lazyobs.bpf.loader import main; "
     "main(int(sys.argv[-1]), sys.argv[2:-1])"
 )
 # A compile takes 0.3 s; on a machine with a load of 20, whose disk is busy too, a minute and more. Emulated machines,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lazyobs.kernel.any_of import any_of
 
@@ -21,8 +21,7 @@ _SUFFIX = re.compile(rb"\.(cold|constprop|isra|part|llvm|lto_priv)\b")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A function part in kernel text: [start, end)."""
 
     name: str

@@ -120,8 +120,10 @@ class _Progress:
 
     def say(self) -> None:
         if self._form == "json":
+            self._recorder.measure()
             self._say_json()
         elif self._on_terminal:
+            self._recorder.measure()
             print(f"\r{self._line()}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def _say_json(self) -> None:

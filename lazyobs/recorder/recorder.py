@@ -165,6 +165,9 @@ class Recorder:
                 trigger.name if kept else f"{trigger.name}; the limit of kept incidents is reached",
             )
         self._store.maintain()
+
+    def measure(self) -> None:
+        """Brings ``progress.bytes`` up to date, which takes a look at each file: for those who show it."""
         self.progress.bytes = self._store.bytes
 
     def _new_barriers(self) -> Barriers:

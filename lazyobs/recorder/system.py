@@ -6,6 +6,7 @@ The columns are determined once; the files stay open, so that they can be read a
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
@@ -20,17 +21,16 @@ _NUMBER = re.compile(rb"-?[0-9]{1,18}")  # fits into a column of int64
 
 
 def _is_number(word: bytes) -> bool:
-    return _NUMBER.fullmatch(word) is not None
+    return (word.isdigit() and len(word) <= 18) or _NUMBER.fullmatch(word) is not None
+
+
+_vmstat_column = functools.cache(lambda name: "vmstat_" + name.decode("ascii", "replace"))
 
 
 def _vmstat(raw: bytes) -> dict[str, int]:
     """What is no line of a name and a number is left out."""
-    words = (line.split() for line in raw.splitlines())
-    return {
-        "vmstat_" + pair[0].decode("ascii", "replace"): int(pair[1])
-        for pair in words
-        if len(pair) == 2 and _is_number(pair[1])
-    }
+    words = map(bytes.split, raw.splitlines())
+    return {_vmstat_column(pair[0]): int(pair[1]) for pair in words if len(pair) == 2 and _is_number(pair[1])}
 
 
 def _meminfo(raw: bytes) -> dict[str, int]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import curses
 import os
 from collections.abc import Mapping
 
@@ -17,6 +16,8 @@ def depth_of(environment: Mapping[str, str]) -> str:
         return MONO
     if environment.get("COLORTERM") in ("truecolor", "24bit"):
         return RICH
+    import curses  # not for a command that prints tables
+
     name = environment.get("TERM", "dumb")
     try:
         curses.setupterm(name, 2)

@@ -13,7 +13,7 @@ from lazyobs.soak.cause import NAME as WHO
 from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, together
 from lazyobs.text import NULL, printable
 from lazyobs.views.lines import csv_safe
-from lazyobs.views.tables import table
+from lazyobs.views.report_table import table
 
 COLUMNS = 72  # of the answer; tables are as wide as they are
 _MOST_REASONS = 3

@@ -43,6 +43,7 @@ class CensusColumns:
         self._rule = Rule.of(facts.profile)
         self._unknown = [name for name in CENSUS_NAMES if name in unknown]
         self._history = history
+        self._before: dict[tuple[CensusRow, Counts | None, int | None], Savable] = {}  # of the last of_all()
 
     @property
     def changes(self) -> int:
@@ -64,12 +65,21 @@ class CensusColumns:
         listed = list(rows)
         sharers = Counter(row.mm for row in listed)
         spaces = list({row.mm: row for row in listed}.values())
-        sums: Columns = {name: _sum(getattr(row, name) for row in spaces) for name in _COUNTED}
+        columns = dict(zip(CensusRow._fields, zip(*spaces)))
+        sums: Columns = {
+            name: sum(columns.get(name, ()))
+            if name in CensusRow._fields
+            else _sum(getattr(row, name) for row in spaces)
+            for name in _COUNTED
+        }
         found = []
         for row in spaces:
             known = counts.get((row.tgid, row.start_boottime)) if counts and sharers[row.mm] == 1 else None
-            found.append(self._savable(row, known))
-        savable = Savable(*(sum(getattr(one, name) for one in found) for name in ("low", "value", "high")))
+            missed = None if known is None else self._missed(row)
+            key = row, None if missed is None else known, missed
+            found.append((key, self._before.get(key) or self._savable_of(*key)))
+        self._before = dict(found)  # most processes are idle, and their rows the same the next time
+        savable = Savable(*(sum(getattr(one, name) for _, one in found) for name in ("low", "value", "high")))
         return self._with_bytes(sums, sum(self._saved(row) for row in spaces), savable)
 
     def _with_bytes(self, columns: Columns, saved: int, savable: Savable) -> Columns:
@@ -83,8 +93,13 @@ class CensusColumns:
     def _saved(self, row: CensusRow) -> int:
         return self._bytes.saved(row.vmas_lazy, row.classic_anon_vmas, self._rule.pool)
 
+    def _missed(self, row: CensusRow) -> int | None:
+        return self._history.missed(row.start_boottime) if self._history is not None else None
+
     def _savable(self, row: CensusRow, counts: Counts | None) -> Savable:
-        missed = self._history.missed(row.start_boottime) if self._history is not None else None
+        return self._savable_of(row, counts, self._missed(row))
+
+    def _savable_of(self, row: CensusRow, counts: Counts | None, missed: int | None) -> Savable:
         if counts is None or missed is None:
             return self._bytes.savable(row, self._rule, None)
         allocated = (counts[index] for index in _ALLOCATED)

@@ -34,6 +34,7 @@ class CounterTable:
             else:
                 self.reasons[f"totals.{counter.name}"] = why
         self._watch_invariants(session, profile)
+        self._last_buckets: dict[str, tuple[tuple[int, list[int]], dict[str, object]]] = {}
         known_histograms: set[str] = set()
         for histogram in HISTOGRAMS:
             found, why = counted_as(histogram.name, session, profile)
@@ -95,13 +96,17 @@ class CounterTable:
         raw = read() if known else {}
         found: dict[str, dict[str, object] | None] = {}
         for histogram in HISTOGRAMS:
+            unit = 1e-9 if histogram.unit == "seconds" else 1.0
             for series in histogram.series():
-                found[series] = (
-                    _buckets(*raw[series], 1e-9 if histogram.unit == "seconds" else 1.0)
-                    if histogram.name in known
-                    else None
-                )
+                found[series] = self._buckets(series, raw[series], unit) if histogram.name in known else None
         return found
+
+    def _buckets(self, series: str, raw: tuple[int, list[int]], unit: float) -> dict[str, object]:
+        """Those of the last call where nothing was added: most series stand still between two samples."""
+        before = self._last_buckets.get(series)
+        if before is None or before[0] != raw:
+            before = self._last_buckets[series] = raw, _buckets(*raw, unit)
+        return before[1]
 
 
 def _signed(count: int) -> int:

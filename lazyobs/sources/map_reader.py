@@ -33,6 +33,7 @@ class MapReader:
         self._families = (
             FamilyMaps(session.maps["families"], session.maps["family_states"]) if "families" in session.maps else None
         )
+        self._histograms: maps.Histograms | None = None
 
     @property
     def counts_processes(self) -> bool:
@@ -74,7 +75,9 @@ class MapReader:
 
     def histograms(self) -> dict[str, tuple[int, list[int]]]:
         """{series: (sum, counts by bucket)}."""
-        return maps.histograms(self._session.maps["histograms"], self._cpus)
+        if self._histograms is None:
+            self._histograms = maps.Histograms(self._session.maps["histograms"], self._cpus)
+        return self._histograms.read()
 
     def census(self) -> list[CensusRow] | None:
         """A row per process that has VMAs."""

@@ -42,7 +42,8 @@ _FOR_PROCFS = frozenset({CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH})
 class Opened:
     """``why_not``: why there is no BPF, "" if there is. ``how``: lines on how the probes were loaded and what was
     refused. ``unknown_design``: why what depends on the kernel's design is null, "" if it is not. ``confined``: what is
-    not seen, or not given up, because of where lazyobs runs. ``climbing``: the source, where there is no BPF yet."""
+    not seen, or not given up, because of where lazyobs runs. ``climbing``: the source, where there is no BPF yet.
+    ``lacking``: required points that did not attach, each with the reason."""
 
     source: Source
     why_not: str
@@ -50,14 +51,16 @@ class Opened:
     unknown_design: str = ""
     confined: tuple[str, ...] = ()
     climbing: ClimbingSource | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def notice(self) -> str:
-        """A line on what is missing: BPF, a profile that describes the design, what cannot be seen; "" if nothing is."""
-        missing = [*self._no_bpf(), *self.confined]
+        """A line on what is missing: BPF, a required probe, a profile that describes the design, what cannot be seen;
+        "" if nothing is."""
+        missing = [*self._no_bpf(), *self.lacking, *self.confined]
         if self.unknown_design and not self._stays_procfs:
             missing.append(f"profile unknown, much is null: {self.unknown_design}")
-        elif self._stays_procfs or self.confined:
+        elif self._stays_procfs or self.lacking or self.confined:
             missing.append("run lazyobs doctor for more")
         return f"lazyobs: {'; '.join(missing)}" if missing else ""
 
@@ -132,7 +135,8 @@ def open_live(
         return _climbing(loading, rates, events, accept, user)
     source = _live(loading.subject, session, Slabinfo(), rates, log, args)
     how = tuple(_how_attached(session))
-    opened = _accepted(Opened(source, "", how, loading.subject.profile.unknown_design, _confined(user)), accept)
+    unknown, lacking = loading.subject.profile.unknown_design, tuple(_lacking(session))
+    opened = _accepted(Opened(source, "", how, unknown, _confined(user), lacking=lacking), accept)
     if not keep_root:
         privileges.give_up_root(works_without=lambda: _ask_about_a_map(session), user=user)
     return opened
@@ -169,6 +173,14 @@ def _stream(session: Session) -> EventStream:
     from lazyobs.bpf.event_stream import EventStream  # commands without events, such as the exporter, do not need it
 
     return EventStream(session)
+
+
+def _lacking(session: Session) -> Iterator[str]:
+    """What a table shows as dashes, and would not explain."""
+    for point in POINTS:
+        if point.required and point.name in session.tiers and session.tiers[point.name] is None:
+            why = "; ".join(f"{tier}: {why}" for tier, why in session.refused[point.name].items())
+            yield f"the probe {point.name} is not attached, what it counts is null ({why or 'nothing was tried'})"
 
 
 def _how_attached(session: Session) -> Iterator[str]:

@@ -12,15 +12,14 @@ between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lazyobs.bpf.census import CensusRow
 from lazyobs.bpf.layouts import FORK_COPIES_UNKNOWN, ROOT_SHARE
 from lazyobs.kernel.profile import Profile
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """What a design makes of VMAs; the words are those of [savings] in a profile (kernel/profile.py)."""
 
     files: str = "either"
@@ -33,8 +32,7 @@ class Rule:
         return cls(profile.saves_files, profile.saves_copies, profile.saves_children, bool(profile.pool_member))
 
 
-@dataclass(frozen=True)
-class Savable:
+class Savable(NamedTuple):
     """Bytes: ``low`` <= ``value`` <= ``high``."""
 
     low: int = 0
@@ -42,8 +40,7 @@ class Savable:
     high: int = 0
 
 
-@dataclass(frozen=True)
-class ObjectBytes:
+class ObjectBytes(NamedTuple):
     """Room of an object in its slab, from slabinfo; from BTF (slightly less) if slabinfo is not readable."""
 
     anon_vma: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lazyobs.unix import namespaces
 
@@ -17,8 +17,7 @@ VERSION_3 = 0x20080522  # of capget(2) and capset(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True)
-class Capability:
+class Capability(NamedTuple):
     """``needed``: without it there are no probes. ``why``: what it is for, as a verb."""
 
     name: str

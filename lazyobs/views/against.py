@@ -25,7 +25,7 @@ from lazyobs.kernel.profile_draft import draft
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HISTOGRAMS
 from lazyobs.sources.why_not import counted_as, unwatched
 from lazyobs.unix.small_file import Unusable
-from lazyobs.views import doctor, lines, tables
+from lazyobs.views import doctor, lines, report_table
 
 _NEXT = "name a vmlinux, or a copy of that kernel's /sys/kernel/btf/vmlinux"
 _KINDS = (
@@ -170,7 +170,7 @@ def _table(document: dict[str, Any], found: Outlook) -> None:
         [point["point"], point["tier"] or "none", "yes" if point["required"] else "-", point["about"]]
         for point in document["points"]
     ]
-    print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
+    print("\n" + report_table.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in doctor.reasons(document["points"], kernel["has_lazy_anon_vmas"]).items():
         print(f"\n{text.printable(why)}\n    ({text.printable(', '.join(points))})")
     _print_nulls(document["numbers"])
@@ -178,7 +178,7 @@ def _table(document: dict[str, Any], found: Outlook) -> None:
         [row["invariant"], doctor.watched(row), row["statement"] + (f" (not: {row['why_not']})" if row["why_not"] else "")]
         for row in document["invariants"]
     ]  # fmt: skip
-    print("\n" + tables.table(rows, ["INVARIANT", "WATCHED", "WHAT MUST HOLD"], left=3))
+    print("\n" + report_table.table(rows, ["INVARIANT", "WATCHED", "WHAT MUST HOLD"], left=3))
     _print_fields(document["fields"])
     doctor.print_design(document["design"])
     if document["patch"] is not None:
@@ -205,7 +205,7 @@ def _print_fields(fields: list[dict[str, Any]]) -> None:
             at = row["offset"] if there else "-"
             by_struct.setdefault(row["struct"], []).append(f"{row['member']} {at}")
     rows = [[struct, ", ".join(members)] for struct, members in by_struct.items()]
-    print("\n" + tables.table(rows, ["STRUCT", "MEMBERS THAT PROBES READ, WITH THEIR OFFSETS"], left=2))
+    print("\n" + report_table.table(rows, ["STRUCT", "MEMBERS THAT PROBES READ, WITH THEIR OFFSETS"], left=2))
 
 
 def _print_patch(changes: list[dict[str, Any]]) -> None:
@@ -213,4 +213,4 @@ def _print_patch(changes: list[dict[str, Any]]) -> None:
         print("\nthe patch names nothing that the probes use")
         return
     rows = [[row["name"], row["what"], ", ".join(row["needed_by"])] for row in changes]
-    print("\n" + tables.table(rows, ["NAME IN THE PATCH", "WHAT BECOMES OF IT", "NEEDED BY"], left=3))
+    print("\n" + report_table.table(rows, ["NAME IN THE PATCH", "WHAT BECOMES OF IT", "NEEDED BY"], left=3))

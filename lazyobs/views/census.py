@@ -15,7 +15,7 @@ from lazyobs.kernel.mappings import Mappings
 from lazyobs.model import CENSUS_NAMES, Process, Sample
 from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
-from lazyobs.views import columns, lines, tables
+from lazyobs.views import columns, lines, report_table
 from lazyobs.views.process_filter import ProcessFilter
 
 _IDENTITY = ("pid", "start_time", "user", "comm", "cgroup")
@@ -45,7 +45,8 @@ def show(source: Source, pids: tuple[int, ...], sort: str, output: str) -> None:
     elif output == "csv":
         lines.CsvWriter(sys.stdout, names).write(sample, rows)
     else:
-        print(tables.processes(rows, columns.with_sorted(columns.CENSUS_VIEW, sort)))
+        names = columns.with_sorted(columns.CENSUS_VIEW, sort)
+        print(report_table.table([columns.cells(process, names) for process in rows], columns.headings(names)))
         print(f"\n{_together(rows, sample, bool(pids))}")
 
 
@@ -100,7 +101,7 @@ def show_vmas(source: Source, pids: tuple[int, ...], output: str, mappings: Mapp
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([headings, *([lines.csv_safe(cell) for cell in row] for row in cells)])
     else:
-        print(tables.table(cells, [heading.upper() for heading in headings]))
+        print(report_table.table(cells, [heading.upper() for heading in headings]))
 
 
 def _shown(name: str | None) -> str:

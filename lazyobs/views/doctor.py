@@ -28,7 +28,7 @@ from lazyobs.sources.open import attach
 from lazyobs.sources.why_not import unwatched
 from lazyobs.unix import capabilities, privileges
 from lazyobs.unix.users import user_name
-from lazyobs.views import lines, tables
+from lazyobs.views import lines, report_table
 
 _BCC_QUESTION = """
 try:
@@ -215,7 +215,7 @@ def _table(document: dict[str, Any]) -> None:
         [point["point"], point["tier"] or "none", "yes" if point["required"] else "-", point["about"]]
         for point in document["points"]
     ]
-    print("\n" + tables.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
+    print("\n" + report_table.table(rows, ["PROBE POINT", "TIER", "REQUIRED", "WHAT IT SEES"], left=3))
     for why, points in reasons(document["points"], document["kernel"]["has_lazy_anon_vmas"]).items():
         print(f"\n{text.printable(why)}" + f"\n    ({text.printable(', '.join(points))})")
     for why in dict.fromkeys(document["unknown"].values()):
@@ -229,7 +229,7 @@ def _table(document: dict[str, Any]) -> None:
         ]
         for row in document["invariants"]
     ]
-    print("\n" + tables.table(rows, ["INVARIANT", "WATCHED", "WHAT MUST HOLD"], left=3))
+    print("\n" + report_table.table(rows, ["INVARIANT", "WATCHED", "WHAT MUST HOLD"], left=3))
     slabs = [
         [
             slab["cache"],
@@ -239,7 +239,7 @@ def _table(document: dict[str, Any]) -> None:
         ]
         for slab in document["slabs"]
     ]
-    print("\n" + tables.table(slabs, ["SLAB CACHE", "ACTIVE", "BYTES EACH", "SHARES ITS ROW WITH"], left=1))
+    print("\n" + report_table.table(slabs, ["SLAB CACHE", "ACTIVE", "BYTES EACH", "SHARES ITS ROW WITH"], left=1))
     why = document["slabs"][0]["why_not"]
     if why:
         print(text.printable(why))
@@ -252,7 +252,7 @@ def print_design(design: dict[str, Any]) -> None:
         return
     print(f"\n{text.printable(design['why_not'])}" if design["why_not"] else "")
     signs = [[sign["kind"], text.printable(sign["name"])] for sign in design["signs"]]
-    print("\n" + tables.table(signs, ["SIGN OF A LAZY DESIGN", "NAME"], left=1))
+    print("\n" + report_table.table(signs, ["SIGN OF A LAZY DESIGN", "NAME"], left=1))
     print("\na profile to complete, and to give by --profile FILE (docs/profiles.md explains the fields):\n")
     for line in design["draft"].splitlines():
         print(text.printable(line))

@@ -11,7 +11,7 @@ from typing import Any
 from lazyobs.bpf import images, template
 from lazyobs.bpf.image import Image, ImageError, hash_of
 from lazyobs.text import printable
-from lazyobs.views import lines, tables
+from lazyobs.views import lines, report_table
 
 _COLUMNS = ("image", "usable", "events", "compiler", "bytes", "programs", "instructions", "source", "why_not")
 
@@ -80,7 +80,7 @@ def _table(found: list[dict[str, Any]], programs: bool) -> None:
         for row in found
     ]
     headings = ["IMAGE", "USABLE", "EVENTS", "BCC", "BYTES", "PROGRAMS", "INSTRUCTIONS", "SOURCE"]
-    print(tables.table(cells, headings, left=4))
+    print(report_table.table(cells, headings, left=4))
     print("for every kernel that has BTF, x86-64 and arm64, and every profile")
     for row in found if programs else ():
         print(f"\n{row['image']}")

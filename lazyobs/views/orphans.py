@@ -13,7 +13,7 @@ from lazyobs.errors import NotSupported
 from lazyobs.kernel.ksm import shared_pages
 from lazyobs.sources.orphans import READINGS, OrphanFiles, Orphans
 from lazyobs.sources.source import Source
-from lazyobs.views import lines, tables
+from lazyobs.views import lines, report_table
 
 _COLUMNS = ("cache", "live", "held", "orphans", "spread", "source", "reason")
 
@@ -46,7 +46,7 @@ def show(source: Source, files: OrphanFiles, output: str) -> None:
             ]
             for one in found
         ]
-        print(tables.table(cells, ["CACHE", "LIVE", "HELD", "ORPHANS", "SPREAD", "LIVE BY"], left=1))
+        print(report_table.table(cells, ["CACHE", "LIVE", "HELD", "ORPHANS", "SPREAD", "LIVE BY"], left=1))
         for line in residue:
             print(f"\n{text.printable(line)}")
 

@@ -11,7 +11,7 @@ import termios
 import tty
 from types import TracebackType
 
-from wcwidth import wcwidth
+from lazyobs.text import width
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -62,9 +62,9 @@ class Screen:
 
 def fit(line: str, columns: int) -> str:
     """``line`` cut to that many terminal columns; wide characters take two."""
-    width = 0
+    taken = 0
     for index, letter in enumerate(line):
-        width += max(wcwidth(letter), 0)
-        if width > columns:
+        taken += width(letter)
+        if taken > columns:
             return line[:index]
     return line

@@ -6,16 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import tabulate as tabulate_module
-from tabulate import tabulate
-
 from lazyobs import text
 from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
 from lazyobs.views import columns
-
-# tabulate widens every heading by this much.
-tabulate_module.MIN_PADDING = 0
-
+from lazyobs.views.live_table import LiveTables
 
 # Caches whose objects the probes count: {cache: the counters of its allocations and frees}.
 _OBJECTS_OF = {"anon_vma": ("anon_vma_allocs", "anon_vma_frees"), "anon_vma_chain": ("chain_allocs", "chain_frees")}
@@ -25,16 +19,6 @@ def _gained(sample: Sample, cache: str) -> int | None:
     """Allocations less frees since the start: exact, where slabinfo counts free objects in sheaves, too."""
     made, freed = (sample.totals.get(name) for name in _OBJECTS_OF.get(cache, ("", "")))
     return None if made is None or freed is None else int(made) - int(freed)
-
-
-def table(rows: Sequence[Sequence[Any]], headings: Sequence[str], left: int = 0) -> str:
-    """Plain columns, two blanks apart; the first ``left`` columns and the last column are left-aligned. Words may come
-    from anywhere: each cell is made printable."""
-    cells = [[text.printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    align = ["left" if index < left or index == len(headings) - 1 else "right" for index in range(len(headings))]
-    return str(
-        tabulate(cells, headers=headings, tablefmt="plain", disable_numparse=True, colalign=align if cells else None)
-    )
 
 
 _COUNTED = (
@@ -92,31 +76,31 @@ def _slab(slab: Any) -> str:
     return f"{slab.cache} {text.at_most(slab.objects_active, slab.objects_free_at_most)} {text.size(total)}{mark}"
 
 
-def processes(rows: list[Process], names: Sequence[str]) -> str:
-    return table([columns.cells(process, names) for process in rows], columns.headings(names))
+def _processes(rows: list[Process], names: Sequence[str], tables: LiveTables) -> str:
+    return tables.table([columns.cells(process, names) for process in rows], columns.headings(names))
 
 
-def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
+def view(sample: Sample, name: str, rows: list[Process], sort: str, tables: LiveTables) -> str:
     """A view of columns.VIEWS; ``rows`` are the processes to show, already sorted by ``sort`` and cut."""
     if name == "processes":
-        return processes(rows, columns.with_sorted(columns.PROCESS_VIEW, sort))
+        return _processes(rows, columns.with_sorted(columns.PROCESS_VIEW, sort), tables)
     if name == "forks":
-        shown = processes(rows, columns.with_sorted(columns.FORK_VIEW, sort))
-        return f"{slow_forks(sample)}\n\n{shown}" if sample.slow_forks else shown
+        shown = _processes(rows, columns.with_sorted(columns.FORK_VIEW, sort), tables)
+        return f"{slow_forks(sample, tables)}\n\n{shown}" if sample.slow_forks else shown
     if name == "rmap":
-        return _divided(sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
+        return _divided(tables, sample, "WALKER", WALKERS, ("rmap_walks_by_walker", "rmap_walk_vmas_by_walker"))
     if name == "promotions":
-        return _divided(sample, "REASON", REASONS, ("promotions_by_reason",))
+        return _divided(tables, sample, "REASON", REASONS, ("promotions_by_reason",))
     if name == "locks":
         waiting = columns.sort((row for row in rows if row.counts.get("lock_waits")), "lock_waited_ns")
-        parts = [_locks(sample)]
+        parts = [_locks(sample, tables)]
         if sample.families:
-            parts.append(_families(sample.families[:_MOST_FAMILIES]))
+            parts.append(_families(sample.families[:_MOST_FAMILIES], tables))
         if waiting:
-            parts.append(processes(waiting, columns.LOCK_VIEW))
+            parts.append(_processes(waiting, columns.LOCK_VIEW, tables))
         return "\n\n".join(parts)
     if name == "slabs":
-        return table(
+        return tables.table(
             [
                 [s.cache, text.number(s.objects_active), text.number(s.objects_free_at_most), text.number(s.objects),
                  text.number(_gained(sample, s.cache)), text.number(s.object_bytes), ", ".join(s.merged_with) or "-"]
@@ -125,10 +109,12 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str) -> str:
             ["CACHE", "ACTIVE", "OF IT FREE <=", "OBJECTS", "GAINED", "BYTES EACH", "SHARES ITS ROW WITH"],
             left=1,
         )  # fmt: skip
-    return table([[point, tier or "none"] for point, tier in sample.tiers.items()], ["PROBE POINT", "TIER"], left=1)
+    return tables.table(
+        [[point, tier or "none"] for point, tier in sample.tiers.items()], ["PROBE POINT", "TIER"], left=1
+    )
 
 
-def _locks(sample: Sample) -> str:
+def _locks(sample: Sample, tables: LiveTables) -> str:
     counts, rates = sample.totals.get("lock_waits_by_path") or {}, sample.rates.get("lock_waits_by_path") or {}
     rows = []
     for path in LOCK_PATHS:
@@ -138,10 +124,10 @@ def _locks(sample: Sample) -> str:
             [path, text.number(counts.get(path)), text.number(rates.get(path)),
              text.seconds(waits["sum"] if waits else None), text.seconds(mean)]
         )  # fmt: skip
-    return table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
+    return tables.table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
 
 
-def _families(families: Sequence[Family]) -> str:
+def _families(families: Sequence[Family], tables: LiveTables) -> str:
     rows = [
         [
             text.number(family.number), text.number(family.pid), text.number(family.processes), text.number(family.vmas),
@@ -150,12 +136,12 @@ def _families(families: Sequence[Family]) -> str:
         ]
         for family in families
     ]  # fmt: skip
-    return table(
+    return tables.table(
         rows, ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"]
     )
 
 
-def slow_forks(sample: Sample) -> str:
+def slow_forks(sample: Sample, tables: LiveTables) -> str:
     """The slowest forks of the last minute."""
     rows = [
         [
@@ -165,10 +151,10 @@ def slow_forks(sample: Sample) -> str:
         ]
         for fork in sample.slow_forks[:_MOST_FORKS]
     ]  # fmt: skip
-    return table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
+    return tables.table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
 
 
-def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:
+def _divided(tables: LiveTables, sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:
     rows = []
     for value in values:
         row = [value]
@@ -180,4 +166,4 @@ def _divided(sample: Sample, label: str, values: Sequence[str], keys: Sequence[s
     for key in keys:
         heading = key.split("_by_")[0].replace("_", " ").upper()
         headings += [heading, heading + "/s"]
-    return table(rows, headings, left=1)
+    return tables.table(rows, headings, left=1)

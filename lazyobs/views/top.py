@@ -15,6 +15,7 @@ from lazyobs.sources.source import Source
 from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, summary, tables
 from lazyobs.views.costs import costs
+from lazyobs.views.live_table import LiveTables
 from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
 
@@ -46,7 +47,7 @@ def run(source: Source, options: TopOptions) -> None:
 
 
 def _batch(source: Source, options: TopOptions) -> None:
-    csv, growth = lines.CsvWriter(sys.stdout), Growth()
+    csv, growth, laid_out = lines.CsvWriter(sys.stdout), Growth(), LiveTables()
     due = time.monotonic()
     count = 0
     found = False  # a process that the filter lets pass
@@ -72,7 +73,7 @@ def _batch(source: Source, options: TopOptions) -> None:
         else:
             if options.rows is None:
                 shown = rows[:_ROWS_IN_BATCH]
-            print(_text(sample, shown, options), end="\n\n", flush=True)
+            print(_text(sample, shown, options, laid_out), end="\n\n", flush=True)
         count += 1
         if count == options.iterations:
             return
@@ -109,18 +110,18 @@ def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> b
     return True
 
 
-def _text(sample: Sample, rows: list[Process], options: TopOptions) -> str:
+def _text(sample: Sample, rows: list[Process], options: TopOptions, laid_out: LiveTables) -> str:
     title, *rest = tables.header(sample)
     parts = [title, *summary.first_lines(costs(sample, sample, {})), *rest]
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
-        parts += ["", tables.view(sample, name, rows, options.sort)]
+        parts += ["", tables.view(sample, name, rows, options.sort, laid_out)]
     return "\n".join(parts)
 
 
 def _refresh(source: Source, options: TopOptions) -> None:
-    count, growth = 0, Growth()
+    count, growth, laid_out = 0, Growth(), LiveTables()
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
@@ -135,7 +136,7 @@ def _refresh(source: Source, options: TopOptions) -> None:
             if _ended(source, sample, options, count):
                 return
             room = options.rows or shutil.get_terminal_size().lines
-            screen.draw(_text(sample, rows[:room], options))
+            screen.draw(_text(sample, rows[:room], options, laid_out))
             count += 1
             if count == options.iterations:
                 return

@@ -13,7 +13,7 @@ from lazyobs import text
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import Process, Program, Sample
 from lazyobs.sources.source import Source
-from lazyobs.views import lines, tables
+from lazyobs.views import lines, report_table
 
 NO_CONTEXT_BYTES = "the size of a context of an address space is not public: contexts counts them"
 
@@ -161,7 +161,7 @@ def _print(rows: list[Would], known: int, never: int, unknown: int) -> None:
         ]
         for row in rows
     ]  # fmt: skip
-    print(tables.table(cells, list(_HEADINGS)))
+    print(report_table.table(cells, list(_HEADINGS)))
     share = f"{never / known:.0%} of {known}" if known else "none of 0"
     rest = f"; of {unknown} it is not known" if unknown else ""
     print(f"\n{share} {text.plural(known, 'process', 'processes')} never forked{rest}")

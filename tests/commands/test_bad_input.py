@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lazyobs.bpf import cache
 from lazyobs.screen.driver import RESTORE
+from tests.confined import mounted
 from tests.harness import LAZYOBS, ROOT, lazyobs
 
 pytestmark = pytest.mark.slow
@@ -118,7 +120,7 @@ class TestAsAnOrdinaryUser:
         code = (
             "import sys; import lazyobs.cli, lazyobs.commands.top, lazyobs.commands.census, lazyobs.commands.doctor;"
             "import lazyobs.commands.trace, lazyobs.commands.record, lazyobs.recorder.run;"
-            "import wcwidth, tabulate, os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+            "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
             "sys.argv = ['lazyobs', *sys.argv[1:]]; lazyobs.cli.main()"
         )
         return subprocess.run(
@@ -170,7 +172,7 @@ class TestAsAnOrdinaryUser:
 class TestWithoutBpf:
     """Root, but something in the way: the procfs tier, and the reason on stderr."""
 
-    def test_bcc_missing(self, bpf, tmp_path):
+    def test_bcc_missing(self, bpf, root, tmp_path):
         # Also with a profile that is younger than the images.
         profile = tmp_path / "p.toml"
         text = (ROOT / "lazyobs/kernel/profiles/mainline.toml").read_text()
@@ -178,10 +180,20 @@ class TestWithoutBpf:
         env = {**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable}
         answer = lazyobs("top", "-b", "-n", "1", "-v", "--profile", str(profile), env=env)
         assert answer.returncode == 0 and "probes from plain.img" in answer.stderr
-        answer = lazyobs("top", "-b", "-n", "1", "--profile", str(profile), "--compile", env=env)
-        assert answer.returncode == 0
-        assert "no compiler is there" in answer.stderr and "--compile asks for it" in answer.stderr
-        assert "procfs" in answer.stderr
+        # What an earlier start has compiled serves without BCC, so there must be none.
+        empty = mounted(*(f"[ ! -d {place} ] || mount -t tmpfs none {place}" for place in cache.DIRECTORIES))
+        command = [*empty, *LAZYOBS, "top", "-b", "-n", "1", "--profile", str(profile), "--compile"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=120)
+        assert done.returncode == 0
+        assert "no compiler is there" in done.stderr and "--compile asks for it" in done.stderr
+        assert "procfs" in done.stderr
+
+    def test_what_an_earlier_start_compiled_serves_without_bcc(self, bpf):
+        command = ("top", "-b", "-n", "1", "-v", "--compile")
+        assert "probes compiled" in lazyobs(*command).stderr
+        answer = lazyobs(*command, env={**os.environ, "LAZYOBS_BCC_PYTHON": sys.executable})
+        assert answer.returncode == 0 and "probes compiled at an earlier start" in answer.stderr
+        assert "procfs" not in answer.stderr
 
     def test_the_loader_cannot_start(self, bpf):
         answer = lazyobs("top", "-b", "-n", "1", env={**os.environ, "LAZYOBS_BCC_PYTHON": "/nonexistent"})

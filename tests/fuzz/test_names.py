@@ -21,6 +21,7 @@ from lazyobs.model import PROCESS_COLUMNS, Sample
 from lazyobs.sources import cgroups
 from lazyobs.text import printable
 from lazyobs.views import lines, tables
+from lazyobs.views.live_table import LiveTables
 from lazyobs.views.process_filter import ProcessFilter
 from tests.exporter.host import Host
 from tests.fuzz.fuzzing import PIECES, bounded, tries
@@ -44,10 +45,10 @@ def named(comm: str, cgroup: str) -> Sample:
 def test_tables(comm: str, cgroup: str) -> None:
     """A name adds no line and moves no column."""
     sample = named(comm, cgroup)
-    shown = bounded(lambda: tables.view(sample, "processes", sample.processes, "pid"))
+    shown = bounded(lambda: tables.view(sample, "processes", sample.processes, "pid", LiveTables()))
     assert shown is not None and acting(shown) == []
     assert len(shown.splitlines()) == len(
-        tables.view(named("a", "b"), "processes", sample.processes, "pid").splitlines()
+        tables.view(named("a", "b"), "processes", sample.processes, "pid", LiveTables()).splitlines()
     )
 
 

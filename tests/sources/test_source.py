@@ -12,8 +12,10 @@ import pytest
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.features import FEATURES
 from lazyobs.bpf.programs import point_of
+from lazyobs.bpf.session import Session
 from lazyobs.errors import NotSupported
 from lazyobs.recording.replay import ReplaySource, open_replay
+from lazyobs.sources.loading import Loading
 from lazyobs.sources.open import open_live
 from lazyobs.sources.procfs import ProcfsSource
 from lazyobs.sources.source import Source
@@ -93,3 +95,19 @@ def test_programs_are_named_with_their_points(live) -> None:
     assert found["slab_alloc:kmem_cache_alloc"] == "slab"
     assert all(found.values()), found
     assert point_of("fexit_no_such_body:x") == ""
+
+
+def test_a_required_probe_that_did_not_attach_is_in_the_notice(bpf: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Loading.session
+
+    def refused(self: Loading, procfs_serves: bool = True) -> Session:
+        session = receive(self, procfs_serves)
+        session.tiers["slab"] = None
+        session.refused["slab"] = {"tracepoint": "a made-up reason"}
+        return session
+
+    monkeypatch.setattr(Loading, "session", refused)
+    opened = open_live(cap="tracepoint", keep_root=True)
+    opened.source.close()
+    told = "the probe slab is not attached, what it counts is null (tracepoint: a made-up reason)"
+    assert opened.notice == f"lazyobs: {told}; run lazyobs doctor for more"

@@ -13,6 +13,7 @@ import pytest
 from lazyobs.errors import UsageError
 from lazyobs.model import PROCESS_COLUMNS, Slab
 from lazyobs.views import columns, lines, tables
+from lazyobs.views.live_table import LiveTables
 from lazyobs.views.process_filter import ProcessFilter
 from lazyobs.views.top import TopOptions, run
 from tests.recording.samples import family, fork
@@ -104,8 +105,8 @@ def test_every_view_can_be_drawn_with_and_without_numbers(name):
     for counter in list(unknown.totals):
         unknown.totals[counter] = None
     unknown.rates = {}
-    assert tables.view(known, name, known.processes, "pid")
-    assert tables.view(unknown, name, unknown.processes, "pid")
+    assert tables.view(known, name, known.processes, "pid", LiveTables())
+    assert tables.view(unknown, name, unknown.processes, "pid", LiveTables())
     assert tables.header(unknown)
 
 
@@ -131,7 +132,7 @@ def test_a_slab_count_that_sheaves_blur_is_an_upper_bound():
     drawn.slabs = [Slab("anon_vma", 1035, 1050, 96, [], 1560), Slab("anon_vma_chain", 101, 211, 64, [], 7)]
     heading = "\n".join(tables.header(drawn))
     assert "anon_vma <=1035 " in heading and "anon_vma_chain 101 " in heading
-    assert "1560" in tables.view(drawn, "slabs", [], "pid")
+    assert "1560" in tables.view(drawn, "slabs", [], "pid", LiveTables())
     assert drawn.as_json()["slabs"][0]["objects_free_at_most"] == 1560
 
 
@@ -139,18 +140,18 @@ def test_what_was_gained_since_the_start_is_exact_beside_it():
     drawn = sample()
     drawn.slabs = [Slab("anon_vma", 1035, 1050, 96, [], 1560), Slab("vm_area_struct", 101, 211, 64, [], 7)]
     drawn.totals.update(anon_vma_allocs=331, anon_vma_frees=108)
-    rows = [line.split() for line in tables.view(drawn, "slabs", [], "pid").splitlines()]
+    rows = [line.split() for line in tables.view(drawn, "slabs", [], "pid", LiveTables()).splitlines()]
     assert rows[0][6:8] == ["OBJECTS", "GAINED"]
     assert rows[1][:5] == ["anon_vma", "1035", "1560", "1050", "223"]
     assert rows[2][:5] == ["vm_area_struct", "101", "7", "211", "-"]
     drawn.totals["anon_vma_frees"] = None
-    assert tables.view(drawn, "slabs", [], "pid").splitlines()[1].split()[4] == "-"
+    assert tables.view(drawn, "slabs", [], "pid", LiveTables()).splitlines()[1].split()[4] == "-"
 
 
 def test_the_families_of_the_view_locks():
     drawn = sample()
     drawn.families = [family(7, comm="\x1b[31mred"), family(3, pid=None, comm=None)]
-    heading, first, second = tables.view(drawn, "locks", [], "pid").split("\n\n")[1].splitlines()
+    heading, first, second = tables.view(drawn, "locks", [], "pid", LiveTables()).split("\n\n")[1].splitlines()
     assert heading.split() == [
         "FAMILY",
         "PID",
@@ -170,7 +171,7 @@ def test_the_families_of_the_view_locks():
 def test_the_slow_forks_of_the_view_forks():
     drawn = sample()
     drawn.slow_forks = [fork(0.25), fork(0.125, known=False)]
-    heading, first, second = tables.view(drawn, "forks", [], "pid").split("\n\n")[0].splitlines()
+    heading, first, second = tables.view(drawn, "forks", [], "pid", LiveTables()).split("\n\n")[0].splitlines()
     assert heading.split() == ["PID", "SLOW", "FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
     assert first.split()[:7] == ["101", "250ms", "125ms", "62.5ms", "1009", "2003", "7"] and "\x1b" not in first
     assert second.split()[:7] == ["101", "125ms", "-", "-", "1009", "-", "7"]
