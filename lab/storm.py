@@ -36,7 +36,6 @@ class Metric(NamedTuple):
 METRICS = (
     Metric("waits per fork", lambda one: one["lock_waits"] / one["copying_forks"]),
     Metric("waited per fork, µs", lambda one: one["lock_waited_ns"] / 1e3 / one["copying_forks"]),
-    Metric("mean wait, µs", lambda one: one["lock_waited_ns"] / 1e3 / max(one["lock_waits"], 1)),
     Metric("waited per second of the storm, ms", lambda one: one["lock_waited_ns"] / 1e6 / one["seconds"]),
     Metric("seconds of the storm", lambda one: one["seconds"]),
     Metric("forks", lambda one: one["copying_forks"]),
@@ -73,6 +72,8 @@ def difference(off: Sequence[float], on: Sequence[float]) -> str:
     """on - off and its 95 % interval (Welch)."""
     if len(off) < 2 or len(on) < 2:
         return "unknown: one boot"
+    if numpy.ptp(off) == 0 == numpy.ptp(on):  # the same in each boot
+        return f"{on[0] - off[0]:+.4g}"
     found = stats.ttest_ind(on, off, equal_var=False).confidence_interval(_CONFIDENCE)
     return f"{numpy.mean(on) - numpy.mean(off):+.4g} ({found.low:+.3g} to {found.high:+.3g})"
 
