@@ -7,17 +7,22 @@ for ``lazyobs selftest --only``, or "all". Nothing is judged here: lab/tour.py d
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lazyobs.bpf.maps import verified_instructions
+from lazyobs.bpf.session import COMPILE
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.syscalls import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE, PROT_READ, mprotect, mremap
 from lazyobs.sources.live import LiveSource
@@ -26,6 +31,9 @@ from lazyobs.sources.open import open_live
 PARTS, ISLANDS, SCENARIOS = sys.argv[1:4]
 COUNTS = (23, 211, 5003)
 FORKS = 2
+PORT = 9797
+# A point of a kernel function: its tier is the best one that the kernel offers.
+FUNCTION_POINT = "anon_vma_fork"
 
 
 def lazyobs(*arguments: str, may_exit: tuple[int, ...] = (0,), seconds: float = 900) -> str:
@@ -129,20 +137,134 @@ def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | Non
     }
 
 
-def exactness() -> dict[str, Any]:
-    """Every tier that counts on its own, on the three sizes."""
-    result: dict[str, dict[str, Any]] = {}
-    for tier in (None, "tracepoint"):
-        source = open_live(cap=tier, keep_root=True).source
-        if not isinstance(source, LiveSource):
-            raise RuntimeError("no BPF: only the procfs tier is left")
-        result[tier or "best"] = {str(islands): count(source, islands) for islands in COUNTS}
-        if tier is None and (causes := clones(source)):
-            result["best"]["causes"] = causes
-        health = source.read().health
-        result[tier or "best"]["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
+def opened(tier: str | None, events: bool = False) -> LiveSource:
+    """A source that counts, at that tier at best."""
+    source = open_live(cap=tier, keep_root=True, events=events).source
+    if not isinstance(source, LiveSource):
+        raise RuntimeError("no BPF: only the procfs tier is left")
+    return source
+
+
+@functools.cache
+def tiers() -> tuple[str, ...]:
+    """Every tier that counts on its own here, the best first."""
+    found = []
+    for cap in (None, "kprobe"):
+        source = opened(cap)
+        found.append(source.session.tiers[FUNCTION_POINT])
         source.close()
+    return tuple(dict.fromkeys(filter(None, (*found, "tracepoint"))))
+
+
+def exactness() -> dict[str, Any]:
+    """Each tier on the three sizes, with the programs that come along."""
+    result: dict[str, dict[str, Any]] = {}
+    for tier in tiers():
+        source = opened(tier)
+        name = "best" if tier == tiers()[0] else tier
+        if not source.session.image:
+            raise RuntimeError(f"not from an image, because {source.session.why_compiled}")
+        result[name] = counted(source)
     return result
+
+
+def compiled() -> dict[str, Any]:
+    """As ``exactness``, with programs that this userland's BCC compiled; {} where it has none."""
+    if not any(one["version"][:1].isdigit() for one in json.loads(lazyobs("doctor", "-o", "json"))["kernel"]["bcc"]):
+        return {}
+    result: dict[str, dict[str, Any]] = {}
+    os.environ[COMPILE] = "1"
+    try:
+        for tier in tiers():
+            source = opened(tier)
+            name = "best" if tier == tiers()[0] else tier
+            if source.session.image:
+                raise RuntimeError(f"not compiled, but from {source.session.image}")
+            result[name] = counted(source)
+    finally:
+        del os.environ[COMPILE]
+    return result
+
+
+def counted(source: LiveSource) -> dict[str, Any]:
+    """The three sizes, causes and health; ends the source."""
+    found: dict[str, Any] = {str(islands): count(source, islands) for islands in COUNTS}
+    if causes := clones(source):
+        found["causes"] = causes
+    health = source.read().health
+    found["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
+    source.close()
+    return found
+
+
+def programs() -> dict[str, Any]:
+    """{program: instructions that the verifier went through}, the most of all functions and tiers; {} before 5.16."""
+    most: dict[str, int] = {}
+    for tier in tiers():
+        for events in (False, True):
+            source = opened(tier, events)
+            for label, fd in source.session.programs.items():
+                name = label.partition(":")[0]
+                number = verified_instructions(fd)
+                if number is not None:
+                    most[name] = max(number, most.get(name, 0))
+            source.close()
+    return most
+
+
+def commands() -> dict[str, Any]:
+    """{tier: {command: how much it gave}} at each tier."""
+    return {
+        tier: {
+            "top": len(json.loads(lazyobs("top", "-b", "-n", "1", "-o", "json", "--tier", tier))["processes"]),
+            "census": len(json.loads(lazyobs("census", "-o", "json", "--tier", tier).splitlines()[0])["processes"]),
+            "trace": traced(tier),
+            "record": recorded(tier),
+            "export": exported(tier),
+        }
+        for tier in tiers()
+    }
+
+
+def traced(tier: str) -> int:
+    """Events of a live trace, of three that are asked for."""
+    forks = subprocess.Popen(["sh", "-c", "while sleep .2; do /bin/true; done"])
+    try:
+        text = lazyobs("trace", "-e", "fork", "-n", "3", "--duration", "120", "-o", "json", "--tier", tier)
+        return len(text.splitlines())
+    finally:
+        forks.kill()
+        forks.wait()
+
+
+def recorded(tier: str) -> int:
+    """Samples of a recording in which the forks were counted."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = str(Path(scratch, "recording"))
+        lazyobs("record", "-o", folder, "--interval", "1", "--tier", tier, "--", "sleep", "3")
+        samples = lazyobs("top", "-b", "--replay", folder, "-o", "json").splitlines()
+        return sum(json.loads(line)["totals"]["forks"] is not None for line in samples)
+
+
+def exported(tier: str) -> int:
+    """Samples on a page of the exporter, once it has counters; 0 if it has none within two minutes."""
+    command = [sys.executable, "-m", "lazyobs", "export", "--listen", f"127.0.0.1:{PORT}", "--tier", tier]
+    exporter = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + 120
+        while time.monotonic() < ends:
+            time.sleep(0.5)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=60) as answer:
+                    lines = answer.read().decode().splitlines()
+            except OSError:
+                continue
+            if any(line.startswith("lazyobs_forks_total") for line in lines):
+                return sum(not line.startswith("#") for line in lines)
+        return 0
+    finally:
+        exporter.terminate()
+        exporter.wait()
 
 
 def battery() -> dict[str, Any]:
@@ -177,13 +299,7 @@ def recording() -> dict[str, Any]:
 def views() -> dict[str, Any]:
     """What a census and a live trace show."""
     rows = json.loads(lazyobs("census", "-o", "json").splitlines()[0])
-    forks = subprocess.Popen(["sh", "-c", "while sleep .2; do /bin/true; done"])
-    try:
-        events = lazyobs("trace", "-e", "fork", "-n", "3", "--duration", "120", "-o", "json").splitlines()
-    finally:
-        forks.kill()
-        forks.wait()
-    return {"census_rows": len(rows.get("processes", [])), "traced": len(events)}
+    return {"census_rows": len(rows.get("processes", [])), "traced": traced(tiers()[0])}
 
 
 def part(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -197,6 +313,6 @@ def part(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 print(json.dumps({"release": platform.release(), "python": platform.python_version()}), flush=True)
-known = {work.__name__: work for work in (doctor, exactness, views, recording, battery)}
+known = {work.__name__: work for work in (doctor, programs, exactness, compiled, views, commands, recording, battery)}
 for name in PARTS.split(","):
     print(json.dumps({name: part(known[name])}), flush=True)
