@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 import traceback
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from each_command import each, lazyobs, traced
 
 from lazyobs.bpf.maps import verified_instructions
 from lazyobs.bpf.session import COMPILE
@@ -31,21 +32,8 @@ from lazyobs.sources.open import open_live
 PARTS, ISLANDS, SCENARIOS = sys.argv[1:4]
 COUNTS = (23, 211, 5003)
 FORKS = 2
-PORT = 9797
 # A point of a kernel function: its tier is the best one that the kernel offers.
 FUNCTION_POINT = "anon_vma_fork"
-
-
-def lazyobs(*arguments: str, may_exit: tuple[int, ...] = (0,), seconds: float = 900) -> str:
-    """Standard output of a command. RuntimeError with its last words if it exits otherwise."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=seconds, check=False
-    )
-    if answer.returncode not in may_exit:
-        print(answer.stderr[-3000:], file=sys.stderr)
-        words = answer.stderr.strip().splitlines()
-        raise RuntimeError(f"lazyobs {arguments[0]}: exit status {answer.returncode}: {words[-1] if words else ''}")
-    return answer.stdout
 
 
 def doctor() -> dict[str, Any]:
@@ -214,57 +202,7 @@ def programs() -> dict[str, Any]:
 
 def commands() -> dict[str, Any]:
     """{tier: {command: how much it gave}} at each tier."""
-    return {
-        tier: {
-            "top": len(json.loads(lazyobs("top", "-b", "-n", "1", "-o", "json", "--tier", tier))["processes"]),
-            "census": len(json.loads(lazyobs("census", "-o", "json", "--tier", tier).splitlines()[0])["processes"]),
-            "trace": traced(tier),
-            "record": recorded(tier),
-            "export": exported(tier),
-        }
-        for tier in tiers()
-    }
-
-
-def traced(tier: str) -> int:
-    """Events of a live trace, of three that are asked for."""
-    forks = subprocess.Popen(["sh", "-c", "while sleep .2; do /bin/true; done"])
-    try:
-        text = lazyobs("trace", "-e", "fork", "-n", "3", "--duration", "120", "-o", "json", "--tier", tier)
-        return len(text.splitlines())
-    finally:
-        forks.kill()
-        forks.wait()
-
-
-def recorded(tier: str) -> int:
-    """Samples of a recording in which the forks were counted."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = str(Path(scratch, "recording"))
-        lazyobs("record", "-o", folder, "--interval", "1", "--tier", tier, "--", "sleep", "3")
-        samples = lazyobs("top", "-b", "--replay", folder, "-o", "json").splitlines()
-        return sum(json.loads(line)["totals"]["forks"] is not None for line in samples)
-
-
-def exported(tier: str) -> int:
-    """Samples on a page of the exporter, once it has counters; 0 if it has none within two minutes."""
-    command = [sys.executable, "-m", "lazyobs", "export", "--listen", f"127.0.0.1:{PORT}", "--tier", tier]
-    exporter = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        ends = time.monotonic() + 120
-        while time.monotonic() < ends:
-            time.sleep(0.5)
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=60) as answer:
-                    lines = answer.read().decode().splitlines()
-            except OSError:
-                continue
-            if any(line.startswith("lazyobs_forks_total") for line in lines):
-                return sum(not line.startswith("#") for line in lines)
-        return 0
-    finally:
-        exporter.terminate()
-        exporter.wait()
+    return {tier: each(tier) for tier in tiers()}
 
 
 def battery() -> dict[str, Any]:
