@@ -28,7 +28,7 @@ from .packages import BOOT_TOOLS, ensure
 
 RESULTS = LAB / "results.json"
 GUEST = LAB / "guest" / "tour.py"
-ISLANDS = roots.CHECKOUT / "tests/workloads/islands.c"
+WORKLOADS = [roots.CHECKOUT / f"tests/workloads/{name}.c" for name in ("islands", "generations")]
 _COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 #: A scenario or more of each kernel path; all of them take ten minutes in an emulated machine.
 SUBSET = "control,fork_and_write,vfork,mprotect_split_and_merge,mremap_move,private_*,swap_out_and_in,thp_fault,ksm_write,move_pages,compaction"
@@ -77,7 +77,10 @@ def run(stop: Stop, scenarios: str, parts: Sequence[str] = PARTS, timeout: float
     with tempfile.TemporaryDirectory() as scratch:
         share = Path(scratch)
         share.chmod(0o755)
-        subprocess.run([_COMPILERS[arch], "-O2", "-static", "-o", str(share / "islands"), str(ISLANDS)], check=True)
+        for source in WORKLOADS:
+            subprocess.run(
+                [_COMPILERS[arch], "-O2", "-static", "-o", str(share / source.stem), str(source)], check=True
+            )
         command = [str(LAB / "run"), "--kernel", stop.kernel.name, "--timeout", str(timeout), "--share", scratch]
         command += ["--memory", "3072", "--env", "LAZYOBS_LOADER_SECONDS=300", "--fail-on-splat"]
         command += ["--root", stop.root] if stop.root else ["--env", f"PYTHONPATH={roots.CHECKOUT}"]

@@ -58,6 +58,10 @@ COUNTERS = (
     Counter("lock_write_waits", "those of lock_waits that were for writing"),
     Counter("lock_waited_ns", "nanoseconds that those waits took"),
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
+    Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
+    Counter(
+        "fork_anon_vmas_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"
+    ),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)

@@ -106,6 +106,31 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     return {name: {"expected": expected[name], "found": found[name]} for name in expected}
 
 
+def inherited(source: LiveSource, count: int = 211) -> dict[str, dict[str, int | None]]:
+    """{number: {"expected", "found"}} of a fork whose child takes over that many anon_vmas (workloads/generations.c)."""
+    family = subprocess.Popen([Path(ISLANDS).with_name("generations"), str(count)], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)  # fmt: skip
+    assert family.stdin is not None and family.stdout is not None
+    pid = int(family.stdout.readline())
+
+    def row() -> Any:
+        return next(process for process in source.read().processes if process.pid == pid)
+
+    before = row()
+    family.stdin.write(b"fork\n")
+    family.stdin.flush()
+    family.stdout.readline()
+    after = row().counts
+    family.communicate()
+    gained = {name: after[name] - before.counts[name] for name in ("fork_anon_vmas", "fork_anon_vmas_unused")}
+    kept = gained["fork_anon_vmas"] - gained["fork_anon_vmas_unused"]
+    made = after["anon_vma_allocs"] - before.counts["anon_vma_allocs"]
+    return {
+        "anon_vmas that a fork kept": {"expected": before.census["vmas_anon"] - count, "found": kept},
+        "anon_vmas that a fork made": {"expected": made, "found": gained["fork_anon_vmas"]},
+    }
+
+
 def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | None]]:
     """{number: {"expected", "found"}} of VMAs of three pages, whose middle page mprotect() splits off, and whose first
     page then moves; {} where the kernel does not say what chains are copied for."""
@@ -177,6 +202,7 @@ def compiled() -> dict[str, Any]:
 def counted(source: LiveSource) -> dict[str, Any]:
     """The three sizes, causes and health; ends the source."""
     found: dict[str, Any] = {str(islands): count(source, islands) for islands in COUNTS}
+    found["forks"] = inherited(source)
     if causes := clones(source):
         found["causes"] = causes
     health = source.read().health

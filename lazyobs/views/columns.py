@@ -77,7 +77,8 @@ PROCESS_VIEW = (
     "savable_bytes", "prepares", "prepares_rate", "chain_allocs", "forks", "promotions", "rmap_walks", "comm",
 )  # fmt: skip
 FORK_VIEW = (
-    "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "promotions", "promotions_rate", "comm",
+    "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "fork_anon_vmas", "fork_anon_vmas_unused",
+    "promotions", "promotions_rate", "comm",
 )  # fmt: skip
 LOCK_VIEW = (
     "pid", "user", "lock_waits", "lock_waits_rate", "lock_write_waits", "lock_waited_ns", "lock_waited_ns_rate", "comm",
