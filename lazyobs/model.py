@@ -59,9 +59,7 @@ COUNTERS = (
     Counter("lock_waited_ns", "nanoseconds that those waits took"),
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
     Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
-    Counter(
-        "fork_anon_vmas_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"
-    ),
+    Counter("fork_anon_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -292,6 +290,11 @@ class Sample:
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
     # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
     ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def ledger_error(self) -> int | None:
+        """How far health.ledger_residual can be from what is lost: free anon_vmas among those slabinfo calls active."""
+        return next((slab.objects_free_at_most for slab in self.slabs if slab.cache == "anon_vma"), None)
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""

@@ -161,7 +161,7 @@ int slab_free(u64 *ctx)
 		/* From 7.0 on the anon_vma and its chain are made before anon_vma_clone() finds
 		 * one to reuse, or no memory.
 		 */
-		add(&tally, COUNT_FORK_ANON_VMAS_UNUSED, 1);
+		add(&tally, COUNT_FORK_ANON_UNUSED, 1);
 	}
 	return 0;
 }

@@ -122,8 +122,8 @@ def inherited(source: LiveSource, count: int = 211) -> dict[str, dict[str, int |
     family.stdout.readline()
     after = row().counts
     family.communicate()
-    gained = {name: after[name] - before.counts[name] for name in ("fork_anon_vmas", "fork_anon_vmas_unused")}
-    kept = gained["fork_anon_vmas"] - gained["fork_anon_vmas_unused"]
+    gained = {name: after[name] - before.counts[name] for name in ("fork_anon_vmas", "fork_anon_unused")}
+    kept = gained["fork_anon_vmas"] - gained["fork_anon_unused"]
     made = after["anon_vma_allocs"] - before.counts["anon_vma_allocs"]
     return {
         "anon_vmas that a fork kept": {"expected": before.census["vmas_anon"] - count, "found": kept},

@@ -131,7 +131,7 @@ POINTS = (
             "chain_frees",
             "fork_chains",
             "fork_anon_vmas",
-            "fork_anon_vmas_unused",
+            "fork_anon_unused",
             "fork_seconds",
             "fork_duration_seconds",
         ),

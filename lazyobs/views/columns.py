@@ -77,7 +77,7 @@ PROCESS_VIEW = (
     "savable_bytes", "prepares", "prepares_rate", "chain_allocs", "forks", "promotions", "rmap_walks", "comm",
 )  # fmt: skip
 FORK_VIEW = (
-    "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "fork_anon_vmas", "fork_anon_vmas_unused",
+    "pid", "user", "forks", "forks_rate", "fork_chains", "fork_chains_rate", "fork_anon_vmas", "fork_anon_unused",
     "promotions", "promotions_rate", "comm",
 )  # fmt: skip
 LOCK_VIEW = (

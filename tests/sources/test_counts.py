@@ -62,10 +62,10 @@ def test_anon_vmas_of_forks_and_those_that_were_not_needed(live, tmp_path):
     family.end()
     assert gained["forks"] == 3
     kept = 3 * (before.census["vmas_anon"] - count)
-    assert gained["fork_anon_vmas"] - gained["fork_anon_vmas_unused"] == kept
+    assert gained["fork_anon_vmas"] - gained["fork_anon_unused"] == kept
     # Nothing else makes one in this process, whatever the order in which the kernel does it.
     assert gained["anon_vma_allocs"] == gained["fork_anon_vmas"]
-    assert gained["anon_vma_frees"] == gained["fork_anon_vmas_unused"]
+    assert gained["anon_vma_frees"] == gained["fork_anon_unused"]
 
 
 def test_two_programs_are_told_apart(live, islands):
