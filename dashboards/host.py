@@ -11,6 +11,8 @@ from dashboards import layout
 from dashboards.panels import Panel, Query, heatmap, lines, number, query, table
 
 _HOST = '{instance="$instance"}'
+# slabinfo counts free anon_vmas as active: how far the ledger can be off.
+_LEDGER_ERROR = 'lazyobs_slab_objects_free_at_most{instance="$instance", cache="anon_vma"}'
 
 
 def _rate_of(metric: str) -> str:
@@ -99,8 +101,10 @@ def board() -> Dashboard:
               unit=OpsPerSecond),
         lines("ledger residual",
               "Change in live anon_vma objects according to slabinfo, minus (allocs - frees). "
-              "slabinfo goes on counting freed objects for a while.",
-              query(f"lazyobs_ledger_residual_objects{_HOST}", "objects"), below_zero=True),
+              "slabinfo goes on counting freed objects for a while: at most as many as the caches can hold.",
+              query(f"lazyobs_ledger_residual_objects{_HOST}", "objects"),
+              query(_LEDGER_ERROR, "at most"),
+              query(f"-{_LEDGER_ERROR}", "at least"), below_zero=True),
         lines("scrape", "Time taken by the last reading.",
               query(f"lazyobs_scrape_read_seconds{_HOST}", "reading"), unit=Seconds),
     ]  # fmt: skip

@@ -49,12 +49,24 @@ RESULTS = """
 ## Tried
 
 What `make lab-kernels` found, and when: islands of 23, 211 and 5,003 VMAs, touched, forked twice
-and unmapped, counted at the best tier and at the tracepoint tier (*exact*: numbers that were equal,
-of how many), and what chains were copied for, where the kernel says it; scenarios of
-`lazyobs selftest`; census, trace, record and report. Every guest is emulated.
+and unmapped, counted at each tier, and what chains were copied for, where the kernel says it
+(*exact*: numbers that were equal, of how many, with the programs that come along; *compiled*: the
+same with those that the userland's BCC compiles there); `top`, `census`, `trace`, `record` and
+`export` at each tier (*commands*); scenarios of `lazyobs selftest`; a recording with a workload,
+and its report. Every guest is emulated.
 
-| kernel | userland | release | tier | BCC | Python | exact | selftest | record, report | date |
-|---|---|---|---|---|---|---|---|---|---|
+| kernel | userland | release | tier | BCC | Python | exact | compiled | commands | selftest | record, report | date |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+VERIFIED = """
+## What the verifier goes through
+
+Instructions that the verifier went through to accept each program, the most of all functions, tiers
+and userlands, with the stream of events. It gives up at 1,000,000; a tour fails above half of that.
+Kernels before 5.16 do not say it. *-*: the program is not loaded there.
+
 """
 
 
@@ -79,7 +91,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _root(row: roots.Root) -> str:
-    return _line((f"`{row.name}`", row.about, row.suite, row.arch, row.bcc, row.python, _ci(row.ci)))
+    return _line((f"`{row.name}`", row.about, row.suite, row.arch, row.bcc or "none", row.python, _ci(row.ci)))
 
 
 def _result(row: Mapping[str, Any]) -> str:
@@ -88,9 +100,37 @@ def _result(row: Mapping[str, Any]) -> str:
         battery += f", {len(row[word])} {word}" if row[word] else ""
     exact = f"{row['exact']} of {row['counts']}"
     userland = f"`{row['root']}`" if row["root"] else "this machine's"
-    cells = (f"`{row['kernel']}`", userland, row["release"], f"`{row['tier']}`", row["bcc"], row["python"], exact)
+    bcc = row["bcc"] or "none"
+    cells = (f"`{row['kernel']}`", userland, row["release"], f"`{row['tier']}`", bcc, row["python"], exact)
     recorded = "yes" if "recording" in row["done"] else "no"
-    return _line((*cells, battery, recorded, row["date"]))
+    return _line((*cells, _compiled(row), _commands(row), battery, recorded, row["date"]))
+
+
+def _compiled(row: Mapping[str, Any]) -> str:
+    if "compiled" not in row["done"]:
+        return "not tried"
+    return f"{row['compiled']['exact']} of {row['compiled']['counts']}" if row["bcc"] else "no compiler"
+
+
+def _commands(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{tier}`" for tier in row["commands"]) if "commands" in row["done"] else "not tried"
+
+
+def _verified(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line per program, a column per kernel; "" where no tour has looked."""
+    most: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for program, number in row.get("programs", {}).items():
+            here = most.setdefault(program, {})
+            here[row["kernel"]] = max(number, here.get(row["kernel"], 0))
+    kernels = list(dict.fromkeys(row["kernel"] for row in rows if row.get("programs")))
+    if not kernels:
+        return ""
+    text = VERIFIED + _line(("program", *(f"`{name}`" for name in kernels))) + "|---" + "|---:" * len(kernels) + "|\n"
+    for program in sorted(most):
+        numbers = (f"{most[program][name]:,}" if name in most[program] else "-" for name in kernels)
+        text += _line((f"`{program}`", *numbers))
+    return text
 
 
 def _skips(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -113,7 +153,7 @@ def page() -> str:
     text = HEAD + "".join(map(_row, table().values())) + NOT_HAD
     text += ROOTS + "".join(map(_root, roots.table().values()))
     if results:
-        text += RESULTS + "".join(map(_result, results)) + _skips(results)
+        text += RESULTS + "".join(map(_result, results)) + _skips(results) + _verified(results)
     return text
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """``make lab-kernels``: what lazyobs does on each kernel and userland of the tables, kept as data with its date.
 
-A tour is one boot: doctor, exact counts of known workloads at each tier, census, trace, record, report, and scenarios
-of the selftest (lab/guest/tour.py). The results are ``results.json``, of which ``lab.docs`` makes docs/kernels.md.
+A tour is one boot: doctor, what the verifier went through, exact counts of known workloads at each tier, with the
+programs that come along and with those that BCC compiles there, each command at each tier, record, report, and
+scenarios of the selftest (lab/guest/tour.py). The results are ``results.json``, of which ``lab.docs`` makes docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ from .packages import BOOT_TOOLS, ensure
 
 RESULTS = LAB / "results.json"
 GUEST = LAB / "guest" / "tour.py"
-ISLANDS = roots.CHECKOUT / "tests/workloads/islands.c"
+WORKLOADS = [roots.CHECKOUT / f"tests/workloads/{name}.c" for name in ("islands", "generations")]
 _COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 #: A scenario or more of each kernel path; all of them take ten minutes in an emulated machine.
 SUBSET = "control,fork_and_write,vfork,mprotect_split_and_merge,mremap_move,private_*,swap_out_and_in,thp_fault,ksm_write,move_pages,compaction"
 #: The parts of a tour, in the order of guest/tour.py.
-PARTS = ("doctor", "exactness", "views", "recording", "battery")
+PARTS = ("doctor", "programs", "exactness", "compiled", "views", "commands", "recording", "battery")
+#: Instructions that the verifier goes through before it gives up (BPF_COMPLEXITY_LIMIT_INSNS). No program may need more
+#: than half: the next kernel's verifier may take another way.
+VERIFIER_LIMIT = 1_000_000
 #: A point whose tier the table states.
 _POINT = "anon_vma_fork"
 
@@ -73,7 +77,10 @@ def run(stop: Stop, scenarios: str, parts: Sequence[str] = PARTS, timeout: float
     with tempfile.TemporaryDirectory() as scratch:
         share = Path(scratch)
         share.chmod(0o755)
-        subprocess.run([_COMPILERS[arch], "-O2", "-static", "-o", str(share / "islands"), str(ISLANDS)], check=True)
+        for source in WORKLOADS:
+            subprocess.run(
+                [_COMPILERS[arch], "-O2", "-static", "-o", str(share / source.stem), str(source)], check=True
+            )
         command = [str(LAB / "run"), "--kernel", stop.kernel.name, "--timeout", str(timeout), "--share", scratch]
         command += ["--memory", "3072", "--env", "LAZYOBS_LOADER_SECONDS=300", "--fail-on-splat"]
         command += ["--root", stop.root] if stop.root else ["--env", f"PYTHONPATH={roots.CHECKOUT}"]
@@ -105,7 +112,12 @@ def complaints(stop: Stop, found: Mapping[str, Any]) -> list[str]:
     if "ended" in found:  # a splat, a time-out, a kernel that died
         wrong.append(found["ended"])
     wrong += _of_doctor(stop, done.get("doctor"))
-    wrong += [line for line, exact in _counts(done.get("exactness", {})) if not exact]
+    for part in ("exactness", "compiled"):
+        wrong += [f"{part}: {line}" for line, exact in _counts(done.get(part, {})) if not exact]
+    for program, number in done.get("programs", {}).items():
+        if number > VERIFIER_LIMIT // 2:
+            wrong.append(f"programs: {program} took the verifier {number} instructions, more than half of its limit")
+    wrong += _of_commands(done.get("commands", {}))
     for name, one in done.get("battery", {}).items():
         if one["outcome"] == "fail":
             wrong.append(f"selftest {name}: {one['why']} {one['checks']} {one['notes']}")
@@ -117,6 +129,11 @@ def complaints(stop: Stop, found: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
+def _of_commands(tiers: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    for tier, found in tiers.items():
+        yield from (f"commands: {name} gave nothing at tier {tier}" for name, number in found.items() if not number)
+
+
 def _of_doctor(stop: Stop, seen: Mapping[str, Any] | None) -> Iterator[str]:
     if seen is None:
         return
@@ -125,9 +142,15 @@ def _of_doctor(stop: Stop, seen: Mapping[str, Any] | None) -> Iterator[str]:
     if seen["tiers"][_POINT] != stop.kernel.tier:
         yield f"doctor: {_POINT} at tier {seen['tiers'][_POINT]}, the table says {stop.kernel.tier}"
     if stop.root:
-        versions = [one["version"] for one in seen["kernel"]["bcc"]]
-        if not any(version.startswith(roots.named(stop.root).bcc) for version in versions):
-            yield f"doctor: BCC {versions}, the table says {roots.named(stop.root).bcc}"
+        expected = roots.named(stop.root).bcc
+        if not (_bcc(seen).startswith(expected) if expected else not _bcc(seen)):
+            yield f"doctor: BCC {_bcc(seen) or 'none'}, the table says {expected or 'none'}"
+
+
+def _bcc(seen: Mapping[str, Any]) -> str:
+    """The version of BCC that doctor found, "" where there is none."""
+    versions: list[str] = [one["version"] for one in seen["kernel"].get("bcc", [])]
+    return next((version for version in versions if version[:1].isdigit()), "")
 
 
 def _counts(exactness: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
@@ -145,15 +168,14 @@ def result(stop: Stop, found: Mapping[str, Any]) -> dict[str, Any]:
     done = {part: found[part]["found"] for part in PARTS if "found" in found.get(part, {})}
     doctor = done.get("doctor", {"kernel": {}, "tiers": {}})
     battery = done.get("battery", {})
-    exact = [is_exact for _, is_exact in _counts(done.get("exactness", {}))]
-    bcc = [one["version"] for one in doctor["kernel"].get("bcc", []) if one["version"][:1].isdigit()]
+    exact, compiled = ([is_exact for _, is_exact in _counts(done.get(part, {}))] for part in ("exactness", "compiled"))
     return {
         "kernel": stop.kernel.name,
         "root": stop.root,
         "date": datetime.date.today().isoformat(),
         "release": found["release"],
         "python": found["python"],
-        "bcc": bcc[0] if bcc else "",
+        "bcc": _bcc(doctor),
         "tier": doctor["tiers"].get(_POINT) or "",
         "tiers": doctor["tiers"],
         "watched": doctor.get("watched", []),
@@ -161,6 +183,9 @@ def result(stop: Stop, found: Mapping[str, Any]) -> dict[str, Any]:
         "done": list(done),
         "exact": sum(exact),
         "counts": len(exact),
+        "compiled": {"exact": sum(compiled), "counts": len(compiled)},
+        "commands": {tier: sorted(found) for tier, found in done.get("commands", {}).items()},
+        "programs": done.get("programs", {}),
         "passed": sum(one["outcome"] == "pass" for one in battery.values()),
         "skipped": {name: one["why"] for name, one in battery.items() if one["outcome"] == "skip"},
         "failed": {name: one["why"] for name, one in battery.items() if one["outcome"] == "fail"},

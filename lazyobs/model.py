@@ -64,6 +64,8 @@ COUNTERS = (
     Counter("ends", "processes that have ended, of those that began after the probes were attached"),
     Counter("ends_forked", "those of ends that had forked and copied their address space"),
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
+    Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
+    Counter("fork_anon_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -408,6 +410,11 @@ class Sample:
     programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
     # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
     ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def ledger_error(self) -> int | None:
+        """How far health.ledger_residual can be from what is lost: free anon_vmas among those slabinfo calls active."""
+        return next((slab.objects_free_at_most for slab in self.slabs if slab.cache == "anon_vma"), None)
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""

@@ -62,6 +62,11 @@ def at_most(value: int | None, too_much: int | None) -> str:
     return mark + number(value)
 
 
+def within(value: float | None, error: int | None) -> str:
+    """``number(value)``, and how far it can be from the truth where that is known: ``130 ±1,140``."""
+    return number(value) + (f" ±{number(error)}" if value is not None and error else "")
+
+
 def plural(count: float, one: str, more: str = "") -> str:
     """The singular ``one`` or the plural ``more`` (default: ``one`` with an s), by the count."""
     return one if count == 1 else more or f"{one}s"

@@ -14,6 +14,7 @@ struct census_state {
 	/* The previous VMA, if the design gives it no anon_vma of its own. */
 	u64 end;
 	u64 end_pgoff;
+	u64 end_anon_pgoff;
 	u64 file;
 	u64 flags;
 	u64 pass; /* of all since attach */
@@ -300,26 +301,41 @@ static __always_inline void count_member(struct census_state *state, u64 anon_vm
 /*
  * Mainline lets a VMA reuse the anon_vma of a neighbour that differs in access rights only
  * (anon_vma_compatible() in mm/vma.c; memory policies are not compared here): the segments of a
- * library, or the parts of a mapping that mprotect() split, share one.
+ * library, or the parts of a mapping that mprotect() split, share one. From 7.3 on the anonymous
+ * page offsets have to align as well; those of a private file mapping are not the file's.
  */
 #define ACCESS_FLAGS 0x08000007ULL /* VM_READ | VM_WRITE | VM_EXEC | VM_SOFTDIRTY */
 
+static __always_inline u64 anon_pgoff(struct census_state *state)
+{
+	u64 pgoff = 0;
+
+	if (HAVE_vm_area_struct_anon_pgoff_low)
+		pgoff = (u32)COPIED(&state->vma, vm_area_struct, anon_pgoff_low);
+	if (HAVE_vm_area_struct_anon_pgoff_high)
+		pgoff |= COPIED(&state->vma, vm_area_struct, anon_pgoff_high) << 32;
+	return pgoff;
+}
+
 static __always_inline void count_classic(struct census_state *state)
 {
-	u64 start, end, pgoff, flags, file;
+	u64 start, end, pgoff, anon, flags, file;
 
 	if (!LAZY_DESIGN)
 		return;
 	start = COPIED(&state->vma, vm_area_struct, vm_start);
 	end = COPIED(&state->vma, vm_area_struct, vm_end);
 	pgoff = COPIED(&state->vma, vm_area_struct, vm_pgoff);
+	anon = anon_pgoff(state);
 	flags = COPIED(&state->vma, vm_area_struct, vm_flags) & ~ACCESS_FLAGS;
 	file = COPIED(&state->vma, vm_area_struct, vm_file);
 	if (start != state->end || pgoff != state->end_pgoff || file != state->file ||
-	    flags != state->flags)
+	    flags != state->flags ||
+	    (HAVE_vm_area_struct_anon_pgoff_low && anon != state->end_anon_pgoff))
 		state->row.classic_anon_vmas++;
 	state->end = end;
 	state->end_pgoff = pgoff + ((end - start) >> PAGE_SHIFT);
+	state->end_anon_pgoff = anon + ((end - start) >> PAGE_SHIFT);
 	state->file = file;
 	state->flags = flags;
 }

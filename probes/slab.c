@@ -117,6 +117,8 @@ int slab_alloc(u64 *ctx)
 		chain_cloned(tally.tid);
 	} else if (site & SITE_PROMOTION) {
 		promotion_makes_chain();
+	} else if (site & SITE_ANON_VMA_FORK) {
+		add(&tally, COUNT_FORK_ANON_VMAS, 1);
 	}
 	return 0;
 }
@@ -156,6 +158,11 @@ int slab_free(u64 *ctx)
 		call_lost_race(CALLED_PREPARE);
 	} else if (site & SITE_PROMOTION) {
 		call_lost_race(CALLED_PROMOTION);
+	} else if (site & SITE_ANON_VMA_FORK) {
+		/* From 7.0 on the anon_vma and its chain are made before anon_vma_clone() finds
+		 * one to reuse, or no memory.
+		 */
+		add(&tally, COUNT_FORK_ANON_UNUSED, 1);
 	}
 	return 0;
 }

@@ -134,6 +134,15 @@ class Islands:
         self._process.wait(30)
 
 
+class Generations(Islands):
+    """tests/workloads/generations.c: ``pid`` is the grandchild that forks."""
+
+    def __init__(self, program: Path, count: int) -> None:
+        self.count = count
+        self._process = subprocess.Popen([program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = int(self._answer())
+
+
 def process_of(sample: Sample, pid: int) -> Process:
     """The row of a process in a sample."""
     return next(process for process in sample.processes if process.pid == pid)

@@ -7,7 +7,9 @@ for ``lazyobs selftest --only``, or "all". Nothing is judged here: lab/tour.py d
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -18,6 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from each_command import each, lazyobs, traced
+
+from lazyobs.bpf.maps import verified_instructions
+from lazyobs.bpf.session import COMPILE
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.syscalls import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE, PROT_READ, mprotect, mremap
 from lazyobs.sources.live import LiveSource
@@ -26,18 +32,8 @@ from lazyobs.sources.open import open_live
 PARTS, ISLANDS, SCENARIOS = sys.argv[1:4]
 COUNTS = (23, 211, 5003)
 FORKS = 2
-
-
-def lazyobs(*arguments: str, may_exit: tuple[int, ...] = (0,), seconds: float = 900) -> str:
-    """Standard output of a command. RuntimeError with its last words if it exits otherwise."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "lazyobs", *arguments], capture_output=True, text=True, timeout=seconds, check=False
-    )
-    if answer.returncode not in may_exit:
-        print(answer.stderr[-3000:], file=sys.stderr)
-        words = answer.stderr.strip().splitlines()
-        raise RuntimeError(f"lazyobs {arguments[0]}: exit status {answer.returncode}: {words[-1] if words else ''}")
-    return answer.stdout
+# A point of a kernel function: its tier is the best one that the kernel offers.
+FUNCTION_POINT = "anon_vma_fork"
 
 
 def doctor() -> dict[str, Any]:
@@ -110,6 +106,31 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     return {name: {"expected": expected[name], "found": found[name]} for name in expected}
 
 
+def inherited(source: LiveSource, count: int = 211) -> dict[str, dict[str, int | None]]:
+    """{number: {"expected", "found"}} of a fork whose child takes over that many anon_vmas (workloads/generations.c)."""
+    family = subprocess.Popen([Path(ISLANDS).with_name("generations"), str(count)], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)  # fmt: skip
+    assert family.stdin is not None and family.stdout is not None
+    pid = int(family.stdout.readline())
+
+    def row() -> Any:
+        return next(process for process in source.read().processes if process.pid == pid)
+
+    before = row()
+    family.stdin.write(b"fork\n")
+    family.stdin.flush()
+    family.stdout.readline()
+    after = row().counts
+    family.communicate()
+    gained = {name: after[name] - before.counts[name] for name in ("fork_anon_vmas", "fork_anon_unused")}
+    kept = gained["fork_anon_vmas"] - gained["fork_anon_unused"]
+    made = after["anon_vma_allocs"] - before.counts["anon_vma_allocs"]
+    return {
+        "anon_vmas that a fork kept": {"expected": before.census["vmas_anon"] - count, "found": kept},
+        "anon_vmas that a fork made": {"expected": made, "found": gained["fork_anon_vmas"]},
+    }
+
+
 def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | None]]:
     """{number: {"expected", "found"}} of VMAs of three pages, whose middle page mprotect() splits off, and whose first
     page then moves; {} where the kernel does not say what chains are copied for."""
@@ -129,20 +150,85 @@ def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | Non
     }
 
 
-def exactness() -> dict[str, Any]:
-    """Every tier that counts on its own, on the three sizes."""
-    result: dict[str, dict[str, Any]] = {}
-    for tier in (None, "tracepoint"):
-        source = open_live(cap=tier, keep_root=True).source
-        if not isinstance(source, LiveSource):
-            raise RuntimeError("no BPF: only the procfs tier is left")
-        result[tier or "best"] = {str(islands): count(source, islands) for islands in COUNTS}
-        if tier is None and (causes := clones(source)):
-            result["best"]["causes"] = causes
-        health = source.read().health
-        result[tier or "best"]["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
+def opened(tier: str | None, events: bool = False) -> LiveSource:
+    """A source that counts, at that tier at best."""
+    source = open_live(cap=tier, keep_root=True, events=events).source
+    if not isinstance(source, LiveSource):
+        raise RuntimeError("no BPF: only the procfs tier is left")
+    return source
+
+
+@functools.cache
+def tiers() -> tuple[str, ...]:
+    """Every tier that counts on its own here, the best first."""
+    found = []
+    for cap in (None, "kprobe"):
+        source = opened(cap)
+        found.append(source.session.tiers[FUNCTION_POINT])
         source.close()
+    return tuple(dict.fromkeys(filter(None, (*found, "tracepoint"))))
+
+
+def exactness() -> dict[str, Any]:
+    """Each tier on the three sizes, with the programs that come along."""
+    result: dict[str, dict[str, Any]] = {}
+    for tier in tiers():
+        source = opened(tier)
+        name = "best" if tier == tiers()[0] else tier
+        if not source.session.image:
+            raise RuntimeError(f"not from an image, because {source.session.why_compiled}")
+        result[name] = counted(source)
     return result
+
+
+def compiled() -> dict[str, Any]:
+    """As ``exactness``, with programs that this userland's BCC compiled; {} where it has none."""
+    if not any(one["version"][:1].isdigit() for one in json.loads(lazyobs("doctor", "-o", "json"))["kernel"]["bcc"]):
+        return {}
+    result: dict[str, dict[str, Any]] = {}
+    os.environ[COMPILE] = "1"
+    try:
+        for tier in tiers():
+            source = opened(tier)
+            name = "best" if tier == tiers()[0] else tier
+            if source.session.image:
+                raise RuntimeError(f"not compiled, but from {source.session.image}")
+            result[name] = counted(source)
+    finally:
+        del os.environ[COMPILE]
+    return result
+
+
+def counted(source: LiveSource) -> dict[str, Any]:
+    """The three sizes, causes and health; ends the source."""
+    found: dict[str, Any] = {str(islands): count(source, islands) for islands in COUNTS}
+    found["forks"] = inherited(source)
+    if causes := clones(source):
+        found["causes"] = causes
+    health = source.read().health
+    found["health"] = {name: health.get(name) for name in ("map_full", "recursion_misses")}
+    source.close()
+    return found
+
+
+def programs() -> dict[str, Any]:
+    """{program: instructions that the verifier went through}, the most of all functions and tiers; {} before 5.16."""
+    most: dict[str, int] = {}
+    for tier in tiers():
+        for events in (False, True):
+            source = opened(tier, events)
+            for label, fd in source.session.programs.items():
+                name = label.partition(":")[0]
+                number = verified_instructions(fd)
+                if number is not None:
+                    most[name] = max(number, most.get(name, 0))
+            source.close()
+    return most
+
+
+def commands() -> dict[str, Any]:
+    """{tier: {command: how much it gave}} at each tier."""
+    return {tier: each(tier) for tier in tiers()}
 
 
 def battery() -> dict[str, Any]:
@@ -177,13 +263,7 @@ def recording() -> dict[str, Any]:
 def views() -> dict[str, Any]:
     """What a census and a live trace show."""
     rows = json.loads(lazyobs("census", "-o", "json").splitlines()[0])
-    forks = subprocess.Popen(["sh", "-c", "while sleep .2; do /bin/true; done"])
-    try:
-        events = lazyobs("trace", "-e", "fork", "-n", "3", "--duration", "120", "-o", "json").splitlines()
-    finally:
-        forks.kill()
-        forks.wait()
-    return {"census_rows": len(rows.get("processes", [])), "traced": len(events)}
+    return {"census_rows": len(rows.get("processes", [])), "traced": traced(tiers()[0])}
 
 
 def part(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -197,6 +277,6 @@ def part(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 print(json.dumps({"release": platform.release(), "python": platform.python_version()}), flush=True)
-known = {work.__name__: work for work in (doctor, exactness, views, recording, battery)}
+known = {work.__name__: work for work in (doctor, programs, exactness, compiled, views, commands, recording, battery)}
 for name in PARTS.split(","):
     print(json.dumps({name: part(known[name])}), flush=True)

@@ -100,14 +100,14 @@ def switch(
 ) -> Switch:
     """The switch of these (start, end, value); ``both`` says what holds where two overlap, by default the first.
 
-    NotImplementedError where they lie too far apart for an instruction.
+    OverflowError where they lie too far apart for an instruction.
     """
     found = [row for row in ranges if row[0] < row[1]]
     if not found:
         return Switch(0, 0, (), default, False, in_loop)
     base, end = min(start for start, _, _ in found), max(end for _, end, _ in found)
     if end - base >= _MOST_SPAN:
-        raise NotImplementedError(f"functions lie {end - base:#x} bytes apart")
+        raise OverflowError(f"what is told apart spans {end - base:#x}, from {base:#x}: the bound is {_MOST_SPAN:#x}")
     rows: list[tuple[int, int]] = []
     for at in sorted({edge for start, end, _ in found for edge in (start, end)} - {end}):
         value = default

@@ -234,6 +234,14 @@ def program_stats(fd: int) -> tuple[int, int, int]:
     return values[0], values[1], values[2]
 
 
+def verified_instructions(fd: int) -> int | None:
+    """How many instructions the verifier went through to accept a program; None before 5.16, which does not say it."""
+    info = abi.object_info(fd, 232)
+    # struct bpf_prog_info: verified_insns at 216
+    found: int = struct.unpack_from("=I", info, 216)[0] if len(info) >= 220 else 0
+    return found or None
+
+
 def read_iterator(link_fd: int) -> bytes:
     """One whole pass of an iterator."""
     fd = abi.iter_create(link_fd)

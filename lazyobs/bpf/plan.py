@@ -243,8 +243,10 @@ def _switches(btf: Btf, functions: Functions) -> dict[str, Switch]:
         found = sites.switches(functions) | lazy_design.switches(btf, functions, promotion)
         found |= clone_causes.switches(btf, functions.prototype("anon_vma_clone"), functions.profile)
         return found | causes.switches(functions) | lock_paths.switches(functions)
-    except NotImplementedError as why:
-        raise NotSupported("BPF probes", str(why), "please report this kernel") from None
+    except OverflowError as why:
+        profile = functions.profile.name
+        next_step = f"correct what profile {profile} names if that lies elsewhere, or else report this kernel"
+        raise NotSupported("BPF probes", str(why), next_step) from None
 
 
 def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[str, str]) -> dict[str, str]:

@@ -133,6 +133,8 @@ POINTS = (
             "chain_allocs",
             "chain_frees",
             "fork_chains",
+            "fork_anon_vmas",
+            "fork_anon_unused",
             "fork_seconds",
             "fork_duration_seconds",
             *LIVES,

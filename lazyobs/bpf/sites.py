@@ -70,7 +70,7 @@ _NUMBERS_OF: dict[str, tuple[str, ...]] = {
     LAZY_PREPARE: _OBJECTS,
     SITES_COUNTED: _OBJECTS,
     SITES_PREPARE: (*_OBJECTS, *_PREPARES),
-    SITES_CLONE: (*_OBJECTS, "fork_chains"),
+    SITES_CLONE: (*_OBJECTS, "fork_chains", "fork_anon_vmas", "fork_anon_unused"),
     PROMOTION: (*_OBJECTS, *_PROMOTIONS),
     SITES_PROMOTION: (*_OBJECTS, *_PROMOTIONS),
 }

@@ -99,6 +99,9 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("vm_end", "u64"),
         Wanted("vm_flags", "u64"),
         Wanted("vm_pgoff", "u64"),
+        # The anonymous page offset, by which anon_vmas are shared too (7.3); that of files may be another.
+        Wanted("__vm_anon_pgoff_lo", "u32", optional=True, name="anon_pgoff_low"),
+        Wanted("__vm_anon_pgoff_hi", "u32", optional=True, name="anon_pgoff_high"),
         Wanted("vm_file", "u64"),
         Wanted("anon_vma", "u64"),
         Wanted("anon_vma_chain.next", "u64", name="first_chain"),
@@ -148,7 +151,20 @@ def kernel_name(btf: Btf, struct: str) -> str:
 # What probes copy in one read: {struct: (bytes of the copy, members)}. The lock in an anon_vma has 40 bytes, and with
 # lockdep 150.
 COPIES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "vm_area_struct": (256, ("vm_start", "vm_end", "vm_flags", "vm_pgoff", "vm_file", "anon_vma", "first_chain")),
+    "vm_area_struct": (
+        256,
+        (
+            "vm_start",
+            "vm_end",
+            "vm_flags",
+            "vm_pgoff",
+            "anon_pgoff_low",
+            "anon_pgoff_high",
+            "vm_file",
+            "anon_vma",
+            "first_chain",
+        ),
+    ),
     "anon_vma": (256, ("root", "num_children", "num_active_vmas", "leftmost", "pool_live")),
     "anon_vma_chain": (64, ("anon_vma", "next_chain")),
     "rmap_walk_control": (128, ("rmap_one", "arg", "invalid_vma")),

@@ -77,7 +77,8 @@ PROCESS_VIEW = (
     "savable_bytes", "prepares", "prepares_rate", "chain_allocs", "forks", "promotions", "rmap_walks", "comm",
 )  # fmt: skip
 FORK_VIEW = (
-    "pid", "user", "forks", "forks_rate", "copying_forks", "fork_vmas", "fork_chains", "fork_chains_rate", "forks_again",
+    "pid", "user", "forks", "forks_rate", "copying_forks", "fork_vmas", "fork_chains", "fork_chains_rate",
+    "fork_anon_vmas", "fork_anon_unused", "forks_again",
     "promotions", "promotions_rate", "comm",
 )  # fmt: skip
 LOCK_VIEW = (

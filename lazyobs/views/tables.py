@@ -54,7 +54,7 @@ def header(sample: Sample) -> list[str]:
         "slabs    " + text.printable("  ".join(_slab(slab) for slab in sample.slabs)),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
-        f"ledger {text.number(health['ledger_residual'])}  violations {_violations(sample)}  own CPU {health['self_cpu_seconds']:.2f} s  "
+        f"ledger {text.within(health['ledger_residual'], sample.ledger_error)}  violations {_violations(sample)}  own CPU {health['self_cpu_seconds']:.2f} s  "
         f"RSS {text.size(health['self_rss_bytes'])}",
     ]
 

@@ -10,6 +10,7 @@ import pytest
 
 from lazyobs.bpf import blanks
 from lazyobs.bpf.blanks import Blank, BlankError, Names, Switch, switch
+from tests.bpf.switches import looked_up
 
 NAMES = Names(("zero", "one"), ("first", "second"), ("table",), ("cache",))
 EXIT = struct.pack("<BBhi", 0x95, 0, 0, 0)
@@ -148,7 +149,7 @@ def test_a_switch_says_what_its_ranges_say(seed: int, in_loop: bool) -> None:
     table = switch(ranges, default=101, in_loop=in_loop)
     edges = {edge + by & WORD for start, end, _ in ranges for edge in (start, end) for by in (-1, 0, 1)}
     for value in edges | {0, WORD, 1 << 63, base + 3100}:
-        assert row_of(table, value) == expected(ranges, value, 101), (ranges, value)
+        assert row_of(table, value) == expected(ranges, value, 101) == looked_up(table, value), (ranges, value)
 
 
 def test_where_ranges_overlap_the_first_holds_or_all() -> None:
@@ -170,8 +171,10 @@ def test_a_switch_moves_with_the_kernel() -> None:
 
 
 def test_functions_too_far_apart_for_an_instruction() -> None:
-    with pytest.raises(NotImplementedError):
-        switch([(0, 1, 1), (1 << 31, (1 << 31) + 1, 1)])
+    near, far = (0, 1, 1), ((1 << 31) - 1, 1 << 31, 1)
+    assert row_of(switch([(1, 2, 1), far]), (1 << 31) - 1) == 1
+    with pytest.raises(OverflowError, match="spans 0x80000000, from 0x0: the bound is 0x80000000"):
+        switch([near, far])
 
 
 def test_jumps_across_a_switch_reach_where_they_did() -> None:

@@ -13,6 +13,7 @@ from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import CLONE_CAUSES
 from lazyobs.sources.why_not import counted_as
+from tests.bpf.switches import looked_up
 from tests.kernel import made_kernel
 from tests.kernel.made_btf import Types
 
@@ -33,13 +34,7 @@ def causes(enumerators: dict[str, int], known: Profile = PLAIN) -> dict[int, str
     found = types(enumerators)
     table = clone_causes.switches(found, found.function("anon_vma_clone"), known)["CLONE_CAUSE_OF"]
     assert not table.moves
-
-    def at(value: int) -> int:
-        if not 0 <= value - table.base < table.span:
-            return table.default
-        return [cause for start, cause in table.rows if start <= value - table.base][-1]
-
-    return {value: CLONE_CAUSES[at(value)] for value in enumerators.values()}
+    return {value: CLONE_CAUSES[looked_up(table, value)] for value in enumerators.values()}
 
 
 def test_the_words_of_mainline() -> None:

@@ -10,6 +10,7 @@ from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.kallsyms import Kallsyms
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import REASONS
+from tests.bpf.switches import looked_up
 from tests.kernel.made_btf import Types
 
 PROMOTE = "vma_upgrade_anon_vma_lazy"
@@ -24,11 +25,9 @@ def meanings(enum: str, values: dict[str, int]) -> dict[int, str]:
     functions = Functions(Kallsyms(b"", ()), btf, Profile("p", ""))
     table = lazy_design.switches(btf, functions, btf.function(PROMOTE))["REASON_OF"]
     assert not table.moves and table.default == REASONS.index("other")
-    ends = [start for start, _ in table.rows[1:]] + [table.span]
-    found: dict[int, str] = {}
-    for (start, reason), end in zip(table.rows, ends):
-        found |= {table.base + value: REASONS[reason] for value in range(start, end) if reason != table.default}
-    return found
+    values_around = range(table.base - 1, table.base + table.span + 1)
+    reasons = {value: looked_up(table, value) for value in values_around}
+    return {value: REASONS[reason] for value, reason in reasons.items() if reason != table.default}
 
 
 def test_the_kernel_s_own_operations_are_understood() -> None:

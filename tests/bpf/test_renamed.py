@@ -105,6 +105,14 @@ def test_with_the_alias_of_one_function_the_others_are_named(gather):
     assert missing == ", ".join(" or ".join(site.functions) for site in NEEDED if site.bit != "SITE_ANON_VMA_PREPARE")
 
 
+def test_a_site_too_far_from_the_others_is_an_error_of_one_line(gather, tmp_path):
+    near = renamed.kallsyms(Path("/proc/kallsyms").read_bytes())
+    roots = renamed.root(tmp_path / "far", b"0000000000001000 T far\n0000000000001100 T end\n" + near)
+    facts = gather(f"{HEAD}[sites]\ncounted = ['far']\n" + renamed.aliases(), **roots)
+    with pytest.raises(NotSupported, match="the bound is 0x80000000; correct what profile renamed names"):
+        plan.make(facts)
+
+
 @pytest.mark.parametrize("site", NEEDED, ids=lambda site: site.bit)
 def test_one_alias_that_is_not_there_is_named(gather, site):
     text = HEAD + renamed.aliases()

@@ -278,22 +278,45 @@ class TestTiersOfOtherKernels:
         assert found["points"]["census"]["tier"] == "procfs"
         assert "refused" in found["points"]["slab"]["why_not_better"]["bpf"]
 
-    @pytest.mark.parametrize("kernel", ["debian-6.1", "debian-6.12"])
-    def test_stock_kernels_count_exactly(self, programs, kernel):
-        found = observe(programs, kernel, "islands:fentry,islands:tracepoint")
-        for tier in ("fentry", "tracepoint"):
-            steps = found[f"islands:{tier}"]
-            expected = None if tier == "tracepoint" else tier
-            assert {steps["tiers"][name] for name in FUNCTION_POINTS} == {expected}
-            assert steps["touch"]["counts"]["prepares"] == ISLANDS
-            assert steps["touch"]["counts"]["anon_vma_allocs"] == ISLANDS
-            assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
-            assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS
-            assert "lazy_prepares" not in steps["touch"]["counts"]
-
     def test_a_stock_kernel_with_other_names_counts_exactly(self, programs):
         steps = observe(programs, "debian-6.12", "renamed:fentry")["renamed:fentry"]
         assert {steps["tiers"][name] for name in FUNCTION_POINTS} == {"fentry"}
         assert steps["touch"]["counts"]["prepares"] == steps["touch"]["counts"]["chain_allocs"] == ISLANDS
         assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
         assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS
+
+
+@pytest.fixture(scope="module", params=["debian-6.1", "debian-6.12"])
+def stock(programs: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """One boot of each; ``tier``: at which compiled programs and those of the images are compared."""
+    tier = {"debian-6.1": "kprobe", "debian-6.12": "fentry"}[request.param]
+    steps = f"islands:fentry,islands:tracepoint,compiled:{tier},without_compiler:{tier}"
+    return {"tier": tier, **observe(programs, request.param, steps)}
+
+
+class TestStockKernels:
+    @pytest.mark.parametrize("tier", ["fentry", "tracepoint"])
+    def test_islands_are_counted_exactly(self, stock, tier):
+        counts_islands_at(stock[f"islands:{tier}"], tier)
+
+    def test_compiled_programs_count_the_same(self, stock):
+        found = stock[f"compiled:{stock['tier']}"]
+        assert found["image"] == ""
+        counts_islands_at(found, stock["tier"])
+
+    def test_each_command_works_without_a_compiler(self, stock):
+        found = stock[f"without_compiler:{stock['tier']}"]
+        assert not any(one["version"][:1].isdigit() for one in found["bcc"])
+        assert found["probes"].startswith("from plain.img")
+        assert {"top", "census", "trace", "record", "export"} == {name for name, n in found["gave"].items() if n}
+        assert found["gave"]["trace"] == 3
+
+
+def counts_islands_at(steps: dict[str, Any], tier: str) -> None:
+    expected = None if tier == "tracepoint" else tier
+    assert {steps["tiers"][name] for name in FUNCTION_POINTS} == {expected}
+    assert steps["touch"]["counts"]["prepares"] == ISLANDS
+    assert steps["touch"]["counts"]["anon_vma_allocs"] == ISLANDS
+    assert steps["fork"]["counts"]["fork_chains"] == steps["touch"]["census"]["vmas_anon"]
+    assert steps["unmap"]["counts"]["anon_vma_frees"] == ISLANDS
+    assert "lazy_prepares" not in steps["touch"]["counts"]

@@ -67,7 +67,10 @@ GOOD: dict[str, Any] = {
         "seconds": 2,
     },
     "exactness": {"found": {"best": {"23": {"prepares": {"expected": 23, "found": 23}}, "health": {}}}, "seconds": 3},
+    "programs": {"found": {"census": 11_032, "slab_alloc": 2_471}, "seconds": 0},
+    "compiled": {"found": {"best": {"23": {"prepares": {"expected": 23, "found": 23}}, "health": {}}}},
     "views": {"found": {"census_rows": 7, "traced": 3}},
+    "commands": {"found": {"fentry": {"top": 7, "export": 101}, "tracepoint": {"top": 7, "export": 97}}},
     "recording": {"found": {"word": "INCONCLUSIVE", "events": 11}},
     "battery": {
         "found": {
@@ -93,6 +96,13 @@ def test_a_good_tour_has_no_complaints_and_is_a_row() -> None:
         (("doctor", "found", "tiers", "anon_vma_fork"), None, "anon_vma_fork at tier None, the table says fentry"),
         (("doctor", "found", "kernel", "bcc", 0, "version"), "0.26.0", "the table says 0.31.0"),
         (("exactness", "found", "best", "23", "prepares", "found"), 22, "23 islands: prepares expected 23 found 22"),
+        (
+            ("compiled", "found", "best", "23", "prepares", "found"),
+            22,
+            "compiled: best, 23 islands: prepares expected 23",
+        ),
+        (("programs", "found", "census"), 500_001, "census took the verifier 500001 instructions, more than half"),
+        (("commands", "found", "tracepoint", "export"), 0, "export gave nothing at tier tracepoint"),
         (("exactness", "found", "best", "23", "prepares", "found"), None, "expected 23 found None"),
         (("views", "found", "traced"), 0, "views: no traced"),
         (("recording",), {"error": "TimeoutExpired"}, "recording: TimeoutExpired"),
@@ -108,6 +118,16 @@ def test_what_is_wrong_is_a_complaint(path: tuple[str | int, ...], value: Any, s
         place = place[key]
     place[path[-1]] = value
     assert any(said in line for line in tour.complaints(STOP, found)), tour.complaints(STOP, found)
+
+
+def test_a_userland_without_a_compiler_must_have_none() -> None:
+    bare = tour.Stop(kernels.kernel("debian-7.3"), "bookworm-bare")
+    assert "doctor: BCC 0.31.0, the table says none" in tour.complaints(bare, GOOD)
+    found = copy.deepcopy(GOOD)
+    found["doctor"]["found"]["kernel"]["bcc"][0]["version"] = "none"
+    found["compiled"]["found"] = {}
+    assert tour.complaints(bare, found) == []
+    assert tour.result(bare, found)["bcc"] == ""
 
 
 def test_a_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
@@ -135,15 +155,17 @@ def test_parts_of_an_earlier_tour_are_taken_over(tmp_path: Path) -> None:
 def test_the_page_shows_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tour, "kept", lambda: [tour.result(STOP, GOOD)])
     page = docs.page()
-    assert "| `debian-7.3` | `trixie` | 7.3.4+deb13-amd64 | `fentry` | 0.31.0 | 3.13.5 | 1 of 1 | 1 passed, 1 " in page
+    assert "| `debian-7.3` | `trixie` | 7.3.4+deb13-amd64 | `fentry` | 0.31.0 | 3.13.5 | 1 of 1 |" in page
+    assert "| 1 of 1 | 1 of 1 | `fentry`, `tracepoint` | 1 passed, 1 skipped | yes |" in page
     assert "- `thp_fault` on `debian-7.3`: thp: none here" in page
+    assert "| program | `debian-7.3` |" in page and "| `census` | 11,032 |" in page
 
 
 def test_what_was_not_tried_is_not_called_good(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {part: GOOD[part] for part in ("release", "python", "doctor", "exactness")}
     assert tour.complaints(STOP, found) == []
     monkeypatch.setattr(tour, "kept", lambda: [tour.result(STOP, found)])
-    assert "| 1 of 1 | not tried | no |" in docs.page()
+    assert "| 1 of 1 | not tried | not tried | not tried | no |" in docs.page()
 
 
 def test_no_tour_for_a_kernel_without_one() -> None:

@@ -136,6 +136,19 @@ def test_a_slab_count_that_sheaves_blur_is_an_upper_bound():
     assert drawn.as_json()["slabs"][0]["objects_free_at_most"] == 1560
 
 
+def test_the_ledger_is_shown_with_its_error():
+    """What slabinfo counts as active and may be free; of a recording it is not known."""
+    drawn = sample()
+    drawn.health["ledger_residual"] = -1035
+    drawn.slabs = [Slab("vm_area_struct", 101, 211, 64, [], 7), Slab("anon_vma", 1035, 1050, 96, [], 1560)]
+    assert "  ledger -1035 ±1560  " in tables.header(drawn)[-1]
+    drawn.health["ledger_residual"] = None
+    assert "  ledger -  " in tables.header(drawn)[-1]
+    drawn.health["ledger_residual"] = 130
+    drawn.slabs = [Slab("anon_vma", 1035, 1050, 96)]
+    assert "  ledger 130  " in tables.header(drawn)[-1]
+
+
 def test_what_was_gained_since_the_start_is_exact_beside_it():
     drawn = sample()
     drawn.slabs = [Slab("anon_vma", 1035, 1050, 96, [], 1560), Slab("vm_area_struct", 101, 211, 64, [], 7)]

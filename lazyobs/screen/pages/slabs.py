@@ -25,7 +25,7 @@ def draw(page: Page) -> None:
     page.heading([("OBJECTS", -18), ("ALLOCS", 10), ("/s", 8), ("FREES", 10), ("/s", 8), ("NET SINCE START", 16)])
     for counter, name in _OBJECTS.items():
         _counter_row(page, counter, name)
-    ledger = text.number(sample.health.get("ledger_residual"))
+    ledger = text.within(sample.health.get("ledger_residual"), sample.ledger_error)
     page.paragraph(f"ledger: change in slabinfo's anon_vma minus ours: {ledger}; see census --orphans", palette.dim)
     page.null_reasons("totals.anon_vma_allocs")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from driven import Interpreter, Program, swap_on
 from prometheus_client import CollectorRegistry, generate_latest
 
 from lazyobs.bpf import plan
-from lazyobs.bpf.session import Loader, interpreters
+from lazyobs.bpf.session import COMPILE, Loader, interpreters
 from lazyobs.kernel import profile
 from lazyobs.kernel.build import Build
 from lazyobs.kernel.slab import Slabinfo
@@ -34,6 +35,7 @@ from lazyobs.sources.source import Source
 from tests.kernel import renamed
 
 PROGRAMS = Path(sys.argv[2])
+EACH_COMMAND = Path(__file__).parents[3] / "lab/guest/each_command.py"
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
 ISLANDS, PAGES, CHILDREN = 211, 101, 3
 THREADS, EACH = 401, 23  # of the crowd, and its islands
@@ -68,6 +70,35 @@ def islands(tier: str) -> dict[str, Any]:
     source = open_live(cap=tier, keep_root=True).source
     assert isinstance(source, LiveSource), source
     return islands_seen_by(source)
+
+
+def compiled(tier: str) -> dict[str, Any]:
+    """``islands`` with programs that BCC compiles here, and the image that they are from: none."""
+    with mock.patch.dict(os.environ, {COMPILE: "1"}):
+        source = open_live(cap=tier, keep_root=True).source
+    assert isinstance(source, LiveSource), source
+    return {"image": source.session.image, **islands_seen_by(source)}
+
+
+# Where the distribution has BCC and LLVM: hidden in a mount namespace.
+HIDDEN = """mount -t tmpfs none /usr/lib/python3/dist-packages/bcc
+for file in /usr/lib/*/libbcc* /usr/lib/*/libLLVM* /usr/lib/*/libclang* /usr/bin/clang*; do
+    [ ! -f "$file" ] || mount --bind /dev/null "$file"
+done
+exec "$@"
+"""
+
+
+def without_compiler(tier: str) -> dict[str, Any]:
+    """What doctor says of compilers where BCC, clang and LLVM are hidden, and what each command gives there."""
+
+    def run(*words: str) -> Any:
+        shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps compiled
+        hidden = ["unshare", "-m", "sh", "-ec", HIDDEN, "sh", sys.executable, *words]
+        return json.loads(subprocess.run(hidden, check=True, stdout=subprocess.PIPE).stdout)
+
+    kernel = run("-m", "lazyobs", "doctor", "-o", "json", "--tier", tier)["kernel"]
+    return {"bcc": kernel["bcc"], "probes": kernel["probes"], "gave": run(str(EACH_COMMAND), tier)}
 
 
 def renamed_islands(tier: str) -> dict[str, Any]:
@@ -313,6 +344,8 @@ def unfitted(_tier: str) -> dict[str, Any]:
 STEPS = {
     "unfitted": unfitted,
     "islands": islands,
+    "compiled": compiled,
+    "without_compiler": without_compiler,
     "renamed": renamed_islands,
     "kept": kept,
     "prepares": both_prepares,
