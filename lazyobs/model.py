@@ -288,6 +288,8 @@ class Sample:
     failed: dict[str, str] = field(default_factory=dict)  # part that could not be read this time -> why
     # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
     ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
+    # The part of totals that a command (record -- COMMAND) and all that it started have caused; None without one.
+    command: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The common form of JSON output, recordings and replay."""
@@ -308,6 +310,7 @@ class Sample:
             "tiers": self.tiers,
             "totals": totals,
             "exited": self.exited,
+            "command": self.command,
             "census": self.census,
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
@@ -352,10 +355,15 @@ class Sample:
             histograms=dict(document["histograms"]),
             health={**document["health"], **_missing(HEALTH_NAMES, document["health"])},
             null_reasons=dict(document["null_reasons"]),
+            command=_with_all_counters(document.get("command")),
         )
 
 
 _TOTALS = (*COUNTER_NAMES, *(counter.split_key for counter in COUNTERS if counter.split))
+
+
+def _with_all_counters(counts: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if counts is None else {**counts, **_missing(_TOTALS, counts)}
 
 
 def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:
@@ -372,6 +380,7 @@ _SHAPE: dict[str, Any] = {
     "tiers": {None: (_NAME, None)},
     "totals": {None: (int, float, None, {None: (int, float, None)})},
     "exited": {None: (int, None)},
+    "command": (None, {None: (int, None, {None: (int, None)})}),
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), "args": (str, None), None: (int, float, None)}],

@@ -10,6 +10,13 @@ static __always_inline void forget_ended(u32 tgid)
 		slot_changes(&slot->owner, SLOT_ENDED(tgid), SLOT_FREE);
 }
 
+/* A child is of the command if its parent is, whoever becomes its parent later. */
+static __always_inline void follow_child(u32 parent, u32 child)
+{
+	if (FOLLOWS)
+		follow_as(child, followed_as(child), followed_as(parent) ? FOLLOWED_MEMBER : 0);
+}
+
 int process_fork(u64 *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx[1];
@@ -22,6 +29,7 @@ int process_fork(u64 *ctx)
 
 	if (READ(child, pid) == tgid) {
 		forget_ended(tgid);
+		follow_child(bpf_get_current_pid_tgid() >> 32, tgid);
 		find_tally(&tally);
 		add(&tally, COUNT_FORKS, 1);
 		if (window) {
@@ -51,6 +59,8 @@ int process_exec(u64 *ctx)
 
 	if (process)
 		bpf_get_current_comm(process->comm, sizeof(process->comm));
+	if (FOLLOWS && followed_as(tgid) == FOLLOWED_STARTING)
+		follow_as(tgid, FOLLOWED_STARTING, FOLLOWED_MEMBER);
 	return 0;
 }
 

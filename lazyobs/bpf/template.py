@@ -13,6 +13,7 @@ from lazyobs.bpf import (
     clone_causes,
     counts,
     event,
+    followed,
     layouts,
     lazy_design,
     lock_paths,
@@ -42,6 +43,7 @@ MAPS = (
     "census_states",
     "census_target",
     "cgroup_states",
+    *followed.MAPS,
 )
 NAMES = blanks.Names(
     constants=(
@@ -53,6 +55,7 @@ NAMES = blanks.Names(
         *causes.CONSTANTS,
         *walk_facts.CONSTANTS,
         *event.CONSTANTS,
+        *followed.CONSTANTS,
     ),
     offsets=(*structs.OFFSETS, *sites.OFFSETS, *wrappers.OFFSETS),
     switches=(*sites.SWITCHES, *lazy_design.SWITCHES, *causes.SWITCHES, *clone_causes.SWITCHES, *lock_paths.SWITCHES),
@@ -76,6 +79,7 @@ def text(events: bool) -> str:
         sites.C_IDENTITIES,
         causes.C_CAUSES,
         lock_paths.C_LOCKS,
+        followed.C_FOLLOWED,
         event.c_layout(event.RING_BYTES if events else 0),
         *(sources.read(name) for name in dict.fromkeys(files)),
         wrappers.c_programs(POINTS),
