@@ -17,6 +17,25 @@ static __always_inline void follow_child(u32 parent, u32 child)
 		follow_as(child, followed_as(child), followed_as(parent) ? FOLLOWED_MEMBER : 0);
 }
 
+/* VMAs that the child got copies of: none where it shares the address space (vfork, CLONE_VM). */
+static __always_inline u32 vmas_copied(struct task_struct *child)
+{
+	struct task_struct *parent = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = READ(child, mm);
+
+	if (mm == READ(parent, mm))
+		return 0;
+	return HAVE_mm_struct_map_count ? READ(mm, map_count) : EVENT_UNKNOWN;
+}
+
+static __always_inline u32 threads_of_parent(void)
+{
+	struct task_struct *parent = (struct task_struct *)bpf_get_current_task();
+	struct signal_struct *signal = READ(parent, signal);
+
+	return HAVE_signal_struct_nr_threads ? READ(signal, nr_threads) : 0;
+}
+
 int process_fork(u64 *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx[1];
@@ -44,6 +63,8 @@ int process_fork(u64 *ctx)
 		if (event) {
 			event->objects =
 				event_number(EVENT_KNOWS_CHAINS, window ? window->chains : 0);
+			event->address = (u64)threads_of_parent() << 32 | tgid;
+			event->pages = vmas_copied(child);
 			event_end(event);
 		}
 	}

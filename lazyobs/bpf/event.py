@@ -32,9 +32,9 @@ RECORD = Layout(
     (
         Field("stamp", "u64", "CLOCK_BOOTTIME when it ended, ns"),
         Field("start", "u64", "start of the process since boot, ns; with tgid it is its identity"),
-        Field("address", "u64", "first byte of the VMA, 0 where it does not apply"),
+        Field("address", "u64", "first byte of the VMA; of a fork FORK_THREADS; 0 where it does not apply"),
         Field("duration", "u32", "ns"),
-        Field("pages", "u32", "length of the VMA in pages, 0 where it does not apply"),
+        Field("pages", "u32", "length of the VMA; of a fork the VMAs copied; 0 where it does not apply"),
         Field("objects", "u32", "VMAs visited by a walk, chains cloned by a fork"),
         Field("tgid", "u32", "process"),
         Field("tid", "u32", "thread"),
@@ -86,6 +86,8 @@ FILTER = Layout(
         Field("knows", "u32", "numbers that the attached probes can give, EVENT_KNOWS_*"),
     ),
 )
+FORK = KIND_NAMES.index("fork")
+FORK_THREADS = 32  # a fork's address: the child's pid, and above it the parent's threads
 KNOWS_VMAS, KNOWS_CHAINS = 1, 2
 COUNTS = Layout("event_counts", (Field("sent", "u64"), Field("lost", "u64", "there was no room in the ring")))
 

@@ -55,11 +55,15 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("", "struct cgroup_subsys_state *", optional=True, name="memory"),
     ),
     "cred": (Wanted("uid.val", "u32", name="uid"),),
-    "signal_struct": (Wanted("live.counter", "int", name="live"),),
+    "signal_struct": (
+        Wanted("live.counter", "int", name="live"),
+        Wanted("nr_threads", "int", optional=True),
+    ),
     # Since 5.11: 57efa1fe5957 ("mm/gup: prevent gup_fast from racing with COW during fork").
     "mm_struct": (
         Wanted("write_protect_seq.sequence", "u32", optional=True, name="fork_sequence"),
         Wanted("", "u64", optional=True, name="pool"),
+        Wanted("map_count", "int", optional=True),
     ),
     "task_struct": (
         Wanted("pid", "int"),

@@ -29,11 +29,17 @@ class TraceEvent:
     address: int | None = None
     bytes: int | None = None
     text: str | None = None
+    # Of a fork: the child's pid, the VMAs that were copied for it, the threads of its parent.
+    child: int | None = None
+    vmas: int | None = None
+    threads: int | None = None
 
     @classmethod
     def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:
         """``offset`` makes boot-time stamps unix time (ns); ``page`` is the page size in bytes."""
         kind = event.KINDS[record.kind]
+        is_fork = record.kind == event.FORK
+        forked = record.address if is_fork else 0  # 0: recorded by 0.1.0, which did not have it
         known = record.duration != event.UNKNOWN
         return cls(
             time=round((record.stamp + offset) / 1e9, 9),
@@ -46,8 +52,11 @@ class TraceEvent:
             cpu=record.cpu,
             duration_seconds=record.duration / 1e9 if known else None,
             objects=record.objects if record.objects != event.UNKNOWN else None,
-            address=record.address or None,
-            bytes=record.pages * page or None,
+            address=None if is_fork else record.address or None,
+            bytes=None if is_fork else record.pages * page or None,
+            child=forked & event.UNKNOWN or None,
+            vmas=record.pages if forked and record.pages != event.UNKNOWN else None,
+            threads=forked >> event.FORK_THREADS or None,
         )
 
     @classmethod
