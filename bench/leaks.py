@@ -172,23 +172,20 @@ def _by_summary(one: SetUp, recording: Path, pid: int, cgroup: Path | None) -> b
 
 
 def _by_top(one: SetUp, recording: Path, pid: int, cgroup: Path | None) -> bool:
-    """The first row, sorted by growth, is the culprit, or one of the family or cgroup."""
-    last = _answer("top", "-b", "-o", "json", "-s", "chains_held_growth", "--replay", str(recording)).splitlines()[-1]
-    rows = {row["pid"]: row for row in json.loads(last)["processes"]}
-    first = max(rows.values(), key=lambda row: row["chains_held_growth"] or 0)
-    if cgroup:
-        return bool(first["cgroup"] == f"/{cgroup.name}")
-    line = [first["pid"]]
-    while one.kinds == FAMILY and rows.get(line[-1]) and line[-1] != pid and len(line) < 50:
-        line.append(rows[line[-1]]["ppid"])
-    return line[-1] == pid
+    """In the lines above the table of the last screen."""
+    screens = _answer("top", "-b", "-s", "chains_held_growth", "--replay", str(recording)).split("\n\n")
+    return _named(one, next(part for part in reversed(screens) if part.startswith("lazyobs")), pid, cgroup)
 
 
 _PATHS = {"prepare": "by new anonymous VMAs", "fork": "by forks", "split": "by splits, merges or moves"}
 
 
 def _by_report(one: SetUp, recording: Path, pid: int, cgroup: Path | None) -> bool:
-    said = _answer("report", str(recording))
-    said = " ".join(said.split())
+    return _named(one, _answer("report", str(recording)), pid, cgroup)
+
+
+def _named(one: SetUp, said: str, pid: int, cgroup: Path | None) -> bool:
+    """Whether the sentence on the culprit is right, wherever its lines end."""
+    words = " ".join(said.split())
     who = f"cgroup /{cgroup.name} " if cgroup else f"(pid {pid}" + ("" if one.kinds == PROCESS else ") and its desc")
-    return who in said and any(_PATHS[path] in said for path in one.paths)
+    return who in words and any(_PATHS[path] in words for path in one.paths)

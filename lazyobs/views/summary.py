@@ -44,13 +44,16 @@ def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def first_lines(costs: Costs) -> list[str]:
-    """What it costs, what laziness spares, who holds most: for the head of other views, where all of it is known."""
+    """What it costs, what laziness spares, who holds most, who grows: for the head of other views, as far as it is
+    known."""
     found = [*_labelled("holds", list(_holds(costs))[:1])]
     if costs.unshared_vmas is not None:
         found += _labelled("lazy", list(_lazy(costs)))
     if costs.largest_processes:
         largest = costs.largest_processes[0]
         found += _labelled("most", [f"{text.size(largest.bytes)} {_percent(largest.share)} {_who(largest)}"])
+    if costs.culprit is not None:
+        found += _labelled("grows", [blamed(costs.culprit, costs.seconds)])
     return [text.printable(line) for line in found]
 
 

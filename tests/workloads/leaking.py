@@ -10,7 +10,7 @@ input ends.
 - moves: moves COUNT pages out of one touched mapping, each to a place of its own
 - files: writes to COUNT pages of a file, each mapped privately by itself
 - threads: starts COUNT threads that do not end, each with a stack
-- helper: a child forks COUNT children that do not end
+- helper: a child, there before, forks COUNT children that do not end
 - execs: starts COUNT programs that do not end
 - worker: one of seven children leaks mappings; meanwhile the others are replaced, again and again
 - daemon: so does a process that two forks have taken away from its parents
@@ -104,37 +104,44 @@ def in_child(work: Callable[[], None]) -> int:
     return pid
 
 
-def helper(count: int) -> int:
-    return in_child(lambda: server(count))
-
-
 def execs(count: int) -> None:
     for _ in range(count):
         subprocess.Popen(["cat"], stdin=ALIVE[0], close_fds=True)
 
 
-class Workers:
-    """Seven children of a server, there before it leaks."""
+class Child:
+    """A child, there before it does ``leaks``."""
 
-    def __init__(self, count: int) -> None:
-        self._others = [in_child(lambda: None) for _ in range(6)]
+    def __init__(self, leaks: Callable[[int], None], count: int) -> None:
         self._go, self._gone = os.pipe(), os.pipe()
-        self._leaking = os.fork()
-        if self._leaking == 0:
+        self._pid = os.fork()
+        if self._pid == 0:
             os.read(self._go[0], 1)
-            mappings(count)
+            leaks(count)
             os.write(self._gone[1], b".")
             wait_for_the_end()
 
     def leak(self, _count: int) -> int:
         os.write(self._go[1], b".")
         os.read(self._gone[0], 1)
+        return self._pid
+
+
+class Workers:
+    """Seven children of a server."""
+
+    def __init__(self, count: int) -> None:
+        self._others = [in_child(lambda: None) for _ in range(6)]
+        self._child = Child(mappings, count)
+
+    def leak(self, count: int) -> int:
+        pid = self._child.leak(count)
         for _ in range(5):
-            for pid in self._others:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+            for other in self._others:
+                os.kill(other, signal.SIGKILL)
+                os.waitpid(other, 0)
             self._others = [in_child(lambda: None) for _ in range(6)]
-        return self._leaking
+        return pid
 
 
 def daemon(count: int) -> int:
@@ -213,11 +220,15 @@ KINDS: dict[str, Callable[[int], int | None]] = {
     "files": files,
     "threads": threads,
     "server": server,
-    "helper": helper,
     "pedigree": pedigree,
     "execs": execs,
     "daemon": daemon,
     "crowd": crowd,
+}
+# Those that have children before they leak.
+BEFORE: dict[str, Callable[[int], Callable[[int], int]]] = {
+    "helper": lambda count: Child(server, count).leak,
+    "worker": lambda count: Workers(count).leak,
 }
 
 
@@ -229,7 +240,7 @@ if __name__ == "__main__":
     if kind in ("server", "helper", "pedigree"):
         for _ in range(23):
             touched(1)
-    leak = Workers(number).leak if kind == "worker" else KINDS[kind]
+    leak = BEFORE[kind](number) if kind in BEFORE else KINDS[kind]
     print("ready", flush=True)
     sys.stdin.readline()
     other = leak(number)
