@@ -410,6 +410,8 @@ class Sample:
     programs: list[Program] = field(default_factory=list)  # MOST_PROGRAMS at most, the one with the most ends first
     # {cgroup: {column of GROWING: what its processes held that have ended since the first sample, negative}}
     ended_growth: dict[str, dict[str, int]] = field(default_factory=dict)
+    # The part of totals that a command (record -- COMMAND) and all that it started have caused; None without one.
+    command: dict[str, Any] | None = None
 
     @property
     def ledger_error(self) -> int | None:
@@ -435,6 +437,7 @@ class Sample:
             "tiers": self.tiers,
             "totals": totals,
             "exited": self.exited,
+            "command": self.command,
             "census": self.census,
             "slabs": [vars(slab) for slab in self.slabs],
             "processes": [],
@@ -485,10 +488,15 @@ class Sample:
             families=[Family(**family) for family in document.get("families", ())],
             slow_forks=[Fork(**fork) for fork in document.get("slow_forks", ())],
             programs=[Program(**program) for program in document.get("programs", ())],
+            command=_with_all_counters(document.get("command")),
         )
 
 
 _TOTALS = (*COUNTER_NAMES, *(counter.split_key for counter in COUNTERS if counter.split))
+
+
+def _with_all_counters(counts: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if counts is None else {**counts, **_missing(_TOTALS, counts)}
 
 
 def _missing(names: tuple[str, ...], there: dict[str, Any]) -> dict[str, None]:
@@ -505,6 +513,7 @@ _SHAPE: dict[str, Any] = {
     "tiers": {None: (_NAME, None)},
     "totals": {None: (int, float, None, {None: (int, float, None)})},
     "exited": {None: (int, None)},
+    "command": (None, {None: (int, None, {None: (int, None)})}),
     "census": {None: (int, None)},
     "slabs": [{"cache": _NAME, "merged_with": [_NAME], None: (int, None)}],
     "processes": [{"pid": int, "start_time": _NUMBER, "user": str, "comm": str, "cgroup": (str, None), "args": (str, None), None: (int, float, None)}],

@@ -49,6 +49,7 @@ def sample_schema() -> dict[str, Any]:
                 },
                 "totals": _object(_totals()),
                 "exited": _object({counter.name: _COUNT for counter in COUNTERS}),
+                "command": _command(),
                 "census": _object({name: _described(_census_type(name), about) for name, about in CENSUS_COLUMNS}),
                 "slabs": {"type": "array", "items": _slab()},
                 "processes": {"type": "array", "items": _process()},
@@ -86,6 +87,12 @@ def _totals() -> dict[str, Any]:
                 divided = _object(dict.fromkeys(counter.values, part))
                 properties[key] = {**divided, "type": ["object", "null"]}
     return properties
+
+
+def _command() -> dict[str, Any]:
+    counts = _object({name: shape for name, shape in _totals().items() if not name.endswith("_rate")})
+    about = "the part of totals that the command of record or selftest and all that it started have caused"
+    return {**counts, "type": ["object", "null"], "description": about}
 
 
 def _slab() -> dict[str, Any]:

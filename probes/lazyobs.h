@@ -84,14 +84,59 @@ BPF_F_TABLE("array", u32, struct process_slot, process_slots, PROCESS_SLOTS, MMA
 BPF_TABLE("percpu_array", u32, struct totals, totals, 1);
 BPF_TABLE("percpu_array", u32, struct exited, exited, 1);
 BPF_TABLE("percpu_array", u32, struct histogram, histograms, HISTOGRAM_COUNT);
+/* The loader makes room for every pid where a command is followed (lazyobs/bpf/followed.py). */
+BPF_TABLE("array", u32, u64, followed, 1);
+BPF_TABLE("percpu_array", u32, struct totals, command_totals, FOLLOWED_STATES);
+
+/* What is followed of the process: 0, or FOLLOWED_*. */
+static __always_inline u32 followed_as(u32 tgid)
+{
+	u32 index = tgid / FOLLOWED_A_WORD;
+	u64 *word = followed.lookup(&index);
+
+	if (!word)
+		return 0;
+	return *word >> tgid % FOLLOWED_A_WORD * FOLLOWED_BITS & FOLLOWED_MASK;
+}
+
+/*
+ * By addition, which every kernel has in BPF, because a word belongs to many pids. The bits of one
+ * pid change in its birth and its exec only, and never at the same time.
+ */
+static __always_inline void follow_as(u32 tgid, u64 before, u64 now)
+{
+	u32 index = tgid / FOLLOWED_A_WORD;
+	u64 *word = followed.lookup(&index);
+
+	if (word && before != now)
+		__sync_fetch_and_add(word, (now - before)
+						   << tgid % FOLLOWED_A_WORD * FOLLOWED_BITS);
+}
+
+/* Where an event of the process is counted besides: NULL unless it is of the command. */
+static __always_inline struct totals *command_totals_of(u32 tgid)
+{
+	u32 state;
+
+	if (!FOLLOWS)
+		return NULL;
+	state = followed_as(tgid);
+	if (!state)
+		return NULL;
+	state--;
+	return command_totals.lookup(&state);
+}
 
 static __always_inline void count_total(u32 index, u64 by)
 {
+	struct totals *command = command_totals_of(bpf_get_current_pid_tgid() >> 32);
 	u32 zero = 0;
 	struct totals *all = totals.lookup(&zero);
 
 	if (all && index < TOTAL_COUNTS)
 		__sync_fetch_and_add(&all->counts[index], by);
+	if (command && index < TOTAL_COUNTS)
+		__sync_fetch_and_add(&command->counts[index], by);
 }
 
 /* True for the caller that made the change. What a kernel without it refuses is taken out at load.
@@ -163,6 +208,7 @@ static __always_inline struct process *new_process(u32 tgid, struct task_struct 
 /* Where an event of the current task is counted: totals, and either its process or "exited". */
 struct tally {
 	struct totals *all;
+	struct totals *command;
 	struct process *process;
 	struct exited *gone;
 	u32 tid;
@@ -178,6 +224,7 @@ static __always_inline void find_tally(struct tally *tally)
 
 	tally->tid = id;
 	tally->all = totals.lookup(&zero);
+	tally->command = command_totals_of(tgid);
 	tally->gone = NULL;
 	tally->process = NULL;
 	if (slot && owner == SLOT_OPEN(tgid)) {
@@ -207,6 +254,8 @@ static __always_inline void add(struct tally *tally, u32 index, u64 by)
 {
 	if (tally->all)
 		__sync_fetch_and_add(&tally->all->counts[index], by);
+	if (tally->command)
+		__sync_fetch_and_add(&tally->command->counts[index], by);
 	if (tally->process)
 		__sync_fetch_and_add(&tally->process->counts[index], by);
 	else if (tally->gone)

@@ -104,6 +104,32 @@ static __always_inline void note_slow_fork(struct fork_window *window, struct ta
 	bpf_probe_read_kernel(slot->comm, sizeof(slot->comm), MEMBER(leader, comm));
 }
 
+/* A child is of the command if its parent is, whoever becomes its parent later. */
+static __always_inline void follow_child(u32 parent, u32 child)
+{
+	if (FOLLOWS)
+		follow_as(child, followed_as(child), followed_as(parent) ? FOLLOWED_MEMBER : 0);
+}
+
+/* VMAs that the child got copies of: none where it shares the address space (vfork, CLONE_VM). */
+static __always_inline u32 vmas_copied(struct task_struct *child)
+{
+	struct task_struct *parent = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = READ(child, mm);
+
+	if (mm == READ(parent, mm))
+		return 0;
+	return READ(mm, map_count);
+}
+
+static __always_inline u32 threads_of_parent(void)
+{
+	struct task_struct *parent = (struct task_struct *)bpf_get_current_task();
+	struct signal_struct *signal = READ(parent, signal);
+
+	return READ(signal, nr_threads);
+}
+
 int process_fork(u64 *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx[1];
@@ -116,6 +142,7 @@ int process_fork(u64 *ctx)
 
 	if (READ(child, pid) == tgid) {
 		forget_ended(tgid);
+		follow_child(bpf_get_current_pid_tgid() >> 32, tgid);
 		find_tally(&tally);
 		add(&tally, COUNT_FORKS, 1);
 		watched_since();
@@ -133,6 +160,8 @@ int process_fork(u64 *ctx)
 		if (event) {
 			event->objects =
 				event_number(EVENT_KNOWS_CHAINS, window ? window->chains : 0);
+			event->address = (u64)threads_of_parent() << 32 | tgid;
+			event->pages = vmas_copied(child);
 			event_end(event);
 		}
 	}
@@ -148,6 +177,8 @@ int process_exec(u64 *ctx)
 
 	if (process)
 		bpf_get_current_comm(process->comm, sizeof(process->comm));
+	if (FOLLOWS && followed_as(tgid) == FOLLOWED_STARTING)
+		follow_as(tgid, FOLLOWED_STARTING, FOLLOWED_MEMBER);
 	return 0;
 }
 

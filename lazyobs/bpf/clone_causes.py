@@ -7,6 +7,7 @@ enumerator is recognised by its words; a profile can say it by name.
 
 from __future__ import annotations
 
+from lazyobs.bpf import enumerators
 from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.profile import Profile
@@ -15,16 +16,14 @@ from lazyobs.model import CLONE_CAUSES
 # Names and types that the parameter can have: mainline's, and those of the lazy series on 6.12.
 PARAMETER = ("vma_operation", "operation", "reason")
 ENUMS = ("vma_operation", "anon_vma_lazy_reason")
-_WORDS = {"fork": ("fork",), "split": ("split",), "merge": ("merge",), "mremap": ("remap", "mremap")}
 
 
 def cause(enumerator: str, profile: Profile) -> str:
     """Which of CLONE_CAUSES it names; "other" where none."""
-    for name, enumerators in profile.clones.items():
-        if enumerator in enumerators:
+    for name, named in profile.clones.items():
+        if enumerator in named:
             return name
-    words = enumerator.lower().split("_")
-    return next((name for name, known in _WORDS.items() if any(word in words for word in known)), "other")
+    return enumerators.meant(enumerator, CLONE_CAUSES) or "other"
 
 
 SWITCHES = ("CLONE_CAUSE_OF",)

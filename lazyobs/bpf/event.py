@@ -35,14 +35,15 @@ RECORD = Layout(
         Field(
             "address",
             "u64",
-            "first byte of the VMA, 0 where it does not apply; of a lock wait the number of its family",
+            "first byte of the VMA, 0 where it does not apply; of a fork FORK_THREADS; of a lock wait the number of its"
+            " family",
         ),
         Field("duration", "u32", "ns"),
         Field(
             "pages",
             "u32",
-            "length of the VMA in pages, 0 where it does not apply; of a lock wait the position of the holder's path in"
-            " LOCK_PATHS, plus 1",
+            "length of the VMA in pages, 0 where it does not apply; of a fork the VMAs copied; of a lock wait the"
+            " position of the holder's path in LOCK_PATHS, plus 1",
         ),
         Field(
             "objects",
@@ -104,6 +105,8 @@ FILTER = Layout(
         Field("knows", "u32", "numbers that the attached probes can give, EVENT_KNOWS_*"),
     ),
 )
+FORK = KIND_NAMES.index("fork")
+FORK_THREADS = 32  # a fork's address: the child's pid, and above it the parent's threads
 KNOWS_VMAS, KNOWS_CHAINS = 1, 2
 COUNTS = Layout("event_counts", (Field("sent", "u64"), Field("lost", "u64", "there was no room in the ring")))
 

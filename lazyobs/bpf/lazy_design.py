@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lazyobs.bpf import enumerators
 from lazyobs.bpf.blanks import Switch, switch
 from lazyobs.bpf.points import WALKER_CALLBACKS
 from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.functions import Functions
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import CENSUS_NAMES, REASONS, WALKERS
-
-_OTHER_WORDS = {"remap": "mremap"}  # in the kernel's enum vma_operation
 
 
 def paths(profile: Profile, btf: Btf) -> dict[str, str]:
@@ -118,18 +117,12 @@ def switches(btf: Btf, functions: Functions, promote: Function | None) -> dict[s
     return {"REASON_OF": _reasons(btf, promote), "WALKER_OF": _walkers(functions)}
 
 
-def _reason(enumerator: str) -> str | None:
-    """Our reason in an enumerator's words, from the last one back: ANON_VMA_LAZY_FORK, VMA_OP_MERGE_UNFAULTED."""
-    words = [_OTHER_WORDS.get(word, word) for word in enumerator.lower().split("_")]
-    return next((word for word in reversed(words) if word in REASONS), None)
-
-
 def _reasons(btf: Btf, promote: Function | None) -> Switch:
     """The kernel's enumerators as our reasons, by their words."""
     name = reason_enum(promote)
     rows = []
     for enumerator, value in reversed((btf.enumerators(name) if name else {}).items()):
-        if word := _reason(enumerator):
+        if word := enumerators.meant(enumerator, REASONS):
             rows.append((value, value + 1, REASONS.index(word)))
     return switch(rows, REASONS.index("other"), moves=False)
 

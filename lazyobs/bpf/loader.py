@@ -170,7 +170,9 @@ def carry_out(
     handover = Handover()
     map_fds = {}
     for name in image.used_maps(programs):
-        map_fds[name] = image.maps[name].create(name, read_only=name not in request["written"])
+        shape = image.maps[name]
+        shape = shape._replace(entries=request["entries"].get(name, shape.entries))
+        map_fds[name] = shape.create(name, read_only=name not in request["written"])
         handover.add("map", name, map_fds[name])
     switches = {name: Switch.of(fields) for name, fields in request["switches"].items()}
     binary = Binary(image, map_fds, request["values"], switches)

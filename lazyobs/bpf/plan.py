@@ -15,6 +15,7 @@ from lazyobs.bpf import (
     cgroup_facts,
     clone_causes,
     event,
+    followed,
     kfuncs,
     lazy_design,
     lock_paths,
@@ -53,7 +54,7 @@ class Plan:
 
     ``source`` is the C text, the same for every kernel (template.py); ``values`` and ``switches`` are what this one
     fills in, with the kernel at ``anchor``. ``closed``: {tier: why the kernel refused it when ``trial_function`` was
-    tried}.
+    tried}. ``entries``: {map: its size} for maps that are not as large as in the image.
     """
 
     subject: Subject
@@ -61,6 +62,7 @@ class Plan:
     points: list[dict[str, Any]]
     maps: tuple[str, ...] = template.MAPS
     written: tuple[str, ...] = WRITTEN
+    entries: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     knows_reason: bool = False
     values: dict[str, int | None] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Plan:
     unknown: dict[str, str] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
-        names = ("source", "maps", "points", "written", "values", "switches")
+        names = ("source", "maps", "points", "written", "entries", "values", "switches")
         return {name: getattr(self, name) for name in names} | {"source_hash": hash_of(self.source)}
 
     def moved(self, anchor: int) -> Plan:
@@ -190,10 +192,11 @@ def make(
     tiers_refused: dict[str, str] | None = None,
     events: bool = False,
     anchor: int = 0,
+    follows: bool = False,
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
     ``tiers_refused``: {tier: why} from trials (tier_trials.py); ``events``: whether there is a stream;
-    ``anchor``: the kernel's address in this boot (kernel/build.py).
+    ``anchor``: the kernel's address in this boot (kernel/build.py); ``follows``: whether a command is (followed.py).
 
     Raises NotSupported when BPF cannot be used at all: no BTF, no symbols, or a required struct is missing.
     """
@@ -215,10 +218,11 @@ def make(
         template.text(events),
         [point for point in maker.points if wanted is None or point["name"] in wanted],
         maps=template.maps(events),
-        written=WRITTEN + (event.WRITTEN if events else ()),
+        written=WRITTEN + (event.WRITTEN if events else ()) + ((followed.MAP,) if follows else ()),
+        entries=followed.entries(follows),
         dropped=maker.dropped,
         knows_reason=reason is not None,
-        values=_values(facts.btf, functions),
+        values=_values(facts.btf, functions) | {followed.FOLLOWS: int(follows)},
         switches=_switches(facts.btf, functions),
         anchor=anchor,
         trial_function=trial_function(facts.btf, facts.profile),

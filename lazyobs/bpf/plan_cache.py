@@ -33,6 +33,7 @@ def planned(
     points: tuple[str, ...] | None,
     events: bool = False,
     when_new: Callable[[], object] = lambda: None,
+    follows: bool = False,
 ) -> Plan:
     """The plan. ``when_new`` is called as soon as it turns out that the cache has none.
 
@@ -41,7 +42,7 @@ def planned(
     known = [profiles.load(profile_file)] if profile_file else None
     build = Build.read()
     # The last two are compiled in: the number of CPUs, and whether the kernel has BPF_CMPXCHG.
-    choices = (known, cap, points, events, maps.possible_cpus(), has_compare_and_swap())
+    choices = (known, cap, points, events, follows, maps.possible_cpus(), has_compare_and_swap())
     name = cache.key(_KIND, build.name, _code(), *map(repr, choices))
     found = _kept_plan(kept, name)
     if found is not None:
@@ -50,7 +51,7 @@ def planned(
     facts = plan.gather(known)
     try:
         closed = refused_tiers(trial_function(facts.btf, facts.profile))
-        made = plan.make(facts, cap, points, closed, events, build.anchor)
+        made = plan.make(facts, cap, points, closed, events, build.anchor, follows)
     except BtfError as error:
         raise NotSupported("reading the kernel's types", str(error), "please report this kernel") from None
     kept.keep(name, made.to_bytes())

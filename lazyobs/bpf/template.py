@@ -13,6 +13,7 @@ from lazyobs.bpf import (
     clone_causes,
     counts,
     event,
+    followed,
     kfuncs,
     layouts,
     lazy_design,
@@ -50,6 +51,7 @@ MAPS = (
     "census_states",
     "census_target",
     "cgroup_states",
+    *followed.MAPS,
 )
 NAMES = blanks.Names(
     constants=(
@@ -62,6 +64,7 @@ NAMES = blanks.Names(
         *walk_facts.CONSTANTS,
         *event.CONSTANTS,
         *kfuncs.CONSTANTS,
+        *followed.CONSTANTS,
     ),
     offsets=(*structs.OFFSETS, *sites.OFFSETS, *wrappers.OFFSETS),
     switches=(*sites.SWITCHES, *lazy_design.SWITCHES, *causes.SWITCHES, *clone_causes.SWITCHES, *lock_paths.SWITCHES),
@@ -87,6 +90,7 @@ def text(events: bool) -> str:
         causes.C_CAUSES,
         lock_paths.C_LOCKS,
         kfuncs.C_FUNCTIONS,
+        followed.C_FOLLOWED,
         event.c_layout(event.RING_BYTES if events else 0),
         *(sources.read(name) for name in dict.fromkeys(files)),
         wrappers.c_programs(POINTS),

@@ -34,11 +34,17 @@ class TraceEvent:
     # The process that had the lock for writing when the wait began, and what it was about (LOCK_PATHS).
     holder_pid: int | None = None
     holder_path: str | None = None
+    # Of a fork: the child's pid, the VMAs that were copied for it, the threads of its parent.
+    child: int | None = None
+    vmas: int | None = None
+    threads: int | None = None
 
     @classmethod
     def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:
         """``offset`` makes boot-time stamps unix time (ns); ``page`` is the page size in bytes."""
         kind = event.KINDS[record.kind]
+        is_fork = record.kind == event.FORK
+        forked = record.address if is_fork else 0  # 0: recorded by 0.1.0, which did not have it
         known = record.duration != event.UNKNOWN
         objects = record.objects if record.objects != event.UNKNOWN else None
         waited = kind.name == LOCK_WAIT
@@ -54,11 +60,14 @@ class TraceEvent:
             cpu=record.cpu,
             duration_seconds=record.duration / 1e9 if known else None,
             objects=None if waited else objects,
-            address=None if waited else record.address or None,
-            bytes=None if waited else record.pages * page or None,
+            address=None if waited or is_fork else record.address or None,
+            bytes=None if waited or is_fork else record.pages * page or None,
             family=record.address or None if waited else None,
             holder_pid=objects if waited else None,
             holder_path=paths[record.pages] or None if record.pages < len(paths) else None,
+            child=forked & event.UNKNOWN or None,
+            vmas=record.pages if forked and record.pages != event.UNKNOWN else None,
+            threads=forked >> event.FORK_THREADS or None,
         )
 
     @classmethod

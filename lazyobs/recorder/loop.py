@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lazyobs.recorder import command_counts
 from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.recorder import Recorder
 from lazyobs.recorder.workload import Workload
-from lazyobs.text import plural, printable, size
+from lazyobs.text import plural, printable, say, size
 from lazyobs.unix import interrupt
 
 _SECONDS_TO_DRAIN = 1.0  # the longest time that events wait in the ring
@@ -67,6 +68,7 @@ class Loop:
         self._tick()
         if self._workload is not None:
             self._recorder.mark("command", None, " ".join(self._workload.command))
+            self._recorder.begin_command(self._workload.pid)
             self._workload.begin()
         due = self._begun + self._options.interval
         while not self._over():
@@ -115,6 +117,7 @@ class _Progress:
 
     def __init__(self, options: RecordOptions, recorder: Recorder) -> None:
         self._form, self._directory, self._recorder = options.progress, options.directory, recorder
+        self._has_command = bool(options.command)
         self._on_terminal = self._form == "text" and sys.stderr.isatty()
         self._begun = time.monotonic()
 
@@ -137,6 +140,8 @@ class _Progress:
         if self._form == "text":
             begin = "\r" if self._on_terminal else ""
             print(f"{begin}{printable(self._directory)}: {self._line()}", file=sys.stderr)
+            if self._has_command and self._recorder.last is not None:
+                say(f"the command: {command_counts.in_words(self._recorder.last)}")
 
     def _line(self) -> str:
         seconds = int(time.monotonic() - self._begun)

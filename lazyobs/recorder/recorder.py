@@ -30,6 +30,7 @@ from lazyobs.recording import samples
 from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
 from lazyobs.sources.climbing import ClimbingSource
+from lazyobs.sources.live import LiveSource
 from lazyobs.sources.source import Source
 
 _EVENTS_A_BATCH = 1 << 16
@@ -108,6 +109,12 @@ class Recorder:
         self._longest_walk: float | None = None
         self._log_lost = self._violations = 0
         self.progress = Progress()
+        self.last: Sample | None = None
+
+    def begin_command(self, pid: int) -> None:
+        """From now on samples tell what that process and all that it starts do from what the system does."""
+        if isinstance(self._source, LiveSource):
+            self._source.begin_command(pid)
 
     def drain(self) -> None:
         """Writes the waiting events, at most one full ring: a storm of events must not delay the next tick.
@@ -153,7 +160,7 @@ class Recorder:
             self._mark(clocks, gap.kind, gap.seconds, gap.text)
         self.drain()
         log = self._log(clocks)
-        sample = self._source.read()
+        self.last = sample = self._source.read()
         self._write_sample(number, clocks, sample)
         tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, self._broken(sample))
         for trigger, value in self._watch.look(tick):

@@ -92,6 +92,7 @@ def _open(options: RecordOptions, directory: Directory, around: Surroundings) ->
         options.tier,
         points_but("census_vmas"),
         events=True,
+        follows=bool(options.command),
         accept=accept,
         procfs_serves=procfs_serves,
         # A command is started when its counts can be known; kinds and triggers are refused now or never; in a pid

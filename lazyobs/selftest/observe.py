@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -16,8 +17,9 @@ from typing import Any
 from lazyobs.bpf.points import POINTS
 from lazyobs.errors import BpfRefused, NotPermitted, UsageError
 from lazyobs.model import COUNTERS, Sample
+from lazyobs.recorder.workload import Workload
 from lazyobs.selftest.probes import Observer
-from lazyobs.text import printable, seconds
+from lazyobs.text import NULL, printable, seconds
 from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
@@ -26,16 +28,18 @@ WIDTH = 72  # fits in mail
 
 @dataclass(frozen=True)
 class KernelPath:
-    """A counter, or one value of a split counter. ``events`` None: unknown, for the reason in ``why``."""
+    """A counter, or one value of a split counter: of the whole system, and of the command and all that it started.
+    ``events`` None: unknown, for the reason in ``why``."""
 
     name: str
     events: int | None
     why: str = ""
+    command_events: int | None = None
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What happened on the whole system while ``command`` ran."""
+    """What happened while ``command`` ran: on the whole system, and in the processes that it started."""
 
     command: tuple[str, ...]
     status: int
@@ -61,7 +65,18 @@ class Coverage:
             reasons = self.after.null_reasons
             why = reasons.get(f"totals.{key}.{value}") or reasons.get(f"totals.{counter}", "not known at this tier")
             return KernelPath(name, None, why)
-        return KernelPath(name, now - old)
+        return KernelPath(name, now - old, command_events=self._of_command(key, value))
+
+    def _of_command(self, key: str, value: str | None) -> int | None:
+        found = (self.after.command or {}).get(key)
+        if value is not None:
+            found = (found or {}).get(value)
+        return found
+
+    @property
+    def not_apart(self) -> str:
+        """Why the command is not counted apart, "" if it is."""
+        return "" if self.after.command is not None else self.after.null_reasons.get("command", "reading failed")
 
     def reached(self, point: str) -> bool | None:
         """Whether a probe point counted any event; None if it feeds no known counter or is not attached."""
@@ -83,6 +98,7 @@ class Coverage:
                 point: {"tier": tier, "reached": self.reached(point)} for point, tier in self.after.tiers.items()
             },
             "paths": [vars(path) for path in self.paths()],
+            "command_reason": self.not_apart or None,
         }
 
     def as_text(self) -> str:
@@ -100,9 +116,11 @@ class Coverage:
             "Probe points",
             *(f"  {point:<24} {tier or 'not attached':<16} {self._word(point)}" for point, tier in tiers.items()),
             "",
-            f"Paths taken, {len(taken)} of {len(known)} (events of the whole system)",
-            *(f"  {path.name:<32} {path.events:>12}" for path in taken),
+            f"{f'Paths taken, {len(taken)} of {len(known)}':<34} {'command':>12} {'whole system':>14}",
+            *(f"  {path.name:<32} {_number(path.command_events)} {path.events:>14}" for path in taken),
         ]
+        if self.not_apart:
+            lines += ["", *_wrapped("The command is not counted apart: ", self.not_apart)]
         if len(taken) < len(known):
             lines += ["", "Paths not taken", *_wrapped("  ", ", ".join(p.name for p in known if not p.events))]
         if len(known) < len(paths):
@@ -111,6 +129,10 @@ class Coverage:
                 names = ", ".join(path.name for path in paths if path.events is None and path.why == why)
                 lines += [*_wrapped("  ", names), *_wrapped("    ", why)]
         return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _number(events: int | None) -> str:
+    return f"{NULL if events is None else events:>12}"
 
 
 def _wrapped(head: str, text: str) -> list[str]:
@@ -124,7 +146,9 @@ def run(command: tuple[str, ...], profile: Path | None, tier: str | None, output
         raise UsageError("--observe", "counts events, which the procfs tier cannot do", "omit --tier procfs")
     if why := why_not_bpf():
         raise NotPermitted("loading the probes", why, "run it with sudo")
-    observer = Observer(profile, tier)
+    if shutil.which(command[0]) is None:
+        raise UsageError(command[0], "no such program, or none that can be run", "name a program that can be run")
+    observer = Observer(profile, tier, follows=True)
     if observer.source is None:
         raise BpfRefused("--observe", observer.why_not, "run lazyobs doctor to see what this kernel allows")
     try:
@@ -140,20 +164,26 @@ def run(command: tuple[str, ...], profile: Path | None, tier: str | None, output
 
 def _observe(command: tuple[str, ...], observer: Observer) -> Coverage:
     assert observer.source is not None
-    before = observer.source.read()
-    began = time.monotonic()
+    workload = Workload(command)
     try:
-        process = subprocess.Popen(command)
-    except OSError as error:
-        raise UsageError(command[0], str(error.strerror), "name a program that can be run") from None
+        before = observer.source.read()
+        began = time.monotonic()
+        observer.source.begin_command(workload.pid)
+        workload.begin()
+        status = _wait(workload)
+        took = time.monotonic() - began
+        sys.stdout.flush()
+        return Coverage(command, status, took, before, observer.source.read())
+    finally:
+        workload.close()
+
+
+def _wait(workload: Workload) -> int:
+    """The exit status."""
     try:
-        status = process.wait()
+        return workload.wait()
     except KeyboardInterrupt:
         # Ctrl-C in a terminal also reaches the command; a signal sent to us alone does not.
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        status = process.wait()
-    took = time.monotonic() - began
-    sys.stdout.flush()
-    after = observer.source.read()
-    return Coverage(command, status if status >= 0 else 128 - status, took, before, after)
+            os.kill(workload.pid, signal.SIGTERM)
+        return workload.wait()

@@ -12,15 +12,17 @@ from lazyobs.model import Sample, points_by_tier
 from lazyobs.sources import sight
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import attach
-from lazyobs.sources.source import SampleSource
 
 
 class Observer:
     """``why_not``: why events cannot be counted, or "". Does not drop root, which scenarios need."""
 
-    def __init__(self, profile_file: Path | None = None, cap: str | None = None, by_process: bool = False) -> None:
-        """``by_process``: samples are searched for processes by the pids that this process knows."""
-        self.source: SampleSource | None = None
+    def __init__(
+        self, profile_file: Path | None = None, cap: str | None = None, by_process: bool = False, follows: bool = False
+    ) -> None:
+        """``by_process``: samples are searched for processes by the pids that this process knows; ``follows``: what a
+        command does is to be counted apart."""
+        self.source: LiveSource | None = None
         self.profile: Profile | None = None
         self.why_not = ""
         if cap == "procfs":
@@ -30,7 +32,7 @@ class Observer:
             self.why_not = "the probes count by the host's pids, and lazyobs runs in a pid namespace"
             return
         try:
-            facts, session = attach(profile_file, cap, None)
+            facts, session = attach(profile_file, cap, None, follows=follows)
         except (BpfRefused, NotSupported) as error:
             self.why_not = f"{error.what}: {error.why}"
             return

@@ -83,6 +83,7 @@ class LiveSource:
         self._last = time.monotonic()
         self._totals_before: dict[str, Any] = {}
         self._failed: dict[str, str] = {}
+        self._has_command, self._no_command = False, ""
         self._note_misses(self._part("totals", self._maps.totals))
 
     def follow(self, before: ProcfsSource) -> None:
@@ -94,6 +95,15 @@ class LiveSource:
         counted = self._totals(self._part("totals", self._maps.totals))
         allocs, frees = counted.get("anon_vma_allocs"), counted.get("anon_vma_frees")
         self._live_at_first = 0 if allocs is None or frees is None else allocs - frees
+
+    def begin_command(self, pid: int) -> None:
+        """From now on samples have ``command``: what the process ``pid`` does from its next exec on, and all that it
+        starts. Needs a session that follows (``open_live``)."""
+        if not self._sees_all:  # the kernel knows it by another pid
+            self._no_command = "the probes count by the host's pids, and lazyobs runs in a pid namespace"
+            return
+        self._maps.begin_command(pid)
+        self._has_command = True
 
     @property
     def kernel(self) -> Kernel:
@@ -154,6 +164,7 @@ class LiveSource:
             histograms=histograms or {series: None for kind in HISTOGRAMS for series in kind.series()},
             health={name: found_health.get(name) for name in HEALTH_NAMES},
             null_reasons=self._null_reasons(),
+            command=self._command(),
             failed=dict(self._failed),
             slow_forks=forks_of(forks or (), self._table.known, self._processes.boot_offset),
             programs=lives or [],
@@ -195,6 +206,10 @@ class LiveSource:
             totals["violations_by_invariant"]["ledger"] = self._ledger.violations
             totals["violations"] = (totals["violations"] or 0) + self._ledger.violations
         return totals
+
+    def _command(self) -> dict[str, Any] | None:
+        counts = self._part("command", self._maps.command) if self._has_command else None
+        return None if counts is None else {**self._table.of_counts(counts), **self._table.divided(counts)}
 
     def _histograms(self) -> dict[str, dict[str, Any] | None]:
         return self._table.histograms(self._maps.histograms)
@@ -246,6 +261,8 @@ class LiveSource:
             reasons["families"] = reasons["slow_forks.lock_waits"] = reasons["slow_forks.lock_seconds"] = why_no_waits
         if why_no_part := reasons.get("histograms.fork_seconds"):
             reasons["slow_forks.anon_seconds"] = why_no_part
+        if self._no_command:
+            reasons["command"] = self._no_command
         if not self._args:
             reasons["processes.args"] = NO_ARGS
         for name in CENSUS_NAMES:

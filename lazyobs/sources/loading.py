@@ -26,13 +26,16 @@ class Loading:
         points: tuple[str, ...] | None,
         meanwhile: Callable[[], object] = lambda: None,
         events: bool = False,
+        follows: bool = False,
     ) -> None:
         """The loader starts first and initializes while the plan is made; ``meanwhile`` is called while it works."""
         first, *following = interpreters()
         self._loader = Loader(first, following)
         self._kept = Cache()
         try:
-            made = plan_cache.planned(self._kept, profile_file, cap, points, events, lambda: self._announce(events))
+            made = plan_cache.planned(
+                self._kept, profile_file, cap, points, events, lambda: self._announce(events), follows
+            )
             self._loader.send(made)
             meanwhile()
         except BaseException:

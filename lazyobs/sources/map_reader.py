@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.bpf import abi, lives, maps, slow_forks
+from lazyobs.bpf import abi, followed, lives, maps, slow_forks
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.families import FamilyMaps, FamilyRow
@@ -52,6 +52,14 @@ class MapReader:
         """{count: value} of everything since attach."""
         fd = self._session.maps.get("totals")
         return None if fd is None else maps.totals(fd, self._cpus)
+
+    def begin_command(self, pid: int) -> None:
+        """Counts what the process does from now on, and what it starts, apart as well. Needs a plan that follows."""
+        followed.begin(self._session.maps[followed.MAP], pid)
+
+    def command(self) -> dict[str, int]:
+        """{count: value} of that process and what it started."""
+        return followed.totals(self._session.maps[followed.TOTALS], self._cpus)
 
     def processes(self) -> list[ProcessCounts] | None:
         """The processes that have counts, each once."""

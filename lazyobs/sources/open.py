@@ -94,6 +94,7 @@ def open_live(
     climbs: bool = False,
     user: str = "",
     args: bool = False,
+    follows: bool = False,
 ) -> Opened:
     """Opens the running kernel. ``cap`` is the best tier to try, ``points`` are the probe points to attach (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
@@ -109,6 +110,7 @@ def open_live(
     ``climbs``: where the loader takes longer than SECONDS_TO_CLIMB, the source begins at that tier, and has the probes
     as soon as they are attached (sources/climbing.py). Otherwise the start waits for them.
     ``args``: whether processes have their command lines, for views that a person looks at.
+    ``follows``: whether what a command and its children do can be counted apart (``LiveSource.begin_command``).
     ``user``: to become instead of the default one (unix/privileges.py).
     """
     if cap != "procfs" and (why := why_not_bpf()):
@@ -123,7 +125,7 @@ def open_live(
         return _without_bpf(profile_file, "--tier procfs", once, accept, user, args)
     log = _splats() if splats else None
     try:
-        loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events)
+        loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events, follows)
         session = (
             loading.session_within(seconds_to_wait(SECONDS_TO_CLIMB)) if climbs else loading.session(procfs_serves)
         )
@@ -199,9 +201,10 @@ def attach(
     points: tuple[str, ...] | None,
     meanwhile: Callable[[], object] = lambda: None,
     events: bool = False,
+    follows: bool = False,
 ) -> tuple[Subject, Session]:
     """The kernel and an attached session. Waits for the loader, and says so where that takes long."""
-    loading = Loading(profile_file, cap, points, meanwhile, events)
+    loading = Loading(profile_file, cap, points, meanwhile, events, follows)
     return loading.subject, loading.session()
 
 

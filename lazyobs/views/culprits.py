@@ -227,14 +227,18 @@ def _made(kind: str, name: str, pid: int | None, nodes: list[_Node], total: int)
 
 
 def _path(nodes: list[_Node]) -> str | None:
-    """Of the chains that these processes made meanwhile, most were made for what. The parent is charged with a fork; where
-    it is not among them, what new ones hold and have not made says the same."""
+    """What most chains of these processes are for. A fork's are what new processes hold and have not made themselves: what
+    forks have cloned counts children, too, that have ended. A parent is charged with its children's."""
     made = {name: [node.counts[name] for node in nodes] for name in ("prepares", "fork_chains", "chain_allocs")}
     if any(None in counts for counts in made.values()):
         return None
     prepares, forked, chains = (sum(count or 0 for count in counts) for counts in made.values())
-    inherited = sum(max(node.chains - (node.counts["chain_allocs"] or 0), 0) for node in nodes if node.is_new)
+    inherited = sum(max(node.chains - _made_for_itself(node), 0) for node in nodes if node.is_new)
     if not chains + inherited:
         return None
-    paths = {PREPARE: prepares, FORK: max(forked, inherited), SPLIT: chains - prepares - forked}
+    paths = {PREPARE: prepares, FORK: inherited, SPLIT: chains - prepares - forked}
     return max(paths, key=lambda path: paths[path])
+
+
+def _made_for_itself(node: _Node) -> int:
+    return (node.counts["chain_allocs"] or 0) - (node.counts["fork_chains"] or 0)

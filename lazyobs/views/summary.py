@@ -44,13 +44,16 @@ def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def first_lines(costs: Costs) -> list[str]:
-    """What it costs, what laziness spares, who holds most: for the head of other views, where all of it is known."""
+    """What it costs, what laziness spares, who holds most, who grows: for the head of other views, as far as it is
+    known."""
     found = [*_labelled("holds", list(_holds(costs))[:1])]
     if costs.unshared_vmas is not None:
         found += _labelled("lazy", list(_lazy(costs)))
     if costs.largest_processes:
         largest = costs.largest_processes[0]
         found += _labelled("most", [f"{text.size(largest.bytes)} {_percent(largest.share)} {_who(largest)}"])
+    if costs.culprit is not None:
+        found += _labelled("grows", [blamed(costs.culprit, costs.seconds)])
     return [text.printable(line) for line in found]
 
 
@@ -139,35 +142,35 @@ def _lazy(costs: Costs) -> Iterator[str]:
 
 def _forks(costs: Costs) -> Iterator[str]:
     forks = costs.forks
-    if forks.count is None:
-        yield f"not known: {text.printable(costs.null_reasons['forks'])}"
-        return
-    if not forks.count:
-        yield f"none in {costs.seconds:.3g} s"
-        return
-    sentence = (
-        f"{text.number(forks.per_second)}/s clone {text.number(forks.chains_per_second)} chains/s, "
-        f"{text.number(forks.chains_each)} each"
-    )
-    if forks.seconds_each is not None:
-        sentence += f", in {text.seconds(forks.seconds_each)} each"
-    yield sentence
+
+    def sentence() -> str:
+        each = "" if forks.seconds_each is None else f", in {text.seconds(forks.seconds_each)} each"
+        return (
+            f"{text.number(forks.per_second)}/s clone {text.number(forks.chains_per_second)} chains/s, "
+            f"{text.number(forks.chains_each)} each{each}"
+        )
+
+    yield _counted(costs, "forks", forks.count, f"none in {_span(costs.seconds)}", sentence)
 
 
 def _waits(costs: Costs) -> Iterator[str]:
-    """For the lock of a root anon_vma; a line only where it is known."""
     waits = costs.waits
-    if waits.count is None:
-        yield f"not known: {text.printable(costs.null_reasons['waits'])}"
-        return
-    if not waits.count:
-        yield f"none for an anon_vma's lock in {_span(costs.seconds)}"
-        return
-    most = f", {_percent(waits.busiest_share)} of the time in {waits.busiest}" if waits.busiest else ""
-    yield (
-        f"{text.number(waits.per_second)}/s for an anon_vma's lock, {text.seconds(waits.seconds_each)} each{most}; "
-        "lazyobs top --view locks"
-    )
+
+    def sentence() -> str:
+        most = f", {_percent(waits.busiest_share)} of the time in {waits.busiest}" if waits.busiest else ""
+        return (
+            f"{text.number(waits.per_second)}/s for an anon_vma's lock, {text.seconds(waits.seconds_each)} each{most}; "
+            "lazyobs top --view locks"
+        )
+
+    yield _counted(costs, "waits", waits.count, f"none for an anon_vma's lock in {_span(costs.seconds)}", sentence)
+
+
+def _counted(costs: Costs, name: str, count: int | None, none: str, sentence: Callable[[], str]) -> str:
+    """The sentence about what was counted; or that there was none, or why it is not known."""
+    if count is None:
+        return f"not known: {text.printable(costs.null_reasons[name])}"
+    return sentence() if count else none
 
 
 def _change(costs: Costs) -> Iterator[str]:

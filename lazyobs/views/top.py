@@ -51,6 +51,7 @@ def _batch(source: Source, options: TopOptions) -> None:
     due = time.monotonic()
     count = 0
     found = False  # a process that the filter lets pass
+    first: Sample | None = None
     while True:
         try:
             sample = source.read()
@@ -59,6 +60,7 @@ def _batch(source: Source, options: TopOptions) -> None:
                 raise _nothing_passed(options.filter) from None
             return
         growth.note(sample)
+        first = first or sample
         rows = _chosen(sample, options)
         found = found or bool(rows) or not sample.processes
         if _ended(source, sample, options, count):
@@ -73,7 +75,7 @@ def _batch(source: Source, options: TopOptions) -> None:
         else:
             if options.rows is None:
                 shown = rows[:_ROWS_IN_BATCH]
-            print(_text(sample, shown, options, laid_out), end="\n\n", flush=True)
+            print(_text(first, sample, shown, options, laid_out), end="\n\n", flush=True)
         count += 1
         if count == options.iterations:
             return
@@ -110,9 +112,9 @@ def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> b
     return True
 
 
-def _text(sample: Sample, rows: list[Process], options: TopOptions, laid_out: LiveTables) -> str:
+def _text(first: Sample, sample: Sample, rows: list[Process], options: TopOptions, laid_out: LiveTables) -> str:
     title, *rest = tables.header(sample)
-    parts = [title, *summary.first_lines(costs(sample, sample, {})), *rest]
+    parts = [title, *summary.first_lines(costs(first, sample, {})), *rest]
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
@@ -122,6 +124,7 @@ def _text(sample: Sample, rows: list[Process], options: TopOptions, laid_out: Li
 
 def _refresh(source: Source, options: TopOptions) -> None:
     count, growth, laid_out = 0, Growth(), LiveTables()
+    first: Sample | None = None
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
@@ -132,11 +135,12 @@ def _refresh(source: Source, options: TopOptions) -> None:
                     pass
                 return
             growth.note(sample)
+            first = first or sample
             rows = _chosen(sample, options)
             if _ended(source, sample, options, count):
                 return
             room = options.rows or shutil.get_terminal_size().lines
-            screen.draw(_text(sample, rows[:room], options, laid_out))
+            screen.draw(_text(first, sample, rows[:room], options, laid_out))
             count += 1
             if count == options.iterations:
                 return

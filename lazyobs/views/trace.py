@@ -14,7 +14,7 @@ from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
     "time", "kind", "detail", "pid", "tid", "start_time", "comm", "cpu", "duration_seconds", "objects", "address",
-    "bytes", "text", "family", "holder_pid", "holder_path",
+    "bytes", "text", "family", "holder_pid", "holder_path", "child", "vmas", "threads",
 )  # fmt: skip
 
 
@@ -51,13 +51,29 @@ def _raw_line(trace_event: TraceEvent) -> str:
     moment = time.strftime("%H:%M:%S", time.localtime(trace_event.time)) + f"{trace_event.time % 1:.6f}"[1:]
     if trace_event.pid is None:
         return f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.text or ''}".rstrip()
+    if trace_event.child is not None:
+        return f"{_begin(trace_event, moment)}{_forked(trace_event)}"
     where = f"  {trace_event.address:#x}+{text.size(trace_event.bytes)}" if trace_event.address else ""
     where += f"  family {trace_event.family}" if trace_event.family else ""
     where += _holder(trace_event)
+    return f"{_begin(trace_event, moment)}{where}"
+
+
+def _forked(trace_event: TraceEvent) -> str:
+    """The child, and what it was made of: the name is its parent's until it executes another program."""
+    parts = [f"  -> {trace_event.child}"]
+    if (vmas := trace_event.vmas) is not None:
+        parts.append(f"{vmas} {text.plural(vmas, 'VMA')} copied" if vmas else "shares its VMAs")
+    if (threads := trace_event.threads) is not None and threads > 1:
+        parts.append(f"of {threads} threads")
+    return ", ".join(parts)
+
+
+def _begin(trace_event: TraceEvent, moment: str) -> str:
     return (
         f"{moment:15} {trace_event.kind:16} {trace_event.detail or '':16} {trace_event.pid:>7} {trace_event.tid:>7} "
         f"{text.seconds(trace_event.duration_seconds):>10} {text.number(trace_event.objects):>7}  "
-        f"{trace_event.comm or ''}{where}"
+        f"{trace_event.comm or ''}"
     )
 
 

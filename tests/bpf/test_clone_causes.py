@@ -73,5 +73,16 @@ def test_a_plan_keeps_what_the_profile_says(bpf: None) -> None:
     assert Plan.from_bytes(made.to_bytes()).subject.profile == facts.profile
 
 
-def test_every_cause_has_a_word_but_other() -> None:
-    assert set(clone_causes._WORDS) == set(CLONE_CAUSES) - {"other"}
+@pytest.mark.parametrize(
+    ("enumerator", "cause"),
+    [
+        ("VMA_OP_FORK", "fork"),
+        ("VMA_OP_SPLIT", "split"),
+        ("VMA_OP_MERGE_UNFAULTED", "merge"),
+        ("VMA_OP_REMAP", "mremap"),
+        ("CLONE_FOR_MREMAP", "mremap"),
+        ("VMA_OP_FORKED_KSM", "other"),
+    ],
+)
+def test_a_cause_is_a_word_of_the_enumerator(enumerator: str, cause: str) -> None:
+    assert cause in CLONE_CAUSES and clone_causes.cause(enumerator, Profile("p", "")) == cause

@@ -47,6 +47,7 @@ class Kernel:
         closed: dict[str, str],
         events: bool,
         anchor: int,
+        follows: bool,
     ) -> Plan:
         return Plan(
             Subject(facts.release, facts.profile, {"anon_vma": 104}),

@@ -32,14 +32,19 @@ def leaking(kind: str, count: int, *more: str) -> Iterator[subprocess.Popen[str]
 
 
 def _leak(source, program: subprocess.Popen[str]) -> Culprit:
+    return _leaked(source, program)[0]
+
+
+def _leaked(source, program: subprocess.Popen[str]) -> tuple[Culprit, int]:
+    """The culprit, and the pid of the process that leaked."""
     first = source.read()
     assert program.stdin is not None and program.stdout is not None
     program.stdin.write("leak\n")
     program.stdin.flush()
-    assert program.stdout.readline() == "done\n"
+    done, *other = program.stdout.readline().split()
     found = culprit(first.processes, source.read().processes)
-    assert found is not None
-    return found
+    assert done == "done" and found is not None
+    return found, int(other[0]) if other else program.pid
 
 
 def test_many_mappings(live):
@@ -48,6 +53,24 @@ def test_many_mappings(live):
         found = _leak(source, program)
     assert (found.kind, found.pid, found.path, found.begun) == (PROCESS, program.pid, PREPARE, 0)
     assert found.chains == pytest.approx(1511, abs=20) and found.anon_vmas == pytest.approx(1511, abs=20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "path"),
+    [
+        ("moves", 1009, SPLIT),
+        ("files", 1009, PREPARE),
+        ("threads", 211, PREPARE),
+        ("worker", 1511, PREPARE),
+        ("daemon", 1511, PREPARE),
+    ],
+)
+def test_other_ways_of_one_process(live, kind: str, count: int, path: str):
+    """bench/leaks.py asks the commands, in more set-ups."""
+    source = live()
+    with leaking(kind, count) as program:
+        found, pid = _leaked(source, program)
+    assert (found.kind, found.pid, found.path) == (PROCESS, pid, path) and found.chains >= count
 
 
 def test_splits_of_one_mapping(live):
@@ -107,6 +130,18 @@ def test_replaced_workers_are_no_growth():
     first = [_holding(7, 100, ppid=1), *(_holding(100 + child, 50, ppid=7) for child in range(9))]
     last = [_holding(7, 100, ppid=1), *(_holding(200 + child, 50, ppid=7) for child in range(9))]
     assert culprit(first, last) is None
+
+
+def test_what_ended_children_had_is_not_the_path():
+    """A server has replaced its workers many times; those of now hold more, which they have made themselves."""
+
+    def counts(prepares: int, cloned: int) -> dict[str, int]:
+        return {"prepares": prepares, "fork_chains": cloned, "chain_allocs": prepares + cloned}
+
+    first = [_holding(7, 100, ppid=1, **counts(0, 0))]
+    workers = [_holding(100 + child, 300, ppid=7, **counts(250, 0)) for child in range(7)]
+    found = culprit(first, [_holding(7, 100, ppid=1, **counts(0, 5003)), *workers])
+    assert found is not None and (found.kind, found.pid, found.path) == (FAMILY, 7, PREPARE)
 
 
 def test_a_name_where_there_is_no_tree_and_no_cgroup():

@@ -8,6 +8,7 @@
  *   unmap   unmap every island
  */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,18 @@ static void answer(const char *text)
 		_exit(3);
 }
 
+/* By the byte: what is behind the line stays in the pipe or file, for the next call. */
+static bool read_line(char *line, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size - 1 && read(0, line + length, 1) == 1)
+		if (line[length++] == '\n')
+			break;
+	line[length] = '\0';
+	return length > 0;
+}
+
 int main(int argc, char **argv)
 {
 	long count = argc > 1 ? atol(argv[1]) : 0;
@@ -57,12 +70,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	answer("ok\n");
-	for (;;) {
-		ssize_t length = read(0, line, sizeof(line) - 1);
-
-		if (length <= 0)
-			break;
-		line[length] = '\0';
+	while (read_line(line, sizeof(line))) {
 		if (!strncmp(line, "touch", 5)) {
 			for (long i = 0; i < count; i++)
 				base[(2 * i + 1) * page] = (char)i;
