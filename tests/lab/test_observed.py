@@ -191,6 +191,14 @@ def test_saved_bytes_are_what_slabinfo_shows_between_off_and_on(saved, workload)
     assert found["saved_bytes"] > 20_000
 
 
+@pytest.mark.parametrize("position", ["on", "off"])
+@pytest.mark.parametrize("workload", ["islands", "python"])
+def test_summary_has_the_bytes_of_slabinfo(saved, workload, position):
+    """All of the machine, in caches that are not merged: the objects on VMAs against the live ones."""
+    summed, live = saved[workload][f"all_{position}"]
+    assert summed == pytest.approx(live, rel=0.05) and live > 100_000
+
+
 @pytest.fixture(scope="module")
 def unfitted(programs: Path) -> dict[str, Any]:
     return observe(programs, "lab", "unfitted")["unfitted"]

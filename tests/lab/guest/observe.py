@@ -281,7 +281,9 @@ def slab_bytes() -> int:
 
 
 def savings(_tier: str) -> dict[str, Any]:
-    """saved_bytes of some processes, and the slab bytes they take with the switch off and on."""
+    """saved_bytes of some processes, and the slab bytes they take with the switch off and on; what summary says of all."""
+    from lazyobs.views.costs import costs
+
     workloads = {
         "islands": lambda: [Program(PROGRAMS / "islands", 3001)],
         "python": lambda: [Interpreter() for _ in range(23)],
@@ -296,10 +298,13 @@ def savings(_tier: str) -> dict[str, Any]:
             programs = start()
             for program in programs:
                 program.tell("touch")
-            found[name]["slab_bytes_on" if switch == "1" else "slab_bytes_off"] = slab_bytes() - before
+            there, position = slab_bytes(), "on" if switch == "1" else "off"
+            sample = source.read()
+            found[name][f"slab_bytes_{position}"] = there - before
+            found[name][f"all_{position}"] = [costs(sample, sample, {}).bytes, there]
             if switch == "1":
                 pids = {program.pid for program in programs}
-                rows = [process for process in source.read().processes if process.pid in pids]
+                rows = [process for process in sample.processes if process.pid in pids]
                 found[name]["saved_bytes"] = sum(row.census["saved_bytes"] or 0 for row in rows)
             for program in programs:
                 program.end()
