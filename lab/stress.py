@@ -55,12 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.append,
         "--timeout",
         str(given.seconds * 2 + 300),
+        # the cache may lie below /tmp, which the guest has of its own
+        "--share",
+        str(path.parent),
     ]
     if given.console:
         options += ["--console", given.console]
     # a module in the stock kernels
     script = 'modprobe -q zram num_devices=1; exec "$0" "$@"'
-    return boot.main([*options, "--", "sh", "-c", script, str(path), "-t", str(given.seconds), *given.options])
+    return boot.main(
+        [*options, "--", "sh", "-c", script, f"/mnt/share/{path.name}", "-t", str(given.seconds), *given.options]
+    )
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_memory_saved(guest: Run, tmp_path: Path) -> None:
         "lab-nomerge",
         "/usr/bin/python3",
         "/mnt/share/slab_objects.py",
-        timeout=300,
+        timeout=800,
         options=["--share", str(tmp_path), "--memory", "3072", "--fail-on-splat"],
     )
     assert result.returncode == 0, result.stderr.decode()
