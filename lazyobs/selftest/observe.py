@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -143,7 +144,7 @@ def _observe(command: tuple[str, ...], observer: Observer) -> Coverage:
     before = observer.source.read()
     began = time.monotonic()
     try:
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, env=os.environ)
     except OSError as error:
         raise UsageError(command[0], str(error.strerror), "name a program that can be run") from None
     try:
