@@ -14,7 +14,7 @@ from lazyobs import __version__
 from lazyobs.commands import completions, usage
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import say
-from lazyobs.unix import interrupt, locale, stdio
+from lazyobs.unix import blas, interrupt, locale, memory_limits, stdio
 
 # name: one line of help; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -76,6 +76,12 @@ def cli() -> None:
 def main() -> None:
     """Entry point: one line and the documented exit code for whatever goes wrong."""
     sys.excepthook = stdio.print_traceback
+    blas.use_one_thread()
+    sys.exit(_guarded() if _reads_recordings() and memory_limits.are_set() else _answer())
+
+
+def _answer() -> int:
+    """Runs the command. Returns the exit code."""
     try:
         interrupt.catch()
         code = _exit_code()
@@ -86,7 +92,24 @@ def main() -> None:
     except Exception as error:
         code = _failed(error)
         interrupt.settle()
-    sys.exit(code)
+    return code
+
+
+def _guarded() -> int:
+    """The same where a library may end the program for want of memory, with whatever status."""
+    try:
+        code = memory_limits.survived(_answer)
+    except OSError as error:
+        _complain(f"{_asked()}: {os.strerror(error.errno or 0).lower()}; look at ulimit -a, or end other programs")
+        return EXIT_REFUSED
+    if code is None:
+        _complain(f"{_asked()}: out of memory, there is no answer; raise the limit (ulimit -v, -d)")
+        return EXIT_REFUSED
+    return code
+
+
+def _reads_recordings() -> bool:
+    return _asked() in ("report", "compare") or any(word.startswith("--replay") for word in sys.argv[2:])
 
 
 def _exit_code() -> int:
@@ -153,6 +176,8 @@ def _failed(error: Exception) -> int:
     """The exit code of an error that nothing expected. Not Python's 1: of ``report`` that would be the verdict FAIL."""
     if why := stdio.scarce(error):
         _complain(f"{_asked()}: {why}; look at ulimit -a, or end other programs")
+    elif memory_limits.are_set() and isinstance(error, SystemError | ImportError | RuntimeError):
+        _complain(f"{_asked()}: {error}: out of memory, as it seems; raise the limit (ulimit -v, -d)")
     else:
         stdio.print_traceback(type(error), error, error.__traceback__)
         _complain(f"{_asked()}: an error of lazyobs itself, so there is no answer; please report the lines above")

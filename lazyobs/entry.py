@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -12,6 +14,10 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as for a job in the background
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()  # what imports make stays: to look for garbage in it is a twentieth of a start. See cli.py.
-    from lazyobs.cli import main as run
-
+    try:
+        from lazyobs.cli import main as run
+    except (OSError, MemoryError) as error:  # not an ImportError: that would be a fault of the installation
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "out of memory"
+        os.write(2, f"lazyobs: cannot start: {why.lower()}; look at ulimit -a, or end other programs\n".encode())
+        sys.exit(3)
     run()

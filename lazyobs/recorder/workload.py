@@ -106,7 +106,7 @@ def _become(command: tuple[str, ...], waiting: int) -> None:
         if not os.read(waiting, 1):
             os._exit(0)  # the recording did not start, so the command does not start either
         interrupt.restore()
-        os.execvp(command[0], command)  # noqa: S606
+        os.execvpe(command[0], command, os.environ)  # noqa: S606
     except FileNotFoundError:
         _say(command[0], "there is no such command")
         os._exit(_NOT_FOUND)

@@ -30,6 +30,7 @@ from lazyobs.recording.process_rows import ProcessRows
 from lazyobs.recording.storage import Remote, place
 from lazyobs.recording.stream import Damage, StreamReader, TooLarge
 from lazyobs.recording.values import why_not_ours
+from lazyobs.unix.stdio import scarce
 
 _DAMAGE = (
     *(pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError),
@@ -174,7 +175,11 @@ class Recording:
         return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
 
     def damaged(self, name: str, error: Exception | str) -> RecordingError:
-        """The error for a file ``name`` that lazyobs cannot have written."""
+        """The error for a file ``name`` that lazyobs cannot have written, or cannot read for want of memory or files."""
+        if isinstance(error, Exception) and (short := scarce(error)):
+            return RecordingError(
+                self.path, f"{name} cannot be read ({short})", "look at ulimit -a, or end other programs"
+            )
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return RecordingError(self.path, f"{name} is damaged ({why})", "use another copy of it")
 

@@ -17,6 +17,7 @@ from lazyobs.text import printable
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # What the machine is out of, and no error of ours: descriptors, memory, processes.
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+_OUT_OF_MEMORY = "OutOfMemoryException"  # of DuckDB: a RuntimeError by its class
 # dlopen(3) says why in words alone.
 _SCARCE_WORDS = ("failed to map segment", "cannot allocate memory", "too many open files", "cannot map zero-fill pages")
 
@@ -64,13 +65,15 @@ def discard_output() -> None:
 
 def scarce(error: BaseException) -> str:
     """What the machine, or a limit of this process, is out of; "" for another error."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == _OUT_OF_MEMORY:
         return "out of memory"
     if isinstance(error, OSError) and error.errno in _SCARCE:
         return os.strerror(error.errno).lower()
     if isinstance(error, ImportError):  # numpy, scipy and others quote the cause, some lines below
         text = str(error).lower()
         return "out of memory or open files" if any(words in text for words in _SCARCE_WORDS) else ""
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "no further thread is allowed"
     return ""
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -15,8 +16,9 @@ from lazyobs.errors import EXIT_REFUSED
 from lazyobs.recording import limits
 from lazyobs.recording.description import read_description
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, VERSION
+from lazyobs.recording.reader import Recording
 from lazyobs.recording.stream import StreamReader, StreamWriter, TooLarge
-from tests.harness import lazyobs, python
+from tests.harness import ROOT, lazyobs, python
 
 _HUGE = 700 << 20
 _MOST_MEMORY = 400 << 20  # of a command that imports pyarrow and duckdb
@@ -130,3 +132,12 @@ def test_one_line_for_a_file_that_is_too_large(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (EXIT_REFUSED, "")
         assert "a file of 8192 MiB, the limit is 256 MiB" in done.stderr and len(done.stderr.splitlines()) == 1
         file.unlink()
+
+
+def test_want_of_memory_is_no_damage() -> None:
+    recording = Recording(str(ROOT / "examples/lab"))
+    for error in (MemoryError(), pa.ArrowMemoryError("malloc of size 64 failed"), OSError(errno.EMFILE, "x")):
+        told = str(recording.damaged("a file", error))
+        assert "cannot be read" in told and "damaged" not in told
+    assert "a file is damaged (bad)" in str(recording.damaged("a file", ValueError("bad")))
+    recording.close()

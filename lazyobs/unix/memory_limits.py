@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A limit on memory (ulimit -v, -d), under which libraries end the program: OpenBLAS with status 1, which of ``report``
+is the verdict FAIL, glibc with 127, others by SIGABRT."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+
+_LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def are_set() -> bool:
+    """Whether this process has such a limit."""
+    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in _LIMITS)
+
+
+def survived(work: Callable[[], int]) -> int | None:
+    """The exit code that ``work`` returns in a child; None where the child ended in the middle of it.
+
+    OSError where there can be no child."""
+    from lazyobs.unix.fork import die_with_parent  # imports ctypes, which a start without a limit need not pay for
+
+    receiving, sending = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receiving)
+        die_with_parent(signal.SIGTERM)
+        code = work()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os.write(sending, bytes([code]))
+        os._exit(code)
+    os.close(sending)
+    for number in _PASSED_ON:
+        signal.signal(number, lambda which, _frame: os.kill(child, which))
+    with open(receiving, "rb") as answer:
+        told = answer.read(1)
+    os.waitpid(child, 0)
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_DFL)
+    return told[0] if told else None
