@@ -101,10 +101,10 @@ def sizes(*values: float) -> list[str]:
 
 
 def seconds(value: float | None) -> str:
-    """A duration from nanoseconds to seconds: ``412ns``, ``3.1us``."""
+    """A duration from nanoseconds to seconds, three digits of it: ``412ns``, ``3.1us``, ``4388s``."""
     if value is None:
         return NULL
     for factor, unit in ((1e9, "ns"), (1e6, "us"), (1e3, "ms")):
-        if value * factor < 1000:
+        if abs(value) * factor < 999.5:  # what is rounded to 1000 is one of the next unit
             return f"{value * factor:.3g}{unit}"
-    return f"{value:.3g}s"
+    return f"{value:.3g}s" if abs(value) < 999.5 else f"{value:.0f}s"

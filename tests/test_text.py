@@ -113,3 +113,11 @@ def test_what_may_be_too_much_is_an_upper_bound(value, too_much, shown):
 )
 def test_a_change_has_a_sign_and_no_negative_zero(share: float, shown: str) -> None:
     assert text.percent(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(9.994e-7, "999ns"), (9.997e-7, "1us"), (9.998e-4, "1ms"), (0.9999, "1s"), (12.34, "12.3s"), (4387.52, "4388s")],
+)
+def test_a_duration_has_no_exponent(value: float, shown: str) -> None:
+    assert text.seconds(value) == shown
