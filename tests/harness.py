@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import shutil
@@ -57,6 +58,27 @@ def need_root(what_for: str) -> None:
     """Skips for others than root."""
     if os.geteuid() != 0:
         skip("root", what_for)
+
+
+@functools.cache
+def _why_closed() -> str:
+    """Why another user cannot run the checkout under this interpreter, "" where it can."""
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", "import lazyobs.cli"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+    return (done.stderr.strip().splitlines() or ["it fails"])[-1] if done.returncode else ""
+
+
+def need_open_checkout() -> None:
+    """Skips where another user cannot run the checkout: it, or its Python, lies in a directory of mode 0700."""
+    need_programs("setpriv")
+    if os.geteuid() == 0 and (why := _why_closed()):
+        skip("host", f"the checkout is closed to other users: {why}")
 
 
 def need_module(name: str, feature: str, remedy: str) -> ModuleType:

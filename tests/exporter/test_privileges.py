@@ -19,7 +19,7 @@ from lazyobs.errors import UsageError
 from lazyobs.unix import privileges
 from tests.confined import NAMED, need
 from tests.exporter.metrics import of_page, series
-from tests.harness import LAZYOBS, ROOT, lazyobs, need_programs
+from tests.harness import LAZYOBS, ROOT, lazyobs, need_open_checkout, need_programs
 
 INSIDE = str(Path(__file__).parent / "inside.py")
 _NONE = ["0000000000000000"]
@@ -171,6 +171,7 @@ def test_it_ends_and_leaves_nothing_behind(bpf: None, export: Callable) -> None:
 
 
 def test_without_root_it_says_so() -> None:
+    need_open_checkout()
     prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     need_programs(*prefix[:1])
     result = subprocess.run([*prefix, *LAZYOBS, "export", "--listen", "127.0.0.1:0"], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.confined import NAMED, need, with_only
-from tests.harness import ROOT, need_programs
+from tests.harness import ROOT, need_open_checkout, need_programs
 
 pytestmark = pytest.mark.usefixtures("root")
 
@@ -78,7 +78,7 @@ def test_without_cap_setgid_it_becomes_nobody_and_keeps_its_groups() -> None:
 
 
 def test_another_user_keeps_nothing_either() -> None:
-    need_programs("setpriv")
+    need_open_checkout()
     found = left(with_only("bpf", "perfmon", "syslog", "sys_ptrace", user=65534), 19)
     holds_only(found, 19)
     assert found["Uid"] == ["65534"] * 4
