@@ -299,9 +299,10 @@ def stock(programs: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     """One boot of each; ``tier``: at which compiled programs and those of the images are compared."""
     tier = {"debian-6.1": "kprobe", "debian-6.12": "fentry"}[request.param]
     steps = f"islands:fentry,islands:tracepoint,compiled:{tier},without_compiler:{tier}"
-    return {"tier": tier, **observe(programs, request.param, steps)}
+    return {"tier": tier, **observe(programs, request.param, steps, timeout=1700)}
 
 
+@pytest.mark.timeout(1800)  # a dozen starts in an emulated machine
 class TestStockKernels:
     @pytest.mark.parametrize("tier", ["fentry", "tracepoint"])
     def test_islands_are_counted_exactly(self, stock, tier):
