@@ -177,7 +177,7 @@ def _by_summary(one: SetUp, recording: Path, pid: int, cgroup: Path | None) -> b
     found = json.loads(_answer("summary", "--replay", str(recording), "-o", "json"))["culprit"]
     if found is None or found["kind"] not in one.kinds or found["path"] not in one.paths:
         return False
-    return found["name"] == f"/{cgroup.name}" if cgroup else found["pid"] == pid
+    return bool(found["name"] == f"/{cgroup.name}" if cgroup else found["pid"] == pid)
 
 
 def _by_top(one: SetUp, recording: Path, pid: int, cgroup: Path | None) -> bool:
