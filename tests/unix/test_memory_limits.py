@@ -24,7 +24,7 @@ def test_the_exit_code_is_that_of_the_work(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [lambda: os._exit(1), lambda: os._exit(0), lambda: os.kill(os.getpid(), signal.SIGABRT)]
+    "end", [lambda: os._exit(1), lambda: os._exit(0), lambda: os.kill(os.getpid(), signal.SIGKILL)]
 )
 def test_an_end_in_the_middle_is_none(end: Callable[[], int]) -> None:
     assert survived(end) is None
@@ -46,7 +46,8 @@ def test_a_command_without_memory_says_so_or_answers(arguments: list[str], megab
     assert done.returncode in (0, 3), done.stderr
     if done.returncode == 3:
         assert done.stdout == "" and "Traceback" not in done.stderr
-        assert done.stderr.splitlines()[-1].startswith(f"lazyobs: {arguments[0]}: out of memory")
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"lazyobs: {arguments[0]}: ") and "out of memory" in last
     else:
         assert done.stdout
 
