@@ -168,7 +168,7 @@ HEALTH_COLUMNS = (
     ("map_full", "insertions refused because a BPF map was full"),
     ("process_map_entries", "processes in the BPF map that counts per process"),
     ("process_map_capacity", "processes that map has room for"),
-    ("recursion_misses", "program runs the kernel skipped because the program was already running"),
+    ("recursion_misses", "program runs the kernel skipped: the program was already running, or no kretprobe was free"),
     ("probes_missing", "required probe points that are not attached"),
     ("bpf_runs", "runs of the BPF programs (kernel.bpf_stats_enabled)"),
     ("bpf_seconds", "CPU time spent in the BPF programs (kernel.bpf_stats_enabled)"),

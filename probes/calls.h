@@ -65,6 +65,12 @@ static __always_inline struct call *find_call(enum called called)
 	return calls.lookup(&key);
 }
 
+static __always_inline void return_missed(enum called called)
+{
+	if (called != CALLED_LOCK_WAIT) /* not a function */
+		count_total(TOTAL_RETURNS_MISSED, 1);
+}
+
 static __always_inline void call_began(enum called called, u64 start, u64 object, u32 detail,
 				       u32 flags)
 {
@@ -73,12 +79,21 @@ static __always_inline void call_began(enum called called, u64 start, u64 object
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 
-	/* The slot can still be its own: the probe at the last exit was skipped. */
-	if (slot && (slot->owner == SLOT_OPEN(tid) ||
-		     slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
+	/*
+	 * Its own slot or entry can still be there: the probe at the last exit was skipped. A
+	 * kretprobe without a free instance is, which the kernel tells nobody before 6.7.
+	 */
+	if (slot && slot->owner == SLOT_OPEN(tid)) {
 		slot->call = call;
-	else if (calls.update(&key, &call))
-		count_total(TOTAL_TASK_MAP_FULL, 1);
+		return_missed(called);
+	} else if (slot && slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))) {
+		slot->call = call;
+	} else {
+		if (calls.lookup(&key))
+			return_missed(called);
+		if (calls.update(&key, &call))
+			count_total(TOTAL_TASK_MAP_FULL, 1);
+	}
 }
 
 static __always_inline void call_begins_with(enum called called, u64 object, u32 detail, u32 flags)

@@ -20,7 +20,8 @@ PROCESS_COUNTS = (
 SPLIT_COUNTS = tuple(f"{counter.name}_{value}" for counter in COUNTERS for value in counter.values)
 MAP_FULL_COUNTS = ("process_map_full", "fork_map_full", "task_map_full", "family_map_full", "program_map_full")
 LOCKS_UNPLACED = "locks_unplaced"
-TOTAL_COUNTS = (*PROCESS_COUNTS, *SPLIT_COUNTS, *MAP_FULL_COUNTS, LOCKS_UNPLACED)
+RETURNS_MISSED = "returns_missed"  # of a function: found at the task's next call of it
+TOTAL_COUNTS = (*PROCESS_COUNTS, *SPLIT_COUNTS, *MAP_FULL_COUNTS, LOCKS_UNPLACED, RETURNS_MISSED)
 
 # log2 buckets in the kernel: every 64-bit value has one, and a mask keeps the index in bounds.
 KERNEL_BUCKETS = 64

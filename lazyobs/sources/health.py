@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazyobs.bpf.counts import LOCKS_UNPLACED, MAP_FULL_COUNTS
+from lazyobs.bpf.counts import LOCKS_UNPLACED, MAP_FULL_COUNTS, RETURNS_MISSED
 from lazyobs.bpf.layouts import PROCESS_CAPACITY
 from lazyobs.kernel.slab import SlabRow
 from lazyobs.sources import self_usage
@@ -13,11 +13,11 @@ from lazyobs.sources import self_usage
 Health = dict[str, float | None]
 
 
-def of_programs(stats: list[tuple[int, int, int]]) -> Health:
+def of_programs(stats: list[tuple[int, int, int]], totals: dict[str, int] | None) -> Health:
     """From [(run time in ns, runs, recursion misses)]; runs and run time are known while statistics are on."""
     runs = sum(count for _, count, _ in stats)
     return {
-        "recursion_misses": sum(missed for _, _, missed in stats),
+        "recursion_misses": sum(missed for _, _, missed in stats) + (totals or {}).get(RETURNS_MISSED, 0),
         "bpf_runs": runs or None,
         "bpf_seconds": round(sum(time for time, _, _ in stats) / 1e9, 9) if runs else None,
     }

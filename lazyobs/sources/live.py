@@ -141,7 +141,7 @@ class LiveSource:
         lives = self._part("programs", self._maps.programs_ended)
         waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
-        programs = self._part("health", lambda: health.of_programs(self._maps.program_stats()))
+        programs = self._part("health", lambda: health.of_programs(self._maps.program_stats(), counts))
         processes = self._processes.read(census, counted, elapsed)
         totals = self._totals(counts)
         found_health = {

@@ -107,12 +107,21 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
         assert found["probes"][reason] >= 23, reason
 
 
-@pytest.mark.parametrize("step", ["crowd:fentry", "crowd:kprobe", "hashed:fentry"])
+@pytest.mark.parametrize("step", ["crowd:fentry", "hashed:fentry"])
 def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
     """With the slots of its tasks, and with the hash alone."""
     found = lab[step]
     assert found["probes"] == found["kernel"] >= THREADS * EACH
-    assert found["map_full"] == 0
+    assert found["map_full"] == found["missed"] == 0
+
+
+def test_returns_without_a_free_kretprobe_are_missed(lab):
+    """A function that is returned from has ten of them here. What a thread misses is found at its next call, so that
+    of its last one is not."""
+    found = lab["crowd:kprobe"]
+    lacking = found["kernel"] - found["probes"]
+    assert found["kernel"] >= THREADS * EACH and found["map_full"] == 0
+    assert 0 <= lacking <= found["missed"] + THREADS
 
 
 @pytest.fixture(scope="module")

@@ -205,6 +205,7 @@ def crowd(tier: str) -> dict[str, Any]:
         "kernel": after_kernel["prepare"] - kernel["prepare"],
         "probes": after.totals["lazy_prepares"] - ours["lazy_prepares"],
         "map_full": after.health["map_full"],
+        "missed": after.health["recursion_misses"],
     }
 
 
