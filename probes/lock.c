@@ -35,8 +35,9 @@ static __always_inline bool is_root_lock(u64 lock)
 /* The path of the innermost frame that has one, else LOCK_PATH_COUNT. */
 static __always_inline u32 lock_path(void *ctx)
 {
+	u32 zero = 0, found = LOCK_PATH_COUNT;
 	struct lock_frames *stack;
-	u32 zero = 0;
+	volatile u64 *kept;
 	long bytes;
 
 	stack = lock_frames.lookup(&zero);
@@ -51,25 +52,30 @@ static __always_inline u32 lock_path(void *ctx)
 		if (frame * (long)sizeof(u64) >= bytes)
 			break;
 		path = LOCK_PATH_OF(site);
-		if (path != LOCK_PATH_COUNT)
-			return path;
+		if (path != LOCK_PATH_COUNT) {
+			found = path;
+			break;
+		}
 	}
-	return LOCK_PATH_COUNT;
+	/* Through memory: the verifier would go on with each path to the end of the program. */
+	kept = &stack->address[0];
+	*kept = found;
+	return *kept;
 }
 
 /* The cache is never merged, so that it has this name alone. */
 static __always_inline bool is_anon_vma(u64 address)
 {
 	struct kmem_cache *cache = CACHE_OF(address);
-	char name[sizeof("anon_vma")];
+	u64 name[2] = {}; /* eight letters, and the end */
 	char *text;
 
 	if (!cache)
 		return false;
 	text = READ(cache, name);
-	return bpf_probe_read_kernel_str(name, sizeof(name), text) == sizeof(name) &&
-	       name[0] == 'a' && name[1] == 'n' && name[2] == 'o' && name[3] == 'n' &&
-	       name[4] == '_' && name[5] == 'v' && name[6] == 'm' && name[7] == 'a';
+	if (bpf_probe_read_kernel_str(name, sizeof("anon_vma"), text) != sizeof("anon_vma"))
+		return false;
+	return !__builtin_memcmp(name, "anon_vma", 8);
 }
 
 /* kernel/locking/rwsem.c: of the owner of a semaphore. 5.10 and older have a third flag. */
@@ -116,19 +122,17 @@ static __always_inline void note_holder(u64 holder)
 /* The path of a wait for that root's lock; LOCK_PATH_COUNT where it is none. */
 static __always_inline u32 path_of_wait(void *ctx, u64 root)
 {
+	bool known = find_family(root);
 	u32 path;
 
-	if (HAVE_CACHE_OF && !find_family(root)) {
-		if (!is_anon_vma(root))
-			return LOCK_PATH_COUNT;
-		new_family(root);
-	}
+	if (HAVE_CACHE_OF && !known && !is_anon_vma(root))
+		return LOCK_PATH_COUNT;
 	path = lock_path(ctx);
-	if (HAVE_CACHE_OF)
-		return path == LOCK_PATH_COUNT ? LOCK_PATH_OTHER : path;
-	if (path != LOCK_PATH_COUNT && !find_family(root))
+	if (!HAVE_CACHE_OF && path == LOCK_PATH_COUNT)
+		return LOCK_PATH_COUNT;
+	if (!known)
 		new_family(root);
-	return path;
+	return path == LOCK_PATH_COUNT ? LOCK_PATH_OTHER : path;
 }
 
 static __always_inline void count_for_family(u64 root, struct call *call, u64 nanoseconds)
