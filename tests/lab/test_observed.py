@@ -203,9 +203,10 @@ def test_saved_bytes_are_what_slabinfo_shows_between_off_and_on(saved, workload)
 @pytest.mark.parametrize("position", ["on", "off"])
 @pytest.mark.parametrize("workload", ["islands", "python"])
 def test_summary_has_the_bytes_of_slabinfo(saved, workload, position):
-    """All of the machine, in caches that are not merged: the objects on VMAs against the live ones."""
+    """All of the machine, in caches that are not merged: the objects on VMAs against the live ones. With laziness on
+    there are few."""
     summed, live = saved[workload][f"all_{position}"]
-    assert summed == pytest.approx(live, rel=0.05) and live > 100_000
+    assert summed == pytest.approx(live, rel=0.05) and live > (100_000 if position == "off" else 1_000)
 
 
 @pytest.fixture(scope="module")
