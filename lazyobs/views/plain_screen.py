@@ -8,12 +8,15 @@ import select
 import shutil
 import sys
 import termios
+import time
 import tty
 from types import TracebackType
 
 from lazyobs.text import width
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+# A signal that comes just before a wait begins does not end it: Python looks again after so many seconds.
+MOST_SECONDS = 1.0
 _HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
@@ -53,11 +56,12 @@ class Screen:
 
     def key(self, seconds: float) -> str:
         """A key pressed within that time, or ""."""
-        if self._saved is None:
-            select.select([], [], [], seconds)
-            return ""
-        ready, _, _ = select.select([self._in], [], [], seconds)
-        return os.read(self._in.fileno(), 1).decode("ascii", "ignore") if ready else ""
+        inputs = [] if self._saved is None else [self._in]
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select(inputs, [], [], min(left, MOST_SECONDS))[0]:
+                return os.read(self._in.fileno(), 1).decode("ascii", "ignore")
+        return ""
 
 
 def fit(line: str, columns: int) -> str:

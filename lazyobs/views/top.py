@@ -16,7 +16,7 @@ from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, summary, tables
 from lazyobs.views.costs import costs
 from lazyobs.views.live_table import LiveTables
-from lazyobs.views.plain_screen import Screen
+from lazyobs.views.plain_screen import MOST_SECONDS, Screen
 from lazyobs.views.process_filter import ProcessFilter
 
 _ROWS_IN_BATCH = 20
@@ -92,10 +92,11 @@ def _nothing_passed(chosen: ProcessFilter) -> UsageError:
 def _sleep_until(due: float) -> float:
     """Sleeps until the moment and returns it; a reading that took too long is not compensated."""
     now = time.monotonic()
-    if due > now:
-        time.sleep(due - now)
-        return due
-    return now
+    if due <= now:
+        return now
+    while (left := due - time.monotonic()) > 0:
+        time.sleep(min(left, MOST_SECONDS))
+    return due
 
 
 def _chosen(sample: Sample, options: TopOptions) -> list[Process]:
