@@ -112,7 +112,7 @@ def test_a_crowd_in_one_function_is_counted_one_by_one(lab, step):
     """With the slots of its tasks, and with the hash alone."""
     found = lab[step]
     assert found["probes"] == found["kernel"] >= THREADS * EACH
-    assert found["map_full"] == found["missed"] == 0
+    assert found["map_full"] == 0
 
 
 def test_returns_without_a_free_kretprobe_are_missed(lab):
