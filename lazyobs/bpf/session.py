@@ -264,13 +264,31 @@ class Loader:
             if kill:
                 self._process.terminate()
                 self._process.send_signal(signal.SIGCONT)  # a stopped process gets SIGTERM when it goes on
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
+            if not self._has_ended(5.0):
                 self._process.kill()
-                self._process.wait()
+                self._has_ended(float("inf"))
         except PermissionError:
             self._reap_later()
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Waits so long for the process to exit, and reaps it.
+
+        Not by Popen.wait(): a signal that raises in it can leave its lock taken, and the next call waits for ever."""
+        ends, pause = time.monotonic() + seconds, 0.0005
+        while self._process.returncode is None:
+            try:
+                pid, status = os.waitpid(self._process.pid, os.WNOHANG)
+            except ChildProcessError:  # the call that a signal has interrupted has reaped it
+                self._process.returncode = 0
+                break
+            if pid:
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= ends:
+                return False
+            else:
+                pause = min(2 * pause, 0.05)
+                time.sleep(pause)
+        return True
 
     def leave(self) -> None:
         """After a fork: the other process goes on to wait for the loader, and this one only reaps it."""

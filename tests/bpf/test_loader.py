@@ -159,6 +159,15 @@ def test_a_loader_that_hangs_is_given_up(made, tmp_path):
     assert no_children()
 
 
+def test_a_signal_in_the_midst_of_waiting_does_not_make_it_wait_for_ever(made, tmp_path):
+    """It leaves a lock of Popen taken: lazyobs doctor hung so, after Ctrl-C."""
+    loader = Loader(sys.executable)
+    loader._process._waitpid_lock.acquire()  # type: ignore[attr-defined]
+    with pytest.raises(BpfRefused, match="no answer within 0 s"):
+        loader.receive(0)
+    assert not psutil.pid_exists(loader._process.pid)
+
+
 def test_a_loader_killed_at_any_moment_leaves_nothing(made):
     made.source += f"\n/* {time.time()}: compiled anew */"
     for delay in (0.0, 0.05, 0.11, 0.23, 0.41):
