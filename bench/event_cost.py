@@ -7,13 +7,7 @@ workload forks a process with thousands of islands, so most allocations are even
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import time
-from collections.abc import Iterator
-
-from bench import program_time
+from bench import bpftrace, program_time
 from bench.islands import islands
 from bench.live import live_source
 from lazyobs.bpf import sites
@@ -33,42 +27,17 @@ def bpftrace_program() -> str:
     )
 
 
-@contextlib.contextmanager
-def tracefs() -> Iterator[None]:
-    """Mounts tracefs for the duration of the context: bpftrace reads the tracepoint's format there."""
-    if os.path.exists("/sys/kernel/tracing/events"):
-        yield
-        return
-    subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "/sys/kernel/tracing"], check=True)
-
-
 def run() -> dict[str, object]:
-    with tracefs():
+    with bpftrace.tracefs():
         return _measure()
 
 
 def _measure() -> dict[str, object]:
     source = live_source("tracepoint")
     ours = next(fd for name, fd in source.session.programs.items() if name.startswith("slab_alloc:"))
-    before = set(program_time.tracepoint_programs())
-    peer = subprocess.Popen(
-        ["bpftrace", "-B", "line", "-e", bpftrace_program()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert peer.stdout is not None
     try:
-        while line := peer.stdout.readline():
-            if b"Attaching" in line:
-                break
-        else:
-            raise RuntimeError(f"bpftrace: {peer.stderr.read().decode(errors='replace') if peer.stderr else ''}")
-        # By now only its own program is left, not its trial programs.
-        time.sleep(1)
-        (theirs,) = set(program_time.tracepoint_programs()) - before
         with (
+            bpftrace.attached(bpftrace_program(), 1) as (theirs,),
             islands(_ISLANDS) as (_, tell),
             program_time.statistics_on(),
             program_time.empty_program("kmem_cache_alloc") as empty,
@@ -84,9 +53,6 @@ def _measure() -> dict[str, object]:
                 tell("reap")
             end, after_events = readings(), source.read().totals
     finally:
-        peer.stdout.close()
-        peer.terminate()
-        peer.wait()
         source.close()
     our_ns, our_runs, their_ns, their_runs, empty_ns, empty_runs = (b - a for a, b in zip(start, end))
     events = sum(after_events[name] - before_events[name] for name in ("chain_allocs", "anon_vma_allocs"))

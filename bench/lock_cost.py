@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
-from bench import program_time
-from bench.event_cost import tracefs
+from bench import bpftrace, program_time
 from bench.live import live_source
 from lazyobs.bpf.maps import program_stats
 from lazyobs.kernel.btf import Btf
@@ -52,7 +50,7 @@ def contend(program: Path) -> None:
 
 
 def run() -> dict[str, object]:
-    with tracefs(), tempfile.TemporaryDirectory() as folder:
+    with bpftrace.tracefs(), tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "contend"
         subprocess.run(["gcc", "-O2", "-o", program, _ROOT / "tests/workloads/contend.c"], check=True)
         return _measure(program)
@@ -61,22 +59,9 @@ def run() -> dict[str, object]:
 def _measure(program: Path) -> dict[str, object]:
     source = live_source("tracepoint")
     ours = [fd for name, fd in source.session.programs.items() if name.startswith(_OURS)]
-    before = set(program_time.tracepoint_programs())
-    peer = subprocess.Popen(
-        ["bpftrace", "-B", "line", "-e", bpftrace_program()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert peer.stdout is not None
     try:
-        while line := peer.stdout.readline():
-            if b"Attaching" in line:
-                break
-        else:
-            raise RuntimeError("bpftrace did not attach")
-        time.sleep(1)  # until its trial programs are gone
-        theirs = set(program_time.tracepoint_programs()) - before
-        if len(theirs) != len(_TRACEPOINTS):
-            raise RuntimeError(f"bpftrace has {len(theirs)} programs")
         with (
+            bpftrace.attached(bpftrace_program(), len(_TRACEPOINTS)) as theirs,
             program_time.statistics_on(),
             program_time.empty_program(_TRACEPOINTS[0]) as first,
             program_time.empty_program(_TRACEPOINTS[1]) as second,
@@ -94,9 +79,6 @@ def _measure(program: Path) -> dict[str, object]:
             contend(program)
             end, after = readings(), source.read().totals
     finally:
-        peer.stdout.close()
-        peer.terminate()
-        peer.wait()
         source.close()
     (our_ns, our_runs), (empty_ns, empty_runs), (their_ns, their_runs) = (
         (b_ns - a_ns, b_runs - a_runs) for (a_ns, a_runs), (b_ns, b_runs) in zip(start, end)

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from bench import event_cost
+from bench import bpftrace, event_cost
 
 _ROOT = Path(__file__).parent.parent
 _PROCESSES, _SECONDS, _SETTLE, _ROUNDS = 500, 20, 8, 3
@@ -117,7 +117,7 @@ def run() -> dict[str, object]:
     sleepers = [subprocess.Popen(["sleep", "100000"]) for _ in range(_PROCESSES)]
     found: dict[str, list[dict[str, float]]] = {}
     try:
-        with event_cost.tracefs():
+        with bpftrace.tracefs():
             for _ in range(_ROUNDS):
                 for name, command in _commands().items():
                     if shutil.which(command[0]):

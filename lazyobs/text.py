@@ -34,6 +34,11 @@ def _letter_width(letter: str) -> int:
     return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
 
 
+def c_string(raw: bytes) -> str:
+    """The kernel's text up to its zero byte, as it is: ``printable`` is for those who show it."""
+    return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
 def say(line: str) -> None:
     """One printable line on standard error, at once."""
     print(printable(" ".join(line.split())), file=sys.stderr, flush=True)

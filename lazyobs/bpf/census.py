@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, FORK_COPIES_UNKNOWN, VMA_ROW
 from lazyobs.model import VMA_STATE_NAMES
+from lazyobs.text import c_string
 
 _ROW, _VMA, _CGROUP = CENSUS_ROW.struct(), VMA_ROW.struct(), CGROUP_ROW.struct()
 
@@ -93,7 +94,4 @@ def vmas(raw: bytes) -> list[VmaRow]:
 
 def cgroups(raw: bytes) -> dict[int, tuple[int, str]]:
     """Rows of the iterator ``cgroup_paths``: {id of a cgroup: (id of its parent, its name)}; the root's parent is 0."""
-    return {
-        identity: (parent, name.split(b"\0", 1)[0].decode("utf-8", "replace"))
-        for identity, parent, name in _CGROUP.iter_unpack(raw)
-    }
+    return {identity: (parent, c_string(name)) for identity, parent, name in _CGROUP.iter_unpack(raw)}

@@ -105,7 +105,7 @@ FILTER = Layout(
         Field("knows", "u32", "numbers that the attached probes can give, EVENT_KNOWS_*"),
     ),
 )
-FORK = KIND_NAMES.index("fork")
+FORK, LOCK_WAIT = KIND_NAMES.index("fork"), KIND_NAMES.index("lock_wait")
 FORK_THREADS = 32  # a fork's address: the child's pid, and above it the parent's threads
 KNOWS_VMAS, KNOWS_CHAINS = 1, 2
 COUNTS = Layout("event_counts", (Field("sent", "u64"), Field("lost", "u64", "there was no room in the ring")))

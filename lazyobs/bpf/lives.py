@@ -6,6 +6,7 @@ from __future__ import annotations
 from lazyobs.bpf.layouts import PROGRAM
 from lazyobs.bpf.maps import BatchReader
 from lazyobs.model import MOST_PROGRAMS, Program
+from lazyobs.text import c_string
 
 _NAME = "16s"
 
@@ -17,9 +18,5 @@ def reader(fd: int) -> BatchReader:
 
 def programs(found: BatchReader) -> list[Program]:
     """Those with the most ends, at most MOST_PROGRAMS."""
-    entries = [Program(_comm(name), *values) for name, values in found.read()]
+    entries = [Program(c_string(name), *values) for name, values in found.read()]
     return sorted(entries, key=lambda program: (-program.ends, program.comm))[:MOST_PROGRAMS]
-
-
-def _comm(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode("utf-8", "replace")

@@ -6,11 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lazyobs.bpf import event
-from lazyobs.text import plural
+from lazyobs.text import c_string, plural
 
 # Kinds that are no events of the probes.
 LOST, SPLAT = "lost", "splat"
-LOCK_WAIT = "lock_wait"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class TraceEvent:
         forked = record.address if is_fork else 0  # 0: recorded by 0.1.0, which did not have it
         known = record.duration != event.UNKNOWN
         objects = record.objects if record.objects != event.UNKNOWN else None
-        waited = kind.name == LOCK_WAIT
+        waited = record.kind == event.LOCK_WAIT
         paths = ("", *kind.details) if waited else ()
         return cls(
             time=round((record.stamp + offset) / 1e9, 9),
@@ -56,7 +55,7 @@ class TraceEvent:
             pid=record.tgid,
             tid=record.tid,
             start_time=round((record.start + offset) / 1e9, 2),
-            comm=record.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+            comm=c_string(record.comm),
             cpu=record.cpu,
             duration_seconds=record.duration / 1e9 if known else None,
             objects=None if waited else objects,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lazyobs.errors import LazyobsError
 from lazyobs.preload import preload
 from lazyobs.sources.open import open_live
 from lazyobs.text import say
+from lazyobs.unix import interrupt
 from lazyobs.views.costs import Costs
 
 _SECONDS = 2
@@ -95,7 +95,7 @@ def _live(asked: SummaryCommand) -> Costs:
     source = opened.source
     try:
         first = source.read()
-        time.sleep(asked.delay)
+        interrupt.sleep(asked.delay)
         return costs(first, source.read(), source.memory())
     finally:
         source.close()

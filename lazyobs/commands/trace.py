@@ -26,6 +26,7 @@ from lazyobs.sources.event_choice import EventChoice
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.sight import refuse_pids
 from lazyobs.text import plural, say
+from lazyobs.unix import interrupt
 from lazyobs.unix.pidfd import ProcessWaiter
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceE
             if asked.duration is not None and found[0].time >= (recording_begun or first) + asked.duration:
                 raise EOFError
             wait = begun + (found[0].time - first) / pace - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
+            interrupt.sleep(wait)
             yield found
     except EOFError:
         yield []  # if no event passes the filter, the last reading is also the first

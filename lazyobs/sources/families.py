@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from lazyobs.bpf.families import FamilyRow
 from lazyobs.model import LOCK_PATHS, MOST_FAMILIES, Family, Process
+from lazyobs.text import c_string
 
 
 def families_of(rows: Iterable[FamilyRow], passes: int, processes: Iterable[Process], offset: float) -> list[Family]:
@@ -30,7 +31,7 @@ def _family(row: FamilyRow, passes: int, processes: Mapping[tuple[int, float], P
         first_wait=round(offset + row.since / 1e9, 3),
         pid=row.owner if met else None,
         start_time=start if met else None,
-        comm=row.comm.split(b"\0", 1)[0].decode("utf-8", "replace") if met else None,
+        comm=c_string(row.comm) if met else None,
         cgroup=owner.cgroup if owner is not None else None,
         processes=row.processes if met else none,
         vmas=row.vmas if met else none,

@@ -17,6 +17,7 @@ from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, Process, rate
 from lazyobs.sources.census_columns import CensusColumns, Columns
 from lazyobs.sources.cgroups import KernelCgroups
 from lazyobs.sources.counters import CounterTable
+from lazyobs.text import c_string
 from lazyobs.unix.users import user_name
 
 _Identity = tuple[int, int]  # tgid, start_boottime in ns
@@ -130,7 +131,7 @@ class LiveProcesses:
             pid=task.tgid,
             start_time=round(self.boot_offset + task.start_boottime / 1e9, 2),
             user=user_name(task.uid),
-            comm=task.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+            comm=c_string(task.comm),
             cgroup=None,
             census=columns,
             counts=counts,

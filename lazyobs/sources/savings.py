@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lazyobs.bpf.census import CensusRow
-from lazyobs.bpf.layouts import FORK_COPIES_UNKNOWN, ROOT_SHARE
+from lazyobs.bpf.layouts import ROOT_SHARE
 from lazyobs.kernel.profile import Profile
 
 
@@ -144,7 +144,8 @@ class _Space:
     def _forked(self, files_lazy: bool) -> int:
         """The most VMAs that a fork can have copied."""
         lazy = self._lazy(self._files(files_lazy))
-        return lazy if self._row.fork_copies == FORK_COPIES_UNKNOWN else min(self._row.fork_copies, lazy)
+        copied = self._row.vmas_copied
+        return lazy if copied is None else min(copied, lazy)
 
     def _of_a_parent(self, files_lazy: bool) -> int:
         """The anon_vmas that one ended parent has left: with a pool they would be one."""

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable
 
 from lazyobs.bpf.slow_forks import SlowFork
 from lazyobs.model import MOST_FORKS, Fork
+from lazyobs.text import c_string
 
 
 def forks_of(found: Iterable[SlowFork], known: Container[str], offset: float) -> list[Fork]:
@@ -20,7 +21,7 @@ def _fork(one: SlowFork, known: Container[str], offset: float) -> Fork:
         time=round(offset + one.stamp / 1e9, 3),
         pid=one.tgid,
         start_time=round(offset + one.start / 1e9, 2),
-        comm=one.comm.split(b"\0", 1)[0].decode("utf-8", "replace"),
+        comm=c_string(one.comm),
         child=one.child,
         seconds=one.nanoseconds / 1e9,
         anon_seconds=one.anon_nanoseconds / 1e9 if "fork_seconds" in known else None,

@@ -14,6 +14,7 @@ import time
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LONGEST_WAIT = 1.0  # seconds
 _RETRY = 0.001  # seconds until the timer asks again
 # timeout(1) sends its signal twice, a terminal that closes up to three times: that is one request. Cleaning up must
 # not end half-way for it; a person who wants that presses Ctrl-C again.
@@ -63,6 +64,14 @@ def restore() -> None:
 def asked() -> bool:
     """Whether one has come."""
     return _state.asked
+
+
+def sleep(seconds: float) -> None:
+    """As time.sleep(). A signal that comes just before a wait does not end it: Python looks for it when the wait is
+    over. So none is longer than LONGEST_WAIT."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, LONGEST_WAIT))
 
 
 def settle() -> None:

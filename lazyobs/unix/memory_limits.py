@@ -11,8 +11,9 @@ import signal
 import sys
 from collections.abc import Callable
 
+from lazyobs.unix import interrupt
+
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def are_set() -> bool:
@@ -37,11 +38,11 @@ def survived(work: Callable[[], int]) -> int | None:
         os.write(sending, bytes([code]))
         os._exit(code)
     os.close(sending)
-    for number in _PASSED_ON:
+    for number in interrupt.ENDING:
         signal.signal(number, lambda which, _frame: os.kill(child, which))
     with open(receiving, "rb") as answer:
         told = answer.read(1)
     os.waitpid(child, 0)
-    for number in _PASSED_ON:
+    for number in interrupt.ENDING:
         signal.signal(number, signal.SIG_DFL)
     return told[0] if told else None

@@ -13,10 +13,9 @@ import tty
 from types import TracebackType
 
 from lazyobs.text import width
+from lazyobs.unix.interrupt import LONGEST_WAIT
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
-# A signal that comes just before a wait begins does not end it: Python looks again after so many seconds.
-MOST_SECONDS = 1.0
 _HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
@@ -59,7 +58,7 @@ class Screen:
         inputs = [] if self._saved is None else [self._in]
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            if select.select(inputs, [], [], min(left, MOST_SECONDS))[0]:
+            if select.select(inputs, [], [], min(left, LONGEST_WAIT))[0]:
                 return os.read(self._in.fileno(), 1).decode("ascii", "ignore")
         return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lazyobs import text
 from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
-from lazyobs.views import columns
+from lazyobs.views import columns, family_cells
 from lazyobs.views.live_table import LiveTables
 
 # Caches whose objects the probes count: {cache: the counters of its allocations and frees}.
@@ -128,16 +128,9 @@ def _locks(sample: Sample, tables: LiveTables) -> str:
 
 
 def _families(families: Sequence[Family], tables: LiveTables) -> str:
-    rows = [
-        [
-            text.number(family.number), text.number(family.pid), text.number(family.processes), text.number(family.vmas),
-            text.number(family.chains), text.number(family.waits), text.number(family.write_waits),
-            text.seconds(family.waited_ns / 1e9), text.seconds(family.longest_ns / 1e9), family.comm or text.NULL,
-        ]
-        for family in families
-    ]  # fmt: skip
     return tables.table(
-        rows, ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"]
+        [family_cells.cells(family) for family in families],
+        ["FAMILY", "PID", "PROCESSES", "VMAS", "CHAINS", "WAITS", "WRITES", "TIME", "LONGEST", "COMMAND"],
     )
 
 

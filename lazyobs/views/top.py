@@ -12,11 +12,12 @@ from lazyobs.errors import UsageError
 from lazyobs.model import Process, Sample
 from lazyobs.sources.growth import Growth
 from lazyobs.sources.source import Source
+from lazyobs.unix import interrupt
 from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, summary, tables
 from lazyobs.views.costs import costs
 from lazyobs.views.live_table import LiveTables
-from lazyobs.views.plain_screen import MOST_SECONDS, Screen
+from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
 
 _ROWS_IN_BATCH = 20
@@ -94,8 +95,7 @@ def _sleep_until(due: float) -> float:
     now = time.monotonic()
     if due <= now:
         return now
-    while (left := due - time.monotonic()) > 0:
-        time.sleep(min(left, MOST_SECONDS))
+    interrupt.sleep(due - now)
     return due
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
@@ -13,6 +12,7 @@ from lazyobs import text
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import Process, Program, Sample
 from lazyobs.sources.source import Source
+from lazyobs.unix import interrupt
 from lazyobs.views import lines, report_table
 
 NO_CONTEXT_BYTES = "the size of a context of an address space is not public: contexts counts them"
@@ -118,7 +118,7 @@ def show(source: Source, watch: float, pids: tuple[int, ...], output: str) -> No
     """Prints a row for each program, or for each of the processes ``pids``, after watching for ``watch`` seconds."""
     sample = source.read()
     if watch:
-        time.sleep(watch)
+        interrupt.sleep(watch)
         sample = source.read()
     programs = by_program(sample)
     rows = programs

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.event_cost import tracefs
+from bench.bpftrace import tracefs
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.lock_paths import PATHS
 from lazyobs.kernel.btf import Btf
@@ -129,6 +129,7 @@ def _last_words(bpftrace: subprocess.Popen[str]) -> str:
         except subprocess.TimeoutExpired:
             pass
     bpftrace.kill()
+    bpftrace.wait()
     raise AssertionError("bpftrace does not end")
 
 

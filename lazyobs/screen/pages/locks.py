@@ -8,6 +8,7 @@ from lazyobs.model import LOCK_PATHS, Process
 from lazyobs.screen import distribution
 from lazyobs.screen.pages.events import latest_events
 from lazyobs.screen.pages.page import Page, percent
+from lazyobs.views import family_cells
 
 _COLUMNS = (
     ("PATH", -10), ("WAITS", 9), ("/s", 8), ("TIME", 7), ("SHARE", 5), ("P50", 7), ("P90", 7), ("P99", 7), ("MAX", 7),
@@ -70,19 +71,7 @@ def _families(page: Page) -> None:
         return
     page.heading(_FAMILIES)
     for family in families:
-        values = (
-            text.number(family.number),
-            text.number(family.pid),
-            text.number(family.processes),
-            text.number(family.vmas),
-            text.number(family.chains),
-            text.number(family.waits),
-            text.number(family.write_waits),
-            text.seconds(family.waited_ns / 1e9),
-            text.seconds(family.longest_ns / 1e9),
-            text.printable(family.comm or text.NULL),
-        )
-        page.row((value, width, page.palette.text) for value, (_, width) in zip(values, _FAMILIES))
+        page.row((value, width, page.palette.text) for value, (_, width) in zip(family_cells.cells(family), _FAMILIES))
     page.blank()
 
 
