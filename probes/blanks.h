@@ -82,7 +82,10 @@
 		loaded_;                                                \
 	})
 
-/* BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. */
+/*
+ * BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. Text
+ * is read by the helper everywhere, so that a lockdown that forbids it is not got around by a load.
+ */
 #define READ(pointer, member)                                                                    \
 	({                                                                                       \
 		typedef typeof(pointer) struct_;                                                 \

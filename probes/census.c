@@ -68,7 +68,8 @@ static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *
 	struct anon_vma *anon_vma;
 
 	*root = 0;
-	if (bpf_probe_read_kernel(tree, sizeof(*tree), MEMBER(vma, anon_vma)) || !*tree)
+	*tree = READ(vma, anon_vma);
+	if (!*tree)
 		return VMA_PLAIN;
 	if (vma_is_lazy(vma, *tree))
 		return VMA_LAZY;
