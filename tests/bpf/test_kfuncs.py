@@ -45,7 +45,7 @@ def test_a_typed_load_reads_what_the_helper_reads(bpf: None) -> None:
             skip("typed loads", "the kernel has no bpf_rdonly_cast (6.2)")
         made.values["HAVE_TYPED_LOADS"] = typed
         with Loader(interpreters()[0]).load(made) as session:
-            rows = census.rows(maps.read_iterator(session.links["census:task_vma"]))
+            rows = census.CensusRows().read(maps.read_iterator(session.links["census:task_vma"]))
             found.append({(row.tgid, row.start_boottime): row for row in rows})
     first, other, last = found
     quiet = [identity for identity in first if first[identity] == last.get(identity)]
