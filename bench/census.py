@@ -28,7 +28,7 @@ def run() -> dict[str, object]:
 
         def by_census() -> float:
             begin = time.monotonic()
-            for row in census.rows(maps.read_iterator(link)):
+            for row in census.CensusRows().read(maps.read_iterator(link)):
                 vmas[row.tgid] = row.vmas
             return time.monotonic() - begin
 

@@ -71,18 +71,56 @@
 		(type *)around_;                                            \
 	})
 
-/* BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. */
-#define READ(pointer, member)                                                            \
-	({                                                                               \
-		typedef typeof(pointer) struct_;                                         \
-		typeof(((struct_)0)->member) value_;                                     \
-		bpf_probe_read_kernel(&value_, sizeof(value_), MEMBER(pointer, member)); \
-		value_;                                                                  \
+/* One load of kernel memory, of the bytes that a member has; 0 where there is none. */
+#define LOAD_TYPED(bits, address)                                       \
+	({                                                              \
+		u64 loaded_;                                            \
+		asm volatile("%0 = *(u" #bits " *)(%1 + 0)"             \
+			     : "=r"(loaded_)                            \
+			     : "r"(TYPED((u64)(address), TYPE_OF_WORD)) \
+			     : "memory");                               \
+		loaded_;                                                \
 	})
 
 /*
- * A copy of the part of a struct that the members of COPIES (structs.py) are in: one read is
- * cheaper than one for each. Zeros, and not 0, where the kernel cannot read there.
+ * BCC rewrites some dereferences and misses others: every read of kernel memory is explicit. Text
+ * is read by the helper everywhere, so that a lockdown that forbids it is not got around by a load.
  */
-#define COPY(copy, pointer, name) bpf_probe_read_kernel(copy, COPIED_##name, pointer)
-#define COPIED(copy, name, member) LOAD_AT(copy, NUMBER_OF(struct name, member))
+#define READ(pointer, member)                                                                    \
+	({                                                                                       \
+		typedef typeof(pointer) struct_;                                                 \
+		typeof(((struct_)0)->member) value_;                                             \
+		if (!HAVE_TYPED_LOADS)                                                           \
+			bpf_probe_read_kernel(&value_, sizeof(value_), MEMBER(pointer, member)); \
+		else if (sizeof(value_) == 8)                                                    \
+			value_ = (typeof(value_))LOAD_TYPED(64, MEMBER(pointer, member));        \
+		else if (sizeof(value_) == 4)                                                    \
+			value_ = (typeof(value_))LOAD_TYPED(32, MEMBER(pointer, member));        \
+		else                                                                             \
+			value_ = (typeof(value_))LOAD_TYPED(8, MEMBER(pointer, member));         \
+		value_;                                                                          \
+	})
+
+/*
+ * The part of a struct that the members of COPIES (structs.py) are in. Where a load costs as much
+ * as a call, it is copied, for one call is cheaper than one for each member; elsewhere the copy is
+ * the struct's address alone. Zeros, and not 0, where the kernel cannot read there.
+ */
+#define COPY(copy, pointer, name)                                                      \
+	({                                                                             \
+		s64 failed_ = 0;                                                       \
+		if (HAVE_TYPED_LOADS)                                                  \
+			(copy)->words[0] = (u64)(pointer);                             \
+		else                                                                   \
+			failed_ = bpf_probe_read_kernel(copy, COPIED_##name, pointer); \
+		failed_;                                                               \
+	})
+#define COPIED(copy, name, member)                                                                 \
+	({                                                                                         \
+		u64 copied_;                                                                       \
+		if (HAVE_TYPED_LOADS)                                                              \
+			copied_ = LOAD_TYPED(64, MEMBER((struct name *)(copy)->words[0], member)); \
+		else                                                                               \
+			copied_ = LOAD_AT(copy, NUMBER_OF(struct name, member));                   \
+		copied_;                                                                           \
+	})

@@ -68,7 +68,8 @@ static __always_inline u32 vma_state(struct vm_area_struct *vma, u64 pool, u64 *
 	struct anon_vma *anon_vma;
 
 	*root = 0;
-	if (bpf_probe_read_kernel(tree, sizeof(*tree), MEMBER(vma, anon_vma)) || !*tree)
+	*tree = READ(vma, anon_vma);
+	if (!*tree)
 		return VMA_PLAIN;
 	if (vma_is_lazy(vma, *tree))
 		return VMA_LAZY;
@@ -188,7 +189,7 @@ static __always_inline void count_chains(struct census_state *state, struct vm_a
 {
 	u64 own = COPIED(&state->vma, vm_area_struct, anon_vma);
 	u64 next = COPIED(&state->vma, vm_area_struct, first_chain);
-	u64 head = (u64)MEMBER(vma, first_chain), failed, first, foreign, anon_vma;
+	u64 head = (u64)MEMBER(vma, first_chain), first, foreign, anon_vma;
 	struct anon_vma_chain *chain;
 
 	state->chains = 0;
@@ -198,14 +199,14 @@ static __always_inline void count_chains(struct census_state *state, struct vm_a
 #pragma clang loop unroll(disable)
 	for (u32 count = 0; count < CHAINS_OF_A_VMA && next != head; count++) {
 		chain = STRUCT_AROUND(next, struct anon_vma_chain, next_chain);
-		failed = COPY(&state->chain, chain, anon_vma_chain);
+		COPY(&state->chain, chain, anon_vma_chain);
 		anon_vma = COPIED(&state->chain, anon_vma_chain, anon_vma);
 		COPY(&state->of_chain, (void *)anon_vma, anon_vma);
 		first = equal(COPIED(&state->of_chain, anon_vma, leftmost),
 			      (u64)MEMBER(chain, node)) &
 			!is_live_pool(&state->of_chain);
 		foreign = equal(anon_vma, own) ^ 1;
-		state->chains += equal(failed, 0);
+		state->chains += equal(anon_vma, 0) ^ 1;
 		state->row.anon_vmas_held += first;
 		state->orphans += first & foreign & is_orphan(anon_vma, &state->of_chain);
 		next = COPIED(&state->chain, anon_vma_chain, next_chain);

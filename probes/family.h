@@ -50,9 +50,15 @@ static __always_inline struct family *new_family(u64 root)
 	return family;
 }
 
+/* Where no task has waited for any, the marks stay out of the CPU's cache. */
 static __always_inline void family_ends(u64 root)
 {
-	u32 *mark = family_mark_of(root);
+	u32 zero = 0, *mark;
+	struct family_state *state = family_states.lookup(&zero);
+
+	if (!state || !state->numbers)
+		return;
+	mark = family_mark_of(root);
 
 	if (mark && *mark && !families.delete(&root))
 		__sync_fetch_and_add(mark, -1);

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, FORK_COPIES_UNKNOWN, VMA_ROW
@@ -73,14 +72,22 @@ class VmaRow(NamedTuple):
 assert VmaRow._fields == tuple(field.name for field in VMA_ROW.fields)
 
 
-def rows(raw: bytes) -> Iterator[CensusRow]:
-    """Rows of the iterator ``census``, each process once, even when a dead leader left many threads."""
-    seen = set()
-    for values in _ROW.iter_unpack(raw):
-        row = CensusRow._make(values)
-        if (row.tgid, row.start_boottime) not in seen:
-            seen.add((row.tgid, row.start_boottime))
-            yield row
+class CensusRows:
+    """Reader of the iterator ``census``. A row that is as it was in the pass before is the same object, so that those
+    who keep rows see without a comparison which have changed: most processes are idle."""
+
+    def __init__(self) -> None:
+        self._before: dict[bytes, CensusRow] = {}
+
+    def read(self, raw: bytes) -> list[CensusRow]:
+        """Rows of one pass, each process once, even when a dead leader left many threads."""
+        found: dict[tuple[int, int], tuple[bytes, CensusRow]] = {}
+        for at in range(0, len(raw), _ROW.size):
+            part = raw[at : at + _ROW.size]
+            row = self._before.get(part) or CensusRow._make(_ROW.unpack(part))
+            found.setdefault((row.tgid, row.start_boottime), (part, row))
+        self._before = dict(found.values())
+        return [row for _, row in found.values()]
 
 
 def vmas(raw: bytes) -> list[VmaRow]:

@@ -141,21 +141,33 @@ class ProcessSlots:
             raise OSError(number, os.strerror(number))
         content = (ctypes.c_uint64 * (entries * self._WORDS)).from_address(self._at)
         self._words = memoryview(content).cast("B").cast("Q").toreadonly()
+        self._owners = b""
+        self._taken: list[tuple[int, int]] = []  # (index of the first word, owner) of the slots with a process
+        self._before: dict[
+            int, tuple[list[int], ProcessCounts]
+        ] = {}  # {index of the first word: (words, what they say)}
 
     def read(self) -> list[ProcessCounts]:
-        """A slot that changes its owner while it is read is left out: its process has ended."""
-        owners = self._words[:: self._WORDS].tolist()
-        taken = [index for index, owner in enumerate(owners) if owner & self._OPEN]
-        found = [self._process(index * self._WORDS, owners[index]) for index in taken]
-        return [entry for entry in found if entry is not None]
+        """A slot that changes its owner while it is read is left out: its process has ended. Counts that are as they
+        were in the reading before are the same object."""
+        owners = self._words[:: self._WORDS].tobytes()
+        if owners != self._owners:
+            numbers = enumerate(memoryview(owners).cast("Q"))
+            self._taken = [(index * self._WORDS, owner) for index, owner in numbers if owner & self._OPEN]
+            self._owners = owners
+        found = {}
+        for at, owner in self._taken:
+            words = self._words[at : at + self._WORDS].tolist()  # word by word: no count is torn
+            if not words[0] == owner == self._words[at]:
+                continue
+            before = self._before.get(at)
+            found[at] = before if before is not None and before[0] == words else (words, self._process(words))
+        self._before = found
+        return [counts for _, counts in found.values()]
 
-    def _process(self, at: int, owner: int) -> ProcessCounts | None:
-        head = self._words[at + 1 : at + self._HEAD].tobytes()
-        counts = self._words[at + self._HEAD : at + self._WORDS].tolist()  # word by word: no count is torn
-        if self._words[at] != owner:
-            return None
-        start, uid, _unused, comm = _PROCESS_HEAD.unpack(head)
-        return ProcessCounts(owner & 0xFFFFFFFF, start, uid, comm, tuple(counts))
+    def _process(self, words: list[int]) -> ProcessCounts:
+        start, uid, _unused, comm = _PROCESS_HEAD.unpack(struct.pack(f"={self._HEAD - 1}Q", *words[1 : self._HEAD]))
+        return ProcessCounts(words[0] & 0xFFFFFFFF, start, uid, comm, tuple(words[self._HEAD :]))
 
     def close(self) -> None:
         self._words.release()

@@ -174,6 +174,7 @@ def names_in_btf(known: list[Profile]) -> list[str]:
         *cgroup_facts.ENUMS,
         *clone_causes.ENUMS,
         *kfuncs.FUNCTIONS,
+        *kfuncs.STRUCTS,
         *(member.split(".", 1)[0] for profile in known for member in profile.members),
         *(name for profile in known for name in (*profile.enums, *profile.types)),
         *("btf_trace_" + name for name in _targets(RAW_TRACEPOINT)),

@@ -7,6 +7,7 @@ cgroup leaves the rows, and Prometheus reads a counter that falls as a restart.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -58,6 +59,7 @@ class CgroupFold:
         self._depth, self._top = depth, top
         self._kept: set[str] = set()
         self._folded: dict[str, str] = {}
+        self._before: dict[str, tuple[list[Process], CgroupRow]] = {}
 
     def path(self, cgroup: str) -> str:
         """``/system.slice/a.service/b`` at depth 2: ``/system.slice/a.service``.
@@ -69,7 +71,7 @@ class CgroupFold:
         return text.printable("/" + "/".join(part for part in parts[: up + self._depth] if part))
 
     def fold(self, processes: Iterable[Process]) -> Folded:
-        rows: dict[str, CgroupRow] = {}
+        members: dict[str, list[Process]] = {}
         other = CgroupRow(OTHER, census=dict.fromkeys(CENSUS_NAMES))
         folded, self._folded = self._folded, {}  # cut paths are kept from one reading to the next
         for process in processes:
@@ -78,12 +80,11 @@ class CgroupFold:
                 continue
             path = folded.get(process.cgroup)
             if path is None:
-                path = folded[process.cgroup] = self.path(process.cgroup)
+                path = self.path(process.cgroup)
             self._folded[process.cgroup] = path
-            row = rows.get(path)
-            if row is None:
-                row = rows[path] = CgroupRow(path)
-            row.add(process.census)
+            members.setdefault(path, []).append(process)
+        rows = {path: self._row(path, of_path) for path, of_path in members.items()}
+        self._before = {path: (of_path, rows[path]) for path, of_path in members.items()}
         ranked = sorted(rows.values(), key=self._rank, reverse=True)
         kept, hidden = ranked[: self._top], ranked[self._top :]
         self._kept = {row.path for row in kept}
@@ -93,6 +94,17 @@ class CgroupFold:
             if value is None and any(row.census[name] is not None for row in ranked):
                 other.census[name] = 0  # a known number, of no process
         return Folded([*sorted(kept, key=lambda row: row.path), other], len(rows), len(hidden))
+
+    def _row(self, path: str, processes: list[Process]) -> CgroupRow:
+        """A process that has not changed is the same object as in the reading before."""
+        before, row = self._before.get(path, ([], CgroupRow(path)))
+        if len(before) == len(processes) and all(map(operator.is_, before, processes)):
+            return row
+        census: dict[str, int | None] = {}
+        for name, numbers in zip(CENSUS_NAMES, zip(*(map(process.census.get, CENSUS_NAMES) for process in processes))):
+            known = [number for number in numbers if number is not None]
+            census[name] = sum(known) if known else None
+        return CgroupRow(path, len(processes), census)
 
     def _rank(self, row: CgroupRow) -> tuple[float, float, str]:
         stays = _STAYS if row.path in self._kept else 1.0

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from lazyobs.bpf.census import CensusRow
 from lazyobs.bpf.counts import PROCESS_COUNTS
@@ -20,6 +20,16 @@ Counts = tuple[int, ...]  # of a process, by PROCESS_COUNTS
 _COUNTED = tuple(name for name in CENSUS_NAMES if not name.endswith("_bytes"))
 ALLOCATED = ("chain_allocs", "anon_vma_allocs", "fork_chains")  # counters; untraced_copies() takes them in this order
 _ALLOCATED = tuple(PROCESS_COUNTS.index(name) for name in ALLOCATED)
+# Of these the kernel may not count some.
+_NOT_ALWAYS = tuple(name for name in _COUNTED if name not in CensusRow._fields)
+_Key = tuple[CensusRow, "Counts | None", "int | None"]  # row, counts of its process, allocations missed
+
+
+class _Space(NamedTuple):
+    """``numbers``: _COUNTED and saved, low, value and high savable bytes; those that are not known are 0."""
+
+    key: _Key
+    numbers: tuple[int, ...]
 
 
 class CensusColumns:
@@ -43,7 +53,7 @@ class CensusColumns:
         self._rule = Rule.of(facts.profile)
         self._unknown = [name for name in CENSUS_NAMES if name in unknown]
         self._history = history
-        self._before: dict[tuple[CensusRow, Counts | None, int | None], Savable] = {}  # of the last of_all()
+        self._before: dict[int, _Space] = {}  # of the last of_all(), by its mm
 
     @property
     def changes(self) -> int:
@@ -62,25 +72,32 @@ class CensusColumns:
     def of_all(self, rows: Iterable[CensusRow], counts: Mapping[tuple[int, int], Counts] | None = None) -> Columns:
         """Sums over address spaces: processes that share an address space count once. ``counts``: those of each
         process, by tgid and start."""
-        listed = list(rows)
-        sharers = Counter(row.mm for row in listed)
-        spaces = list({row.mm: row for row in listed}.values())
-        columns = dict(zip(CensusRow._fields, zip(*spaces)))
-        sums: Columns = {
-            name: sum(columns.get(name, ()))
-            if name in CensusRow._fields
-            else _sum(getattr(row, name) for row in spaces)
-            for name in _COUNTED
-        }
-        found = []
-        for row in spaces:
-            known = counts.get((row.tgid, row.start_boottime)) if counts and sharers[row.mm] == 1 else None
+        spaces: dict[int, CensusRow] = {}
+        shared: set[int] = set()
+        for row in rows:
+            if row.mm in spaces:
+                shared.add(row.mm)
+            spaces[row.mm] = row
+        found = {}
+        for mm, row in spaces.items():
+            known = counts.get((row.tgid, row.start_boottime)) if counts and mm not in shared else None
             missed = None if known is None else self._missed(row)
             key = row, None if missed is None else known, missed
-            found.append((key, self._before.get(key) or self._savable_of(*key)))
-        self._before = dict(found)  # most processes are idle, and their rows the same the next time
-        savable = Savable(*(sum(getattr(one, name) for _, one in found) for name in ("low", "value", "high")))
-        return self._with_bytes(sums, sum(self._saved(row) for row in spaces), savable)
+            before = self._before.get(mm)
+            found[mm] = before if before is not None and before.key == key else self._space(key)
+        self._before = found  # most processes are idle, and their rows the same the next time
+        numbers = [space.numbers for space in found.values()]
+        *sums, saved, low, value, high = map(sum, zip(*numbers)) if numbers else (0,) * (len(_COUNTED) + 4)
+        columns: Columns = dict(zip(_COUNTED, sums))
+        for name in _NOT_ALWAYS:
+            if any(getattr(space.key[0], name) is None for space in found.values()):
+                columns[name] = None
+        return self._with_bytes(columns, saved, Savable(low, value, high))
+
+    def _space(self, key: _Key) -> _Space:
+        row, savable = key[0], self._savable_of(*key)
+        counted = (getattr(row, name) or 0 for name in _COUNTED)
+        return _Space(key, (*counted, self._saved(row), savable.low, savable.value, savable.high))
 
     def _with_bytes(self, columns: Columns, saved: int, savable: Savable) -> Columns:
         columns["saved_bytes"] = saved
@@ -104,9 +121,3 @@ class CensusColumns:
             return self._bytes.savable(row, self._rule, None)
         allocated = (counts[index] for index in _ALLOCATED)
         return self._bytes.savable(row, self._rule, untraced_copies(row, *allocated) + missed)
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    """None if any of them is not known."""
-    found = list(values)
-    return None if None in found else sum(one or 0 for one in found)

@@ -34,6 +34,7 @@ class MapReader:
             FamilyMaps(session.maps["families"], session.maps["family_states"]) if "families" in session.maps else None
         )
         self._histograms: maps.Histograms | None = None
+        self._census_rows = iterators.CensusRows()
 
     @property
     def counts_processes(self) -> bool:
@@ -90,7 +91,7 @@ class MapReader:
     def census(self) -> list[CensusRow] | None:
         """A row per process that has VMAs."""
         link = self._session.links.get(_CENSUS)
-        return None if link is None else list(iterators.rows(maps.read_iterator(link)))
+        return None if link is None else self._census_rows.read(maps.read_iterator(link))
 
     def cgroups(self) -> dict[int, tuple[int, str]]:
         """The cgroups of those processes and all above: {id: (id of the parent, name)}; empty without the census."""

@@ -49,7 +49,7 @@ def seen(bpf: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         with Loader(interpreters()[0]).load(made) as session:
             assert session.tiers["census"] == "iter", session.refused
             raw = maps.read_iterator(session.links["census:task_vma"])
-        (row,) = (row for row in census.rows(raw) if row.tgid == os.getpid())
+        (row,) = (row for row in census.CensusRows().read(raw) if row.tgid == os.getpid())
         return row.vmas_lazy, row.classic_anon_vmas
 
     memory = Memory()

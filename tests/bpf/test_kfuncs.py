@@ -5,22 +5,53 @@ from __future__ import annotations
 
 import pytest
 
-from lazyobs.bpf import images, kfuncs, plan
+from lazyobs.bpf import census, images, kfuncs, maps, plan
 from lazyobs.bpf.blanks import HAVE_SWAP
 from lazyobs.bpf.image import Image
 from lazyobs.bpf.session import Loader, interpreters
 from lazyobs.kernel.btf import Btf
+from tests.harness import skip
 
 
 def test_a_kernel_without_the_function_has_no_call() -> None:
     """Types of this kernel, read for names that it does not have."""
-    assert kfuncs.values(Btf.read(["task_struct"])) == {"bpf_get_kmem_cache": None, "HAVE_CACHE_OF": 0}
+    assert kfuncs.values(Btf.read(["task_struct"])) == {
+        "bpf_get_kmem_cache": None,
+        "HAVE_CACHE_OF": 0,
+        "bpf_rdonly_cast": None,
+        "HAVE_TYPED_LOADS": 0,
+        "TYPE_OF_WORD": None,
+    }
 
 
-def test_both_images_call_it() -> None:
+def test_both_images_call_them() -> None:
     for path in images.files():
         lock = Image.from_bytes(images.read(path)).programs["lock_wait_begins"]
-        assert [blank.name for blank in lock.blanks if blank.kind == "function"] == list(kfuncs.FUNCTIONS)
+        assert {blank.name for blank in lock.blanks if blank.kind == "function"} == set(kfuncs.FUNCTIONS)
+
+
+def test_what_is_taken_for_a_word_begins_with_one() -> None:
+    place = Btf.read(list(kfuncs.STRUCTS)).member(kfuncs.STRUCTS[0], "tv_sec")
+    assert place is not None and (place.offset, place.size) == (0, 8)
+
+
+def test_a_typed_load_reads_what_the_helper_reads(bpf: None) -> None:
+    """Of every process that is the same in three censuses, of which the middle one is read the other way."""
+    facts = plan.gather()
+    found = []
+    for typed in (1, 0, 1):
+        made = plan.make(facts, "tracepoint", wanted=("census",))
+        if not made.values["HAVE_TYPED_LOADS"]:
+            skip("typed loads", "the kernel has no bpf_rdonly_cast (6.2)")
+        made.values["HAVE_TYPED_LOADS"] = typed
+        with Loader(interpreters()[0]).load(made) as session:
+            rows = census.CensusRows().read(maps.read_iterator(session.links["census:task_vma"]))
+            found.append({(row.tgid, row.start_boottime): row for row in rows})
+    first, other, last = found
+    quiet = [identity for identity in first if first[identity] == last.get(identity)]
+    assert len(quiet) >= 3
+    assert any(first[identity].chains_held for identity in quiet)
+    assert {identity: first[identity] for identity in quiet} == {identity: other.get(identity) for identity in quiet}
 
 
 @pytest.mark.parametrize("gone", [kfuncs.values(Btf.read(["task_struct"])), {HAVE_SWAP: 0}], ids=["function", "swap"])
