@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lazyobs.bpf import vma_names
 from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, FORK_COPIES_UNKNOWN, VMA_ROW
 from lazyobs.model import VMA_STATE_NAMES
 from lazyobs.text import c_string
@@ -60,7 +61,11 @@ assert CensusRow._fields == tuple(field.name for field in CENSUS_ROW.fields)
 
 
 class VmaRow(NamedTuple):
-    """One VMA; ``state`` is one of VMA_STATE_NAMES, ``anon_vma`` the kernel's word, tag bits included."""
+    """One VMA; ``state`` is one of VMA_STATE_NAMES, ``anon_vma`` the kernel's word, tag bits included.
+
+    ``chains`` on its list, and ``anon_vmas`` that are counted at it: None where the list was too long to be read.
+    ``name``: as vma_names.name() gives it.
+    """
 
     start: int
     end: int
@@ -68,9 +73,9 @@ class VmaRow(NamedTuple):
     anon_vma: int
     tgid: int
     state: str
-
-
-assert VmaRow._fields == tuple(field.name for field in VMA_ROW.fields)
+    chains: int | None
+    anon_vmas: int | None
+    name: str
 
 
 def rows(raw: bytes) -> Iterator[CensusRow]:
@@ -85,10 +90,19 @@ def rows(raw: bytes) -> Iterator[CensusRow]:
 
 def vmas(raw: bytes) -> list[VmaRow]:
     """Rows of the iterator ``census_vmas``, in address order."""
-    found = {
-        start: VmaRow(start, end, flags, anon_vma, tgid, VMA_STATE_NAMES[state])
-        for start, end, flags, anon_vma, tgid, state in _VMA.iter_unpack(raw)
-    }
+    found = {}
+    for start, end, flags, anon_vma, tgid, state, chains, anon_vmas, cut, of, name in _VMA.iter_unpack(raw):
+        found[start] = VmaRow(
+            start,
+            end,
+            flags,
+            anon_vma,
+            tgid,
+            VMA_STATE_NAMES[state],
+            None if cut else chains,
+            None if cut else anon_vmas,
+            vma_names.name(of, name),
+        )
     return [found[start] for start in sorted(found)]
 
 
