@@ -113,7 +113,10 @@ def _body(verdict: Verdict, recordings: list[Series], data: dict[str, Any]) -> I
     aside = [table for table in verdict.tables if table.title.startswith(IDENTITY)]
     for table in verdict.tables:
         if table not in aside:
-            yield f"<h2>{_text(table.title)}</h2>\n{_table(table)}"
+            title, _, more = table.title.partition("; ")
+            yield (
+                f"<h2>{_text(title)}</h2>\n" + (f'<p class="soft">{_text(more)}</p>\n' if more else "") + _table(table)
+            )
     if data["recordings"]:
         yield (
             "<h2>Over time</h2>\n"

@@ -10,7 +10,7 @@
   const SYMBOLS = { PASS: "circle", FAIL: "x", INCONCLUSIVE: "diamond-open", "": "circle-open" };
   const VALUES = { rangemode: "tozero", exponentformat: "SI", minexponent: 1 };
   // Left alone, plotly offers to send the data to its makers.
-  const CONFIG = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const CONFIG = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const narrow = () => innerWidth < 640; // a phone: names go above the lines, legends below their titles
@@ -20,7 +20,7 @@
     paper_bgcolor: paint("paper"), plot_bgcolor: paint("panel"), font: { family: "system-ui, sans-serif", size: 12, color: paint("ink") },
     hoverlabel: { bgcolor: paint("panel"), bordercolor: paint("rule"), font: { color: paint("ink") } }, margin: { l: 60, r: 20, t: 44, b: 40 }, ...more,
   });
-  const draw = (id, traces, shape) => Plotly.react(id, traces, layout(shape), CONFIG);
+  const draw = (id, traces, shape) => Plotly.react(id, traces, layout({ ...shape, width: document.getElementById(id).clientWidth }), CONFIG);
   const style = (place) => {
     const colours = dark.matches ? DARK : LIGHT;
     return { color: colours[place % colours.length], dash: DASHES[Math.floor(place / colours.length) % DASHES.length], width: 1.5 };
@@ -127,9 +127,12 @@
     data.intervals.forEach(intervals);
     if (chosen("recording")) chosen("recording").value === "all" ? all() : one(data.recordings[Number(chosen("recording").value)]);
     if (chosen("duration")) distribution(chosen("duration").value);
+    document.documentElement.dataset.spills = document.documentElement.scrollWidth > innerWidth ? "yes" : "no";
     document.documentElement.dataset.drawn = document.querySelectorAll(".js-plotly-plot").length;
   }
   for (const id of ["recording", "duration"]) if (chosen(id)) chosen(id).addEventListener("change", show);
   dark.addEventListener("change", show);
+  let wide = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== wide) { wide = innerWidth; show(); } });
   show();
 })();
