@@ -150,7 +150,7 @@ GROWTH_COLUMNS = tuple(
     for name in GROWING
     for pair in (
         (f"{name}_growth", f"{name} more than in the first sample; of a process that began later, all of it"),
-        (f"{name}_per_minute", f"{name}_growth for each minute that it was watched"),
+        (f"{name}_per_minute", f"{name}_growth for each minute since the first sample"),
     )
 )
 GROWTH_NAMES = tuple(name for name, _ in GROWTH_COLUMNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lazyobs.bpf import vma_names
 from lazyobs.bpf.layouts import CENSUS_ROW, CGROUP_ROW, FORK_COPIES_UNKNOWN, VMA_ROW
 from lazyobs.model import VMA_STATE_NAMES
 from lazyobs.text import c_string
@@ -59,7 +60,11 @@ assert CensusRow._fields == tuple(field.name for field in CENSUS_ROW.fields)
 
 
 class VmaRow(NamedTuple):
-    """One VMA; ``state`` is one of VMA_STATE_NAMES, ``anon_vma`` the kernel's word, tag bits included."""
+    """One VMA; ``state`` is one of VMA_STATE_NAMES, ``anon_vma`` the kernel's word, tag bits included.
+
+    ``chains`` on its list, and ``anon_vmas`` that are counted at it: None where the list was too long to be read.
+    ``name``: as vma_names.name() gives it.
+    """
 
     start: int
     end: int
@@ -67,9 +72,9 @@ class VmaRow(NamedTuple):
     anon_vma: int
     tgid: int
     state: str
-
-
-assert VmaRow._fields == tuple(field.name for field in VMA_ROW.fields)
+    chains: int | None
+    anon_vmas: int | None
+    name: str
 
 
 class CensusRows:
@@ -92,10 +97,19 @@ class CensusRows:
 
 def vmas(raw: bytes) -> list[VmaRow]:
     """Rows of the iterator ``census_vmas``, in address order."""
-    found = {
-        start: VmaRow(start, end, flags, anon_vma, tgid, VMA_STATE_NAMES[state])
-        for start, end, flags, anon_vma, tgid, state in _VMA.iter_unpack(raw)
-    }
+    found = {}
+    for start, end, flags, anon_vma, tgid, state, chains, anon_vmas, cut, of, name in _VMA.iter_unpack(raw):
+        found[start] = VmaRow(
+            start,
+            end,
+            flags,
+            anon_vma,
+            tgid,
+            VMA_STATE_NAMES[state],
+            None if cut else chains,
+            None if cut else anon_vmas,
+            vma_names.name(of, name),
+        )
     return [found[start] for start in sorted(found)]
 
 

@@ -156,6 +156,11 @@ VMA_ROW = Layout(
         Field("anon_vma", "u64", "the kernel's word, tag bits included"),
         Field("tgid", "u32"),
         Field("state", "u32", "enum vma_state"),
+        Field("chains", "u32", "on its list"),
+        Field("anon_vmas", "u32", "of those, the ones that are counted at this VMA: the leftmost in their trees"),
+        Field("cut", "u32", "1: its list was longer than CHAINS_OF_A_VMA"),
+        Field("of", "u32", "VMA_OF_*"),
+        Field("name", "char", "of a file, or given by a program; ended by a zero", 80),
     ),
 )
 CGROUP_ROW = Layout(

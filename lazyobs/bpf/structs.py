@@ -64,6 +64,9 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("write_protect_seq.sequence", "u32", optional=True, name="fork_sequence"),
         Wanted("", "u64", optional=True, name="pool"),
         Wanted("map_count", "int"),
+        Wanted("start_brk", "u64"),
+        Wanted("brk", "u64"),
+        Wanted("start_stack", "u64"),
     ),
     "task_struct": (
         Wanted("flags", "u32"),
@@ -106,7 +109,14 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("anon_vma", "u64"),
         Wanted("anon_vma_chain.next", "u64", name="first_chain"),
         Wanted("", "u8", optional=True, name="lazy_mark"),
+        Wanted("vm_ops", "u64"),
+        # Since 5.17, with CONFIG_ANON_VMA_NAME: 9a10064f5625 ("mm: add a field to store names for private anonymous
+        # memory").
+        Wanted("anon_name", "struct anon_vma_name *", optional=True),
     ),
+    "anon_vma_name": (Wanted("name", "u8", optional=True),),
+    "file": (Wanted("f_path.dentry", "struct dentry *", optional=True, name="dentry"),),
+    "dentry": (Wanted("d_name.name", "char *", optional=True, name="name"),),
     "kmem_cache": (Wanted("object_size", "u32"), Wanted("name", "char *")),
     "folio": (
         Wanted("mapping", "u64"),
@@ -170,7 +180,7 @@ COPIES: dict[str, tuple[int, tuple[str, ...]]] = {
     "rmap_walk_control": (128, ("rmap_one", "arg", "invalid_vma")),
 }
 SIZES = {"SIZEOF_ANON_VMA": "anon_vma", "SIZEOF_MM": "mm_struct"}
-_UNSIZED = ("rwsem",)  # of which the address alone is of interest
+_UNSIZED = ("anon_vma.rwsem", "anon_vma_name.name")  # of which the address alone is of interest
 
 CONSTANTS = (
     *(f"HAVE_{struct}_{member.label}" for struct, members in STRUCTS.items() for member in members if member.optional),
@@ -188,14 +198,15 @@ def missing(btf: Btf) -> list[str]:
     for name, members in STRUCTS.items():
         struct = kernel_name(btf, name)
         if btf.struct_size(struct) is None:
-            gone.append(f"struct {struct}")
+            if not all(member.optional for member in members):
+                gone.append(f"struct {struct}")
             continue
         for member in members:
             place = btf.member(struct, member.path) if member.path else None
             if place is None:
                 if not member.optional:
                     gone.append(f"{struct}.{member.path}")
-            elif member.path not in _UNSIZED and place.size != member.size:
+            elif f"{name}.{member.path}" not in _UNSIZED and place.size != member.size:
                 gone.append(f"{struct}.{member.path} of {member.size} bytes")
     return gone or [f"{struct}.{label} in the first {room} bytes" for struct, label, room in _beyond(btf)]
 

@@ -21,6 +21,7 @@ from lazyobs.bpf import (
     sites,
     sources,
     structs,
+    vma_names,
     walk_facts,
     wrappers,
 )
@@ -50,6 +51,7 @@ MAPS = (
     "family_states",
     "census_states",
     "census_target",
+    "listings",
     "cgroup_states",
     *followed.MAPS,
 )
@@ -85,6 +87,7 @@ def text(events: bool) -> str:
         counts.c_counts(),
         layouts.c_layouts(),
         structs.c_structs(),
+        vma_names.C_VMA_NAMES,
         sites.c_sites(),
         sites.C_IDENTITIES,
         causes.C_CAUSES,

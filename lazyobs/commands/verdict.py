@@ -68,7 +68,7 @@ def _show(options: VerdictOptions, verdict: Verdict, recordings: list[Series]) -
 
 def _print(verdict: Verdict, form: str) -> None:
     if form == "text":
-        print(text_report.text(verdict), end="")
+        print(text_report.text(verdict))
     else:
         output.show(verdict, form)
     sys.stdout.flush()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.segment import Segment
 
@@ -18,8 +18,10 @@ _MOVES = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -10, "pagedown": 10, "
 class Chooser:
     """``names`` of columns with a cursor, moved by ``press``. ``done``: it can be closed."""
 
-    def __init__(self, title: str, names: Sequence[str], at: int = 0) -> None:
-        self.title, self.names, self.at = title, list(names), at
+    def __init__(
+        self, title: str, names: Sequence[str], at: int = 0, about: Mapping[str, columns.Column] = columns.COLUMNS
+    ) -> None:
+        self.title, self.names, self.at, self._about = title, list(names), at, about
         self.top = 0
         self.done = False
 
@@ -39,7 +41,9 @@ class Chooser:
         return ""
 
     def click(self, y: int) -> None:
-        if 1 <= y < 1 + len(self.names) - self.top:
+        if y == 0:  # the title
+            self.done = True
+        elif 1 <= y < 1 + len(self.names) - self.top:
             self.at = self.top + y - 1
             self.press_other("enter")
 
@@ -49,18 +53,23 @@ class Chooser:
         lines: list[Line] = [[Segment(pad(self.title, width), palette.heading)]]
         for index in range(self.top, min(len(self.names), self.top + shown)):
             name = self.names[index]
-            column = columns.COLUMNS[name]
+            column = self._about[name]
             item = cut(f"{self.mark(name)} {column.heading:22} {column.help}", width)
             lines.append([Segment(pad(item, width), palette.cursor if index == self.at else palette.text)])
         return lines
 
 
 class SortChooser(Chooser):
-    """One column."""
+    """One column of ``about``."""
 
-    def __init__(self, current: str, sort_by: Callable[[str], None]) -> None:
-        names = list(columns.COLUMNS)
-        super().__init__("Sort by: Enter selects, Esc cancels", names, names.index(current))
+    def __init__(
+        self,
+        current: str,
+        sort_by: Callable[[str], None],
+        about: Mapping[str, columns.Column] = columns.COLUMNS,
+    ) -> None:
+        names = list(about)
+        super().__init__("Sort by: Enter selects, Esc cancels", names, names.index(current), about)
         self._current, self._sort_by = current, sort_by
 
     def mark(self, name: str) -> str:

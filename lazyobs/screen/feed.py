@@ -82,7 +82,7 @@ class KernelFeed:
         """The data that the screen shows besides the sample."""
         extras = Extras(vmas_of=wanted.vmas_of, why_not=_reasons(self.source))
         if wanted.vmas_of is not None and "vmas" not in extras.why_not:
-            extras.vmas = self.source.vmas(wanted.vmas_of)
+            extras.vmas, extras.vmas_time = self.source.vmas(wanted.vmas_of), sample.time
         if wanted.programs and "programs" not in extras.why_not:
             extras.programs = list(self.source.programs())
         return extras

@@ -15,12 +15,19 @@ FOOTER = (
     ("d", "delay"), ("p", "pids"), ("u", "user"), ("y", "copy"), ("< >", "sort column"),
 )  # fmt: skip
 
+FOOTER_OF_PROCESS = (
+    ("Esc", "back"), ("q", "quit"), ("h", "help"), ("v", "VMAs"), ("s", "sort"), ("r", "reverse"), ("< >", "sort column"),
+    ("Space", "freeze"), ("[ ]", "time"), ("d", "delay"), ("y", "copy"),
+)  # fmt: skip
+
 # {section: ((keys, what they do), ...)}
 HELP = {
     "Views": (
         ("1 .. 7, Tab", "processes, forks, rmap, promotions, slabs, probes, locks"),
         ("Enter", "open a process: its VMAs and events; fold or unfold a cgroup"),
+        ("v", "in a process: its VMAs by what they map, or one by one"),
         ("Esc", "go back; then clear search and filters"),
+        ("mouse", "click a tab, a heading, a row (twice: Enter), a key of the last line"),
     ),
     "Table": (
         ("Up Down PgUp PgDn Home End", "move the cursor; the wheel and clicks do too"),
@@ -69,9 +76,10 @@ ACTIONS: dict[str, Callable[[View], None]] = {
     "right": lambda view: view.table.scroll_right(),
     "s": lambda view: view.choose_sort(),
     "f": lambda view: view.choose_columns(),
-    "<": lambda view: view.table.sort_beside(-1),
-    ">": lambda view: view.table.sort_beside(1),
-    **dict.fromkeys(("r", "R"), lambda view: view.table.reverse()),
+    "<": lambda view: view.sort_beside(-1),
+    ">": lambda view: view.sort_beside(1),
+    **dict.fromkeys(("r", "R"), lambda view: view.reverse()),
+    "v": lambda view: view.toggle_mappings(),
     "t": lambda view: view.toggle_tree(),
     "c": lambda view: view.toggle_cgroups(),
     "/": lambda view: view.ask_search(),

@@ -52,6 +52,7 @@ def _palette(depth: str, **styles: str) -> Palette:
     return Palette(depth, **{name: _style(text) for name, text in styles.items()})
 
 
+# Of 16 colours only the first eight are behind letters: a terminal of eight would show black on black.
 PALETTES = {
     MONO: _palette(
         MONO, text="none", dim="none", strong="bold", title="reverse", tab="none", tab_chosen="reverse bold",
@@ -60,7 +61,7 @@ PALETTES = {
     ),
     ANSI: _palette(
         ANSI, text="default", dim="bright_black", strong="bold", title="white on blue", tab="default",
-        tab_chosen="bold black on cyan", heading="black on cyan", heading_sorted="bold black on bright_white",
+        tab_chosen="black on cyan", heading="black on cyan", heading_sorted="black on yellow",
         cursor="black on white", key="bold cyan", good="cyan", cost="yellow", bad="bold white on red", lazy="cyan",
         private="yellow", shared="magenta", spark="cyan",
     ),

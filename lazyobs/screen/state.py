@@ -29,6 +29,7 @@ class Extras:
 
     vmas_of: int | None = None
     vmas: list[VmaRow] | None = None
+    vmas_time: float = 0.0  # of the sample that they were read with, unix seconds
     programs: list[ProgramRuns] | None = None
     why_not: Mapping[str, str] = field(default_factory=dict)
 

@@ -236,10 +236,5 @@ def tabs(names: Sequence[str], chosen: str, right: str, width: int, palette: Pal
     return spread(line, [Segment(right, palette.dim)], width, palette.text)
 
 
-def footer(keys: Sequence[tuple[str, str]], width: int, palette: Palette) -> Line:
-    """``q quit  h help ...``, as many as fit."""
-    return _fit(([Segment(key, palette.key), Segment(f" {action}", palette.dim)] for key, action in keys), width)
-
-
 def message(sentence: str, width: int, palette: Palette, is_error: bool = False) -> Line:
     return words([(cut(text.printable(sentence), width), palette.bad if is_error else palette.strong)])

@@ -7,9 +7,11 @@ from rich.segment import Segment
 
 from lazyobs.screen import prompt, rows, summary
 from lazyobs.screen.choosers import Chooser
-from lazyobs.screen.keys import ACTIONS, FOOTER
+from lazyobs.screen.footer import Footer
+from lazyobs.screen.keys import ACTIONS, FOOTER, FOOTER_OF_PROCESS
 from lazyobs.screen.line import Line, cut
 from lazyobs.screen.local_time import local_time
+from lazyobs.screen.mapping_table import MappingTable
 from lazyobs.screen.pages import PAGES, help, process
 from lazyobs.screen.pages.page import Page
 from lazyobs.screen.palette import Glyphs, Palette
@@ -49,6 +51,7 @@ class View:
         self.table: ProcessTable = ProcessTable(
             palette, glyphs, self.settings, process_filter or ProcessFilter(), most_rows
         )
+        self.mappings = MappingTable()
         self.notice = notice
         self.screen_state: ScreenState | None = None
         self.own_cpu: float | None = None  # share of one CPU
@@ -67,6 +70,7 @@ class View:
         self._body: list[Line] = []
         self._body_at = 0  # line of the screen where the page begins
         self._tabs: Line = []
+        self._footer = Footer()
         self.name = name
         self.table.forks = name == "forks"
 
@@ -82,6 +86,7 @@ class View:
     def lines(self, width: int, height: int) -> list[Line]:
         """The whole screen: at most ``height`` lines of at most ``width`` columns."""
         self._width, self._height = width, height
+        self._footer.shown = False
         palette = self.palette
         if self.screen_state is None:
             return [[Segment(cut("lazyobs: waiting for the first sample", width), palette.dim)]]
@@ -133,12 +138,16 @@ class View:
         """Whether the process table is in sight, with nothing over it."""
         return self.name in _TABLES and not self.help and self.detail is None and self.chooser is None
 
+    def _is_process(self) -> bool:
+        """Whether the page of a process is in sight, with nothing over it."""
+        return self.detail is not None and not self.help and self.chooser is None
+
     def _last_line(self, width: int) -> Line:
         if self.prompt is not None:
             return self.prompt.line(width, self.palette)
         if self._message:
             return summary.message(self._message, width, self.palette, self._is_error)
-        return summary.footer(FOOTER, width, self.palette)
+        return self._footer.line(FOOTER_OF_PROCESS if self._is_process() else FOOTER, width, self.palette)
 
     def _has_timeline(self) -> bool:
         return (self.clock.recorded or self.clock.frozen) and self._height >= _LEAST_FOR_TIMELINE
@@ -154,7 +163,7 @@ class View:
         if self.detail is not None:
             processes = screen_state.sample.processes
             match = next((one for one in processes if (one.pid, one.start_time) == self.detail), None)
-            process.draw(page, match, self.detail[0])
+            process.draw(page, match, self.detail[0], self.mappings)
         else:
             PAGES[self.name](page)
         return self._scrolled(page.lines, height)
@@ -232,8 +241,21 @@ class View:
         self.move(by * max(1, self._height // 2))
 
     def choose_sort(self) -> None:
-        if self.name in _TABLES:
+        if self._is_process():
+            self.chooser = self.mappings.sort_chooser()
+        elif self.name in _TABLES:
             self.chooser = self.table.sort_chooser()
+
+    def sort_beside(self, by: int) -> None:
+        (self.mappings if self._is_process() else self.table).sort_beside(by)
+
+    def reverse(self) -> None:
+        (self.mappings if self._is_process() else self.table).reverse()
+
+    def toggle_mappings(self) -> None:
+        if self._is_process():
+            self.mappings.toggle()
+            self._top = 0
 
     def choose_columns(self) -> None:
         if self.name in _TABLES:
@@ -288,11 +310,16 @@ class View:
         line = y - self._body_at
         if line == -1 and self._height >= _LEAST_FOR_TABS:
             self._click_tab(x)
+        elif y == self._height - 1 and self._footer.shown:
+            if pressed := self._footer.key_at(x):
+                self.press(*pressed)
         elif line < 0:
             return
         elif self.chooser is not None:
             self.chooser.click(line)
             self._close_chooser_if_done()
+        elif self._is_process():
+            self.mappings.click(x, self._top + line)
         elif self._is_table() and self.table.click(x, line) and double:
             self.enter()
 

@@ -56,7 +56,7 @@ def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
     """Bytes saved (lazy kernels) and savable, each as a mean over time after the warm-up."""
     keep = settled(series.samples["time"], thresholds)
     results = []
-    for name, word in (("saved_bytes", "saved"), ("savable_bytes", "that laziness would save")):
+    for name, word in (("saved_bytes", "saved"), ("savable_bytes", "savable")):
         mean = mean_over_time(series.samples[name][keep], thresholds.leak["confidence"])
         if mean is None:
             continue
@@ -65,9 +65,9 @@ def findings(series: Series, thresholds: Thresholds) -> list[Finding]:
         shown, interval = text.size(mean.estimate), "no interval: too few samples"
         if np.isfinite(mean.low):
             shown, low, high = text.sizes(*mean)
-            interval = f"{low} to {high}"
+            interval = f"{thresholds.leak['confidence']:.0%} interval {low} to {high}"
         numbers = {**mean._asdict(), "unit": "bytes"}
-        results.append(Finding("benefit", name.replace("_", " "), "", f"{shown} {word} ({interval})", series.name, numbers))  # fmt: skip
+        results.append(Finding("benefit", name.replace("_", " "), "", f"{shown} {word} on average ({interval})", series.name, numbers))  # fmt: skip
     return results
 
 

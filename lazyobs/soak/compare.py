@@ -18,6 +18,7 @@ from lazyobs.soak import correctness, gate, hodges_lehmann, two_arms
 from lazyobs.soak.benefit import kilobytes
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.climb import since_probes
+from lazyobs.soak.counts import BARRIER
 from lazyobs.soak.groups import boots, differences, refuse_mixture, refuse_overlaps
 from lazyobs.soak.holm import holm
 from lazyobs.soak.metrics import BENEFIT, JUDGED, RATIO, SHARE, WORKLOAD, Metric, Missing, metrics
@@ -26,7 +27,9 @@ from lazyobs.soak.series import Series
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 
-_HEADINGS = ("metric", "base", "new", "change", "interval", "p", "smallest to be seen", "outcome")
+_HEADINGS = ("metric", "base", "new", "change", "interval", "p", "could show", "outcome")
+
+_BY = {BARRIER: "by barrier samples", "census": "by the census"}
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def _order(measured: list[Metric]) -> list[Finding]:
     if not two_arms.apart(whole.base_times, whole.new_times):
         return [Finding("validity", "order of boots", PASS, "the boots of the arms are interleaved")]
     first, second = ("base", "new") if whole.base_times.mean() < whole.new_times.mean() else ("new", "base")
-    line = f"the boots of {second} ran after those of {first}: a drift along a line in time is allowed for; interleaved boots show more"
+    line = f"all boots of {second} ran after those of {first}; a steady drift in time is allowed for, interleaved boots show more"
     return [Finding("validity", "order of boots", "", line)]
 
 
@@ -161,8 +164,8 @@ def _validity(base: list[Series], new: list[Series], thresholds: Thresholds) -> 
     invalid = any(one.outcome != PASS for one in found)
     for difference in differences(base, new):
         outcome = "" if difference.expected else INCONCLUSIVE
-        why = "" if difference.expected else ": more than the kernel differs"
-        found.append(Finding("validity", f"identity {difference.key}", outcome, f"base {difference.base}; new {difference.new}{why}"))  # fmt: skip
+        why = "" if difference.expected else "more than the kernel differs: "
+        found.append(Finding("validity", f"identity {difference.key}", outcome, f"{why}base {difference.base}, new {difference.new}"))  # fmt: skip
     return found, invalid
 
 
@@ -196,29 +199,62 @@ def _replication(base: dict[str, list[Series]], new: dict[str, list[Series]], th
 
 def _finding(one: Judgement, thresholds: Thresholds, valid: bool) -> Finding:
     metric, outcome = one.metric, one.outcome
-    if outcome == PASS:
-        said = "no difference of the margin" if one.equivalent else "not worse"
-    elif outcome == FAIL:
-        said = "worse, and that by the margin is not ruled out"
-    elif math.isinf(one.most):
-        said = "too few boots to tell"
-    else:
-        said = "neither a regression nor its absence is shown"
+    said = _claim(one)
     if outcome == PASS and metric.unknown:
         outcome, said = INCONCLUSIVE, f"{said}, but only {metric.unknown}"
     if not valid and outcome in (PASS, FAIL):
         outcome, said = INCONCLUSIVE, f"{said}, but the comparison is not valid"
-    line = (
-        f"{change(metric, one.shift)} ({thresholds.compare['confidence']:.0%} interval {_between(metric, one.low, one.high)}), "
-        f"margin {change(metric, one.margin)}: {said}; smallest to be seen "
-        f"{change(metric, one.smallest)}"
-    )
+    line = _few(metric, thresholds) if math.isinf(one.most) else f"{said}: {_change_line(one, thresholds)}"
     numbers = {
         "estimate": _as_shown(metric, one.shift), "low": min(_ends(metric, one.low, one.high)), "high": max(_ends(metric, one.low, one.high)),
         "p": one.p, "margin": _as_shown(metric, one.margin), "smallest": _as_shown(metric, one.smallest), "equivalent": one.equivalent,
         "base": metric.base.tolist(), "new": metric.new.tolist(), "scale": metric.scale, "unit": metric.unit,
     }  # fmt: skip
     return Finding("cost", metric.name, outcome, line, "", {key: finite(value) for key, value in numbers.items()})
+
+
+def _few(metric: Metric, thresholds: Thresholds) -> str:
+    need = int(thresholds.compare["boots"])
+    return f"too few boots to tell: {len(metric.base)} of base and {len(metric.new)} of new, {need} of each are needed"
+
+
+def _claim(one: Judgement) -> str:
+    if one.outcome == PASS:
+        return "no difference that matters" if one.equivalent else "not worse"
+    return "a regression" if one.outcome == FAIL else "neither a regression nor its absence is shown"
+
+
+def _change_line(one: Judgement, thresholds: Thresholds) -> str:
+    """``2.1% better (95% interval 4.0% better to 0.3% worse, limit 5.0%); these boots could have shown 3.3%``."""
+    metric = one.metric
+    least = _amount(metric, one.smallest)
+    able = f"; these boots could have shown {least}" if least else ""
+    seen = _direction(metric, one.shift).replace("no change", "none seen")
+    return (
+        f"{seen} ({thresholds.compare['confidence']:.0%} interval "
+        f"{_directions(metric, one.low, one.high)}, limit {_amount(metric, one.margin)}){able}"
+    )
+
+
+def _amount(metric: Metric, amount: float) -> str:
+    """A difference on the metric's scale without its sign; "" where it is 0, as far as is shown, or has no bound."""
+    shown = change(metric, amount) if math.isfinite(amount) else ""
+    return shown.lstrip("+-").replace("pp", " points") if shown.strip("+-0.%p") else ""
+
+
+def _direction(metric: Metric, amount: float) -> str:
+    """``2.1% better``, ``0.45 points worse``, ``no change``."""
+    shown = _amount(metric, amount)
+    return f"{shown} {'worse' if amount > 0 else 'better'}" if shown else "no change"
+
+
+def _directions(metric: Metric, low: float, high: float) -> str:
+    """``4.0% better to 0.3% worse``, ``7.0% to 13.0% worse``."""
+    ends = [_direction(metric, low), _direction(metric, high)]
+    words = [end.rpartition(" ")[2] for end in ends]
+    if words[0] == words[1] and "no change" not in ends:
+        ends[0] = ends[0].removesuffix(f" {words[0]}").removesuffix(" points")
+    return " to ".join(ends)
 
 
 def finite(value: object) -> object:
@@ -241,17 +277,17 @@ def change(metric: Metric, amount: float) -> str:
     """A difference on the metric's scale, for people."""
     shown = round(_as_shown(metric, amount), 9) + 0.0  # no negative zero
     if not math.isfinite(shown):
-        return "unbounded"
+        return text.NULL
     if metric.scale == RATIO:
         return text.percent(shown)
     if metric.scale == SHARE:
-        return f"{round(100 * shown, 2) + 0.0:+.2f} points"
+        return f"{round(100 * shown, 2) + 0.0:+.2f}pp"
     return ("+" if shown > 0 else "") + text.size(shown)
 
 
-def _between(metric: Metric, low: float, high: float) -> str:
+def _between(metric: Metric, low: float, high: float) -> str | None:
     if math.isinf(low) or math.isinf(high):
-        return "none: too few boots"
+        return None
     first, second = (low, high) if metric.scale != SHARE else (high, low)
     return f"{change(metric, first)} to {change(metric, second)}"
 
@@ -264,8 +300,8 @@ def _workload(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
             continue
         ratio = math.expm1(hodges_lehmann.shift(*metric.on_scale()))
         outcome = PASS if abs(ratio) <= margin else INCONCLUSIVE
-        note = "" if outcome == PASS else ": the arms did not do the same work"
-        line = f"base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({text.percent(ratio)}, limit {margin:.0%}){note}"
+        note = "" if outcome == PASS else "the arms did not do the same work: "
+        line = f"{note}base {np.median(metric.base):.4g}, new {np.median(metric.new):.4g} ({text.percent(ratio)}, limit {margin:.0%} either way)"
         found.append(Finding("validity", f"same {metric.name}", outcome, line, "", {"estimate": ratio}))
     return found
 
@@ -277,7 +313,7 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
             continue
         amount = hodges_lehmann.shift(metric.base, metric.new)
         low, high = hodges_lehmann.interval(metric.base, metric.new, 1 - thresholds.compare["confidence"])
-        line = f"{_bytes(amount, low, high, thresholds.compare['confidence'])}, {metric.source}"
+        line = f"{_bytes(amount, low, high, thresholds.compare['confidence'])}, {_BY.get(metric.source, metric.source)}"
         numbers = {
             "estimate": amount,
             "low": finite(low),
@@ -290,11 +326,16 @@ def _benefit(measured: list[Metric], thresholds: Thresholds) -> list[Finding]:
 
 
 def _bytes(amount: float, low: float, high: float, confidence: float) -> str:
-    """A difference of memory and its interval, in one unit."""
+    """A difference of memory, new less base, and its interval, in one unit."""
     if not math.isfinite(low) or not math.isfinite(high):
-        return f"{_signed(amount)[0]} (no interval: too few boots)"
+        return f"{_less_or_more(amount, text.size(abs(amount)))} (no interval: too few boots)"
     shown, least, most = _signed(amount, low, high)
-    return f"{shown} ({confidence:.0%} interval {least} to {most})"
+    return f"{_less_or_more(amount, shown.lstrip('+-'))} ({confidence:.0%} interval {least} to {most})"
+
+
+def _less_or_more(amount: float, shown: str) -> str:
+    unit = " bytes" if shown.isdecimal() else ""
+    return f"{shown}{unit} {'less' if amount < 0 else 'more'}" if amount else "no change"
 
 
 def _signed(*amounts: float) -> list[str]:
@@ -315,14 +356,18 @@ def _table(judged: list[Judgement], found: list[Finding], thresholds: Thresholds
         (
             one.metric.name, *_levels(one.metric),
             change(one.metric, one.shift), _between(one.metric, one.low, one.high), f"{one.p:.3f}",
-            change(one.metric, one.smallest), outcomes[one.metric.name],
+            change(one.metric, one.smallest) if math.isfinite(one.smallest) else None, outcomes[one.metric.name],
         )
         for one in judged
     )  # fmt: skip
+    return [ResultTable(_cost_title(thresholds), _HEADINGS, rows)] if rows else []
+
+
+def _cost_title(thresholds: Thresholds) -> str:
+    rules = thresholds.compare
     return (
-        [ResultTable(f"cost, medians over boots; margin {thresholds.compare['margin']:.0%}", _HEADINGS, rows)]
-        if rows
-        else []
+        f"cost, medians over boots; less is better, of successes more; limit {rules['margin']:.0%} worse, "
+        f"{100 * rules['share_margin']:g} points of successes"
     )
 
 

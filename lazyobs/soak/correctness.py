@@ -81,5 +81,5 @@ def _promotions(series: Series) -> Iterator[Finding]:
     failed, made = known(series.samples, "promotions_failed"), known(series.samples, "promotions")
     if len(failed) and len(made):
         # Failing for want of memory is allowed; that it happened belongs in the report.
-        text = f"{failed[-1]:.0f} of {made[-1] + failed[-1]:.0f} promotions failed"
+        text = f"{failed[-1]:.0f} of {made[-1] + failed[-1]:.0f} failed"
         yield _finding(series, "promotions", "", text, failed=failed[-1], made=made[-1])

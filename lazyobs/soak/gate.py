@@ -64,7 +64,7 @@ def _checks(series: Series, thresholds: Thresholds, least_seconds: float) -> Ite
 
 
 def _span(length: float) -> str:
-    return f"{length / 60:.1f} minutes" if length >= 600 else f"{length:.0f} s"
+    return f"{length / 60:.4g} minutes" if length >= 600 else f"{length:.0f} s"
 
 
 def _whole(series: Series) -> _Check:
@@ -150,18 +150,24 @@ def _workload(series: Series, factor: float, thresholds: Thresholds) -> _Check:
         return _Check(WORKLOAD, None, "how many VMAs there were is not known")
     begin, end = float(vmas[:third].mean()), float(vmas[-third:].mean())  # a median would jump with a burst
     steady = begin > 0 and 1 / factor <= end / begin <= factor
-    return _Check(WORKLOAD, steady, f"{begin:.0f} VMAs on average in its first third, {end:.0f} in its last")
+    found = f"{begin:.0f} VMAs on average in its first third, {end:.0f} in its last"
+    return _Check(WORKLOAD, steady, found + ("" if steady else f"; limit a factor of {factor:g} either way"))
 
 
 def _overhead(series: Series, rules: dict[str, float], length: float) -> Iterator[_Check]:
     own = growth(series.samples, "health_self_cpu_seconds")
     if own is not None and length:
-        yield _Check("own CPU", own / length <= rules["self_cpu_share"], f"lazyobs used {own / length:.2%} of one CPU")
+        most = rules["self_cpu_share"]
+        yield _Check("own CPU", own / length <= most, f"lazyobs used {own / length:.2%} of one CPU; limit {most:.0%}")
     programs = growth(series.samples, "health_bpf_seconds")
     cpus = series.identity.get("cpus")
     if programs is not None and length and cpus:
         share = programs / length / cpus
-        yield _Check("BPF programs", share <= rules["bpf_share"], f"BPF programs used {share:.2%} of {cpus} CPUs")
+        yield _Check(
+            "BPF programs",
+            share <= rules["bpf_share"],
+            f"BPF programs used {share:.2%} of {cpus} CPUs; limit {rules['bpf_share']:.0%}",
+        )
 
 
 def _switch(series: Series) -> _Check:

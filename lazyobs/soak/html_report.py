@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lazyobs.errors import NotSupported
 from lazyobs.soak.html_report_data import drawn
 from lazyobs.soak.series import Series
-from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
+from lazyobs.soak.verdict import FAIL, IDENTITY, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict, in_one_line
 from lazyobs.text import NULL, printable
 from lazyobs.unix import output_file
 
@@ -29,7 +29,9 @@ PARTS = {
     "leak": "Leaks",
     "cost": "Cost",
     "benefit": "Benefit",
-    "validity": "Validity of the data",
+}
+FOLDED = {
+    "validity": "Conditions that the data have to meet",
     "overhead": "What lazyobs itself took",
 }
 MOST_NAMED = 6  # recordings in the title
@@ -101,15 +103,20 @@ def _body(verdict: Verdict, recordings: list[Series], data: dict[str, Any]) -> I
     yield f'<header><span class="word {_text(verdict.word)}">{_text(verdict.word)}</span>'
     yield f"<h1>lazyobs: {_text(_subject(verdict, recordings))}</h1></header>\n"
     yield f'<p class="soft">{_text(_summary(verdict, recordings))}</p>\n'
-    if reasons := verdict.reasons():
+    if reasons := in_one_line(verdict.reasons()):
         yield f'<ul class="reasons {_text(verdict.word)}">'
         yield from (f"<li><span><b>{_text(_called(one))}</b>: {_text(one.text)}</span></li>\n" for one in reasons)
         yield "</ul>\n"
     for block in data["intervals"]:
         yield f'<h2>{_text(block["title"])}</h2>\n<p class="soft">{_text(block["about"])}</p>\n'
         yield f'<div class="plot" id="{block["id"]}"></div>\n'
+    aside = [table for table in verdict.tables if table.title.startswith(IDENTITY)]
     for table in verdict.tables:
-        yield f"<h2>{_text(table.title)}</h2>\n{_table(table)}"
+        if table not in aside:
+            title, _, more = table.title.partition("; ")
+            yield (
+                f"<h2>{_text(title)}</h2>\n" + (f'<p class="soft">{_text(more)}</p>\n' if more else "") + _table(table)
+            )
     if data["recordings"]:
         yield (
             "<h2>Over time</h2>\n"
@@ -126,8 +133,20 @@ def _body(verdict: Verdict, recordings: list[Series], data: dict[str, Any]) -> I
     for part, title in PARTS.items():
         if found := [finding for finding in verdict.findings if finding.part == part]:
             yield f"<h2>{title}</h2>\n{_findings(found)}"
-    yield "<h2>Identity</h2>\n"
+    yield "<h2>Details</h2>\n"
+    for part, title in FOLDED.items():
+        if found := [finding for finding in verdict.findings if finding.part == part]:
+            yield f"<details><summary>{title}: {_text(_count(found))}</summary>\n{_findings(found)}</details>\n"
+    yield from (f"<details><summary>{_text(table.title)}</summary>\n{_table(table)}</details>\n" for table in aside)
     yield from (_identity(series) for series in recordings)
+
+
+def _count(found: list[Finding]) -> str:
+    """``20 hold, 3 do not``; of what judges nothing, what it is."""
+    met, unmet = (sum(one.outcome == word for one in found) for word in (PASS, INCONCLUSIVE))
+    if not met and not unmet:
+        return found[0].text
+    return f"{met} hold" + (f", {unmet} do not" if unmet else "")
 
 
 def _views(verdict: Verdict, recordings: list[Series]) -> list[tuple[str, str]]:
@@ -177,7 +196,7 @@ def _finding_rows(found: list[Finding], several: bool) -> str:
         + f"<td>{_text(one.name)}</td><td>{_text(one.text)}</td></tr>\n"
         for one in found
     )
-    return f'<div class="wide"><table>{rows}</table></div>\n'
+    return f'<table class="findings">{rows}</table>\n'
 
 
 def _table(table: ResultTable) -> str:
@@ -202,7 +221,7 @@ def _identity(series: Series) -> str:
         f"<tr><td>{_text(key)}</td><td><code>{_text(value if isinstance(value, str) else json.dumps(value))}</code></td></tr>\n"
         for key, value in series.identity.items()
     )
-    return f'<details><summary>{_text(series.name)}</summary><div class="wide"><table>{rows}</table></div></details>\n'
+    return f'<details><summary>Identity of {_text(series.name)}</summary><table class="findings">{rows}</table></details>\n'
 
 
 def _text(value: object) -> str:

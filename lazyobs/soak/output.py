@@ -10,7 +10,7 @@ import textwrap
 from typing import TextIO
 
 from lazyobs.soak.cause import NAME as WHO
-from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, together
+from lazyobs.soak.verdict import CONDITIONS, PASS, Verdict, in_one_line, is_in_a_table, together
 from lazyobs.text import NULL, printable
 from lazyobs.views.lines import csv_safe
 from lazyobs.views.report_table import table
@@ -37,7 +37,7 @@ def show(verdict: Verdict, output: str, file: TextIO | None = None) -> None:
 
 def _answer(verdict: Verdict) -> list[str]:
     """What the word rests on, in a few lines: claims first, each without its conditions; and who holds what has grown."""
-    reasons = verdict.reasons()
+    reasons = in_one_line(verdict.reasons())
     said = [(one, one.text.partition("; ")[0]) for one in reasons[:_MOST_REASONS]]
     said += [(one, one.text) for one in verdict.findings if one.name == WHO and one not in reasons]
     lines = []
@@ -53,6 +53,7 @@ def _answer(verdict: Verdict) -> list[str]:
 def _text(verdict: Verdict) -> list[str]:
     conditions = [one for one in verdict.findings if one.part == CONDITIONS and one.outcome == PASS]
     rest = [one for one in verdict.in_order() if one.part != CONDITIONS or one.outcome != PASS]
+    rest = [one for one in rest if not is_in_a_table(one)]
     rows = [
         (one.part, one.outcome or NULL, one.name, printable(one.recording) or NULL, printable(one.text))
         for one in together(rest)

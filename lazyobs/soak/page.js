@@ -10,16 +10,17 @@
   const SYMBOLS = { PASS: "circle", FAIL: "x", INCONCLUSIVE: "diamond-open", "": "circle-open" };
   const VALUES = { rangemode: "tozero", exponentformat: "SI", minexponent: 1 };
   // Left alone, plotly offers to send the data to its makers.
-  const CONFIG = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const CONFIG = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const narrow = () => innerWidth < 640; // a phone: names go above the lines, legends below their titles
   const judged = (outcome) => paint({ PASS: "pass", FAIL: "fail", INCONCLUSIVE: "open" }[outcome] || "soft");
   const axis = (more) => ({ gridcolor: paint("rule"), zerolinecolor: paint("soft"), linecolor: paint("rule"), automargin: true, ...more });
   const layout = (more) => ({
     paper_bgcolor: paint("paper"), plot_bgcolor: paint("panel"), font: { family: "system-ui, sans-serif", size: 12, color: paint("ink") },
     hoverlabel: { bgcolor: paint("panel"), bordercolor: paint("rule"), font: { color: paint("ink") } }, margin: { l: 60, r: 20, t: 44, b: 40 }, ...more,
   });
-  const draw = (id, traces, shape) => Plotly.react(id, traces, layout(shape), CONFIG);
+  const draw = (id, traces, shape) => Plotly.react(id, traces, layout({ ...shape, width: document.getElementById(id).clientWidth }), CONFIG);
   const style = (place) => {
     const colours = dark.matches ? DARK : LIGHT;
     return { color: colours[place % colours.length], dash: DASHES[Math.floor(place / colours.length) % DASHES.length], width: 1.5 };
@@ -41,22 +42,25 @@
     });
     const points = { type: "scatter", mode: "markers", x: rows.map((row) => row.estimate), y: places, text: rows.map((row) => row.text), hovertemplate: "%{text}<extra></extra>",
       marker: { size: 11, color: rows.map((row) => judged(row.outcome)), symbol: rows.map((row) => SYMBOLS[row.outcome]), line: { width: 1.5 } }, showlegend: false };
+    const names = rows.map((row) => row.name), over = narrow();
+    const annotations = names.map((text, place) => ({ text, x: 0, xref: "paper", xanchor: "left", y: places[place] + 0.12, yanchor: "bottom", showarrow: false, font: { size: 11 } }));
     draw(id, [points], {
-      height: 90 + 30 * rows.length, shapes,
-      xaxis: axis({ title: { text: unit }, range: edge, zeroline: true }),
-      yaxis: axis({ tickvals: places, ticktext: rows.map((row) => row.name), range: [0.4, rows.length + 0.6], showgrid: false, fixedrange: true }),
+      height: 90 + (over ? 46 : 30) * rows.length, shapes, annotations: over ? annotations : [], ...(over ? { margin: { l: 8, r: 8, t: 30, b: 40 } } : {}),
+      xaxis: axis({ title: { text: unit }, range: edge, zeroline: true, fixedrange: over }),
+      yaxis: axis({ tickvals: places, ticktext: names, range: [0.4, rows.length + 0.6], showgrid: false, fixedrange: true, showticklabels: !over }),
     });
   }
 
   function panels(id, parts, when, shapes) {
     // One figure, so that a zoom in time holds for all of it; panels from the top down, each with a legend of its own.
-    const gap = 0.035, height = (1 - gap * (parts.length - 1)) / parts.length;
-    const shape = { height: 170 * parts.length + 90, margin: { l: 70, r: 20, t: 56, b: 40 }, shapes, hovermode: "x", annotations: [] };
+    const over = narrow(), gap = over ? 0.06 : 0.035, height = (1 - gap * (parts.length - 1)) / parts.length;
+    const shape = { height: (over ? 230 : 170) * parts.length + 90, margin: over ? { l: 44, r: 8, t: 56, b: 40 } : { l: 70, r: 20, t: 56, b: 40 }, shapes, hovermode: "x", annotations: [] };
     const traces = [];
     parts.forEach((part, place) => {
       const top = 1 - place * (height + gap), number = place ? place + 1 : "", legend = "legend" + number;
       shape["yaxis" + number] = axis({ domain: [Math.max(top - height, 0), top], ...part.axis });
-      shape[legend] = { orientation: "h", x: 1, xanchor: "right", y: top + 0.004, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", font: { size: 11 } };
+      const beside = { x: 1, xanchor: "right", y: top + 0.004, yanchor: "bottom" }, inside = { x: 0, xanchor: "left", y: top, yanchor: "top" };
+      shape[legend] = { orientation: "h", ...(over ? inside : beside), bgcolor: "rgba(0,0,0,0)", font: { size: over ? 10 : 11 } };
       shape.annotations.push({ text: part.title, xref: "paper", yref: "paper", x: 0, xanchor: "left", y: top, yanchor: "bottom", showarrow: false, font: { size: 12, color: paint("soft") } });
       for (const line of part.lines) traces.push({ type: "scatter", mode: "lines", yaxis: "y" + number, legend, ...line });
     });
@@ -123,9 +127,12 @@
     data.intervals.forEach(intervals);
     if (chosen("recording")) chosen("recording").value === "all" ? all() : one(data.recordings[Number(chosen("recording").value)]);
     if (chosen("duration")) distribution(chosen("duration").value);
+    document.documentElement.dataset.spills = document.documentElement.scrollWidth > innerWidth ? "yes" : "no";
     document.documentElement.dataset.drawn = document.querySelectorAll(".js-plotly-plot").length;
   }
   for (const id of ["recording", "duration"]) if (chosen(id)) chosen(id).addEventListener("change", show);
   dark.addEventListener("change", show);
+  let wide = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== wide) { wide = innerWidth; show(); } });
   show();
 })();

@@ -12,7 +12,7 @@ from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 
 _NEEDED_TO_COUNT = {"clock"}
-_NO_TRUST = "; not trusted, because the recording is not valid"
+_NO_TRUST = "not trusted, because the recording is not valid: "
 
 
 def report(recordings: list[Series], thresholds: Thresholds) -> Verdict:
@@ -54,7 +54,7 @@ def distrust(finding: Finding) -> Finding:
     if finding.outcome not in (PASS, FAIL):
         return finding
     return Finding(
-        finding.part, finding.name, INCONCLUSIVE, finding.text + _NO_TRUST, finding.recording, finding.numbers
+        finding.part, finding.name, INCONCLUSIVE, _NO_TRUST + finding.text, finding.recording, finding.numbers
     )
 
 

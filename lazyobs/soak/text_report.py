@@ -12,7 +12,20 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PARTS, PASS, Finding, ResultTable, Verdict, together
+from lazyobs.soak.verdict import (
+    FAIL,
+    IDENTITY,
+    INCONCLUSIVE,
+    NOTE,
+    PARTS,
+    PASS,
+    Finding,
+    ResultTable,
+    Verdict,
+    in_one_line,
+    is_in_a_table,
+    together,
+)
 from lazyobs.text import NULL, printable
 
 COLUMNS = 72
@@ -24,6 +37,7 @@ _IDENTITY = (
     "release", "version", "build_id", "profile", "lazy_enabled", "machine", "cpu", "cpus", "memory_bytes", "swap",
     "thp", "ksm", "tiers", "cmdline", "cmdline_sha256", "lazyobs", "bcc",
 )  # fmt: skip
+_ELSEWHERE = ("p", "could show", NOTE)
 _METHODS = {
     "leak": "Leaks: objects that no VMA holds, where these were counted; otherwise live objects beyond what the workload "
     "explains. FAIL: a rise that goes on to the end at a steady rate. PASS: no loss that matters is possible, whenever it "
@@ -47,23 +61,26 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         releases = ", ".join(sorted({str(identity.get("release")) for identity in block.values()}))
         count = f"{len(block)} recording{'' if len(block) == 1 else 's'}"
         yield from _wrapped(f"{arm + ': ' if arm else ''}{releases}, {count}", "  ")
-    yield from _listed("Why:", verdict.reasons())
+    single = not arms and len(verdict.identity) == 1
+    yield from _listed("Why:", verdict.reasons(), single)
     if verdict.word == FAIL:
         yield from _listed(
-            "Open besides:", together([one for one in verdict.in_order() if one.outcome == INCONCLUSIVE])
+            "Open besides:", together([one for one in verdict.in_order() if one.outcome == INCONCLUSIVE]), single
         )
     for table in verdict.tables:
-        yield ""
-        yield from _wrapped(f"{table.title}:")
-        yield from _table(table)
-    yield from _listed("Measured, not judged:", together([one for one in verdict.findings if not one.outcome]))
+        if not table.title.startswith(IDENTITY):  # it ends the letter
+            yield ""
+            yield from _wrapped(f"{table.title}:")
+            yield from _table(_narrowed(table))
+            yield from _notes(table)
+    measured = [one for one in verdict.findings if not one.outcome and not is_in_a_table(one)]
+    yield from _listed("Measured, not judged:", together(measured), single)
     yield from _counted(verdict)
     yield ""
     there = {finding.part for finding in verdict.findings} | ({"comparison"} if arms else set())
     for part in (part for part in _METHODS if part in there):
         yield from _wrapped(_METHODS[part])
-    for arm, block in (arms or {"": verdict.identity}).items():
-        yield from _identity(arm, list(block.values()))
+    yield from _identities({arm: list(block.values()) for arm, block in (arms or {"": verdict.identity}).items()})
 
 
 def _wrapped(line: str, first: str = "", rest: str | None = None) -> list[str]:
@@ -77,13 +94,15 @@ def _plain(value: object) -> str:
     return printable(" ".join(str(value).split())).encode("ascii", "replace").decode("ascii")
 
 
-def _listed(heading: str, findings: list[Finding]) -> Iterator[str]:
+def _listed(heading: str, findings: list[Finding], single: bool) -> Iterator[str]:
+    """``single``: there is one recording, which need not be named each time."""
     if not findings:
         return
     yield ""
     yield heading
+    findings = in_one_line(findings)
     for finding in findings[:MOST_LISTED]:
-        where = f"{finding.recording}, " if finding.recording else ""
+        where = f"{finding.recording}, " if finding.recording and not single else ""
         yield from _wrapped(f"{where}{finding.name}: {finding.text}", "* ", "  ")
     if len(findings) > MOST_LISTED:
         yield f"* and {len(findings) - MOST_LISTED} more"
@@ -94,6 +113,33 @@ def _counted(verdict: Verdict) -> Iterator[str]:
     if passed := [f"{count} of {part}" for part, count in counts.items() if count]:
         yield ""
         yield from _wrapped(f"Checks passed: {', '.join(passed)}.")
+
+
+def _narrowed(table: ResultTable) -> ResultTable:
+    """Without what a letter has no room for: columns that are empty, that -o json has, or that become notes."""
+    kept = [
+        place
+        for place, heading in enumerate(table.headings)
+        if not place or (heading not in _ELSEWHERE and any(row[place] is not None for row in table.rows))
+    ]
+    return ResultTable(
+        table.title,
+        tuple(table.headings[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
+
+
+def _notes(table: ResultTable) -> Iterator[str]:
+    """``anon_vma, vm_area_struct: barrier samples``: what a column of sentences says of which rows."""
+    if NOTE not in table.headings:
+        return
+    place = table.headings.index(NOTE)
+    said: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row[place] is not None:
+            said.setdefault(str(row[place]), []).append(str(row[0]))
+    for note, names in said.items():
+        yield from _wrapped(f"{', '.join(names)}: {note}", "  ", "    ")
 
 
 def _table(table: ResultTable) -> list[str]:
@@ -150,15 +196,34 @@ def _set(rows: list[list[str]], widths: list[int], gap: int) -> list[str]:
     return lines
 
 
-def _identity(arm: str, identities: list[dict[str, Any]]) -> Iterator[str]:
-    """What the recordings have in common, and in what they differ; more than a few values are only counted."""
-    yield ""
-    yield f"Identity{' of ' + arm if arm else ''}:"
+def _identities(arms: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """What the recordings are of; of two arms what they have in common once, and then each arm by itself."""
+    blocks = {arm: _identity(identities) for arm, identities in arms.items()}
+    both: list[tuple[str, str]] = []
+    if len(blocks) > 1:
+        first, second = blocks.values()
+        both = [line for line in first if line in second]
+    for title, lines in ((f"Identity of {arm}" if arm else "Identity", block) for arm, block in blocks.items()):
+        yield from _block(title, [line for line in lines if line not in both])
+    yield from _block("Identity of both", both)
+
+
+def _block(title: str, lines: list[tuple[str, str]]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{title}:"
+        for key, value in lines:
+            yield from _wrapped(f"{key.replace('_', ' ')}: {value}", "  ", "    ")
+
+
+def _identity(identities: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(key, what the recordings have in common, or in what they differ); more than a few values are only counted."""
+    found = []
     for key in _IDENTITY:
         values = list(dict.fromkeys(_shown(identity.get(key)) for identity in identities))
         if any(identity.get(key) is not None for identity in identities):
-            shown = " / ".join(values) if len(values) <= MOST_VALUES else f"{len(values)} different"
-            yield from _wrapped(f"{key.replace('_', ' ')}: {shown}", "  ", "    ")
+            found.append((key, " / ".join(values) if len(values) <= MOST_VALUES else f"{len(values)} different"))
+    return found
 
 
 def _shown(value: object) -> str:

@@ -11,6 +11,8 @@ PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 # Claims first, conditions after them: the order in which people are shown findings.
 PARTS = ("correctness", "leak", "cost", "benefit", "validity", "overhead")
 CONDITIONS = "validity"
+IDENTITY = "identity"  # begins the title of the table of what differs between two arms, and the names of such findings
+NOTE = "source"  # heading of a column of sentences
 CLAIMED = ("leak", "cost", "correctness")  # what PASS claims, what a reader asks first first
 
 
@@ -76,6 +78,31 @@ def together(findings: list[Finding]) -> list[Finding]:
         said = one.outcome if one.part == CONDITIONS else one.text
         groups.setdefault((one.part, one.name, said, "" if one.recording else "all"), []).append(one)
     return [_merged(group) for group in groups.values()]
+
+
+def in_one_line(findings: list[Finding]) -> list[Finding]:
+    """For a list of reasons: findings that follow each other and say the same, as one with all their names."""
+    found: list[Finding] = []
+    names: list[str] = []
+    for one in findings:
+        last = found[-1] if found else None
+        if last is not None and (last.part, last.outcome, last.text, last.recording) == (
+            one.part,
+            one.outcome,
+            one.text,
+            one.recording,
+        ):
+            names.append(one.name)
+            found[-1] = replace(last, name=", ".join(names))
+        else:
+            found.append(one)
+            names = [one.name]
+    return found
+
+
+def is_in_a_table(finding: Finding) -> bool:
+    """What differs between two arms, as it may, has a table of its own (compare.py)."""
+    return finding.part == CONDITIONS and not finding.outcome and finding.name.startswith(IDENTITY)
 
 
 def _merged(group: list[Finding]) -> Finding:

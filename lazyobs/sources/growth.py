@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What processes and cgroups hold more than at the first sample: anon_vmas and chains on the lists of their VMAs.
 
-A process that began later has grown by all that it holds. What one held that has ended since is taken off its cgroup,
-so that workers which are replaced add up to nothing.
+A process that began later has grown by all that it holds. A minute is one of watching, so that rates can be compared
+and added up. What one held that has ended since is taken off its cgroup, so that workers which are replaced add up to
+nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Growth:
     def _grown(self, process: Process, now: float) -> Process:
         assert self._begun is not None
         _, before = self._first.get((process.pid, process.start_time), (None, None))
-        minutes = (now - max(self._begun, process.start_time)) / 60
+        minutes = (now - self._begun) / 60  # the same for all: a child of a second is no culprit
         found: dict[str, float | None] = {}
         for name in GROWING:
             held = process.census.get(name)

@@ -82,28 +82,37 @@ def show_vmas(source: Source, pids: tuple[int, ...], output: str, mappings: Mapp
         raise absent(pids, live=True)
     named = {pid: mappings.names(pid) for pid in pids}
 
-    def name(row: VmaRow) -> str | None:
-        """None where it is not known: maps could not be read, or the VMA has come or gone between the two readings."""
+    def name(row: VmaRow) -> str:
+        """As the kernel's iterator has it where maps could not be read, or the VMA has come since: of a file the last part."""
         known = named.get(row.tgid)
-        return None if known is None else known.get(row.start)
+        return row.name if known is None else known.get(row.start, row.name)
 
     if output == "json":
         for row in rows:
             about = {"pid": row.tgid, "start": row.start, "end": row.end, "flags": row.flags, "state": row.state}
-            print(lines.json_line({**about, "name": name(row)}))
+            print(lines.json_line({**about, "name": name(row), "chains": row.chains, "anon_vmas": row.anon_vmas}))
         return
-    write = "{:x}".format if output == "csv" else vm_flags.names
-    cells = [
-        [row.tgid, f"{row.start:x}", f"{row.end:x}", write(row.flags), row.state, _shown(name(row))] for row in rows
-    ]
-    headings = ["pid", "start", "end", "flags", "state", "name"]
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([headings, *([lines.csv_safe(cell) for cell in row] for row in cells)])
-    else:
-        print(report_table.table(cells, [heading.upper() for heading in headings]))
+        writer.writerow(["pid", "start", "end", "flags", "state", "name", "chains", "anon_vmas"])
+        for row in rows:
+            cells = [*_place(row), f"{row.flags:x}", row.state, name(row), row.chains, row.anon_vmas]
+            writer.writerow([lines.csv_safe(cell) for cell in cells])
+        return
+    headings = ["PID", "START", "END", "FLAGS", "STATE", "CHAINS", "ANON_VMAS", "NAME"]
+    shown = [
+        [
+            *_place(row),
+            vm_flags.names(row.flags),
+            row.state,
+            text.number(row.chains),
+            text.number(row.anon_vmas),
+            name(row),
+        ]
+        for row in rows
+    ]
+    print(report_table.table(shown, headings))
 
 
-def _shown(name: str | None) -> str:
-    """``-`` where it is not known, nothing for a mapping without a name."""
-    return text.NULL if name is None else name
+def _place(row: VmaRow) -> list[object]:
+    return [row.tgid, f"{row.start:x}", f"{row.end:x}"]

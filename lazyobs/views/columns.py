@@ -38,7 +38,8 @@ def _grown_heading(name: str) -> str:
     return f"{what} +" if name.endswith("_growth") else f"{what}/min"
 
 
-def _signed(value: float | None) -> str:
+def signed(value: float | None) -> str:
+    """``+23``, ``-7``, ``0``, ``-`` where it is not known."""
     return text.NULL if value is None else ("+" if value > 0 else "") + text.number(value)
 
 
@@ -61,7 +62,7 @@ def _columns() -> dict[str, Column]:
         found.append(Column(counter.name + "_rate", _short(counter.name) + "/s", write, counter.help + ", per second"))
     found.append(Column("args", "ARGUMENTS", lambda words: text.printable(words or text.NULL), "command line", True))
     for name, about in GROWTH_COLUMNS:
-        found.append(Column(name, _grown_heading(name), _signed, about))
+        found.append(Column(name, _grown_heading(name), signed, about))
     return {column.name: column for column in found}
 
 

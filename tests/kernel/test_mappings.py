@@ -46,5 +46,6 @@ def test_the_vmas_of_a_process_have_them(bpf, islands, form):
         assert {row["start"]: row["name"] for row in rows} == {
             start: name for start, name in expected.items() if name != "[vsyscall]"
         }
+        assert all((row["chains"] == 0) == (row["state"] == "plain") for row in rows)
     else:
         assert os.path.basename(next(name for name in expected.values() if "islands" in name)) in done.stdout

@@ -133,21 +133,44 @@ def test_no_colour_without_support_or_with_no_color(terminal, environment):
     assert re.search(rb"\x1b\[(1;)?7[;m]", it.shown)  # the cursor is visible all the same
 
 
-def test_sixteen_colours_where_there_are_sixteen(terminal):
-    it = terminal(*REPLAY, TERM="xterm-16color", COLORTERM="")
+@pytest.mark.parametrize("name", ["xterm-16color", "xterm"])
+def test_colours_of_the_terminal_where_there_are_sixteen_or_eight(terminal, name):
+    """None behind letters that a terminal of eight has not."""
+    it = terminal(*REPLAY, TERM=name, COLORTERM="")
     it.until(b"savable", b"COMMAND")
+    it.type(b"234567\r1\rh")
+    it.until(b"clear search and filters")
     it.type(b"q")
     it.end()
     assert COLOUR.search(it.shown) is not None
-    assert b"38;2;" not in it.shown and b"38;5;" not in it.shown
+    assert re.search(rb"\x1b\[[0-9;]*?\b([34]8;[25]|10[0-7])\b[0-9;]*m", it.shown) is None
 
 
-def test_ascii_where_there_are_no_blocks(terminal):
-    it = terminal(*REPLAY, TERM="linux")
+@pytest.mark.parametrize("environment", [{"TERM": "linux"}, {"LC_ALL": "C"}], ids=["console", "locale"])
+def test_ascii_where_there_are_no_blocks(terminal, environment):
+    it = terminal(*REPLAY, **environment)
     it.until(b"savable", b"COMMAND")
+    it.type(b"234567\r1\rvh")
+    it.until(b"clear search and filters")
     it.type(b"q")
     it.end()
     assert it.shown.isascii()
+
+
+def test_the_mouse_of_a_real_terminal(terminal):
+    """Reports of xterm (SGR): a click on a tab, on a key of the last line, on that for the way back, on quit."""
+    it = terminal(*REPLAY)
+
+    def click(column: int, line: int) -> None:
+        it.type(f"\x1b[<0;{column};{line}M\x1b[<0;{column};{line}m".encode())
+
+    it.until(b"savable", b"COMMAND", b"1-7")
+    click(25, 7)
+    it.until(b"WALKER")
+    click(9, 24)
+    it.until(b"clear search and filters")
+    click(2, 24)
+    assert it.end() == 0
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

@@ -331,18 +331,149 @@ def test_one_process_with_its_vmas_and_events():
     shown.press("enter")
     assert shown.wanted().vmas_of == 3
     shown.screen_state = screen_state(
-        shown.screen_state.sample, vmas_of=3, vmas=[VmaRow(0x1000, 0x3000, 3, 1, 3, "private"), VmaRow(0x5000, 0x6000, 13, 0, 3, "plain")],
+        shown.screen_state.sample, vmas_of=3, vmas=[VmaRow(0x1000, 0x3000, 3, 1, 3, "private", 1, 1, "[heap]"), VmaRow(0x5000, 0x6000, 13, 0, 3, "plain", 0, 0, "ld.so")],
     )  # fmt: skip
     shown.screen_state.trace_events = [
         TraceEvent(1e9, "fork", None, 3, 3, comm="prog", objects=101),
         TraceEvent(1e9, "fork", None, 5, 5),
     ]
     lines = text_of(shown, 100, 70)
-    assert any(line.split() == ["1000", "3000", "8.0K", "rw-p", "private"] for line in lines)
-    assert any(line.split() == ["5000", "6000", "4.0K", "r-xs", "plain"] for line in lines)
-    assert "▒·" in lines
     assert [line.split()[-2] for line in lines if " fork " in line and line.endswith("prog           ")] == ["101"]
     assert any(line.split()[:4] == ["▒", "private", "7", "30%"] for line in lines)
+    shown.press("v", "v")
+    lines = text_of(shown, 100, 70)
+    assert any(
+        line.split() == ["1000", "3000", "8.0K", "rw-p", "private", "1", "1", "0", "-", "[heap]"] for line in lines
+    )
+    assert any(line.split() == ["5000", "6000", "4.0K", "r-xs", "plain", "0", "0", "0", "-", "ld.so"] for line in lines)
+    assert "▒·" in lines
+
+
+def of_process(*vmas: VmaRow, now: float = 1000.0, shown=None):
+    """A screen that shows the page of a process with these VMAs; ``shown``: the screen that does so already."""
+    if shown is None:
+        shown = view(sample(process(3, "prog", chains_held=30, anon_vmas_held=23)))
+        text_of(shown)
+        shown.press("enter")
+    shown.screen_state = screen_state(shown.screen_state.sample, vmas_of=3, vmas=list(vmas), vmas_time=now)
+    return shown
+
+
+def mapped(start: int, name: str, chains: int | None = 1, size: int = 0x1000) -> VmaRow:
+    return VmaRow(start, start + size, 3, start | 8, 3, "private", chains, chains and 1, name)
+
+
+def table(shown, *size: int) -> list[list[str]]:
+    """The words of the rows below the heading of the mappings."""
+    lines = text_of(shown, *(size or (80, 60)))
+    begin = next(at for at, line in enumerate(lines) if "MAPPING" in line)
+    rows = lines[begin + 1 :]
+    return [row.split() for row in rows[: next((at for at, row in enumerate(rows) if not row.strip()), None)]]
+
+
+def test_a_process_holds_by_what_its_vmas_map_and_grows():
+    first = (
+        mapped(0x1000, "libc.so.6", 2),
+        mapped(0x5000, "libc.so.6", 1),
+        mapped(0x9000, ""),
+        mapped(0xB000, "[heap]"),
+    )
+    shown = of_process(*first)
+    assert [row[-1] for row in table(shown)] == ["libc.so.6", "[heap]", "anonymous"]
+    assert table(shown)[0] == ["2", "2", "8.0K", "3", "2", "0", "-", "libc.so.6"]
+    grown = [mapped(0x100000 + 0x2000 * number, "") for number in range(23)]
+    of_process(*first[1:], *grown, now=1060.0, shown=shown)
+    assert table(shown)[0] == ["24", "24", "96.0K", "24", "24", "+23", "+23", "anonymous"]
+    assert table(shown)[2] == ["1", "1", "4.0K", "1", "1", "-2", "-2", "libc.so.6"]
+    assert "holds  30 chains, 23 anon_vmas" in "\n".join(text_of(shown))
+
+
+def test_growth_is_measured_anew_for_another_process_and_unknown_where_a_list_was_too_long():
+    shown = of_process(mapped(0x1000, "[heap]", None), mapped(0x5000, "a"))
+    assert table(shown)[1] == ["1", "1", "4.0K", "-", "-", "-", "-", "[heap]"]
+    of_process(mapped(0x1000, "[heap]", 700), mapped(0x5000, "a", 8), now=1060.0, shown=shown)
+    assert table(shown) == [
+        ["1", "1", "4.0K", "700", "1", "-", "-", "[heap]"],
+        ["1", "1", "4.0K", "8", "1", "+7", "+7", "a"],
+    ]
+    shown.press("escape")
+    shown.screen_state = screen_state(sample(process(5, "other")))
+    text_of(shown)
+    shown.press("enter")
+    shown.screen_state = screen_state(shown.screen_state.sample, vmas_of=5, vmas=[mapped(0x5000, "a", 8)], vmas_time=1120.0)  # fmt: skip
+    assert table(shown) == [["1", "1", "4.0K", "8", "1", "0", "-", "a"]]
+
+
+def test_mappings_are_sorted_by_keys_and_by_the_mouse():
+    vmas = (mapped(0x1000, "b", 3), mapped(0x5000, "a", 2, 0x9000), mapped(0xF000, "c", 5), mapped(0x11000, "d", None))
+    shown = of_process(*vmas)
+
+    def order() -> str:
+        return "".join(row[-1] for row in table(shown))
+
+    assert order() == "cbad"
+    shown.press("r", "r")
+    assert order() == "abcd"  # what is not known comes last in either direction
+    shown.press("less_than_sign", "<")
+    assert (shown.mappings.sort, order()[0]) == ("bytes", "a")
+    shown.press("s", "s")
+    shown.press("end")
+    shown.press("enter")
+    assert (shown.mappings.sort, order()) == ("name", "abcd")
+    lines = text_of(shown, 80, 60)
+    heading = next(at for at, line in enumerate(lines) if "MAPPING" in line)
+    shown.click(lines[heading].index("MAPPING"), heading)
+    assert order() == "dcba"
+    shown.click(lines[heading].index("CHAINS"), heading)
+    assert order() == "cbad"
+    assert shown.table.sort == "savable_bytes"  # the table of processes below stays as it is
+    shown.click(3, heading - 1)
+    assert shown.mappings.each and order() == "bacd"
+    for _ in range(40):
+        shown.press("down")
+    lines = text_of(shown, 80, 12)  # the heading has scrolled away
+    shown.click(0, 10)
+    assert shown.mappings.sort == "start"
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_names_of_mappings_are_hostile(each):
+    shown = of_process(mapped(0x1000, HOSTILE), mapped(0x7F0000000000, f"[anon:{'漢' * 26}\n]"))
+    if each:
+        shown.press("v", "v")
+    for size in SIZES:
+        for line in text_of(shown, *size):
+            assert not any(unicodedata.category(character)[0] == "C" for character in line), line
+            assert cell_len(line) <= size[0] or size[0] < 40
+    assert any("?]0;owned??" in word for row in table(shown, 120, 60) for word in row)
+
+
+def test_the_keys_of_the_last_line_can_be_clicked():
+    clock = Still()
+    shown = view(sample(process(3)), clock)
+    lines = text_of(shown, 120)
+    for word, seen in (("h help", lambda: shown.help), ("s sort", lambda: shown.chooser is not None)):
+        shown.click(lines[-1].index(word), 23)
+        assert seen(), word
+        shown.press("escape")
+        text_of(shown, 120)
+    shown.click(lines[-1].index("Enter"), 23)
+    assert shown.detail == (3, 1_000_000.25)
+    lines = text_of(shown, 120)
+    assert lines[-1].startswith("Esc back  q quit")
+    shown.click(lines[-1].index("back"), 23)
+    assert shown.detail is None
+    text_of(shown, 120)
+    before, wide = shown.table.sort, text_of(shown, 200)
+    shown.click(wide[-1].index("< >") + 2, 23)
+    assert shown.table.sort != before
+    shown.click(wide[-1].index("< >"), 23)
+    assert shown.table.sort == before
+    shown.click(wide[-1].index("[ ]") + 2, 23)
+    shown.click(wide[-1].index("[ ]"), 23)
+    assert clock.calls == [("step", 1), ("step", -1)]
+    shown.click(wide[-1].index("q quit"), 23)
+    assert shown.ended
 
 
 def test_the_page_of_a_process_that_has_exited():

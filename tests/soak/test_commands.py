@@ -32,7 +32,7 @@ def test_some_seconds_are_inconclusive() -> None:
     assert done.returncode == EXIT_OK and done.stderr == ""
     assert done.stdout.startswith("INCONCLUSIVE\n")
     samples = parquet.read_table(f"{LAB}/samples-000001.parquet")["time"].to_pylist()
-    told = f"{len(samples)} samples in {samples[-1] - samples[0]:.0f} s; 30.0 minutes and 20 samples are needed"
+    told = f"{len(samples)} samples in {samples[-1] - samples[0]:.0f} s; 30 minutes and 20 samples are needed"
     assert told in done.stdout
 
 

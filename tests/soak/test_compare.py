@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from lazyobs.errors import UsageError
+from lazyobs.soak import compare as compared
 from lazyobs.soak.compare import compare
+from lazyobs.soak.metrics import Metric
 from lazyobs.soak.schema import verdict_schema
 from lazyobs.soak.series import Mark, Series
 from lazyobs.soak.thresholds import load
@@ -54,6 +57,41 @@ def test_faster_is_no_regression() -> None:
     verdict = compare(arm(1), arm(2, slower=0.8), RULES)
     assert verdict.word == PASS
     assert not finding(verdict, "fork time").numbers["equivalent"]
+
+
+def test_a_finding_claims_first_and_says_which_way_is_better() -> None:
+    slower = finding(compare(arm(1), arm(2, slower=1.2), RULES), "fork time").text
+    assert re.fullmatch(
+        r"a regression: \d+\.\d% worse \(95% interval \d+\.\d% to \d+\.\d% worse, limit 5\.0%\); these boots could have shown \d\.\d%",
+        slower,
+    ), slower
+    faster = finding(compare(arm(1), arm(2, slower=0.8), RULES), "fork time").text
+    assert re.match(r"not worse: \d+\.\d% better \(95% interval \d+\.\d% to \d+\.\d% better, limit 5\.0%\)", faster), (
+        faster
+    )
+    same = finding(compare(arm(1), arm(2), RULES), "fork time").text
+    assert re.match(r"no difference that matters: .*% (better to .*% worse|worse|better), limit 5\.0%\)", same), same
+
+
+@pytest.mark.parametrize(
+    ("scale", "amount", "said"),
+    [("ratio", 0.0, "no change"), ("ratio", math.log(1.5), "50.0% worse"), ("ratio", math.log(0.5), "50.0% better"),
+     ("share", 0.02, "2.00 points worse"), ("share", -0.004, "0.40 points better"), ("share", 1e-9, "no change")],
+)  # fmt: skip
+def test_directions(scale: str, amount: float, said: str) -> None:
+    """On the scale of a judgement more is worse, whatever sign the number has for people."""
+    metric = Metric("x", "cost", scale, "s", np.array([1.0]), np.array([1.0]))
+    assert compared._direction(metric, amount) == said
+
+
+def test_success_that_falls_is_worse() -> None:
+    base, new = (arm(seed) for seed in (1, 2))
+    for series_ in new:
+        good = series_.system["vmstat_pgmigrate_success"]
+        bad = series_.system["vmstat_pgmigrate_fail"]
+        series_.system["vmstat_pgmigrate_fail"] = bad + good * 0.4
+    found = finding(compare(base, new, RULES), "page migration")
+    assert found.outcome == FAIL and "points worse" in found.text and "better" not in found.text
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -37,8 +37,10 @@ def test_both_arms_say_what_they_are():
     found = text_report.text(verdict)
     for arm, of_arm in (("base", recordings[:3]), ("new", recordings[3:])):
         block = found.partition(f"Identity of {arm}:")[2].partition("\n\n")[0]
-        assert f"release: {of_arm[0].identity['release']}" in block
+        assert block == f"\n  lazy enabled: {'yes' if arm == 'new' else 'no'}"
         assert f"{arm}: {of_arm[0].identity['release']}, 3 recordings" in found
+    both = found.partition("Identity of both:")[2]
+    assert f"  release: {recordings[0].identity['release']}\n" in both and "lazy enabled" not in both
 
 
 def test_a_report_without_doubt():
@@ -48,10 +50,33 @@ def test_a_report_without_doubt():
     ]
     found = text_report.text(Verdict(PASS, findings, [], {"day": {"release": "7.1.0", "cpus": 2, "swap": []}}))
     assert found.split("\n")[0] == "lazyobs report: PASS"
-    assert "* day, anon_vma objects: no leak" in found.partition("Why:")[2]
-    assert "* day, saved: 23K" in found
+    assert "* anon_vma objects: no leak" in found.partition("Why:")[2]  # there is one recording: it needs no name
+    assert "* saved: 23K" in found
     assert "Checks passed: 1 of leak." in found
     assert "  swap: none" in found
+
+
+def test_what_says_the_same_is_one_line():
+    same = [Finding("cost", name, INCONCLUSIVE, "too few boots to tell") for name in ("fork time", "walk time")]
+    findings = [*same, Finding("cost", "page migration", INCONCLUSIVE, "open", "day")]
+    found = text_report.text(Verdict(INCONCLUSIVE, findings, [], {"day": {}, "night": {}}))
+    assert found.partition("Why:\n")[2].startswith(
+        "* fork time, walk time: too few boots to tell\n* day, page migration: open\n"
+    )
+
+
+def test_sentences_of_a_table_are_notes_and_empty_columns_are_left_out():
+    rows = (("anon_vma", 41.25, None, "barrier samples"), ("anon_vma_chain", None, None, "not known: " + "why " * 20))
+    table = ResultTable("slab KB", ("cache", "before", "interval", "source"), rows)
+    apart = ResultTable("identity: what differs", ("key", "base", "new", "expected"), (("release", "a", "b", "yes"),))
+    found = text_report.text(Verdict(PASS, [], [table, apart], {"day": {}}))
+    assert found.partition("slab KB:\n")[2].split("\n")[:4] == [
+        "cache           before",
+        "anon_vma         41.25",
+        "anon_vma_chain       -",
+        "  anon_vma: barrier samples",
+    ]
+    assert "what differs" not in found and _fits(found)
 
 
 @pytest.mark.parametrize("seed", range(23))

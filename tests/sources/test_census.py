@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lazyobs.kernel import smaps
+from lazyobs.kernel import mappings, smaps
 from tests.harness import process_of
 
 
@@ -95,6 +96,62 @@ def test_what_vmas_hold_is_what_was_allocated(live, islands, count):
     program.tell("reap")
     sample = source.read()
     assert held(program.pid) == (chains + count, anon_vmas + count)
+
+
+def test_each_vma_says_what_it_holds(live, islands):
+    """The chains and anon_vmas of its VMAs are those of the process; of an island touched and forked: its own and the
+    parent's."""
+    source = live()
+    program = islands(101)
+    untouched = {vma.start for vma in source.vmas(program.pid) if vma.state == "plain"}
+    program.tell("touch")
+    child = int(program.tell("fork"))
+    sample = source.read()
+    for pid, chains, anon_vmas in ((program.pid, 1, 1), (child, 2, 1)):
+        vmas = source.vmas(pid)
+        census = process_of(sample, pid).census
+        assert sum(vma.chains for vma in vmas) == census["chains_held"]
+        assert sum(vma.anon_vmas for vma in vmas) == census["anon_vmas_held"]
+        touched = [vma for vma in vmas if vma.start in untouched and vma.state != "plain"]
+        assert [(vma.chains, vma.anon_vmas) for vma in touched] == [(chains, anon_vmas)] * 101
+
+
+NAMES_IN_OTHER_WORDS = dict.fromkeys(("[vdso]", "[vvar]", "[vvar_vclock]"), "[special]")
+NAMER = r"""
+import ctypes, mmap, sys
+file = open(sys.argv[1], "r+b")
+private = mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE)
+named = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+named[0] = private[0] = 1
+at = ctypes.addressof(ctypes.c_char.from_buffer(named))
+failed = ctypes.CDLL(None).prctl(0x53564D41, 0, ctypes.c_ulong(at), ctypes.c_ulong(4096), b"arena 7")
+print(at, private[0], failed, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_names_are_those_of_proc_maps(live, tmp_path):
+    """Of a file the last part of its path; a program may name its mappings where the kernel has CONFIG_ANON_VMA_NAME."""
+    source = live()
+    hostile = tmp_path / "\x1b]0;owned\x07\u202e.so"
+    hostile.write_bytes(bytes(4096))
+    child = subprocess.Popen(
+        [sys.executable, "-c", NAMER, hostile], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        at, _, failed = map(int, child.stdout.readline().split())
+        expected = {}
+        for start, name in mappings.parse(Path(f"/proc/{child.pid}/maps").read_bytes()).items():
+            name = name.removesuffix(" (deleted)").rpartition("/")[2] if name.startswith("/") else name
+            expected[start] = NAMES_IN_OTHER_WORDS.get(name, name)
+        found = {vma.start: vma.name for vma in source.vmas(child.pid)}
+        assert found == {start: name for start, name in expected.items() if start < 1 << 63}
+        assert {"[heap]", "[stack]", hostile.name} < set(found.values())
+        assert found[at] == ("" if failed else "[anon:arena 7]")
+    finally:
+        child.stdin.close()
+        child.wait(10)
+        child.stdout.close()
 
 
 def test_threads_and_vfork_children_count_once(live, tmp_path):

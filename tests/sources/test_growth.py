@@ -29,6 +29,16 @@ def test_growth_is_what_came_since_the_first_sample():
     assert not idle.growth or idle.growth["chains_held_growth"] == 0  # one object in many samples
 
 
+def test_a_process_that_has_just_begun_does_not_seem_to_grow_fastest():
+    growth = Growth()
+    growth.note(_at(600, _holding(3, 11)))
+    newborn = _holding(7, 230)
+    newborn.start_time += 659
+    last = _at(660, _holding(3, 611), newborn)
+    growth.note(last)
+    assert [one.get("chains_held_per_minute") for one in last.processes] == [600.0, 230.0]
+
+
 def test_what_is_not_counted_has_no_growth():
     growth = Growth()
     unknown = process(3, **dict.fromkeys(("chains_held", "anon_vmas_held")))

@@ -66,6 +66,7 @@ def _pack_extras(extras: Extras) -> dict[str, Any]:
     return {
         "vmas_of": extras.vmas_of,
         "vmas": extras.vmas,
+        "vmas_time": extras.vmas_time,
         "programs": extras.programs,
         "why_not": dict(extras.why_not),
     }
@@ -98,6 +99,7 @@ def _unpack_extras(document: dict[str, Any]) -> Extras:
     return Extras(
         document["vmas_of"],
         None if vmas is None else [VmaRow(*row) for row in vmas],
+        document["vmas_time"],
         None if programs is None else [ProgramRuns(*runs) for runs in programs],
         document["why_not"],
     )
