@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 EXIT_OK = 0
 EXIT_BAD = 1  # the result is bad: verdict FAIL, selftest failed
 EXIT_USAGE = 2
@@ -36,8 +38,12 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
 
 
 def way_to_install(extra: str) -> str:
-    """The next step where packages of ``extra`` (setup.cfg) are missing. The package index has no lazyobs."""
-    return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
+    """The next step where packages of ``extra`` (setup.cfg) are missing. The package index need not have lazyobs: pip
+    takes the one that is installed, and adds what the extra names."""
+    home = Path(__file__).resolve().parents[1]
+    if (home / "setup.cfg").is_file():
+        return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
+    return f"pip install 'lazyobs[{extra}]'"
 
 
 class UsageError(LazyobsError):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
+from lazyobs.errors import NotSupported, way_to_install
 from lazyobs.text import say
 
 if TYPE_CHECKING:
@@ -61,8 +63,16 @@ def check_replay() -> None:
         raise click.UsageError("--speed has no meaning without --replay")
 
 
+def _need_libraries() -> None:
+    """NotSupported where there is nothing that reads recordings: a host that only records need not have it."""
+    missing = [name for name in ("numpy", "pyarrow") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NotSupported("--replay", f"needs {', '.join(missing)}", way_to_install("soak"))
+
+
 def open_recording(directory: Path, last: bool = False) -> ReplaySource:
     """RecordingError if it cannot be read or holds no sample. ``last``: only its last sample."""
+    _need_libraries()
     from lazyobs.recording.replay import open_replay
 
     return _watched(open_replay(directory, last))
@@ -70,6 +80,7 @@ def open_recording(directory: Path, last: bool = False) -> ReplaySource:
 
 def open_recorded_events(directory: Path) -> ReplaySource:
     """Opens a recording for its trace; it need not hold a sample."""
+    _need_libraries()
     from lazyobs.recording.replay import ReplaySource
 
     return _watched(ReplaySource(str(directory)))
