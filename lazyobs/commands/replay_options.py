@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazyobs import shipped
 from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
 from lazyobs.errors import NotSupported, way_to_install
@@ -34,7 +35,14 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
     return speed
 
 
-REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completions.directories, help="Show a recording; needs no privileges.")  # fmt: skip
+def place(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A recording's directory, or else the example of that name. (A checkout has a directory lab that is none.)"""
+    if value is None or (value / "recording.json").exists():
+        return value
+    return shipped.examples().get(str(value), value)
+
+
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Show a recording, or an example by name (lab); needs no privileges.")  # fmt: skip
 SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay; default: 1x on a screen, max otherwise.")  # fmt: skip
 REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 
