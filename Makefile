@@ -17,7 +17,7 @@ BENCH :=
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images
+.PHONY: help setup installed uninstall top test test-quick bench check man images dist
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -54,5 +54,8 @@ images: ## compile the probes that come along (lazyobs/images); needs BCC, and r
 
 man: installed ## write man pages to build/man (man -M build/man lazyobs-top)
 	@$(VENV)/bin/python -m lazyobs.manual build/man/man1
+
+dist: installed ## build an sdist and a wheel in dist; the same commit gives the same bytes
+	@$(VENV)/bin/python setup/dist.py dist
 
 include lab/lab.mk
