@@ -60,4 +60,4 @@ def plain(missing: str) -> Encoding:
     from lazyobs.recording.plain_encoder import PlainEncoder
 
     note = f"{missing} is not installed: the recording stays Arrow streams, several times as large as Parquet"
-    return Encoding(PlainEncoder, None, note + "; lazyobs report and compare read it where lazyobs[soak] is")
+    return Encoding(PlainEncoder, None, note + "; lazyobs report and compare read both")

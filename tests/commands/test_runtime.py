@@ -92,7 +92,7 @@ def test_it_records_and_others_read_it(tmp_path: Path) -> None:
     notes = [line for line in done.stderr.splitlines() if "is not installed" in line]
     assert notes == [
         "lazyobs: pyarrow is not installed: the recording stays Arrow streams, several times as large as Parquet;"
-        " lazyobs report and compare read it where lazyobs[soak] is"
+        " lazyobs report and compare read both"
     ]
     recording = Recording(str(tmp_path / "r"))
     samples = list(recording.samples())
