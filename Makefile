@@ -8,16 +8,22 @@
 ## SUDO=            tests and benchmarks as yourself; what needs root is skipped
 ## TESTS=ARGS       what pytest is given: TESTS="tests/kernel -k btf"
 ## BENCH=NAMES      some of the benchmarks: BENCH=start,screen
+## PYTHON3=3.13     the Python of lazyobs-analysis (make deb): 3.11 is Debian 12's, 3.13 Debian 13's
+## PACKAGES=NAMES   one of the Debian packages: PACKAGES=lazyobs
+## SUITE=trixie     the release that make deb-try tries (bookworm)
 VENV := .venv
 COMMAND := /usr/local/bin/lazyobs
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS :=
 BENCH :=
+PYTHON3 := 3.11
+PACKAGES :=
+SUITE := bookworm
 
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images
+.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -54,5 +60,14 @@ images: ## compile the probes that come along (lazyobs/images); needs BCC, and r
 
 man: installed ## write man pages to build/man (man -M build/man lazyobs-top)
 	@$(VENV)/bin/python -m lazyobs.manual build/man/man1
+
+dist: installed ## build an sdist and a wheel in dist; the same commit gives the same bytes
+	@$(VENV)/bin/python setup/dist.py dist
+
+deb: dist ## build the Debian packages in dist (PYTHON3=3.13: analysis for Debian 13)
+	@$(VENV)/bin/python packages/deb/build.py --python $(PYTHON3) dist/lazyobs-*.whl dist $(PACKAGES)
+
+deb-try: ## install, use, upgrade and purge dist/lazyobs_*.deb in a clean root (SUITE=trixie); as root, with debootstrap
+	@packages/deb/try $(SUITE) dist/lazyobs_*_all.deb
 
 include lab/lab.mk

@@ -74,7 +74,7 @@ def _of_events() -> dict[str, float]:
     found = _plausible_events(EVENTS)
     recording = _Recording()
     for start in range(0, EVENTS, BATCH):
-        recording.store.append("events", event_rows(found[start : start + BATCH], 10**18))
+        recording.store.append("events", event_rows(found[start : start + BATCH].tobytes(), 10**18))
         recording.store.maintain()
     size, seconds = recording.finish("events")
     return {
@@ -97,9 +97,9 @@ def _through_the_ring() -> dict[str, float]:
     while written < EVENTS:
         made.emit(min(ring.size // 72, EVENTS - written), written)
         before = time.process_time()
-        while len(batch := ring.read_array()):
+        while len(batch := ring.read_records()):
             recording.store.append("events", event_rows(batch, 10**18))
-            written += len(batch)
+            written += len(batch) // event.BYTES
         recording.store.maintain()
         seconds += time.process_time() - before
     before = time.process_time()

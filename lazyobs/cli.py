@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from lazyobs import __version__
+from lazyobs import __version__, shipped
 from lazyobs.commands import completions, usage
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import say
@@ -29,7 +29,9 @@ COMMANDS = {
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Exercise each affected path of the kernel and check contents and events (KTAP).",
     "images": "The compiled probes that come along: of which sources, by which BCC, and whether they can be loaded.",
-    "help": "The help of a command.",
+    "examples": "The recordings that come along, for --replay; a copy of one.",
+    "dashboards": "Grafana boards, recording rules and alerts: a copy, or put where the servers look.",
+    "help": "The help of a command, or a topic.",
     "version": "The version of lazyobs.",
     "completion": "The script for the completion of bash, zsh or fish.",
 }
@@ -68,9 +70,15 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="lazyobs")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=lambda context, _option, asked: _version(context, asked), help="Show the version and exit.")  # fmt: skip
 def cli() -> None:
     """What anonymous reverse mapping costs on this kernel, and what lazy anon_vmas save."""
+
+
+def _version(context: click.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"lazyobs, version {shipped.version(__version__)}")
+        context.exit()
 
 
 def main() -> None:

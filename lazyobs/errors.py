@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 EXIT_OK = 0
 EXIT_BAD = 1  # the result is bad: verdict FAIL, selftest failed
 EXIT_USAGE = 2
@@ -35,9 +37,23 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
     return error
 
 
+# Of the Debian package, by extra; it lies in _DEBIAN.
+_DEBIAN = Path("/usr/lib/lazyobs")
+_PACKAGES = {
+    "soak": "lazyobs-analysis",
+    "web": "python3-yaml python3-bcrypt (top --web is in pip's lazyobs[web] alone)",
+}
+
+
 def way_to_install(extra: str) -> str:
-    """The next step where packages of ``extra`` (setup.cfg) are missing. The package index has no lazyobs."""
-    return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
+    """The next step where packages of ``extra`` (setup.cfg) are missing. The package index need not have lazyobs: pip
+    takes the one that is installed, and adds what the extra names."""
+    home = Path(__file__).resolve().parents[1]
+    if (home / "setup.cfg").is_file():
+        return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
+    if home == _DEBIAN and extra in _PACKAGES:
+        return f"apt install {_PACKAGES[extra]}"
+    return f"pip install 'lazyobs[{extra}]'"
 
 
 class UsageError(LazyobsError):

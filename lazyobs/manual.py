@@ -16,30 +16,9 @@ import click
 
 from lazyobs import __version__
 from lazyobs.cli import COMMANDS, cli
-from lazyobs.errors import EXIT_BAD, EXIT_OK, EXIT_REFUSED, EXIT_USAGE
+from lazyobs.commands import completions
+from lazyobs.commands.pages import ENVIRONMENT, FILES, OF_THE_COMMAND, PAGES, STATUS
 
-STATUS = {
-    EXIT_OK: "success",
-    EXIT_BAD: "the answer is bad: verdict FAIL, a failed selftest",
-    EXIT_USAGE: "wrong usage",
-    EXIT_REFUSED: "not permitted, not supported here, interrupted before there was an answer, or an error of lazyobs "
-    "itself; one line says what, why and what to do next",
-    4: "selftest only, as in kselftest: everything was skipped, also for lack of permission",
-}
-_OF_THE_COMMAND = "record -- COMMAND and selftest --observe exit with the status of COMMAND."
-FILES = {
-    "/var/cache/lazyobs": "plans for each kernel build, and compiled probes where the ones here were changed; /run/lazyobs where that cannot be written",
-    "/etc/lazyobs/lazyobs.toml": "settings of lazyobs export",
-    "~/.config/lazyobs/top.toml": "settings of the screen ($XDG_CONFIG_HOME)",
-}
-ENVIRONMENT = {
-    "LAZYOBS_BCC_PYTHON": "the Python interpreter that has BCC (/usr/bin/python3)",
-    "LAZYOBS_COMPILE": "not empty: compile the probes with BCC, as --compile does",
-    "LAZYOBS_LOADER_SECONDS": "seconds that a start waits for the probes (600; export and record 10, then they begin without)",
-    "LC_ALL, LC_CTYPE, LANG": "a locale without UTF-8 gets ASCII; JSON and CSV do not change",
-    "NO_COLOR, TERM, COLORTERM": "colours of the screen",
-    "SPARK_REMOTE": "the server that --engine spark uses",
-}
 _HEAD = """\
 # Commands
 
@@ -85,13 +64,23 @@ def markdown() -> str:
         parts += [f"\n{textwrap.fill(text, 100, break_on_hyphens=False)}\n" for text in paragraphs(context)]
         rows = [f"| `{names}` | {text} |\n" for names, text in _cells(context)]
         parts += ["\n| option | |\n|---|---|\n", *rows] if rows else []
+        if name in PAGES:
+            parts += _more(name)
     parts.append("\n## Exit status\n\n| | |\n|---|---|\n")
     parts += [f"| {code} | {text} |\n" for code, text in STATUS.items()]
-    parts.append(f"\n{_OF_THE_COMMAND}\n")
+    parts.append(f"\n{OF_THE_COMMAND}\n")
     for heading, table in (("Files", FILES), ("Environment", ENVIRONMENT)):
         parts.append(f"\n## {heading}\n\n| | |\n|---|---|\n")
         parts += [f"| `{key}` | {text} |\n" for key, text in table.items()]
     return "".join(parts)
+
+
+def _more(name: str) -> Iterator[str]:
+    page = PAGES[name]
+    yield f"\n{textwrap.fill(f'Permissions: {page.permissions}', 100, break_on_hyphens=False)}\n"
+    yield f"\n{textwrap.fill(f'Overhead: {page.overhead}', 100, break_on_hyphens=False)}\n"
+    yield "\n| example | |\n|---|---|\n"
+    yield from (f"| `{line}` | {text} |\n" for line, text in page.examples.items())
 
 
 def _cells(context: click.Context) -> list[tuple[str, str]]:
@@ -107,11 +96,21 @@ def man_pages() -> dict[str, str]:
             _section("SYNOPSIS", [synopsis(context)]),
             _section("DESCRIPTION", paragraphs(context)),
             _list("OPTIONS", [*options(context), ("-h, --help", "Show the help and exit.")]),
+            *_of_command(name),
             _list("EXIT STATUS", [(str(code), text) for code, text in STATUS.items()]),
             _section("SEE ALSO", ["lazyobs(1)"]),
         ]
         pages[f"lazyobs-{name}.1"] = _page(f"LAZYOBS-{name.upper()}", body)
     return pages
+
+
+def _of_command(name: str) -> list[str]:
+    page = PAGES.get(name)
+    if page is None:
+        return []
+    files = [_list("FILES", [(file, FILES[file]) for file in page.files])] if page.files else []
+    examples = [_list("EXAMPLES", list(page.examples.items()))]
+    return [_section("PERMISSIONS", [page.permissions]), _section("OVERHEAD", [page.overhead]), *files, *examples]
 
 
 def _overview() -> str:
@@ -121,7 +120,7 @@ def _overview() -> str:
         _section("SYNOPSIS", [synopsis(root)]),
         _section("DESCRIPTION", ["Each command has a page of its own, for example lazyobs-top(1)."]),
         _list("COMMANDS", [(f"lazyobs-{name}(1)", text) for name, text in COMMANDS.items()]),
-        _list("EXIT STATUS", [(str(code), text) for code, text in STATUS.items()], _OF_THE_COMMAND),
+        _list("EXIT STATUS", [(str(code), text) for code, text in STATUS.items()], OF_THE_COMMAND),
         _list("ENVIRONMENT", list(ENVIRONMENT.items())),
         _list("FILES", list(FILES.items())),
         _section("SEE ALSO", [", ".join(f"lazyobs-{name}(1)" for name in COMMANDS)]),
@@ -148,15 +147,26 @@ def _roff(text: str) -> str:
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
+def write_pages(folder: Path) -> None:
+    """The man pages, into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in man_pages().items():
+        (folder / name).write_text(page, encoding="utf-8")
+
+
+def write_completions(folder: Path) -> None:
+    """The scripts of the shells, into a folder each, by the names under which the shells look for them."""
+    for shell, name in {"bash": "lazyobs", "zsh": "_lazyobs", "fish": "lazyobs.fish"}.items():
+        (folder / shell).mkdir(parents=True, exist_ok=True)
+        (folder / shell / name).write_text(completions.script(shell, cli), encoding="utf-8")
+
+
 def main() -> None:
     """Prints docs/commands.md, or writes the man pages to the folder that is named."""
     if len(sys.argv) == 1:
         print(markdown(), end="")
         return
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, page in man_pages().items():
-        (folder / name).write_text(page)
+    write_pages(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any
 from lazyobs.model import Kernel, Sample, Slab
 from lazyobs.recording import samples
 from lazyobs.recording.directory import Directory
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.writer import Store
 from tests.recording import made
+from tests.recording.made import event_rows
 from tests.recording.samples import sample
 
 # Sets the title (twice), clears the screen (C1 control), turns the direction of writing, ends a line three ways.

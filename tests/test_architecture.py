@@ -28,7 +28,7 @@ FLOORS = (
     ("kernel",),
     ("unix", "schema"),
     ("model",),
-    ("invariants", "errors", "text", "preload"),
+    ("invariants", "errors", "text", "preload", "shipped"),
     ("lazyobs",),
 )
 # Room for what is to come: a verdict apart from soak. A row goes when the room is there.
@@ -39,6 +39,7 @@ BESIDE = {
     ("entry", "cli"),
     ("cli", "commands"),
     ("manual", "cli"),
+    ("manual", "commands"),
     ("bench", "tests"),
 }
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

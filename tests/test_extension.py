@@ -90,7 +90,7 @@ print(json.dumps({
     "columns": {"execs", "execs_rate"} <= set(COLUMNS),
     "metrics": {"lazyobs_execs_total", "lazyobs_exited_execs_total"} <= {family.full_name for family in FAMILIES},
     "reference": "lazyobs_execs_total" in reference.reference(),
-    "recorded": {"execs"} <= set(layout.schema("samples").names) & set(layout.schema("processes").names),
+    "recorded": all("execs" in dict(layout.columns(table)) for table in ("samples", "processes")),
     "queried": "execs" in tables._FIXED["samples"],
     "probes": "#define COUNT_EXECS " in counts.c_counts(),
 }))

@@ -8,8 +8,9 @@ much (VMAs or chains). 0xffffffff in ``duration`` and ``objects`` means that the
 from __future__ import annotations
 
 import mmap
+import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lazyobs.bpf.layouts import Field, Layout
 from lazyobs.bpf.points import POINTS
@@ -92,6 +93,8 @@ FILTER_NAMES = (*KIND_NAMES, *(name for point in POINTS for number, name in poin
 
 LAYOUT = RECORD.struct()
 assert LAYOUT.size == BYTES
+_COLUMNS = {field.name: (field, at) for field, at in zip(RECORD.fields, RECORD.offsets())}
+_WORDS: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 # What the reader wants; all zero, as at the start, is nothing.
 FILTER = Layout(
@@ -129,6 +132,31 @@ class Event(NamedTuple):
 
 
 assert Event._fields == tuple(field.name for field in RECORD.fields)
+
+
+def column(records: bytes | bytearray, name: str) -> bytes:
+    """The values of one field of whole records, one behind the other."""
+    field, at = _COLUMNS[name]
+    size = struct.calcsize("=" + field.code)
+    view = memoryview(records)
+    if size in _WORDS:
+        return view.cast(_WORDS[size])[at // size :: BYTES // size].tobytes()
+    step = BYTES // 8  # a name: words beside each other
+    words, out = view.cast("Q"), bytearray(len(records) // BYTES * size)
+    into = memoryview(out).cast("Q")
+    for word in range(size // 8):
+        into[word :: size // 8] = words[at // 8 + word :: step]
+    return bytes(out)
+
+
+def longest(records: bytes | bytearray, kind: int) -> int | None:
+    """The longest duration of the events of that kind, ns; None where none has one."""
+    kinds = column(records, "kind")
+    if kind not in kinds:
+        return None
+    durations = memoryview(column(records, "duration")).cast("I")
+    chosen = (duration for duration, found in zip(durations, kinds) if found == kind and duration != UNKNOWN)
+    return max(chosen, default=None)
 
 
 def dtype() -> numpy.dtype[Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import compress
 
 from lazyobs.bpf import event
 from lazyobs.bpf.event_counts import EventCounts
@@ -12,8 +12,7 @@ from lazyobs.bpf.maps import possible_cpus
 from lazyobs.bpf.ring import Ring, Values
 from lazyobs.bpf.session import Session
 
-if TYPE_CHECKING:
-    from numpy import ndarray
+_NAME = 16  # bytes of a thread's name
 
 
 class EventStream:
@@ -37,14 +36,14 @@ class EventStream:
             return found
         return [one for one in found if self._wanted.passes_comm(event.Event._make(one).comm)]
 
-    def chosen_of(self, found: ndarray[Any, Any]) -> ndarray[Any, Any]:
-        """The same for an array of ``event.dtype()``."""
+    def chosen_of(self, records: bytearray) -> bytearray:
+        """The same for whole records."""
         if not self._wanted.comm_is_shown:
-            return found
-        import numpy  # whoever reads arrays has it; the exporter has not
-
-        passing = [self._wanted.passes_comm(name) for name in found["comm"].tolist()]
-        return found.compress(numpy.array(passing, bool))
+            return records
+        names = event.column(records, "comm")
+        passing = (self._wanted.passes_comm(names[at : at + _NAME]) for at in range(0, len(names), _NAME))
+        begins = compress(range(0, len(records), event.BYTES), passing)
+        return bytearray(b"".join(records[at : at + event.BYTES] for at in begins))
 
     def lost(self) -> int:
         """Events for which the ring had no room, since attach."""

@@ -70,7 +70,7 @@ class Ring:
         self._consumer = memoryview(self._consumer_page).cast("Q")
         self._producer = memoryview(self._producer_pages)[:page].cast("Q")
         self._data = memoryview(self._producer_pages)[page:]
-        self._words = self._data.cast("I")
+        self._words, self._long_words = self._data.cast("I"), self._data.cast("Q")
         self._fd = os.dup(fd)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -111,6 +111,27 @@ class Ring:
             return [event for event, discarded in zip(events, skip) if not discarded]
         return events
 
+    def read_records(self, most: int = 4096) -> bytearray:
+        """The path of recordings: up to ``most`` events as they lie in memory, event.BYTES each; see event.column()."""
+        position = self._consumer[0]
+        count = self._ready(position, most)
+        start = position & self._mask
+        headers = self._words[start // 4 : (start + count * STRIDE) // 4 : STRIDE // 4].tolist()
+        plain = headers.count(BYTES) == count
+        if not plain:
+            count = _whole(headers)
+        self._fence()
+        words = self._long_words[start // 8 : (start + count * STRIDE) // 8]
+        found = bytearray(count * BYTES)
+        into = memoryview(found).cast("Q")
+        for word in range(BYTES // 8):
+            into[word :: BYTES // 8] = words[word + 1 :: STRIDE // 8]
+        self._release(position + count * STRIDE)
+        if plain:
+            return found
+        kept = (number for number, header in enumerate(headers[:count]) if not header & _DISCARDED)
+        return bytearray(b"".join(found[number * BYTES : (number + 1) * BYTES] for number in kept))
+
     def read_array(self, most: int = 4096) -> numpy.ndarray[Any, Any]:
         """The bulk path: up to ``most`` events as a structured array of ``event.dtype()``."""
         import numpy
@@ -145,7 +166,7 @@ class Ring:
 
     def close(self) -> None:
         os.close(self._fd)
-        for view in (self._words, self._data, self._producer, self._consumer):
+        for view in (self._words, self._long_words, self._data, self._producer, self._consumer):
             view.release()
         self._producer_pages.close()
         self._consumer_page.close()

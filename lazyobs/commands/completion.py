@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 from lazyobs.commands import completions
 
@@ -19,7 +18,4 @@ _WHERE = {
 @click.argument("shell", type=click.Choice(list(_WHERE)), metavar="SHELL")
 def completion(shell: str) -> None:
     """Print the script that completes commands, options, columns and processes in SHELL: bash, zsh or fish."""
-    found = get_completion_class(shell)
-    root = click.get_current_context().find_root()
-    assert found is not None
-    click.echo(found(root.command, {}, completions.PROGRAM, completions.VARIABLE).source())
+    click.echo(completions.script(shell, click.get_current_context().find_root().command))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Union
 
 import click
 
+from lazyobs import shipped
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -27,6 +29,15 @@ def answer(command: click.Command) -> bool:
     from click.shell_completion import shell_complete
 
     return shell_complete(command, {}, PROGRAM, VARIABLE, os.environ[VARIABLE]) == 0
+
+
+def script(shell: str, command: click.Command) -> str:
+    """What makes a shell ask: click's own script."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    return found(command, {}, PROGRAM, VARIABLE).source()
 
 
 def _item(value: str, **more: str) -> CompletionItem:
@@ -55,6 +66,12 @@ def list_of(names: Iterable[str]) -> Completer:
 
 def directories(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return [_item(incomplete, type="dir")]
+
+
+def recordings(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Directories, and the examples that come along."""
+    named = [_item(name) for name in beginning(shipped.examples(), incomplete)]
+    return [*named, _item(incomplete, type="dir")]
 
 
 def users(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMPILE, PROFILE, TIER, VERBOSE, Whole, say_how
-from lazyobs.commands.replay_options import check_replay, open_recording
+from lazyobs.commands import completions
+from lazyobs.commands.options import COMPILE, PROFILE, TIER, VERBOSE, Whole, exclude, say_how
+from lazyobs.commands.replay_options import check_replay, open_recording, place
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
 from lazyobs.exporter.orphans import slowly
@@ -28,6 +29,8 @@ from lazyobs.unix import privileges
     "--listen", metavar="HOST:PORT", help="Address to listen on (127.0.0.1:9797); :PORT listens on every address."
 )
 @click.option("--web-config", metavar="FILE", help="TLS and passwords, in the format of Prometheus' exporters.")
+@click.option("--textfile", metavar="FILE", help="Write pages to FILE, for node_exporter's textfile collector, and do not listen.")  # fmt: skip
+@click.option("--textfile-seconds", type=float, metavar="SECONDS", help="Time between two of them (15).")
 @click.option(
     "--user", metavar="NAME", help="User to become after the start (lazyobs if there is one, or else nobody)."
 )
@@ -37,7 +40,7 @@ from lazyobs.unix import privileges
     metavar="FILE",
     help="Settings file (/etc/lazyobs/lazyobs.toml if it exists).",
 )
-@click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Serve a recording at its own pace.")
+@click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Serve a recording, or an example by name, at its own pace.")  # fmt: skip
 @PROFILE
 @TIER
 @COMPILE
@@ -55,6 +58,7 @@ def export(
 ) -> None:
     """Prometheus exporter: what the kernel counted, read when it is scraped."""
     check_replay()
+    exclude(click.get_current_context(), "textfile", ("listen", "web_config"), "nothing listens")
     if given["web_config"] == "":
         raise UsageError('--web-config ""', "names no file", "omit it for plain HTTP without passwords")
     settings = load(config, {**given, "profile": None if profile is None else str(profile)})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazyobs import shipped
 from lazyobs.commands import completions
 from lazyobs.commands.options import all_of, exclude
+from lazyobs.errors import NotSupported, way_to_install
 from lazyobs.text import say
 
 if TYPE_CHECKING:
@@ -32,7 +35,14 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
     return speed
 
 
-REPLAY = click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completions.directories, help="Show a recording; needs no privileges.")  # fmt: skip
+def place(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A recording's directory, or else the example of that name. (A checkout has a directory lab that is none.)"""
+    if value is None or (value / "recording.json").exists():
+        return value
+    return shipped.examples().get(str(value), value)
+
+
+REPLAY = click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Show a recording, or an example by name (lab); needs no privileges.")  # fmt: skip
 SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay; default: 1x on a screen, max otherwise.")  # fmt: skip
 REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 
@@ -61,8 +71,16 @@ def check_replay() -> None:
         raise click.UsageError("--speed has no meaning without --replay")
 
 
+def _need_libraries() -> None:
+    """NotSupported where there is nothing that reads recordings: a host that only records need not have it."""
+    missing = [name for name in ("numpy", "pyarrow") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NotSupported("--replay", f"needs {', '.join(missing)}", way_to_install("soak"))
+
+
 def open_recording(directory: Path, last: bool = False) -> ReplaySource:
     """RecordingError if it cannot be read or holds no sample. ``last``: only its last sample."""
+    _need_libraries()
     from lazyobs.recording.replay import open_replay
 
     return _watched(open_replay(directory, last))
@@ -70,6 +88,7 @@ def open_recording(directory: Path, last: bool = False) -> ReplaySource:
 
 def open_recorded_events(directory: Path) -> ReplaySource:
     """Opens a recording for its trace; it need not hold a sample."""
+    _need_libraries()
     from lazyobs.recording.replay import ReplaySource
 
     return _watched(ReplaySource(str(directory)))

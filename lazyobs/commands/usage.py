@@ -24,9 +24,16 @@ def words(error: click.ClickException) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def no_command(name: str, commands: Iterable[str]) -> str:
+def no_command(name: str, commands: Iterable[str], kind: str = "command") -> str:
     """The error for a command that does not exist."""
-    return f"there is no command {name!r}{_meant(difflib.get_close_matches(name, commands, 1))}"
+    return f"there is no {kind} {name!r}{_meant(difflib.get_close_matches(name, commands, 1))}"
+
+
+def no_such(kind: str, name: str, names: Iterable[str]) -> str:
+    """The error for a value that is none of ``names``."""
+    there = list(names)
+    meant = _meant(difflib.get_close_matches(name, there, 1))
+    return f"there is no {kind} {printable(name)!r}{meant}; there are {', '.join(there)}"
 
 
 def _meant(names: Iterable[str]) -> str:

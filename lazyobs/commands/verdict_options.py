@@ -12,7 +12,7 @@ import click
 from lazyobs.commands.options import OUTPUT, all_of
 from lazyobs.errors import NotSupported, way_to_install
 
-_LIBRARIES = ("scipy", "plotly")
+_LIBRARIES = ("numpy", "pyarrow", "scipy", "plotly")
 
 VERDICT_OPTIONS = all_of(
     OUTPUT,
@@ -54,4 +54,4 @@ def check_verdict(options: VerdictOptions, command: str) -> None:
     _ = options.form
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        raise NotSupported(command, f"needs {' and '.join(missing)}", way_to_install("soak"))
+        raise NotSupported(command, f"needs {', '.join(missing)}", way_to_install("soak"))

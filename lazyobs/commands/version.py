@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import click
 
-from lazyobs import __version__
+from lazyobs import __version__, shipped
 
 
 @click.command()
 def version() -> None:
-    """Print the version, as lazyobs --version does."""
-    click.echo(f"lazyobs, version {__version__}")
+    """Print the version and the commit, as lazyobs --version does."""
+    click.echo(f"lazyobs, version {shipped.version(__version__)}")

@@ -18,6 +18,7 @@ from lazyobs.exporter.page import Page, PageError
 from lazyobs.exporter.privileged_reader import RemotePages
 from lazyobs.exporter.server import Server, listen
 from lazyobs.exporter.settings import Settings
+from lazyobs.exporter.textfile import Textfile, keep
 from lazyobs.model import Sample
 from lazyobs.sources.climbing import ClimbingSource
 from lazyobs.sources.orphans import Orphans
@@ -56,7 +57,9 @@ def run(
     if settings.web_config and web.asks_for_nothing:
         file = printable(settings.web_config)
         say(f"lazyobs: web configuration {file}: asks for neither TLS nor passwords; plain HTTP for everybody")
-    listening = listen(address.parse("address", settings.listen))
+    textfile = Textfile(Path(settings.textfile), settings.user) if settings.textfile else None
+    listening = None if textfile else listen(address.parse("address", settings.listen))
+    close_listening = listening.close if listening else lambda: None
     notifier = Notifier()
     rehearse()
     source = open_source()
@@ -84,7 +87,7 @@ def run(
     reader: RemotePages | None = None
     served: Pages
     if live and capabilities.effective():
-        reader = served = RemotePages(lambda: pages(source), listening.close, settings.seconds)
+        reader = served = RemotePages(lambda: pages(source), close_listening, settings.seconds)
         if isinstance(source, ClimbingSource):
             source.leave()
         else:
@@ -93,24 +96,32 @@ def run(
     elif not live and os.geteuid() == 0:
         # A recording, started by root: perhaps only root can read its files, so the reader opens them again.
         source.close()
-        reader = served = RemotePages(lambda: pages(open_source()), listening.close, settings.seconds)
+        reader = served = RemotePages(lambda: pages(open_source()), close_listening, settings.seconds)
         privileges.give_up_root(user=settings.user)
     else:
         served = pages(source)
     memory.settle()
     try:
-        application = make_application(served, web.users, lambda: server.trouble if server else "")
-        server = Server(listening, application, web.tls, settings.connections, settings.seconds)
+        if listening is not None:
+            application = make_application(served, web.users, lambda: server.trouble if server else "")
+            server = Server(listening, application, web.tls, settings.connections, settings.seconds)
         first = served.text()
-        at = address.Address(*listening.getsockname()[:2])
-        say(f"lazyobs: serving {'https' if web.tls else 'http'}://{at}/metrics")
         series = sum(1 for line in first.splitlines() if not line.startswith(b"#"))
-        notifier.send(ready=1, status=f"serving {at}, {series} series at the first reading")
-        server.serve()
+        if textfile is not None:
+            say(f"lazyobs: writing {printable(settings.textfile)} every {settings.textfile_seconds:g} s")
+            notifier.send(ready=1, status=f"writing {settings.textfile}, {series} series at the first reading")
+            keep(textfile, served, settings.textfile_seconds, first)
+        elif listening is not None and server is not None:
+            at = address.Address(*listening.getsockname()[:2])
+            say(f"lazyobs: serving {'https' if web.tls else 'http'}://{at}/metrics")
+            notifier.send(ready=1, status=f"serving {at}, {series} series at the first reading")
+            server.serve()
     except PageError as error:
         raise NotSupported("the first reading", str(error), "run lazyobs doctor") from None
     finally:
         notifier.send(stopping=1)
+        if textfile is not None:
+            textfile.remove()
         if reader is not None:
             reader.close()
         else:

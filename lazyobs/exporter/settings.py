@@ -20,6 +20,8 @@ class Settings:
 
     listen: str = "127.0.0.1:9797"
     web_config: str = ""  # file with TLS and passwords; none: plain HTTP for everybody who can connect
+    textfile: str = ""  # file to write pages to, for node_exporter, in place of listening
+    textfile_seconds: float = 15.0  # between two of them
     user: str = ""  # to become after the start; lazyobs or nobody otherwise
     profile: str = ""  # file of a kernel design; detected otherwise
     tier: str = ""  # best tier to use; the best there is otherwise
@@ -34,6 +36,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "cgroup_top": (0, 50),
     "connections": (2, 1024),
     "seconds": (0.1, 300),
+    "textfile_seconds": (1, 3600),
 }
 _WORDS: dict[type, str] = {str: "a string", int: "a whole number", float: "a number"}
 _CHOICES: dict[str, tuple[str, ...]] = {"tier": TIERS}  # or empty: the default

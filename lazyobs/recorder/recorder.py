@@ -11,9 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
-import numpy.ma
-
 from lazyobs.bpf import event
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.event_stream import EventStream
@@ -124,30 +121,27 @@ class Recorder:
         if self.stream is None:
             return
         clocks = self._clocks()
-        batches: list[numpy.ndarray[Any, Any]] = []
-        rows, left = 0, self.stream.ring.size // STRIDE
-        while left > 0 and len(found := self.stream.ring.read_array()):
-            left -= len(found)
-            if len(chosen := self.stream.chosen_of(found)):
-                batches.append(chosen)
-                rows += len(chosen)
-            if rows >= _EVENTS_A_BATCH:
-                self._write_events(batches, clocks)
-                batches, rows = [], 0
-        if batches:
-            self._write_events(batches, clocks)
+        records = bytearray()
+        left = self.stream.ring.size // STRIDE
+        while left > 0 and (found := self.stream.ring.read_records()):
+            left -= len(found) // event.BYTES
+            records += self.stream.chosen_of(found)
+            if len(records) >= _EVENTS_A_BATCH * event.BYTES:
+                self._write_events(records, clocks)
+                records = bytearray()
+        if records:
+            self._write_events(records, clocks)
         lost = self.stream.lost()
         if lost > self.progress.lost:
             self._mark(clocks, "lost", lost - self.progress.lost, "events for which the ring had no room")
             self.progress.lost = lost
 
-    def _write_events(self, batches: list[numpy.ndarray[Any, Any]], clocks: Clocks) -> None:
-        found = numpy.concatenate(batches)
-        self._store.append("events", event_rows(found, clocks.real - clocks.boot))
-        self.progress.events += len(found)
-        walks = found["duration"][(found["kind"] == _RMAP_WALK) & (found["duration"] != event.UNKNOWN)]
-        if len(walks):
-            self._longest_walk = max(self._longest_walk or 0.0, float(walks.max()) / 1e9)
+    def _write_events(self, records: bytearray, clocks: Clocks) -> None:
+        self._store.append("events", event_rows(records, clocks.real - clocks.boot))
+        self.progress.events += len(records) // event.BYTES
+        longest = event.longest(records, _RMAP_WALK)
+        if longest is not None:
+            self._longest_walk = max(self._longest_walk or 0.0, longest / 1e9)
 
     def tick(self) -> None:
         """Writes a sample and everything that belongs to it. RecordingStopped when they cannot be written."""

@@ -57,6 +57,8 @@ def _record(options: RecordOptions, directory: Directory, workload: Workload | N
     store = Store(
         directory, _identity(options, opened, around), options.interval, around.system.columns, _limits(options)
     )
+    if store.note:
+        say(f"lazyobs: {store.note}")
     stream = None if source.why_not("events") else source.events()
     climbing = None
     if opened.climbing is not None:

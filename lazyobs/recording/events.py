@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Events and kernel log lines as rows: numpy columns to Arrow, with the clock offset that turns stamps into unix time."""
+"""Events and kernel log lines as rows, with the clock offset that turns stamps into unix time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy
+import struct
+from typing import Any
 
 from lazyobs.bpf import event
 from lazyobs.kernel.log import LogLine
-from lazyobs.recording.arrow import pa
-
-if TYPE_CHECKING:
-    from numpy import ndarray
+from lazyobs.recording.encoder import Packed
 
 
-def event_rows(found: ndarray[Any, Any], offset: int) -> dict[str, pa.Array]:
-    """Rows of the table events from an array of ``event.dtype()``; ``offset``: unix time minus CLOCK_BOOTTIME, ns."""
-    columns = {name: pa.array(numpy.ascontiguousarray(found[name])) for name in event.Event._fields[:-1]}
-    names = numpy.ascontiguousarray(found["comm"])
-    columns["comm"] = pa.Array.from_buffers(pa.binary(16), len(found), [None, pa.py_buffer(names.tobytes())])
-    columns["offset"] = pa.array(numpy.full(len(found), offset, "i8"))
+def event_rows(records: bytes | bytearray, offset: int) -> dict[str, Packed]:
+    """Rows of the table events from whole records; ``offset``: unix time minus CLOCK_BOOTTIME, ns."""
+    count = len(records) // event.BYTES
+    columns = {name: Packed(event.column(records, name), count) for name in event.Event._fields}
+    columns["offset"] = Packed(struct.pack("=q", offset) * count, count)
     return columns
 
 

@@ -9,11 +9,12 @@ describes the format for other tools.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from lazyobs.bpf import event
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
-from lazyobs.recording.arrow import pa
+
+Kind = Union[str, int]
 
 FORMAT = "lazyobs recording"
 VERSION = 1  # incremented when an older reader would misread the data; new columns do not need a new version
@@ -29,8 +30,16 @@ TABLES = ("events", "kernel_log", "system", "slabs", "marks", "processes", "samp
 COMPRESSION = dict.fromkeys(("events", "processes", "samples"), "lz4")
 _FILE = re.compile(rf"({'|'.join(TABLES)})-([0-9]{{6,9}})\.({STREAM}|{PARQUET})")
 
-_TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
-_EVENT_TYPES = {"u64": pa.uint64(), "u32": pa.uint32(), "u16": pa.uint16(), "u8": pa.uint8(), "char": pa.binary(16)}
+# Kinds of columns, by Arrow's names; a thread's name is NAME bytes.
+INT, FLOAT, TEXT, BOOL, NAME = "int64", "float64", "string", "bool", 16
+_EVENT_KINDS: dict[str, Kind] = {"u64": "uint64", "u32": "uint32", "u16": "uint16", "u8": "uint8", "char": NAME}
+
+
+class Column(NamedTuple):
+    """A column of a table; ``kind`` is a name of Arrow's, or the number of bytes that each value has."""
+
+    name: str
+    kind: Kind
 
 
 class SegmentFile(NamedTuple):
@@ -51,71 +60,71 @@ def segment_file(name: str) -> SegmentFile | None:
     return SegmentFile(found[1], int(found[2]), found[3]) if found else None
 
 
-def _fields(*pairs: tuple[str, pa.DataType]) -> list[pa.Field]:
-    return [pa.field(name, kind) for name, kind in pairs]
+def _columns(*pairs: tuple[str, Kind]) -> tuple[Column, ...]:
+    return tuple(Column(name, kind) for name, kind in pairs)
 
 
 # Of a barrier's row: objects that VMAs hold, live ones that none holds (the fewest of several readings, and how far
 # those lie apart), which count of live objects that takes ("slab", "call sites"), how far the two went apart, and why
 # there are no orphans.
 ORPHANS = (
-    ("held", _INT),
-    ("orphans", _INT),
-    ("orphans_spread", _INT),
-    ("orphans_source", _TEXT),
-    ("orphans_residual", _INT),
-    ("orphans_reason", _TEXT),
+    ("held", INT),
+    ("orphans", INT),
+    ("orphans_spread", INT),
+    ("orphans_source", TEXT),
+    ("orphans_residual", INT),
+    ("orphans_reason", TEXT),
 )
-_SAMPLES = _fields(
-    ("number", _INT),
-    ("time", _FLOAT),
-    ("elapsed", _FLOAT),
-    ("stamp", _INT),  # CLOCK_BOOTTIME, ns
-    ("document", _TEXT),  # the sample's JSON without its processes; replay shows it
-    *((name, _INT) for name in (*COUNTER_NAMES, *CENSUS_NAMES)),  # the same data as columns, for queries
-    *(("health_" + name, _FLOAT) for name in HEALTH_NAMES),
-    ("processes", _INT),  # rows of the table processes that belong to it
+_SAMPLES = _columns(
+    ("number", INT),
+    ("time", FLOAT),
+    ("elapsed", FLOAT),
+    ("stamp", INT),  # CLOCK_BOOTTIME, ns
+    ("document", TEXT),  # the sample's JSON without its processes; replay shows it
+    *((name, INT) for name in (*COUNTER_NAMES, *CENSUS_NAMES)),  # the same data as columns, for queries
+    *(("health_" + name, FLOAT) for name in HEALTH_NAMES),
+    ("processes", INT),  # rows of the table processes that belong to it
 )
-_PROCESSES = _fields(
-    ("number", _INT),
-    ("pid", _INT),
-    ("start_time", _FLOAT),
-    ("user", _TEXT),
-    ("comm", _TEXT),
-    ("cgroup", _TEXT),
-    ("ppid", _INT),
-    *((name, _INT) for name in CENSUS_NAMES),
-    *(pair for name in COUNTER_NAMES for pair in ((name, _INT), (name + "_rate", _FLOAT))),
+_PROCESSES = _columns(
+    ("number", INT),
+    ("pid", INT),
+    ("start_time", FLOAT),
+    ("user", TEXT),
+    ("comm", TEXT),
+    ("cgroup", TEXT),
+    ("ppid", INT),
+    *((name, INT) for name in CENSUS_NAMES),
+    *(pair for name in COUNTER_NAMES for pair in ((name, INT), (name + "_rate", FLOAT))),
 )
-_SLABS = _fields(
-    ("number", _INT),
-    ("time", _FLOAT),
-    ("cache", _TEXT),
-    ("objects_active", _INT),
-    ("objects", _INT),
-    ("object_bytes", _INT),
-    ("merged_with", _TEXT),  # blank-separated
-    ("barrier", pa.bool_()),  # read after a grace period and a shrink: active objects are live objects
+_SLABS = _columns(
+    ("number", INT),
+    ("time", FLOAT),
+    ("cache", TEXT),
+    ("objects_active", INT),
+    ("objects", INT),
+    ("object_bytes", INT),
+    ("merged_with", TEXT),  # blank-separated
+    ("barrier", BOOL),  # read after a grace period and a shrink: active objects are live objects
     *ORPHANS,
 )
-_EVENTS = _fields(
-    *((field.name, _EVENT_TYPES[str(field.c_type)]) for field in event.RECORD.fields),
-    ("offset", _INT),  # ns to add to a stamp to get unix time
+_EVENTS = _columns(
+    *((field.name, _EVENT_KINDS[str(field.c_type)]) for field in event.RECORD.fields),
+    ("offset", INT),  # ns to add to a stamp to get unix time
 )
-_KERNEL_LOG = _fields(
-    ("time", _FLOAT),  # when it was read
-    ("sequence", _INT),
-    ("level", _INT),
-    ("since_boot", _FLOAT),  # the kernel's own stamp, seconds
-    ("kind", _TEXT),  # the kind of report that starts here (WARN, BUG, ...); null in its other lines
-    ("text", _TEXT),
+_KERNEL_LOG = _columns(
+    ("time", FLOAT),  # when it was read
+    ("sequence", INT),
+    ("level", INT),
+    ("since_boot", FLOAT),  # the kernel's own stamp, seconds
+    ("kind", TEXT),  # the kind of report that starts here (WARN, BUG, ...); null in its other lines
+    ("text", TEXT),
 )
-_MARKS = _fields(
-    ("time", _FLOAT),
-    ("stamp", _INT),
-    ("kind", _TEXT),
-    ("value", _FLOAT),
-    ("text", _TEXT),
+_MARKS = _columns(
+    ("time", FLOAT),
+    ("stamp", INT),
+    ("kind", TEXT),
+    ("value", FLOAT),
+    ("text", TEXT),
 )
 _FIXED = {
     "samples": _SAMPLES,
@@ -137,25 +146,8 @@ NEEDED = {
 }
 
 
-def schema(table: str, system_columns: tuple[str, ...] = ()) -> pa.Schema:
-    """Columns of a table. The columns of "system" are the fields of this kernel's vmstat, meminfo and PSI."""
+def columns(table: str, system_columns: tuple[str, ...] = ()) -> tuple[Column, ...]:
+    """Columns of a table. Those of "system" are the fields of this kernel's vmstat, meminfo and PSI."""
     if table == "system":
-        return pa.schema(_fields(("number", _INT), ("time", _FLOAT), *((name, _INT) for name in system_columns)))
-    return pa.schema(_FIXED[table])
-
-
-def why_not_readable(table: str, found: pa.Schema) -> str:
-    """Why a file's columns do not fit ``table``; "" if they fit."""
-    for name in NEEDED[table]:
-        if name not in found.names:
-            return f"has no column {name}"
-    if len(set(found.names)) != len(found.names):
-        return "has two columns of the same name"
-    expected = schema(table) if table != "system" else None
-    for field in found:
-        wanted = expected.field(field.name).type if expected is not None and field.name in expected.names else None
-        if table == "system":
-            wanted = _FLOAT if field.name == "time" else _INT
-        if wanted is not None and field.type != wanted:
-            return f"has {field.type} in column {field.name}, not {wanted}"
-    return ""
+        return _columns(("number", INT), ("time", FLOAT), *((name, INT) for name in system_columns))
+    return _FIXED[table]

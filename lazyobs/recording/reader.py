@@ -14,16 +14,18 @@ from typing import Any, BinaryIO
 from lazyobs.model import Sample
 from lazyobs.recording import limits, samples
 from lazyobs.recording.arrow import pa
+from lazyobs.recording.arrow_schema import why_not_readable
 from lazyobs.recording.description import Description, LaterVersion, read_description
+from lazyobs.recording.encoder import END
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.layout import (
     DESCRIPTION,
     PARQUET,
     STREAM,
+    TABLES,
     VERSION,
     SegmentFile,
     segment_file,
-    why_not_readable,
 )
 from lazyobs.recording.parquet import Opened, open_parquet
 from lazyobs.recording.process_rows import ProcessRows
@@ -165,13 +167,23 @@ class Recording:
     def notes(self) -> list[str]:
         """What is missing, as far as was read: a text for what damage has taken, and one if the recording has no end."""
         found = [str(damage) for _, damage in sorted(self.damage.items())]
-        if any(STREAM in forms.values() for forms in self._files.values()):
+        if not all(self._has_end(table, segment) for table in TABLES for segment in self.unfinished(table)):
             cut = f"; cut off in {', '.join(sorted(self.torn))}" if self.torn else ""
             found.append(f"has no end: the recorder was killed, the machine died, or it is still recording{cut}")
         return found
 
+    def _has_end(self, table: str, segment: int) -> bool:
+        """Whether a stream is one that its recorder has ended, because it had no pyarrow to make Parquet of it."""
+        try:
+            with self.place.open(SegmentFile(table, segment, STREAM).name) as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - len(END), 0))
+                return file.read() == END
+        except OSError:
+            return False
+
     def unfinished(self, table: str) -> list[int]:
-        """Segments in which that table is a stream: the last segment, if the recorder still runs or was killed."""
+        """Segments in which that table is a stream: the last segment, if the recorder still runs or was killed, and all of
+        those of a recorder without pyarrow."""
         return [segment for segment in self.segments if self._files[segment].get(table) == STREAM]
 
     def damaged(self, name: str, error: Exception | str) -> RecordingError:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from lazyobs.recording.arrow import pa
 from lazyobs.recording.directory import Directory, write_all
-from lazyobs.recording.layout import COMPRESSION, PARQUET, STREAM, TABLES, SegmentFile
-from lazyobs.recording.parquet import write_parquet
-from lazyobs.recording.stream import StreamReader, StreamWriter, TooLarge
+from lazyobs.recording.encoder import END, Columns, Encoder, Packed
+from lazyobs.recording.layout import STREAM, SegmentFile
 
 
 class Changed(OSError):
@@ -25,16 +22,21 @@ class Changed(OSError):
 class _Stream:
     """One file. ``bytes`` is the size of its complete messages."""
 
-    def __init__(self, directory: Directory, name: str, schema: pa.Schema, compression: str | None) -> None:
-        self.schema = schema
+    def __init__(self, directory: Directory, name: str, encoder: Encoder) -> None:
         self.bytes = 0
         self._name = name
         self._fd = directory.create(name)
-        self._writer = StreamWriter(schema, compression)
+        self._encoder = encoder
 
-    def append(self, batch: pa.RecordBatch) -> None:
+    def append(self, columns: Columns, rows: int) -> None:
         """OSError when the write fails; the file then ends with the previous batch."""
-        raw = self._writer.messages(batch)
+        self._write(self._encoder.messages(columns, rows))
+
+    def end(self) -> None:
+        """Nothing is appended any more: what follows is no rows that are lost."""
+        self._write(END)
+
+    def _write(self, raw: bytes) -> None:
         self.look()
         try:
             write_all(self._fd, raw)
@@ -61,50 +63,34 @@ class _Stream:
 class Segment:
     """The streams of one segment; a table's file is created with its first rows."""
 
-    def __init__(self, directory: Directory, number: int, schemas: Mapping[str, pa.Schema]) -> None:
+    def __init__(self, directory: Directory, number: int, encoder: Callable[[str], Encoder]) -> None:
+        """``encoder``: a new one for the stream of a table."""
         self.number = number
-        self._directory, self._schemas = directory, schemas
+        self._directory, self._encoder = directory, encoder
         self._streams: dict[str, _Stream] = {}
-        self._arrays: dict[
-            tuple[str, str], tuple[Sequence[Any], pa.Array]
-        ] = {}  # of the last rows, by table and column
 
     @property
     def bytes(self) -> int:
         return sum(stream.bytes for stream in self._streams.values())
 
-    def append(self, table: str, columns: Mapping[str, Any]) -> int:
-        """Appends rows, given as lists or arrays by column; returns their number. Omitted columns are null."""
-        schema = self._schemas[table]
-        rows = len(next(iter(columns.values())))
+    def append(self, table: str, columns: Columns) -> int:
+        """Appends rows; returns their number."""
+        values = next(iter(columns.values()))
+        rows = values.rows if isinstance(values, Packed) else len(values)
         if not rows:
             return 0
-        arrays = [self._array(table, field, columns.get(field.name, [None] * rows)) for field in schema]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         if table in self._streams:
-            self._streams[table].append(batch)
+            self._streams[table].append(columns, rows)
         else:
-            self._begin(table, batch)
-        return rows
+            self._begin(table, columns, rows)
+        return int(rows)
 
-    def _array(self, table: str, field: pa.Field, values: Any) -> pa.Array:
-        """A column. Lists are seldom others than those of the rows before, and to compare them takes a tenth of the time
-        that it takes to convert them."""
-        if not isinstance(values, list):
-            return values if isinstance(values, pa.Array) else pa.array(values, field.type)
-        before = self._arrays.get((table, field.name))
-        if before is not None and before[0] == values:
-            return before[1]
-        array = pa.array(values, field.type)
-        self._arrays[table, field.name] = values, array
-        return array
-
-    def _begin(self, table: str, batch: pa.RecordBatch) -> None:
+    def _begin(self, table: str, columns: Columns, rows: int) -> None:
         """Creates a table's file with its first rows. If they cannot be written, there is no file."""
         name = SegmentFile(table, self.number, STREAM).name
-        stream = _Stream(self._directory, name, self._schemas[table], COMPRESSION.get(table))
+        stream = _Stream(self._directory, name, self._encoder(table))
         try:
-            stream.append(batch)
+            stream.append(columns, rows)
         except BaseException:
             stream.close()
             self._directory.remove(name)
@@ -121,56 +107,13 @@ class Segment:
         for stream in list(self._streams.values()):
             stream.sync()
 
+    def end(self) -> None:
+        """For streams that stay as they are: ends them in order. OSError when the write fails."""
+        for stream in self._streams.values():
+            stream.end()
+            stream.sync()
+
     def close(self) -> None:
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()
-        self._arrays.clear()
-
-
-def to_parquet(directory: Directory, number: int) -> None:
-    """Converts a closed segment's streams to Parquet files. At every moment at least one of the two forms exists.
-
-    OSError when the disk is full, or a stream was changed: such streams stay as they are; the others are converted.
-    """
-    names = directory.sizes()
-    failure: OSError | None = None
-    for table in TABLES:
-        stream, parquet = (SegmentFile(table, number, form).name for form in (STREAM, PARQUET))
-        if stream not in names:
-            continue
-        try:
-            if parquet not in names:
-                _convert(directory, stream, parquet)
-            directory.remove(stream)
-        except OSError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-
-
-def _convert(directory: Directory, stream: str, parquet: str) -> None:
-    temporary = parquet + ".new"
-    directory.remove(temporary)
-    fd = directory.create(temporary)
-    try:
-        with open(directory.open(stream), "rb") as source:
-            reader = StreamReader(stream, source.read(), sealed=True)
-        write_parquet(_whole(reader, stream), fd)
-        os.fsync(fd)
-    except BaseException:
-        directory.remove(temporary)
-        raise
-    finally:
-        os.close(fd)
-    directory.rename(temporary, parquet)
-
-
-def _whole(reader: StreamReader, name: str) -> Iterator[pa.RecordBatch]:
-    """The batches of a stream that this recorder has written. Changed when it is not as it was written."""
-    try:
-        yield from reader.batches()
-    except (TooLarge, ValueError, OSError) as error:  # pyarrow's errors are of these, too
-        raise Changed(errno.ESTALE, f"{name} cannot be read ({error})") from None
-    if reader.torn or reader.damage is not None:
-        raise Changed(errno.ESTALE, f"{name} was changed by another process")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from lazyobs.recording import limits, seal
 from lazyobs.recording.arrow import pa
+from lazyobs.recording.encoder import END
 from lazyobs.recording.message import body_length, inflated_bytes
 
 _ALIGNMENT = 8  # of messages
-_END = seal.PREFIX + bytes(4)  # what ends a stream that was closed; ours become Parquet instead
 _MOST_TRIES = 64  # places where a header may begin, before a seal
 _MOST_SEALS = 4096  # that turn out to be damaged
 _BAD_CONTENT = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError)
@@ -166,7 +166,7 @@ class StreamReader:
         """No intact message follows. What a killed writer leaves is the beginning of a message, or, after a power
         failure, zeros; anything else is damage."""
         rest = memoryview(self._raw)[at:]
-        if bytes(rest) == _END or rest.nbytes == 0:
+        if bytes(rest) == END or rest.nbytes == 0:
             return
         begins = seal.PREFIX.startswith(bytes(rest[:4]))
         length = seal.header_length(rest)
@@ -178,7 +178,7 @@ class StreamReader:
 
     def _unsealed(self) -> Iterator[tuple[bytes, memoryview]]:
         raw, at = self._raw, 0
-        while at < len(raw) and raw[at:] != _END:
+        while at < len(raw) and raw[at:] != END:
             length = seal.header_length(raw, at)
             header = raw[at : at + length]
             try:

@@ -18,18 +18,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lazyobs.recording import encoder
 from lazyobs.recording.description import write_description
 from lazyobs.recording.directory import Directory
+from lazyobs.recording.encoder import Encoder, Encoding
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.layout import (
+    COMPRESSION,
     DESCRIPTION,
     KEPT,
     RESERVE,
     TABLES,
-    schema,
+    columns,
     segment_file,
 )
-from lazyobs.recording.segment import Changed, Segment, to_parquet
+from lazyobs.recording.segment import Changed, Segment
 from lazyobs.unix import memory, privileges
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -79,11 +82,14 @@ class Store:
         system_columns: tuple[str, ...] = (),
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        encoding: Encoding | None = None,
     ) -> None:
-        """Writes the description first. RecordingStopped when the disk has no room for it."""
+        """Writes the description first. RecordingStopped when the disk has no room for it. ``encoding``: the best there
+        is."""
+        self._encoding = encoding or encoder.best()
         self._directory, self._clock = directory, clock
         self._limits = limits or Limits()
-        self._schemas = {table: schema(table, system_columns) for table in TABLES}
+        self._columns = {table: columns(table, system_columns) for table in TABLES}
         self._kept: list[_Kept] = []
         self._closed_at: dict[int, float] = {}
         self._failure: Exception | None = None  # of the other thread
@@ -95,7 +101,7 @@ class Store:
         except OSError as error:
             raise self._stopped(error) from None
         self.describe(identity)
-        self._segment = Segment(directory, 1, self._schemas)
+        self._segment = Segment(directory, 1, self._encoder)
         self._opened = self._synced = clock()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._run_worker, name="recording", daemon=True)
@@ -107,6 +113,14 @@ class Store:
             self._directory.publish(DESCRIPTION, write_description(identity, self._interval))
         except OSError as error:
             raise self._stopped(error) from None
+
+    @property
+    def note(self) -> str:
+        """What the user should know of the form in which this is written; "" for the usual one."""
+        return self._encoding.note
+
+    def _encoder(self, table: str) -> Encoder:
+        return self._encoding.encoder(self._columns[table], COMPRESSION.get(table))
 
     def _reserve(self) -> None:
         fd = self._directory.create(RESERVE)
@@ -169,14 +183,17 @@ class Store:
         self._drop(now)
 
     def _rotate(self) -> None:
-        ended, self._segment = self._segment, Segment(self._directory, self._segment.number + 1, self._schemas)
+        ended, self._segment = self._segment, Segment(self._directory, self._segment.number + 1, self._encoder)
         self._opened = self._synced = self._clock()
         self._closed_at[ended.number] = self._opened
         self._work.put(lambda: self._finish(ended))
 
     def _finish(self, segment: Segment) -> None:
+        if self._encoding.finish is None:
+            segment.end()
         segment.close()
-        to_parquet(self._directory, segment.number)
+        if self._encoding.finish is not None:
+            self._encoding.finish(self._directory, segment.number)
         memory.trim()
         memory.forget_code()
 

@@ -56,7 +56,7 @@ def fake() -> Iterator[FakeRing]:
     os.close(ring.fd)
 
 
-@pytest.fixture(params=["light", "bulk", "light fenced", "bulk fenced"])
+@pytest.fixture(params=["light", "bulk", "records", "light fenced", "bulk fenced", "records fenced"])
 def opened(request: pytest.FixtureRequest, fake: FakeRing) -> Iterator[tuple[Ring, Callable[..., list[int]]]]:
     """A reader, and a function that reads the stamps of a batch by either path."""
     ring = Ring(fake.fd, _SIZE)
@@ -66,6 +66,8 @@ def opened(request: pytest.FixtureRequest, fake: FakeRing) -> Iterator[tuple[Rin
     def stamps(most: int = 4096) -> list[int]:
         if "light" in request.param:
             return [record[0] for record in ring.read(most)]
+        if "records" in request.param:
+            return memoryview(event.column(ring.read_records(most), "stamp")).cast("Q").tolist()
         return list(map(int, ring.read_array(most)["stamp"]))
 
     yield ring, stamps

@@ -9,11 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lazyobs import __version__
+from lazyobs import __version__, shipped
 from lazyobs.cli import COMMANDS, cli
-from lazyobs.commands import usage
+from lazyobs.commands import pages, usage
 from lazyobs.errors import EXIT_USAGE
-from tests.harness import lazyobs
+from tests.harness import ROOT, lazyobs
 
 INTERVAL = ["-d", "--interval", "--delay"]
 
@@ -43,13 +43,25 @@ def test_the_short_option_does_the_same() -> None:
     assert lazyobs("report", "-h").stdout == lazyobs("help", "report").stdout
 
 
-def test_help_alone_lists_the_commands() -> None:
-    assert printed("help") == printed("--help")
-    assert all(f"\n  {name} " in printed("help") for name in COMMANDS)
+def test_help_alone_lists_the_commands_and_topics() -> None:
+    assert printed("help").startswith(printed("--help"))
+    assert all(f"\n  {name} " in printed("help") for name in (*COMMANDS, *pages.topics()))
+
+
+@pytest.mark.parametrize("name", ["permissions", "overhead", "exit-status", "files", "environment", "examples-of-use"])
+def test_a_topic_is_printed(name: str) -> None:
+    assert printed("help", name) == pages.topic(name) != ""
+
+
+def test_a_page_of_the_documentation_is_a_topic() -> None:
+    assert printed("help", "glossary") == (ROOT / "docs/glossary.md").read_text()
+    assert pages.topics()["glossary"] == "Glossary"
+    assert "selftest" in pages.topics()
+    assert printed("help", "selftest").startswith("Usage: "), "a command goes before a page of its name"
 
 
 def test_version_prints_what_the_option_prints() -> None:
-    assert printed("version") == printed("--version") == f"lazyobs, version {__version__}\n"
+    assert printed("version") == printed("--version") == f"lazyobs, version {shipped.version(__version__)}\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -85,7 +97,7 @@ def test_the_interval_has_the_same_names_everywhere(name: str) -> None:
     ("arguments", "words"),
     [
         (["tpo"], "there is no command 'tpo' (did you mean top?); see lazyobs --help"),
-        (["help", "recrod"], "there is no command 'recrod' (did you mean record?); see lazyobs --help"),
+        (["help", "recrod"], "there is no command or topic 'recrod' (did you mean record?); see lazyobs --help"),
         (["frobnicate"], "there is no command 'frobnicate'; see lazyobs --help"),
         (["top", "--srot", "pid"], "there is no option --srot (did you mean --sort?); see lazyobs top --help"),
         (["census", "-z"], "there is no option -z; see lazyobs census --help"),

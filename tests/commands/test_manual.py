@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 
 from lazyobs import manual
 from lazyobs.cli import COMMANDS
+from lazyobs.commands.pages import PAGES as COMMAND_PAGES
+from lazyobs.commands.pages import STATUS
 from tests.harness import ROOT, skip
 
 DOCUMENT = ROOT / "docs/commands.md"
@@ -25,7 +28,7 @@ def test_the_document_is_what_the_commands_say() -> None:
 
 def test_the_readme_has_the_same_exit_statuses() -> None:
     rows = dict(re.findall(r"^\| (\d) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert {int(code): text.replace("`", "") for code, text in rows.items()} == manual.STATUS
+    assert {int(code): text.replace("`", "") for code, text in rows.items()} == STATUS
 
 
 def test_every_command_has_a_page(tmp_path: Path) -> None:
@@ -49,6 +52,39 @@ def test_groff_takes_it(page: str) -> None:
     for command_name, context in manual.contexts():
         if command_name == name:
             assert [names for names, _ in manual.options(context) if names not in done.stdout] == []
+
+
+@pytest.mark.parametrize("name", COMMAND_PAGES)
+def test_a_page_has_what_it_takes_and_examples(name: str) -> None:
+    page = PAGES[f"lazyobs-{name}.1"]
+    headings = re.findall(r"^\.SH (.*)$", page, re.MULTILINE)
+    expected = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "PERMISSIONS",
+        "OVERHEAD",
+        "FILES",
+        "EXAMPLES",
+        "EXIT STATUS",
+    ]
+    if not COMMAND_PAGES[name].files:
+        expected.remove("FILES")
+    assert headings == [*expected, "SEE ALSO"]
+
+
+def _examples() -> list[tuple[str, str]]:
+    return [(name, line) for name, page in COMMAND_PAGES.items() for line in page.examples]
+
+
+@pytest.mark.parametrize(("name", "line"), _examples())
+def test_an_example_is_a_command_line(name: str, line: str) -> None:
+    """Of that command; what it would do is tried by the command's own tests."""
+    program, command, *words = shlex.split(line)
+    assert (program, command) == ("lazyobs", name)
+    contexts = dict(manual.contexts())
+    contexts[name].command.make_context(name, words, parent=contexts[name].parent)
 
 
 def test_text_that_looks_like_roff() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy
 
 from lazyobs.bpf import event
+from lazyobs.recording import events as recorded
 from lazyobs.recording import samples
 from lazyobs.recording.directory import Directory
+from lazyobs.recording.encoder import Packed
 from lazyobs.recording.writer import Limits, Store
 from tests.recording.samples import sample
 
@@ -36,3 +38,8 @@ def events(first: int, count: int) -> numpy.ndarray:
     found["stamp"], found["address"] = 1_000_000_007 * numbers, numbers
     found["duration"], found["kind"], found["comm"] = numbers % 5003, numbers % 4, b"comm"
     return found
+
+
+def event_rows(found: numpy.ndarray, offset: int) -> dict[str, Packed]:
+    """Rows of the table events from an array of ``event.dtype()``."""
+    return recorded.event_rows(found.tobytes(), offset)

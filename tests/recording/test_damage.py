@@ -17,11 +17,11 @@ import pytest
 
 from lazyobs.errors import EXIT_REFUSED
 from lazyobs.recording.errors import RecordingError
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, VERSION
 from lazyobs.recording.reader import Recording
 from tests.harness import lazyobs
 from tests.recording import made
+from tests.recording.made import event_rows
 
 
 @pytest.fixture(scope="module")

@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.recording import writer
+from lazyobs.recording import parquet_segment
 from lazyobs.recording.errors import RecordingStopped
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.reader import Recording
-from lazyobs.recording.writer import Limits
+from lazyobs.recording.writer import Limits, Store
 from tests.recording import made
+from tests.recording.made import event_rows
 
 
-def tick(store: writer.Store, number: int) -> None:
+def tick(store: Store, number: int) -> None:
     store.append("events", event_rows(made.events(number * 23, 23), 0))
     made.append_sample(store, number, 3)
     store.maintain()
 
 
-def close(store: writer.Store) -> str:
+def close(store: Store) -> str:
     """Why it could not be closed in order; "" if it could."""
     try:
         store.close()
@@ -116,7 +116,7 @@ def test_any_failure_of_the_other_thread_ends_it(
     def fails(*_arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(writer, "to_parquet", fails)
+    monkeypatch.setattr(parquet_segment, "to_parquet", fails)
     store = made.store(tmp_path / "r", Limits(segment_bytes=1))
     with pytest.raises(RecordingStopped, match="its writer failed"):
         for number in range(1, 1000):

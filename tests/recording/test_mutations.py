@@ -19,11 +19,11 @@ import pytest
 from lazyobs.errors import EXIT_REFUSED
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.errors import RecordingError
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import RESERVE, TABLES
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import Store
 from tests.recording import made
+from tests.recording.made import event_rows
 from tests.recording.readers import COMMANDS, Answer
 from tests.recording.samples import sample
 

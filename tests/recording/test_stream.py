@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import DESCRIPTION
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.seal import header_length
 from lazyobs.recording.stream import StreamReader, StreamWriter
 from tests.harness import lazyobs
 from tests.recording import made
+from tests.recording.made import event_rows
 
 BATCHES, ROWS = 7, 101
 SCHEMA = pa.schema([("number", pa.int64()), ("text", pa.string())])

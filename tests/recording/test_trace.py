@@ -18,11 +18,11 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
 from lazyobs.model import LOCK_PATHS
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.writer import Limits
 from lazyobs.views.trace import Writer
 from tests.harness import lazyobs
 from tests.recording import made
+from tests.recording.made import event_rows
 
 OFFSET = 1_800_000_000_000_000_000
 

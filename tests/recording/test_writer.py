@@ -14,13 +14,13 @@ import pytest
 
 from lazyobs.bpf import event
 from lazyobs.recording.errors import RecordingStopped
-from lazyobs.recording.events import event_rows
 from lazyobs.recording.layout import KEPT, RESERVE
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.writer import MOST_KEPT, Limits
 from lazyobs.views.lines import json_line
 from tests.harness import skip
 from tests.recording import made
+from tests.recording.made import event_rows
 from tests.recording.samples import sample
 
 
@@ -130,7 +130,7 @@ def test_killed_between_parquet_and_stream(tmp_path: Path) -> None:
     stream = tmp_path / "r" / "samples-000001.arrows"
     content = stream.read_bytes()
     from lazyobs.recording.directory import Directory
-    from lazyobs.recording.segment import to_parquet
+    from lazyobs.recording.parquet_segment import to_parquet
 
     directory = Directory.__new__(Directory)
     directory.fd = os.open(tmp_path / "r", os.O_RDONLY | os.O_DIRECTORY)

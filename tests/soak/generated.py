@@ -24,9 +24,11 @@ import pyarrow.parquet as pq
 from lazyobs.bpf import event
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
-from lazyobs.recording.events import event_rows
-from lazyobs.recording.layout import DESCRIPTION, FORMAT, PARQUET, VERSION, SegmentFile, schema
+from lazyobs.recording.arrow_schema import schema
+from lazyobs.recording.encoder import Packed
+from lazyobs.recording.layout import DESCRIPTION, FORMAT, PARQUET, VERSION, SegmentFile
 from tests.harness import ROOT
+from tests.recording.made import event_rows
 from tests.recording.samples import sample
 
 BEGIN = 1_800_000_000
@@ -202,8 +204,15 @@ class _Day:
 
 def _table(name: str, columns: dict[str, Any]) -> pa.Table:
     wanted = schema(name, SYSTEM_COLUMNS)
-    missing = pa.nulls(len(next(iter(columns.values()))))
-    return pa.table([pa.array(columns.get(field.name, missing), field.type) for field in wanted], schema=wanted)
+    first = next(iter(columns.values()))
+    missing = pa.nulls(first.rows if isinstance(first, Packed) else len(first))
+    return pa.table([_array(columns.get(field.name, missing), field.type) for field in wanted], schema=wanted)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, Packed):
+        return pa.Array.from_buffers(kind, values.rows, [None, pa.py_buffer(values.raw)])
+    return pa.array(values, kind)
 
 
 def _document_parts() -> tuple[str, str]:

@@ -151,7 +151,7 @@ def test_extreme_durations(tmp_path, series):
 
 
 def made_rows(found):
-    from lazyobs.recording.events import event_rows
+    from tests.recording.made import event_rows
 
     return event_rows(found, BOOT_OFFSET)
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What comes along beside the modules: examples, boards and rules, units, pages; and which commit this was built of.
+
+An installation has them in ``lazyobs/share`` (setup.py puts them there), a checkout where they are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+
+
+def folder(name: str) -> Path:
+    """``examples``, ``dashboards``, ``systemd`` or ``docs``. FileNotFoundError where the installation lacks it."""
+    for place in (_PACKAGE / "share" / name, _CHECKOUT / name):
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"{name} is neither in {_PACKAGE / 'share'} nor in {_CHECKOUT}")
+
+
+def examples() -> dict[str, Path]:
+    """The recordings that come along, by name."""
+    try:
+        found = sorted(folder("examples").iterdir())
+    except FileNotFoundError:
+        return {}
+    return {place.name: place for place in found if (place / "recording.json").is_file()}
+
+
+def commit() -> str:
+    """The commit that this was built of, or that the checkout is at: 12 digits, and "modified" behind them where a build
+    was of other files than the commit's; "" where it is not known."""
+    try:
+        return (_PACKAGE / "share/commit").read_text(encoding="ascii").strip()
+    except OSError:
+        return _checked_out(_CHECKOUT)[:12]
+
+
+def version(number: str) -> str:
+    """The version with the commit behind it, where that is known."""
+    of = commit()
+    return f"{number} (commit {of})" if of else number
+
+
+def _checked_out(checkout: Path) -> str:
+    """What HEAD is. Git is not run for it: as root it would run what the checkout's owner has configured."""
+    if not (checkout / "setup.cfg").is_file():
+        return ""
+    try:
+        git = checkout / ".git"
+        if git.is_file():  # a worktree's
+            git = checkout / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head if _COMMIT.fullmatch(head) else ""
+        common = git / "commondir"
+        shared = git / common.read_text(encoding="utf-8").strip() if common.is_file() else git
+        return _ref(shared, head.removeprefix("ref: "))
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _ref(git: Path, name: str) -> str:
+    if ".." in name:
+        return ""
+    if (git / name).is_file():
+        found = (git / name).read_text(encoding="utf-8").strip()
+        return found if _COMMIT.fullmatch(found) else ""
+    for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
+        hash_of, _, ref = line.partition(" ")
+        if ref == name and _COMMIT.fullmatch(hash_of):
+            return hash_of
+    return ""
