@@ -161,7 +161,11 @@ def page() -> str:
 
 def pages() -> dict[Path, str]:
     """Every document that is written here, and its text."""
-    return {PAGE: page(), mutation_page.PAGE: mutation_page.page()}
+    return {
+        PAGE: page(),
+        mutation_page.PAGE: mutation_page.page(),
+        mutation_page.LETTER: mutation_page.letter(),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,12 +7,14 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import mutations
+from . import kselftest_runs, mutations
 from .cache import LAB
 from .mutations import BATTERY, NONE, OURS, Mutation
 from .own_tests import OWN
 
 PAGE = LAB.parent / "docs" / "kernel-selftests.md"
+#: What the patch of the test could be posted with; its table is written here, too.
+LETTER = LAB / "patches" / "selftests-cover-letter.txt"
 _OTHERS = (BATTERY, *OWN)
 
 HEAD = """<!-- Written by `python3 -m lab.docs` from mutations.toml and mutations.json in lab/. -->
@@ -176,6 +178,28 @@ def _baseline(results: Results) -> str:
     return text + "\nSeconds are those of an emulated guest with two CPUs.\n"
 
 
+RUNS = """
+## Runs of anon_rmap
+
+Whole runs, each with all of its tests, in emulated guests on a machine with other work to do:
+
+| kernel | laziness | CPUs | nodes | runs | tests | passed | skipped | failed | seconds a run | date |
+|---|---|---:|---:|---:|---:|---:|---:|---|---:|---|
+"""
+
+
+def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    text = RUNS
+    for row in rows:
+        laziness = "on" if row["lazy"] else "off"
+        failed = ", ".join(f"`{name}` in {count}" for name, count in row["failed"].items()) or "none"
+        cells = [f"`{row['kernel']}`", laziness, row["cpus"], row["nodes"], row["runs"], row["tests"], row["passed"]]
+        text += _line([str(cell) for cell in (*cells, row["skipped"], failed, row["seconds"], row["date"])])
+    return text
+
+
 def page(document: Mapping[str, Any] | None = None) -> str:
     """The whole document; ``document``: mutations.json (None) or another of its form."""
     rows = list(mutations.mutations().values())
@@ -185,4 +209,106 @@ def page(document: Mapping[str, Any] | None = None) -> str:
         text += TRIED.format(release=results.release, date=results.date)
         text += _table(results, rows) + _summary(results, rows) + _baseline(results)
         text += "".join(_first_tests(results, rows))
+    text += _runs(kselftest_runs.kept())
     return text + "".join(_effects(rows))
+
+
+SUBJECT = """Subject: [PATCH 0/1] selftests/mm: does the rmap find every mapping?
+
+Hello,
+
+a page of anonymous memory is mapped by whoever forked, in VMAs that were
+split, merged and moved since. Migration, reclaim, KSM, splits of folios
+and memory failure depend on a walk that finds each of those mappings. When
+it misses one, nothing crashes and no contents are wrong: the page stays
+where it is.
+
+The patch adds anon_rmap. A family of processes shares private pages:
+anonymous ones (small, of folios of 16 pages, huge, collapsed, paged out,
+merged by KSM, moved or copied by userfaultfd) and those of private
+mappings of a file and of a memfd; before or after the VMA was split,
+merged in either order, moved whole or in part, or MREMAP_DONTUNMAP was
+used. Each page is then migrated, paged out, soft-offlined, split and
+written, and every process that maps it is asked what it has.
+
+Nothing is taken from a design of the reverse map, so that it can be used
+for what is there and for what may replace it.
+
+Does it fail when it should?
+----------------------------
+
+A kernel was given {number} mistakes, of which it makes one at a time, in the
+program under test alone. Below is what fails with each and passes without:
+the number of tests of anon_rmap, of those few that come nearest to the
+mistake, and the programs of tools/testing/selftests/mm that notice it.
+"-": none does; "?": not tried.
+
+"""
+
+_SEEN = """
+{visible} of the mistakes have an effect that a user can see. anon_rmap notices
+{ours} of them. Of the {tried} on which the tests that are in the tree were
+tried ({names}), these notice {kernel};
+anon_rmap and none of them notices {alone}.
+"""
+
+_TIME = """
+How long it takes, and where it was run
+---------------------------------------
+
+Whole runs in emulated guests (no KVM), on a machine with other work:
+
+  kernel                    lazy  CPUs  runs  failed  seconds a run
+"""
+
+SHELL = """
+What is missing is skipped by name: root, a second memory node, huge
+pages, swap, ksmd, memory.reclaim, userfaultfd, hwpoison-inject. Settings
+are restored by a process of its own, also when the test is killed.
+
+How to run it:
+
+  make -C tools/testing/selftests/mm
+  ./run_vmtests.sh -t anon_rmap
+
+"lab73" in the table is 7.3 with a series that leaves anonymous VMAs without
+an anon_vma of their own; "lazy" says whether it was switched on.
+"""
+
+
+def letter(document: Mapping[str, Any] | None = None) -> str:
+    """The cover letter; nothing in it that is not in mutations.json and kselftest-runs.json, or in the patch."""
+    rows = list(mutations.mutations().values())
+    results = Results(mutations.kept() if document is None else document)
+    text = SUBJECT.format(number=len(rows))
+    for row in rows:
+        found = next(
+            (seen for lazy in (row.lazy, True) if (seen := results.noticed(row, lazy, OURS)) is not None), None
+        )
+        ours = "?" if found is None else str(len(found)) if found else "-"
+        tried = [test for test in OWN if results.noticed(row, row.lazy, test) is not None]
+        own = ", ".join(test for test in tried if results.noticed(row, row.lazy, test)) or "-"
+        own += "" if len(tried) == len(OWN) else " (?)" if tried else "?"
+        text += textwrap.fill(f"{row.what}", 60, initial_indent="  ", subsequent_indent="    ") + "\n"
+        text += (
+            f"      anon_rmap: {ours}; in the tree: {own.replace('-?', '?')}"
+            + ("; cannot be seen" if row.unseen else "")
+            + "\n"
+        )
+    by = counts(results, rows)
+    text += _SEEN.format(
+        visible=len(by["visible"]),
+        ours=len(by["anon_rmap"]),
+        tried=len(by["kernel_tried"]),
+        names=", ".join(OWN[:3]) + ",\n" + ", ".join(OWN[3:]),
+        kernel=len(by["kernel"]),
+        alone=len(by["ours_alone"]),
+    )
+    runs = kselftest_runs.kept()
+    if runs:
+        text += _TIME
+        for one in runs:
+            lazy = "on" if one["lazy"] else "off"
+            failed = sum(one["failed"].values())
+            text += f"  {one['kernel']:25} {lazy:4} {one['cpus']:5} {one['runs']:5} {failed:7} {one['seconds']:14}\n"
+    return text + SHELL

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lazyobs.unix.fork import die_with_parent
+
 from . import kselftest
 from .build import image
 from .cache import LAB
@@ -126,13 +128,19 @@ def tasks(tests: Sequence[str], names: Sequence[str], positions: Sequence[bool])
     return found
 
 
-def _lines(waiting: Sequence[Mapping[str, Any]], share: Path) -> Iterator[dict[str, Any]]:
+#: What a guest is given, unless it is to be another.
+MACHINE = ("--kernel", KERNEL, "--memory", "3072")
+
+
+def said_by(
+    waiting: Sequence[Mapping[str, Any]], share: Path, machine: Sequence[str] = MACHINE
+) -> Iterator[dict[str, Any]]:
     """What one boot says, as it says it."""
     (share / "tasks.json").write_text(json.dumps(waiting))
-    command = ["lab/run", "--kernel", KERNEL, "--memory", "3072", "--timeout", "36000", "--share", str(share)]
+    command = ["lab/run", *machine, "--timeout", "36000", "--share", str(share)]
     command += ["--env", "LAZYOBS_LOADER_SECONDS=300", "--env", f"PYTHONPATH={LAB.parent}"]
     command += ["--", "python3", "lab/guest/mutation.py", "/mnt/share/tasks.json"]
-    guest = subprocess.Popen(command, cwd=LAB.parent, stdout=subprocess.PIPE, text=True)
+    guest = subprocess.Popen(command, cwd=LAB.parent, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
     assert guest.stdout is not None
     try:
         for line in guest.stdout:
@@ -145,7 +153,7 @@ def _lines(waiting: Sequence[Mapping[str, Any]], share: Path) -> Iterator[dict[s
 def boot(waiting: list[dict[str, Any]], share: Path) -> Iterator[dict[str, Any]]:
     """The results of one boot, removed from ``waiting``; the one in which it died is "kernel" """
     begun: dict[str, Any] | None = None
-    for said in _lines(waiting, share):
+    for said in said_by(waiting, share):
         if "begins" in said:
             begun = said["begins"]
             continue
@@ -166,7 +174,7 @@ def _release() -> str:
     return next((line.split()[2] for line in config.splitlines() if "Kernel Configuration" in line), "unknown")
 
 
-def _programs(tests: Sequence[str], share: Path) -> None:
+def put_programs(tests: Sequence[str], share: Path) -> None:
     for test in tests:
         if test != BATTERY:
             path = kselftest.program() if test == OURS else own_program(test)
@@ -194,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     release = _release()
     with tempfile.TemporaryDirectory() as folder:
         share = Path(folder)
-        _programs(tests, share)
+        put_programs(tests, share)
         while waiting:
             left = len(waiting)
             for result in boot(waiting, share):

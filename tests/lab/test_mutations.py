@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab import docs, kernels, kselftest, mutation_page, mutations, source
+from lab import docs, kernels, kselftest, kselftest_runs, mutation_page, mutations, source
 from lab.mutations import BATTERY, NONE, OURS
 from lab.own_tests import OWN
 from lazyobs.selftest import scenario
@@ -92,7 +92,7 @@ def test_a_boot_that_dies_is_a_result_and_the_next_goes_on(monkeypatch: pytest.M
                 return
             yield a_run(task["mutation"])
 
-    monkeypatch.setattr(mutations, "_lines", lines)
+    monkeypatch.setattr(mutations, "said_by", lines)
     first = list(mutations.boot(waiting, tmp_path))
     assert [(run["mutation"], run["end"]) for run in first] == [(NONE, "exit"), ("walk_moved", "kernel")]
     assert [(run["mutation"], run["end"]) for run in mutations.boot(waiting, tmp_path)] == [("cow_small", "exit")]
@@ -131,5 +131,16 @@ def test_the_page_counts_who_notices() -> None:
     assert "Noticed by no test of ours: `cow_ksm`." in text
 
 
-def test_the_page_is_current() -> None:
-    assert mutation_page.PAGE.read_text() == docs.pages()[mutation_page.PAGE], "run: python3 -m lab.docs"
+def test_the_page_and_the_letter_are_current() -> None:
+    for path in (mutation_page.PAGE, mutation_page.LETTER):
+        assert path.read_text() == docs.pages()[path], "run: python3 -m lab.docs"
+
+
+def test_a_letter_fits_in_mail() -> None:
+    assert max(map(len, mutation_page.LETTER.read_text().splitlines())) <= 76
+
+
+def test_runs_are_summed() -> None:
+    runs = [a_run("run 0"), a_run("run 1", failed=["a"]), a_run("run 2", failed=["a"], end="timeout")]
+    summed = kselftest_runs.summed(runs)
+    assert (summed["runs"], summed["failed"]) == (3, {"a": 2, "(timeout)": 1})
