@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Writes docs/kernels.md from the tables of kernels, roots and results: ``python3 -m lab.docs``.
+"""Writes docs/kernels.md from the tables of kernels, roots and results, and docs/kernel-selftests.md:
+``python3 -m lab.docs``.
 
 ``--check`` only compares.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from . import roots, tour
+from . import mutation_page, roots, tour
 from .cache import LAB
 from .kernels import Kernel, table
 
@@ -157,15 +159,25 @@ def page() -> str:
     return text
 
 
+def pages() -> dict[Path, str]:
+    """Every document that is written here, and its text."""
+    return {
+        PAGE: page(),
+        mutation_page.PAGE: mutation_page.page(),
+        mutation_page.LETTER: mutation_page.letter(),
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     given: list[str] = list(sys.argv[1:] if arguments is None else arguments)
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
     if given == ["--check"]:
-        current = PAGE.exists() and PAGE.read_text() == page()
-        if not current:
-            print(f"{PAGE} is not what the tables say; run: python3 -m lab.docs", file=sys.stderr)
-        return 0 if current else 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page())
+        for path in stale:
+            print(f"{path} is not what the tables say; run: python3 -m lab.docs", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(pages()[path])
     return 0
 
 

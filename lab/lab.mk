@@ -8,7 +8,7 @@ KERNEL ?=
 ROOT ?=
 SECONDS ?= 60
 
-.PHONY: lab lab-kernels lab-stress lab-clean
+.PHONY: lab lab-kernels lab-stress lab-mutations lab-clean
 lab: ## build the image of a lab kernel (cached; half an hour on 2 CPUs the first time)
 	@python3 -m lab.build $(KERNEL) $(addprefix --root ,$(ROOT))
 
@@ -18,6 +18,10 @@ lab-kernels: ## try lazyobs on each kernel and userland of the lab's tables; res
 
 lab-stress: ## run the stress program in a lab kernel
 	@python3 -m lab.stress $(if $(KERNEL),--kernel $(KERNEL)) --seconds $(SECONDS)
+
+lab-mutations: ## which test notices which mistake of the kernel; results go to docs/kernel-selftests.md
+	@python3 -m lab.build lab73-mutant
+	@status=0; python3 -m lab.mutations --missing || status=$$?; python3 -m lab.docs; exit $$status
 
 lab-clean: ## remove the lab's cache: source, objects, images
 	@python3 -c 'import shutil, lab.cache; shutil.rmtree(lab.cache.root(), ignore_errors=True)'

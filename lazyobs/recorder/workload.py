@@ -23,9 +23,11 @@ _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # as in a shell
 
 
 class Workload:
-    """A command to run. ``status`` is its exit status once it has ended, 128 + N after signal N."""
+    """A command to run. ``status`` is its exit status once it has ended, 128 + N after signal N.
 
-    def __init__(self, command: tuple[str, ...]) -> None:
+    ``output``: a file descriptor that becomes its standard output and error; None for ours."""
+
+    def __init__(self, command: tuple[str, ...], output: int | None = None) -> None:
         self.command = command
         self.status: int | None = None
         waiting, self._go = os.pipe2(os.O_CLOEXEC)
@@ -33,7 +35,7 @@ class Workload:
         self.pid = fork()
         if self.pid == 0:
             os.close(self._go)
-            _become(command, waiting)
+            _become(command, waiting, output)
         os.close(waiting)
         try:
             process = os.pidfd_open(self.pid)  # not its pid, which another process may have by then
@@ -100,12 +102,14 @@ def _guard(recorder: int, process: int) -> None:
         os._exit(0)
 
 
-def _become(command: tuple[str, ...], waiting: int) -> None:
+def _become(command: tuple[str, ...], waiting: int, output: int | None) -> None:
     """The code of the child; does not return."""
     try:
         if not os.read(waiting, 1):
             os._exit(0)  # the recording did not start, so the command does not start either
         interrupt.restore()
+        if output is not None:
+            os.dup2(output, 1), os.dup2(output, 2)
         os.execvpe(command[0], command, os.environ)  # noqa: S606
     except FileNotFoundError:
         _say(command[0], "there is no such command")

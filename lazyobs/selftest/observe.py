@@ -10,7 +10,7 @@ import signal
 import sys
 import textwrap
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Coverage:
     seconds: float
     before: Sample
     after: Sample
+    own_before: dict[str, Any] = field(default_factory=dict)  # of commands that were followed before this one
+
+    def since(self, own: dict[str, Any]) -> Coverage:
+        """The same, without what commands before this one have caused."""
+        return replace(self, own_before=own)
 
     def paths(self) -> list[KernelPath]:
         found = []
@@ -68,10 +73,10 @@ class Coverage:
         return KernelPath(name, now - old, command_events=self._of_command(key, value))
 
     def _of_command(self, key: str, value: str | None) -> int | None:
-        found = (self.after.command or {}).get(key)
+        found, old = (self.after.command or {}).get(key), self.own_before.get(key)
         if value is not None:
-            found = (found or {}).get(value)
-        return found
+            found, old = (found or {}).get(value), (old or {}).get(value)
+        return found if found is None else found - (old or 0)
 
     @property
     def not_apart(self) -> str:

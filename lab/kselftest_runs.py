@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""``python3 -m lab.kselftest_runs --kernel NAME``: anon_rmap over and over in one guest; the sums go to
+kselftest-runs.json, and from there to docs/kernel-selftests.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import mutations
+from .cache import LAB
+from .errors import reports_errors
+from .kernels import kernel
+from .mutations import OURS
+
+KEPT = LAB / "kselftest-runs.json"
+_SECONDS = 1800
+
+
+def kept(path: Path = KEPT) -> list[dict[str, Any]]:
+    """[{"kernel", "lazy", "cpus", "nodes", "date", "runs", "tests", "passed", "skipped", "failed", "seconds"}]."""
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["kernel"], row["lazy"], row["cpus"], row["nodes"]
+
+
+def summed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the runs of one guest come to. ``failed``: {test: in how many of them}; ``passed`` and ``skipped`` are of
+    the first run; ``seconds`` is the median of a run's."""
+    failed: dict[str, int] = {}
+    for run in runs:
+        for name in [*run["failed"], *([f"({run['end']})"] if run["end"] != "exit" else [])]:
+            failed[name] = failed.get(name, 0) + 1
+    first = runs[0]
+    tests = first["passed"] + first["skipped"] + len(first["failed"])
+    seconds = round(statistics.median(run["seconds"] for run in runs))
+    known = {"runs": len(runs), "tests": tests, "passed": first["passed"], "skipped": first["skipped"]}
+    return {**known, "failed": failed, "seconds": seconds}
+
+
+def keep(row: Mapping[str, Any], path: Path = KEPT) -> None:
+    """Puts the runs of a guest in the place of earlier ones of the same kernel and machine."""
+    rows = {_where(old): old for old in kept(path)}
+    rows[_where(row)] = dict(row)
+    lines = ",\n".join(
+        f"  {json.dumps(one, sort_keys=True)}" for _, one in sorted(rows.items(), key=lambda item: str(item))
+    )
+    path.write_text(f"[\n{lines}\n]\n")
+
+
+def run(name: str, lazy: bool, cpus: int, nodes: int, times: int) -> list[dict[str, Any]]:
+    """The results of each run, in one guest."""
+    command = [f"/mnt/share/{OURS}"]
+    task = {"number": 0, "lazy": lazy, "test": OURS, "command": command, "seconds": _SECONDS}
+    machine = ("--kernel", name, "--memory", "3072", "--cpus", str(cpus), "--nodes", str(nodes))
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        mutations.put_programs([OURS], Path(folder))
+        waiting = [{**task, "mutation": f"run {number}"} for number in range(times)]
+        for said in mutations.said_by(waiting, Path(folder), machine):
+            if "begins" not in said:
+                found.append(said)
+                print(f"kselftest: {name}: {said}", file=sys.stderr, flush=True)
+    return found
+
+
+@reports_errors
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m lab.kselftest_runs", description=__doc__)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--lazy", choices=("on", "off"), default="on", help="where the kernel has such a switch")
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1)
+    options = parser.parse_args(arguments)
+    row = kernel(options.kernel)
+    lazy = options.lazy == "on" and row.profile != "mainline"
+    runs = run(row.name, lazy, options.cpus, options.nodes, options.times)
+    if not runs:
+        return 1
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    known = {"kernel": row.name, "lazy": lazy, "cpus": options.cpus, "nodes": options.nodes, "date": date}
+    keep({**known, **summed(runs)})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

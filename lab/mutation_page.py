@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: MIT
+"""Writes docs/kernel-selftests.md from mutations.toml and mutations.json: which test notices which mistake."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import kselftest_runs, mutations
+from .cache import LAB
+from .mutations import BATTERY, NONE, OURS, Mutation
+from .own_tests import OWN
+
+PAGE = LAB.parent / "docs" / "kernel-selftests.md"
+#: What the patch of the test could be posted with; its table is written here, too.
+LETTER = LAB / "patches" / "selftests-cover-letter.txt"
+_OTHERS = (BATTERY, *OWN)
+
+HEAD = """<!-- Written by `python3 -m lab.docs` from mutations.toml and mutations.json in lab/. -->
+# Tests for the kernel's own tree
+
+`lab/patches/selftests-mm-find-every-mapping.patch` adds `anon_rmap` to the kernel's
+`tools/testing/selftests/mm`. Whether a test can fail is shown by kernels that are wrong: the kernel
+`lab73-mutant` makes one of {number} mistakes when it is told to (`vm.mutation`), in the program
+that is tried and in what it starts, and nowhere else. `make lab-mutations` makes each of them while
+the tests run.
+
+```
+make -C lab kselftest                  # build anon_rmap alone, and print where it is
+sudo lazyobs selftest --kernel         # run it, with the paths that each test took
+make lab KERNEL=lab73-mutant
+make lab-mutations                     # all of it: hours where there is no KVM
+python3 -m lab.mutations --missing     # what mutations.json has no result of
+```
+"""
+
+TRIED = """
+## Which test notices which mistake
+
+{release}, results of {date}. *eager*, *lazy*: `anon_rmap` with `vm.anon_vma_lazy` at 0, which is
+mainline, and at 1. *battery*: the scenarios of `lazyobs selftest` that come nearest, at 0. The
+others are the kernel's own tests, unchanged but for `migration`, which runs 5 s a test instead of
+20, at 0, except for mistakes in lazy VMAs. A cell is the number of tests that fail and do not fail
+without a mistake; `·` none, *time*: it did not end; *dead*: the kernel did not survive it; empty:
+not tried, or nothing to try.
+
+"""
+
+
+def _run(runs: Mapping[mutations.Key, Mapping[str, Any]], name: str, lazy: bool, test: str) -> Mapping[str, Any] | None:
+    return runs.get((name, lazy, test))
+
+
+def noticed(run: Mapping[str, Any], without: Mapping[str, Any] | None) -> list[str]:
+    """What a test shows of a mistake: the tests that fail with it alone, or how the run ended otherwise than without.
+
+    ``without``: the run of the same test without a mistake."""
+    before = set(without["failed"]) if without else set()
+    new = [name for name in run["failed"] if name not in before]
+    if run["end"] != "exit" and (not without or without["end"] == "exit"):
+        new.append({"timeout": "time", "hung": "time", "kernel": "dead"}[run["end"]])
+    return new
+
+
+class Results:
+    """The runs of mutations.json by mistake and test."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.release: str = document["release"]
+        self.date: str = document["date"]
+        self._runs = {mutations.key_of(run): run for run in document["runs"]}
+
+    def noticed(self, row: Mutation, lazy: bool, test: str) -> list[str] | None:
+        """None where it was not tried."""
+        run = self._runs.get((row.name, lazy, test))
+        return None if run is None else noticed(run, self._runs.get((NONE, lazy, test)))
+
+    def without(self, lazy: bool, test: str) -> Mapping[str, Any] | None:
+        return self._runs.get((NONE, lazy, test))
+
+    def tried(self, row: Mutation, tests: Sequence[str]) -> bool:
+        return any((row.name, lazy, test) in self._runs for lazy in (False, True) for test in tests)
+
+    def caught(self, row: Mutation, tests: Sequence[str]) -> bool:
+        """Whether any of the tests notices it, with laziness off or on."""
+        return any(self.noticed(row, lazy, test) for lazy in (False, True) for test in tests)
+
+
+def cell(found: Sequence[str] | None) -> str:
+    if found is None:
+        return ""
+    words = [word for word in found if word in ("time", "dead")]
+    count = len(found) - len(words)
+    return ", ".join([*([str(count)] if count else []), *words]) or "·"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _table(results: Results, rows: Sequence[Mutation]) -> str:
+    short = {"ksm_functional_tests": "ksm", "split_huge_page_test": "split"}
+    heads = ("", "the kernel's mistake", "eager", "lazy", *(short.get(test, test) for test in _OTHERS))
+    text = _line(heads) + "|---:|---" + "|---:" * (len(heads) - 2) + "|\n"
+    for row in rows:
+        ours = [cell(results.noticed(row, lazy, OURS)) for lazy in (False, True)]
+        others = [cell(results.noticed(row, row.lazy, test)) for test in _OTHERS]
+        text += _line((str(row.number), f"`{row.name}`: {row.what}", *ours, *others))
+    return text
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 100, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) + "\n"
+
+
+def _names(rows: Sequence[Mutation]) -> str:
+    return ", ".join(f"`{row.name}`" for row in rows)
+
+
+def counts(results: Results, rows: Sequence[Mutation]) -> dict[str, list[Mutation]]:
+    """The mistakes by who has noticed them; of the tests of the kernel only where these were tried."""
+    seen = [row for row in rows if not row.unseen and results.tried(row, [OURS])]
+    ours = [row for row in seen if results.caught(row, [OURS])]
+    tried = [row for row in seen if all(results.noticed(row, row.lazy, test) is not None for test in OWN)]
+    return {
+        "visible": seen,
+        "anon_rmap": ours,
+        "battery": [row for row in seen if results.caught(row, [BATTERY])],
+        "missed": [row for row in seen if not results.caught(row, [OURS, BATTERY])],
+        "kernel_tried": tried,
+        "kernel": [row for row in tried if results.caught(row, OWN)],
+        "ours_alone": [row for row in tried if row in ours and not results.caught(row, OWN)],
+    }
+
+
+def _summary(results: Results, rows: Sequence[Mutation]) -> str:
+    by = counts(results, rows)
+    battery = [row for row in by["visible"] if results.tried(row, [BATTERY])]
+    text = f"\nOf {len(by['visible'])} mistakes whose effect a user can see, `anon_rmap` notices {len(by['anon_rmap'])}"
+    text += f"; the battery notices {len(by['battery'])} of the {len(battery)} on which it was tried"
+    text += f"; the kernel's own tests together {len(by['kernel'])} of {len(by['kernel_tried'])}. "
+    text += f"{len(by['ours_alone'])} are noticed by `anon_rmap` and by none of those: {_names(by['ours_alone'])}."
+    missed = by["missed"]
+    text += f" Noticed by no test of ours: {_names(missed)}." if missed else ""
+    return "\n" + _wrapped(text.strip())
+
+
+def _effects(rows: Sequence[Mutation]) -> Iterator[str]:
+    yield "\n## What a user sees\n\n"
+    for row in rows:
+        yield _wrapped(f"- `{row.name}`: {row.effect}" + (" (lazy VMAs only)" if row.lazy else ""), "  ")
+    yield "\n## What no test can see\n\n"
+    for row in rows:
+        if row.unseen:
+            yield _wrapped(f"- `{row.name}`: {row.unseen}", "  ")
+
+
+def _first_tests(results: Results, rows: Sequence[Mutation]) -> Iterator[str]:
+    yield "\n## The tests of anon_rmap that notice them\n\nOf each mistake up to three, eager first.\n\n"
+    for row in rows:
+        found = [*(results.noticed(row, False, OURS) or []), *(results.noticed(row, True, OURS) or [])]
+        names = [name for name in dict.fromkeys(found) if name not in ("time", "dead")]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            yield _wrapped(f"- `{row.name}`: {', '.join(f'`{name}`' for name in names[:3])}{more}", "  ")
+
+
+def _baseline(results: Results) -> str:
+    text = "\n## Without a mistake\n\n| test | laziness | passed | skipped | failed | seconds |\n"
+    text += "|---|---|---:|---:|---:|---:|\n"
+    for test in (OURS, *_OTHERS):
+        for lazy in (False, True):
+            run = results.without(lazy, test)
+            if run:
+                cells = (test, "on" if lazy else "off", run["passed"], run["skipped"], len(run["failed"]))
+                text += _line((*map(str, cells), f"{run['seconds']:.0f}" if run["seconds"] else ""))
+    return text + "\nSeconds are those of an emulated guest with two CPUs.\n"
+
+
+RUNS = """
+## Runs of anon_rmap
+
+Whole runs, each with all of its tests, in emulated guests on a machine with other work to do:
+
+| kernel | laziness | CPUs | nodes | runs | tests | passed | skipped | failed | seconds a run | date |
+|---|---|---:|---:|---:|---:|---:|---:|---|---:|---|
+"""
+
+
+def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    text = RUNS
+    for row in rows:
+        laziness = "on" if row["lazy"] else "off"
+        failed = ", ".join(f"`{name}` in {count}" for name, count in row["failed"].items()) or "none"
+        cells = [f"`{row['kernel']}`", laziness, row["cpus"], row["nodes"], row["runs"], row["tests"], row["passed"]]
+        text += _line([str(cell) for cell in (*cells, row["skipped"], failed, row["seconds"], row["date"])])
+    return text
+
+
+def page(document: Mapping[str, Any] | None = None) -> str:
+    """The whole document; ``document``: mutations.json (None) or another of its form."""
+    rows = list(mutations.mutations().values())
+    results = Results(mutations.kept() if document is None else document)
+    text = HEAD.format(number=len(rows))
+    if results.release:
+        text += TRIED.format(release=results.release, date=results.date)
+        text += _table(results, rows) + _summary(results, rows) + _baseline(results)
+        text += "".join(_first_tests(results, rows))
+    text += _runs(kselftest_runs.kept())
+    return text + "".join(_effects(rows))
+
+
+SUBJECT = """Subject: [PATCH 0/1] selftests/mm: does the rmap find every mapping?
+
+Hello,
+
+a page of anonymous memory is mapped by whoever forked, in VMAs that were
+split, merged and moved since. Migration, reclaim, KSM, splits of folios
+and memory failure depend on a walk that finds each of those mappings. When
+it misses one, nothing crashes and no contents are wrong: the page stays
+where it is.
+
+The patch adds anon_rmap. A family of processes shares private pages:
+anonymous ones (small, of folios of 16 pages, huge, collapsed, paged out,
+merged by KSM, moved or copied by userfaultfd) and those of private
+mappings of a file and of a memfd; before or after the VMA was split,
+merged in either order, moved whole or in part, or MREMAP_DONTUNMAP was
+used. Each page is then migrated, paged out, soft-offlined, split and
+written, and every process that maps it is asked what it has.
+
+Nothing is taken from a design of the reverse map, so that it can be used
+for what is there and for what may replace it.
+
+Does it fail when it should?
+----------------------------
+
+A kernel was given {number} mistakes, of which it makes one at a time, in the
+program under test alone. Below is what fails with each and passes without:
+the number of tests of anon_rmap, of those few that come nearest to the
+mistake, and the programs of tools/testing/selftests/mm that notice it.
+"-": none does; "?": not tried.
+
+"""
+
+_SEEN = """
+{visible} of the mistakes have an effect that a user can see. anon_rmap notices
+{ours} of them. Of the {tried} on which the tests that are in the tree were
+tried ({names}), these notice {kernel};
+anon_rmap and none of them notices {alone}.
+"""
+
+_TIME = """
+How long it takes, and where it was run
+---------------------------------------
+
+Whole runs in emulated guests (no KVM), on a machine with other work:
+
+  kernel                    lazy  CPUs  runs  failed  seconds a run
+"""
+
+SHELL = """
+What is missing is skipped by name: root, a second memory node, huge
+pages, swap, ksmd, memory.reclaim, userfaultfd, hwpoison-inject. Settings
+are restored by a process of its own, also when the test is killed.
+
+How to run it:
+
+  make -C tools/testing/selftests/mm
+  ./run_vmtests.sh -t anon_rmap
+
+"lab73" in the table is 7.3 with a series that leaves anonymous VMAs without
+an anon_vma of their own; "lazy" says whether it was switched on.
+"""
+
+
+def letter(document: Mapping[str, Any] | None = None) -> str:
+    """The cover letter; nothing in it that is not in mutations.json and kselftest-runs.json, or in the patch."""
+    rows = list(mutations.mutations().values())
+    results = Results(mutations.kept() if document is None else document)
+    text = SUBJECT.format(number=len(rows))
+    for row in rows:
+        found = next(
+            (seen for lazy in (row.lazy, True) if (seen := results.noticed(row, lazy, OURS)) is not None), None
+        )
+        ours = "?" if found is None else str(len(found)) if found else "-"
+        tried = [test for test in OWN if results.noticed(row, row.lazy, test) is not None]
+        own = ", ".join(test for test in tried if results.noticed(row, row.lazy, test)) or "-"
+        own += "" if len(tried) == len(OWN) else " (?)" if tried else "?"
+        text += textwrap.fill(f"{row.what}", 60, initial_indent="  ", subsequent_indent="    ") + "\n"
+        text += (
+            f"      anon_rmap: {ours}; in the tree: {own.replace('-?', '?')}"
+            + ("; cannot be seen" if row.unseen else "")
+            + "\n"
+        )
+    by = counts(results, rows)
+    text += _SEEN.format(
+        visible=len(by["visible"]),
+        ours=len(by["anon_rmap"]),
+        tried=len(by["kernel_tried"]),
+        names=", ".join(OWN[:3]) + ",\n" + ", ".join(OWN[3:]),
+        kernel=len(by["kernel"]),
+        alone=len(by["ours_alone"]),
+    )
+    runs = kselftest_runs.kept()
+    if runs:
+        text += _TIME
+        for one in runs:
+            lazy = "on" if one["lazy"] else "off"
+            failed = sum(one["failed"].values())
+            text += f"  {one['kernel']:25} {lazy:4} {one['cpus']:5} {one['runs']:5} {failed:7} {one['seconds']:14}\n"
+    return text + SHELL
