@@ -25,6 +25,8 @@ from .qemu import HARDWARE, Machine, command_line
 from .splats import fatal
 
 _CHUNK = 16384  # of standard input; init.c has room for this much
+#: Bytes of its console that are kept: a kernel may complain for ever.
+_MOST_CONSOLE = 64 << 20
 #: How long a guest may take to power off once it has sent the exit status.
 _POWER_OFF_SECONDS = 20.0
 
@@ -133,7 +135,9 @@ class Guest:
         return data
 
     def _read_console(self) -> None:
-        self._console += self._receive(self._console_end)
+        data = self._receive(self._console_end)
+        if len(self._console) < _MOST_CONSOLE:
+            self._console += data
 
     def _read_agent(self) -> None:
         self._frames += self._receive(self._agent)

@@ -47,9 +47,9 @@ def source() -> Path:
         return unpack(package, version, row.suite)
 
 
-def program(compiler: str = "gcc") -> Path:
-    """The compiled program, static, so that it runs in any guest."""
-    place = source()
+def program(compiler: str = "gcc", place: Path | None = None) -> Path:
+    """The compiled program, static, so that it runs in any guest. ``place``: a kernel source that has the harness."""
+    place = place or source()
     text = added_file(PATCH.read_text(), _PLACE)
 
     def make(folder: Path) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "PASS, FAIL or INCONCLUSIVE on recordings: leaks, splats, what laziness saves and costs.",
     "compare": "A/B of two kernels by their boots: what got worse, with a margin; exits 1 on FAIL.",
     "selftest": "Exercise each affected path of the kernel and check contents and events (KTAP).",
+    "judge": "From a kernel patch series to a verdict: builds it and its base, tests and measures both in QEMU.",
     "images": "The compiled probes that come along: of which sources, by which BCC, and whether they can be loaded.",
     "examples": "The recordings that come along, for --replay; a copy of one.",
     "dashboards": "Grafana boards, recording rules and alerts: a copy, or put where the servers look.",
@@ -39,7 +40,7 @@ COMMANDS = {
 # These run until a signal ends them; the others must print a complete answer.
 _ENDLESS = ("top", "export", "trace", "record")
 # Their exit status is the verdict.
-_JUDGE = ("report", "compare", "selftest")
+_JUDGE = ("report", "compare", "selftest", "judge")
 
 
 class _Commands(click.Group):

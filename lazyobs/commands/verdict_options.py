@@ -52,6 +52,11 @@ class VerdictOptions:
 def check_verdict(options: VerdictOptions, command: str) -> None:
     """UsageError for two formats at once; NotSupported if a library is missing that only these commands import."""
     _ = options.form
-    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+    need_libraries(command)
+
+
+def need_libraries(command: str, names: tuple[str, ...] = _LIBRARIES) -> None:
+    """NotSupported if a library is missing that only some commands import."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise NotSupported(command, f"needs {', '.join(missing)}", way_to_install("soak"))

@@ -29,6 +29,9 @@ _NUMBERS: dict[str, tuple[int, int, int, int, int] | int] = {
     "io_uring_enter": 426,
     "io_uring_register": 427,
     "process_madvise": 440,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
 }
 
 # Errors that the kernel gives out although they are its own (include/linux/errno.h): libc has no word for them.

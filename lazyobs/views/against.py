@@ -43,17 +43,17 @@ def show(
     known = [profiles.load(profile_file)] if profile_file else None
     changes = None if patch is None else _read(patch, type_data.read_whole, "name a patch")
     found = _outlook(file, symbols, known, cap)
-    document = _document(file, found, known)
+    answer = document(file, found, known)
     if changes is not None:
         names = patch_names.changed(changes.decode("utf-8", "replace"), found.facts.profile)
-        document["patch"] = [asdict(row) for row in names]
+        answer["patch"] = [asdict(row) for row in names]
     if output == "json":
-        print(lines.json_line(document))
+        print(lines.json_line(answer))
     elif output == "csv":
-        _csv(document)
+        _csv(answer)
     else:
-        _table(document, found)
-    return EXIT_BAD if document["lost"] else EXIT_OK
+        _table(answer, found)
+    return EXIT_BAD if answer["lost"] else EXIT_OK
 
 
 def _read(path: Path, reader: Any, next_step: str) -> Any:
@@ -86,7 +86,9 @@ def _symbols(path: Path) -> bytes:
     return data
 
 
-def _document(file: Path, found: Outlook, known: list[Profile] | None) -> dict[str, Any]:
+def document(file: Path, found: Outlook, known: list[Profile] | None) -> dict[str, Any]:
+    """All that would work on that kernel, and what would not and why. ``known``: the profiles, None for those that come
+    along."""
     facts = found.facts
     lazy = facts.profile.has_lazy
     points = [

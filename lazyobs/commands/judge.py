@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs judge``"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lazyobs.commands.options import collected, exclude
+from lazyobs.commands.verdict_options import need_libraries
+
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|min|m|h|d)?")
+_UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
+_FLAVOURS = ("plain", "debug")
+_UNTIL = ("take", "card", "checks", "measure")
+_BEGINS = ("series", "base", "arms", "cover", "output", "cache", "budget", "flavours", "options", "until", "each_patch")
+
+
+@dataclass(frozen=True)
+class JudgeCommand:
+    series: tuple[str, ...]
+    base: str | None
+    arms: tuple[tuple[str, str], ...]
+    cover: Path | None
+    output: Path | None
+    cache: Path | None
+    budget: float
+    flavours: tuple[str, ...]
+    options: tuple[str, ...]
+    until: str
+    each_patch: bool
+    again: Path | None
+    resume: Path | None
+    b4: bool
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    found = _DURATION.fullmatch(value)
+    if not found:
+        raise click.BadParameter(f"{value!r} is no time: use 90m, 2h or seconds")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _arms(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    for value in values:
+        if not all(value.partition("=")):
+            raise click.BadParameter(f"{value!r} is no NAME=SERIES")
+    return tuple((name, source) for name, _, source in (value.partition("=") for value in values))
+
+
+def _options(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _OPTION.fullmatch(value):
+            raise click.BadParameter(f"{value!r} is no option of a kernel's configuration: use CONFIG_NAME=y")
+    return values
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("series", nargs=-1, metavar="SERIES...")
+@click.option("--base", metavar="PACKAGE|TREE|TAG", help="The source that the series is for: linux-source-7.3, a folder, a tag of the git repository here; default: its base-commit, or the first at hand that it fits.")  # fmt: skip
+@click.option("--arm", "arms", multiple=True, callback=_arms, metavar="NAME=SERIES|TREE", help="One more arm: another series on the same base, or another source.")  # fmt: skip
+@click.option(
+    "--cover", type=_FILE, metavar="FILE", help="The cover letter, where it is not among the mails of the series."
+)
+@click.option("-o", "--output", type=_FILE, metavar="DIR", help="Folder for all that is found; default: judge-DATE.")
+@click.option("--cache", type=_FILE, metavar="DIR", help="Folder for sources, objects and images, which take some GB; default: /var/cache/lazyobs-judge of root, else ~/.cache/lazyobs/judge.")  # fmt: skip
+@click.option("--budget", callback=_seconds, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
+@click.option("--flavour", "flavours", type=click.Choice(_FLAVOURS), multiple=True, default=_FLAVOURS, show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
+@click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
+@click.option("--until", type=click.Choice(_UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
+@click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
+@click.option("--resume", type=_FILE, metavar="DIR", help="Go on with the judgement in this folder.")
+@click.option(
+    "--again", type=_FILE, metavar="DIR", help="Say anew what the data in this folder say; nothing is built or booted."
+)
+@click.option(
+    "--b4", is_flag=True, help="As a check command of b4: the cover letter on standard input, JSON on standard output."
+)
+@collected(JudgeCommand)
+def judge(asked: JudgeCommand) -> None:
+    """From a kernel patch series to a verdict: build it and its base, test and measure both in QEMU, and say what was found.
+
+    SERIES is an mbox, patches, a folder of them, a message-id (fetched by b4), or a folder with a kernel's source or with
+    a kernel that is built. It is built by an ordinary user, and runs only in guests without a network.
+
+    Exits with 1 if the series is worse than its base: FAIL.
+    """
+    context = click.get_current_context()
+    for one, other in (("again", "resume"), ("resume", "again")):
+        exclude(context, one, (*_BEGINS, other), "it goes on with what is in the folder")
+    need_libraries("judge", ("scipy",))
+    context.exit(_run(asked, context))
+
+
+def _run(asked: JudgeCommand, context: click.Context) -> int:
+    """The exit status."""
+    from lazyobs.judge import run
+
+    if asked.again is not None:
+        return run.again(asked.again, asked.b4)
+    if asked.resume is not None:
+        words = run.resumed(asked.resume)
+        inner = judge.make_context("judge", words, parent=context.parent)
+        values: dict[str, Any] = dict(inner.params)
+        values.update(output=asked.resume, resume=None, again=None, b4=asked.b4)
+        return _begin(JudgeCommand(**values))
+    return _begin(asked)
+
+
+def _begin(asked: JudgeCommand) -> int:
+    from lazyobs.judge import b4, run
+
+    series = asked.series
+    if asked.b4 and not series:
+        series = (b4.message_id(sys.stdin.buffer.read(1 << 20)),)
+    if not series and not asked.arms:
+        raise click.UsageError("name a series: an mbox, a folder of patches, or patches")
+    wanted = run.Asked(
+        series, asked.base, asked.arms, asked.cover, asked.output, asked.cache, asked.budget, asked.flavours,
+        asked.options, asked.until, asked.each_patch,
+    )  # fmt: skip
+    return run.run(wanted, asked.b4)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs judge``: from a kernel patch series to a verdict."""

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""One boot of an image in QEMU: a command in it, what it printed, and why the kernel died if it did.
+
+The guest has this machine's files, read-only and as far as the user that builds may read them, a folder with the
+programs that it runs, and no network.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lazyobs
+from lazyobs.errors import NotSupported
+from lazyobs.judge import lab
+from lazyobs.text import printable
+
+TIMED_OUT = 124
+_MOST_OUTPUT = 32 << 20  # bytes of what a guest prints: it may be broken, or hostile
+_MOST_SPLATS = 20
+_MEMORY_MIB = 3072
+_TOP = str(Path(lazyobs.__file__).resolve().parents[1])
+
+
+class TooMuch(Exception):
+    """A guest printed more than is kept."""
+
+
+class _Limited(io.BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > _MOST_OUTPUT:
+            raise TooMuch
+        return super().write(data)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """``status``: of the command, None where the kernel failed, for the reason in ``failure``. ``hung``: the time was up."""
+
+    status: int | None
+    failure: str
+    hung: bool
+    up: bool
+    splats: tuple[str, ...]
+    output: str
+    errors: str
+    console: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """``append``: to the kernel's command line. ``counts``: the clock counts instructions (QEMU's -icount)."""
+
+    command: tuple[str, ...]
+    seconds: float
+    append: str = ""
+    counts: bool = False
+    environment: tuple[str, ...] = ()
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """The words that run a module of this lazyobs in a guest."""
+    return sys.executable, "-m", module, *arguments
+
+
+def boot(image: Path, job: Job, share: Path) -> Boot:
+    """Boots the image, runs the job's command in it and waits for its end. ``share`` is /mnt/share there.
+
+    NotSupported where this machine cannot run guests. Whatever is raised meanwhile, no guest is left.
+    """
+    machine = lab.qemu.Machine(
+        kernel=image / "vmlinuz",
+        initramfs=_initramfs(image),
+        cmdline=lab.qemu.kernel_command_line(job.append),
+        memory=_MEMORY_MIB,
+        share=str(share),
+        icount=job.counts,
+    )
+    out, err = _Limited(), _Limited()
+    limits = lab.guest.Limits(seconds=job.seconds)
+    try:
+        if not job.counts:
+            machine = replace(machine, accel=lab.accel.accelerator(machine))
+        guest = lab.guest.Guest(machine, limits, out, err)
+        try:
+            status = guest.run(_TOP, list(job.command), _environment(job))
+        except TooMuch:
+            status, guest.failure = None, f"printed more than {_MOST_OUTPUT >> 20} MiB"
+    except lab.errors.LabError as error:
+        raise NotSupported("judge", f"this machine cannot run a guest: {error}", "see docs/judge.md") from None
+    # A kernel that does not come up, and one that does not come to an end, both hang.
+    hung = (status == TIMED_OUT and guest.timed_out) or (status is None and "did not come up in" in guest.failure)
+    return Boot(
+        status, printable(guest.failure), hung, guest.up,
+        tuple(printable(line)[:300] for line in lab.splats.splats(guest.log)[:_MOST_SPLATS]),
+        out.getvalue().decode("utf-8", "replace"), err.getvalue().decode("utf-8", "replace"), guest.log,
+    )  # fmt: skip
+
+
+def _initramfs(image: Path) -> Path:
+    try:
+        return lab.initramfs.initramfs(image)
+    except lab.errors.LabError as error:
+        raise NotSupported("judge", str(error), "install it") from None
+
+
+def _environment(job: Job) -> list[str]:
+    return [
+        f"PATH={os.path.dirname(sys.executable)}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        f"PYTHONPATH={_TOP}", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8", "HOME=/root", "USER=root", "TMPDIR=/tmp",
+        "LAZYOBS_LAB=1", "LAZYOBS_LAB_SHARE=/mnt/share", "LAZYOBS_LOADER_SECONDS=900", *job.environment,
+    ]  # fmt: skip
+
+
+def share(cache: Path, sources: Path) -> Path:
+    """The folder with the programs of a guest, compiled where they are not there. ``sources``: a kernel's tree, whose
+    selftest harness is taken. NotSupported where they do not compile."""
+    folder = cache / "lab" / "share"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        made = {
+            "stress": lab.stress.program(),
+            "anon_rmap": lab.kselftest.program(place=sources),
+            "workload": lab.workload.program(),
+        }
+    except lab.errors.LabError as error:
+        raise NotSupported("judge", str(error), "install gcc and libc6-dev") from None
+    for name, program in made.items():
+        target = folder / name
+        if not target.exists() or target.read_bytes() != program.read_bytes():
+            own = folder / f".{name}"
+            own.write_bytes(program.read_bytes())
+            own.chmod(0o755)
+            own.replace(target)
+    return folder

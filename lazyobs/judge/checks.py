@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Correctness: a boot of an image in which the tests of inside.py run, and what it means where the kernel dies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lazyobs.judge import build, inside
+from lazyobs.judge.boots import Boot, Job, boot, python
+from lazyobs.text import printable
+
+#: The steps by flavour, what is quick and sharp first. The battery checks numbers, which KASAN and lockdep do not change.
+STEPS = {build.PLAIN: inside.STEPS, build.DEBUG: ("boot", "kselftest", "moves", "stress")}
+_SECONDS = {build.PLAIN: 3600.0, build.DEBUG: 3600.0}
+#: Of the machine: caches are not merged, so that a row of slabinfo counts what it says.
+APPEND = "slab_nomerge"
+_MOST_WATCHED = 60
+
+
+def check(
+    image: Path, flavour: str, share: Path, functions: list[str], steps: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], Boot]:
+    """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour."""
+    steps = steps or STEPS[flavour]
+    watched = functions[:_MOST_WATCHED] if flavour == build.PLAIN else []
+    words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
+    job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND)
+    done = boot(image, job, share)
+    return document(done, steps), done
+
+
+def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
+    """What the boot says: the result of each step, in order, and of the step in which the kernel died or hung."""
+    results: list[dict[str, Any]] = []
+    notes: list[str] = []
+    begun = ""
+    for line in done.output.splitlines():
+        row = _row(line)
+        if "begin" in row:
+            begun = str(row["begin"])
+        elif "note" in row:
+            notes.append(printable(str(row["note"]))[:300])
+        elif row.get("step") in steps and row.get("outcome") in (inside.PASS, inside.FAIL, inside.SKIP):
+            results.append(_clean(row))
+            begun = ""
+    if why := _broke(done, begun):
+        results.append(
+            {"step": begun or "boot", "outcome": inside.FAIL, "why": why, "numbers": {}, "hits": {}, "seconds": 0}
+        )
+    return {"results": results, "notes": notes, "splats": list(done.splats), "status": done.status, "hung": done.hung}
+
+
+def _row(line: str) -> dict[str, Any]:
+    """A line of the guest's: it runs an unknown kernel, so anything may come."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _clean(row: dict[str, Any]) -> dict[str, Any]:
+    hits = row.get("hits")
+    return {
+        "step": row["step"],
+        "outcome": row["outcome"],
+        "why": printable(str(row.get("why", "")))[:600],
+        "numbers": row["numbers"] if isinstance(row.get("numbers"), dict) else {},
+        "hits": {str(name): count for name, count in hits.items() if isinstance(count, int)} if isinstance(hits, dict) else {},
+        "seconds": row["seconds"] if isinstance(row.get("seconds"), int | float) else 0,
+    }  # fmt: skip
+
+
+def _broke(done: Boot, begun: str) -> str:
+    """Why the kernel, not a test, is what failed; "" where it is not."""
+    first = f"; first it said: {done.splats[0]}" if done.splats else ""
+    where = f" in {begun}" if begun else ""
+    if done.failure:
+        return f"the kernel {done.failure}{where}{first if done.splats and done.splats[0] not in done.failure else ''}"
+    if done.hung:
+        return f"the kernel hung{where}: no end within the time{first}"
+    if done.splats and not begun and done.status == 0:
+        return f"the kernel complained: {done.splats[0]}"
+    if begun:
+        last = [line for line in done.errors.splitlines() if line.strip()]
+        return f"the tests ended{where} with status {done.status}: {printable(last[-1])[:300] if last else 'no output'}{first}"
+    return ""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The lab's modules: of the folder ``lab`` beside a checkout, or of ``lazyobs.lab`` in an installation (setup.cfg).
+
+At run time they are always ``lazyobs.lab``, loaded from where this package is and from nowhere else: a folder ``lab``
+in the current directory is another's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_PLACES = (_PACKAGE / "lab", _PACKAGE.parent / "lab")
+_NAME = "lazyobs.lab"
+
+
+def folder() -> Path:
+    """Where the lab is: its patches, configurations and programs. FileNotFoundError where the installation lacks it."""
+    for place in _PLACES:
+        if (place / "kernels.toml").is_file():
+            return place
+    raise FileNotFoundError(f"the lab is in none of {', '.join(str(place) for place in _PLACES)}")
+
+
+def _load() -> None:
+    place = folder()
+    spec = importlib.util.spec_from_file_location(_NAME, place / "__init__.py", submodule_search_locations=[str(place)])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_NAME] = module
+    spec.loader.exec_module(module)
+
+
+if TYPE_CHECKING:
+    from lab import (
+        accel,
+        apt,
+        build,
+        cache,
+        errors,
+        guest,
+        initramfs,
+        kernels,
+        kselftest,
+        packages,
+        qemu,
+        source,
+        splats,
+        stress,
+        type_data,
+        workload,
+    )  # fmt: skip
+else:
+    if _NAME not in sys.modules:
+        _load()
+    from lazyobs.lab import (
+        accel,
+        apt,
+        build,
+        cache,
+        errors,
+        guest,
+        initramfs,
+        kernels,
+        kselftest,
+        packages,
+        qemu,
+        source,
+        splats,
+        stress,
+        type_data,
+        workload,
+    )  # fmt: skip
+
+__all__ = [
+    "accel", "apt", "build", "cache", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "packages",
+    "qemu", "source", "splats", "stress", "type_data", "workload",
+]  # fmt: skip

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: MIT
+"""``lazyobs judge``: takes a series, builds it beside its base, boots both, and says what was found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lazyobs
+from lazyobs.errors import EXIT_BAD, EXIT_OK, NotPermitted, NotSupported, UsageError
+from lazyobs.judge import apply, arms, b4, boots, build, card, confined, lab, letter, page, series, state
+from lazyobs.judge import base as bases
+from lazyobs.judge.arms import Arm
+from lazyobs.judge.base import Base
+from lazyobs.judge.document import document
+from lazyobs.judge.judgement import BASE, judge
+from lazyobs.judge.progress import Progress
+from lazyobs.judge.tree import Tree, prepare
+from lazyobs.judge.trial import Trial
+from lazyobs.soak import thresholds
+from lazyobs.soak.verdict import FAIL
+from lazyobs.text import printable
+
+_TREE_GIB = 6  # a source and the objects of two flavours, before ccache
+UNTIL = ("take", "card", "checks", "measure")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots."""
+
+    series: tuple[str, ...]
+    base: str | None
+    arms: tuple[tuple[str, str], ...]
+    cover: Path | None
+    output: Path | None
+    cache: Path | None
+    budget: float
+    flavours: tuple[str, ...]
+    options: tuple[str, ...]
+    until: str
+    each_patch: bool
+
+
+def run(asked: Asked, as_b4: bool = False) -> int:
+    """The exit status. What was done is kept in the output folder, whatever ends this."""
+    progress = Progress()
+    if os.uname().machine != "x86_64":
+        raise NotSupported("judge", f"it builds and boots kernels for x86-64, and this machine is {os.uname().machine}", "run it on such a machine")  # fmt: skip
+    wanted = [arms.given("new", asked.series, asked.cover, asked.options)] if asked.series else []
+    wanted += [arms.given(name, [words], None, asked.options) for name, words in asked.arms]
+    names = [arm.name for arm in wanted]
+    if len(names) > len(set(names)):
+        raise UsageError("--arm", "two arms have one name", "give each a name of its own")
+    base, why = _base(asked.base, wanted)
+    fitted = [arms.fitted(arm, base) if base is not None else arm for arm in wanted]
+    for arm in fitted:
+        progress.say(_taken(arm, base, why))
+    if asked.until == "take":
+        return EXIT_OK
+    _need_tools()
+    who = confined.builder()
+    cache = _cache(asked.cache, who)
+    output = asked.output or Path(time.strftime("judge-%Y%m%d-%H%M%S"))
+    folder = state.Folder(output.absolute())
+    _need_room(cache)
+    confined.make_folder(cache, who)
+    _need_python(who)
+    confined.make_folder(folder.path, who)
+    tree = prepare(cache, base, who) if base is not None else None
+    trees = {
+        arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
+    }
+    open_still = confined.confine(who, [cache, folder.path])
+    os.environ["LAZYOBS_LAB_CACHE"] = str(cache / "lab")
+    _write_down(folder, asked, fitted, base, why, who, open_still)
+    place = Path(asked.base).resolve() if base is None and asked.base else None
+    work = Work(folder, cache, base, tree, trees, place, fitted, progress)
+    return work.run(asked.until, as_b4, asked.each_patch)
+
+
+def _base(name: str | None, wanted: Sequence[Arm]) -> tuple[Base | None, str]:
+    """None for an image that is built already."""
+    if name is not None:
+        if (Path(name) / "vmlinuz").is_file():
+            if any(arm.kind == arms.SERIES for arm in wanted):
+                raise UsageError(
+                    f"--base {printable(name)}", "is a built kernel, to which no series applies", "name a source"
+                )
+            return None, ""
+        return bases.named(name), ""
+    first = next((arm for arm in wanted if arm.kind == arms.SERIES), None)
+    if first is None:
+        raise UsageError("judge", "nothing says what to compare with", "name a base (--base)")
+    return bases.fitting(first.series)
+
+
+def _taken(arm: Arm, base: Base | None, why: str) -> str:
+    if arm.kind != arms.SERIES or base is None:
+        return f"{arm.name}: {arm.source}"
+    count = len(arm.series.patches)
+    notes = "".join(f"; {note}" for note in arm.series.notes)
+    return f"{arm.name}: {count} {'patch applies' if count == 1 else 'patches apply'} to {base.name} {base.version}{f', {why}' if why else ''}{notes}"  # fmt: skip
+
+
+def _need_tools() -> None:
+    missing = lab.packages.missing([*lab.packages.BUILD_TOOLS, *lab.packages.BOOT_TOOLS["amd64"], ("tar", "tar")])
+    if missing:
+        raise NotSupported(
+            "judge", f"needs {', '.join(missing)} to build and boot", f"apt-get install {' '.join(missing)}"
+        )
+
+
+def _cache(named: Path | None, who: confined.Builder) -> Path:
+    """Where sources, objects and images are kept: of root in a place that the builder can reach."""
+    if named is not None:
+        return named.absolute()
+    if "LAZYOBS_LAB_CACHE" in os.environ or not who.changes:
+        return (
+            lab.cache.root().parent / "judge" if "LAZYOBS_LAB_CACHE" not in os.environ else lab.cache.root() / "judge"
+        )
+    return Path("/var/cache/lazyobs-judge")
+
+
+def _need_room(cache: Path) -> None:
+    there = next(place for place in (cache, *cache.parents) if place.exists())
+    found = os.statvfs(there)
+    free = found.f_bavail * found.f_frsize
+    if not (cache / "base").exists() and free < _TREE_GIB << 30:
+        raise NotSupported("judge", f"the disk is full: {free >> 20} MiB are free at {printable(str(there))}, and {_TREE_GIB} GiB are needed", "make room, or name another folder with --cache")  # fmt: skip
+
+
+def _need_python(who: confined.Builder) -> None:
+    """The guests run this lazyobs, read by the user that builds."""
+    user: dict[str, Any] = {"user": who.uid, "group": who.gid, "extra_groups": []} if who.changes else {}
+    top = str(Path(lazyobs.__file__).resolve().parents[1])
+    try:
+        done = subprocess.run([sys.executable, "-c", "import lazyobs.judge.inside"], cwd="/", env={"PYTHONPATH": top, "PATH": "/usr/bin:/bin"}, capture_output=True, stdin=subprocess.DEVNULL, check=False, **user)  # fmt: skip
+        why = (
+            (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it fails"])[-1] if done.returncode else ""
+        )
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise NotPermitted("judge", f"{who.name}, as which it builds and boots, cannot run this lazyobs ({printable(why)})", "install it where all users can read it, or run judge as an ordinary user")  # fmt: skip
+
+
+def _write_down(
+    folder: state.Folder,
+    asked: Asked,
+    fitted: Sequence[Arm],
+    base: Base | None,
+    why: str,
+    who: confined.Builder,
+    open_still: list[str],
+) -> None:
+    """judge.json, and the series as they came; kept as they are where a judgement goes on."""
+    if folder.read(state.SETTINGS) is not None:
+        _same(folder, fitted, base)
+        return
+    for arm in fitted:
+        place = folder.path / "series" / arm.name
+        place.mkdir(parents=True, exist_ok=True)
+        for number, mail in enumerate(arm.series.mails, 1):
+            (place / f"{number:04}.patch").write_bytes(mail)
+        if asked.cover is not None and arm.name == "new":
+            folder.write_text(f"cover-{arm.name}.txt", f"Subject: {arm.series.subject}\n\n{arm.series.cover}")
+    accelerated = "with KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "guests emulated"
+    folder.write(
+        state.SETTINGS,
+        {
+            "format": state.FORMAT,
+            "base": {"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""},
+            "run": {
+                "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
+                "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(asked.flavours),
+                "builder": who.name, "open_still": open_still,
+            },
+            "arms": {arm.name: arm.about() for arm in fitted},
+        },
+    )  # fmt: skip
+
+
+def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None) -> None:
+    """UsageError where the folder has the judgement of something else."""
+    kept = folder.settings()
+    if kept["base"]["key"] != (base.key if base else "") or kept["arms"] != {arm.name: arm.about() for arm in fitted}:
+        raise UsageError(printable(str(folder.path)), "has another judgement", "name another folder (-o)")
+
+
+@dataclass
+class Work:
+    """What is left to do in a folder, after everything was given up that a patch must not have."""
+
+    folder: state.Folder
+    cache: Path
+    base: Base | None
+    tree: Tree | None
+    trees: dict[str, Tree]
+    place: Path | None
+    arms: list[Arm]
+    progress: Progress
+
+    def run(self, until: str, as_b4: bool, each_patch: bool = False) -> int:
+        settings = self.folder.settings()
+        self.progress.show = self._show
+        flavours = tuple(settings["run"]["flavours"])
+        try:
+            images = self._images(flavours)
+            if each_patch:
+                self._each_patch()
+            if until in ("checks", "measure"):
+                share = boots.share(self.cache, self._harness())
+                trial = Trial(self.folder, images, share, self.progress, float(settings["run"]["budget"]), flavours)
+                trial.check([arm.name for arm in self.arms])
+                if until == "measure":
+                    trial.measure([arm.name for arm in self.arms])
+        except KeyboardInterrupt:
+            self.progress.say(
+                f"interrupted; what was done is kept: lazyobs judge --resume {shlex.quote(str(self.folder.path))}"
+            )
+            raise
+        return say(self.folder, as_b4)
+
+    def _harness(self) -> Path:
+        """A source that has the harness of the kernel's selftests."""
+        places = [tree.source for tree in (self.tree, *self.trees.values()) if tree is not None]
+        if not places:
+            raise NotSupported("judge", "without a source the kernel's selftest cannot be built", "give a source as one of the arms")  # fmt: skip
+        return places[0]
+
+    def _images(self, flavours: Sequence[str]) -> dict[str, Path]:
+        """{arm-flavour: its image}, without those that do not build. NotSupported where the base does not."""
+        found: dict[str, Path] = {}
+        for flavour in flavours:
+            for name in (BASE, *(arm.name for arm in self.arms)):
+                arm = next((one for one in self.arms if one.name == name), None)
+                image = self._image(name, arm, flavour)
+                if image is None:
+                    continue
+                found[f"{name}-{flavour}"] = image.folder
+                if flavour == build.PLAIN and arm is not None and f"{BASE}-{flavour}" in found:
+                    self._card(arm, build.Image(found[f"{BASE}-{flavour}"]), image)
+        return found
+
+    def _image(self, name: str, arm: Arm | None, flavour: str) -> build.Image | None:
+        given = self.place if arm is None else arm.place
+        if given is not None:
+            return arms.imported(given, self.cache) if flavour == build.PLAIN else None
+        tree, base = (
+            (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
+        )
+        assert tree is not None and base is not None
+        applied = arm.applied if arm is not None else apply.Applied()
+        options = arm.options if arm is not None else ()
+        builder = build.Builder(self.cache, tree, self.folder.path, self.progress.still)
+        label = f"{name}-{flavour}"
+        if not builder.has(build.key(tree, base.key, applied, flavour, options)):
+            self.progress.say(f"building {name}, {flavour} ({build.FLAVOURS[flavour]})")
+        try:
+            image = builder.image(name, base.key, applied, flavour, options)
+        except build.BuildFailed as error:
+            if arm is None:
+                raise NotSupported(f"the base {base.name}", f"does not build here: {error.why}", f"look into {printable(str(error.log))}") from None  # fmt: skip
+            self.folder.add_build(label, {"image": "", "seconds": 0, "why": f"does not build: {error.why}"})
+            self.progress.say(f"{name}, {flavour}: does not build: {error.why}")
+            return None
+        self.folder.add_build(label, {"image": image.folder.name, "seconds": image.seconds, "why": ""})
+        return image
+
+    def _card(self, arm: Arm, base: build.Image, new: build.Image) -> None:
+        if self.folder.card(arm.name) is None:
+            made = card.card(arm.series, arm.applied, base, new)
+            self.folder.write(state.CARD.format(arm=arm.name), made)
+        made = self.folder.card(arm.name) or {}
+        for line in letter.of_card(made):
+            self.progress.say(f"{arm.name}: {line}")
+
+    def _each_patch(self) -> None:
+        """Whether the tree builds after each patch of a series."""
+        for arm in (
+            one for one in self.arms if one.kind == arms.SERIES and self.tree is not None and self.base is not None
+        ):
+            assert self.tree is not None and self.base is not None
+            for count in range(1, len(arm.series.patches)):
+                applied = apply.apply(arm.series, self.tree, count)
+                builder = build.Builder(self.cache, self.tree, self.folder.path, self.progress.still)
+                name = f"{arm.name}.{count}"
+                try:
+                    image = builder.image(name, self.base.key, applied, build.PLAIN, arm.options)
+                    self.folder.add_build(
+                        f"{name}-{build.PLAIN}", {"image": image.folder.name, "seconds": image.seconds, "why": ""}
+                    )
+                except build.BuildFailed as error:
+                    self.folder.add_build(f"{name}-{build.PLAIN}", {"image": "", "seconds": 0, "why": f"does not build after patch {count}: {error.why}"})  # fmt: skip
+
+    def _show(self, lines: list[str]) -> None:
+        """The page while judge is at work."""
+        self.folder.write_text(state.PAGE, page.page(_document(self.folder), lines))
+
+
+def _document(folder: state.Folder) -> dict[str, Any]:
+    settings = folder.settings()
+    judged = [judge(folder, name, _series(folder, name), thresholds.load()) for name in settings["arms"]]
+    return document(folder, settings, judged)
+
+
+def _series(folder: state.Folder, arm: str) -> series.Series:
+    place = folder.path / "series" / arm
+    if not place.is_dir() or not os.listdir(place):
+        return series.Series([])
+    cover = folder.path / f"cover-{arm}.txt"
+    return series.read([place], cover if cover.exists() else None)
+
+
+def say(folder: state.Folder, as_b4: bool = False) -> int:
+    """Writes letter, page and document of a folder, and prints the letter; the exit status."""
+    made = _document(folder)
+    text = letter.letter(made)
+    folder.write(state.VERDICT, made)
+    folder.write_text(state.LETTER, text)
+    folder.write_text(state.PAGE, page.page(made))
+    print(json.dumps(b4.checks(made, text), indent=1) if as_b4 else text, end="\n" if as_b4 else "", flush=True)
+    return EXIT_BAD if made["word"] == FAIL else EXIT_OK
+
+
+def again(path: Path, as_b4: bool = False) -> int:
+    """Says anew what the data of a folder say. No kernel is run, and nothing is built."""
+    folder = state.Folder(path)
+    folder.settings()
+    return say(folder, as_b4)
+
+
+def resumed(path: Path) -> list[str]:
+    """The words of the command line that began the judgement in a folder; with its own folder as the output."""
+    words = shlex.split(str(state.Folder(path).settings()["run"]["again"]))
+    if words[:2] != ["lazyobs", "judge"]:
+        raise UsageError(printable(str(path)), "does not say how it began", "run the command again with -o")
+    return words[2:]

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""A patch series, as it comes: an mbox, mails, patches, or a folder of them. It is read and put in order, no more."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from pathlib import Path
+
+from lazyobs import text
+from lazyobs.errors import NotPermitted, UsageError
+from lazyobs.judge.diff import BadPatch, FileChange, changes
+
+MOST_BYTES = 64 << 20  # of a series
+MOST_PATCHES = 1000
+_SUFFIXES = (".patch", ".diff", ".eml", ".mbox", ".mbx", ".txt")
+_MBOX = re.compile(rb"^From \S+ .*\d{4}\r?$", re.M)
+_TAG = re.compile(r"\[([^\]]*)\]\s*")
+_NUMBER = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
+_VERSION = re.compile(r"(?:^|[^a-z])v(\d{1,3})(?![\w.])", re.I)
+_BASE_COMMIT = re.compile(r"^base-commit: ([0-9a-f]{12,40})\s*$", re.M)
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_SEPARATOR = re.compile(r"^---\s*$", re.M)
+_DIFF = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ -\d)", re.M)
+_ANSWER = re.compile(r"\s*(re|aw|fwd?)\s*:", re.I)
+_NEXT = "name an mbox, a folder of patches, or patches"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """``number`` and ``total``: of [PATCH number/total], 0 where it has none; ``message``: what it says of itself."""
+
+    name: str
+    subject: str
+    author: str
+    message_id: str
+    number: int
+    total: int
+    version: int
+    message: str
+    changes: list[FileChange] = field(repr=False)
+    content: bytes = field(repr=False)
+
+
+@dataclass
+class Series:
+    """``patches``: in the order in which they apply. ``cover``: the text of the cover letter, "" without one; ``notes``:
+    what was done to the series to read it, in words."""
+
+    patches: list[Patch]
+    subject: str = ""
+    cover: str = ""
+    base_commit: str = ""
+    notes: list[str] = field(default_factory=list)
+    mails: list[bytes] = field(default_factory=list, repr=False)  # as they came
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """{file: (lines added, lines removed)}, in the order of names."""
+        found: dict[str, tuple[int, int]] = {}
+        for change in (change for patch in self.patches for change in patch.changes):
+            added, removed = found.get(change.path, (0, 0))
+            found[change.path] = (added + change.added, removed + change.removed)
+        return dict(sorted(found.items()))
+
+    def text(self) -> str:
+        """All of its patches, one after the other."""
+        return "".join(patch.content.decode("utf-8", "replace") for patch in self.patches)
+
+
+@dataclass(frozen=True)
+class _Mail:
+    where: str  # file it is from
+    content: bytes
+
+
+def read(paths: Sequence[Path], cover: Path | None = None) -> Series:
+    """The series in these files and folders. UsageError, naming the patch, where there is none that can be taken."""
+    mails = [mail for path in paths for mail in _mails(path)]
+    series = of_mails(mails, ", ".join(text.printable(str(path)) for path in paths))
+    if cover is not None:
+        letter = _parsed(_unwindowed(_content(cover), []))
+        series.cover = letter[1].decode("utf-8", "replace")
+        series.subject = letter[0]["subject"] or series.subject
+    return series
+
+
+def of_bytes(content: bytes, name: str) -> Series:
+    """The series in the text of an mbox or patch."""
+    return of_mails([_Mail(name, mail) for mail in _split(content)], name)
+
+
+def of_mails(mails: Sequence[_Mail], name: str) -> Series:
+    if sum(len(mail.content) for mail in mails) > MOST_BYTES:
+        raise UsageError(name, f"has more than {MOST_BYTES >> 20} MiB", "judge a part of it")
+    series = Series([], mails=[mail.content for mail in mails])
+    patches: list[Patch] = []
+    covers: list[Patch] = []
+    for mail in mails:
+        patch = _patch(mail, series)
+        if patch is None:
+            continue
+        (patches if patch.changes else covers).append(patch)
+    if not patches:
+        raise UsageError(name, "has no patch in it", _NEXT)
+    if len(patches) > MOST_PATCHES:
+        raise UsageError(name, f"has {len(patches)} patches, more than {MOST_PATCHES}", "judge a part of it")
+    series.patches = _ordered(_newest(patches, series), name)
+    letters = [one for one in covers if not one.number and one.version == series.patches[0].version]
+    if letters:
+        series.subject, series.cover = letters[-1].subject, letters[-1].message
+    else:
+        series.subject = series.patches[0].subject
+        if len(series.patches) == 1:
+            series.cover = series.patches[0].message
+    said = [series.cover, *(patch.content.decode("utf-8", "replace") for patch in series.patches)]
+    series.base_commit = next((found[1] for one in said if (found := _BASE_COMMIT.search(one))), "")
+    return series
+
+
+def _mails(path: Path) -> Iterator[_Mail]:
+    shown = text.printable(str(path))
+    try:
+        state = os.stat(path)
+    except OSError as error:
+        raise UsageError(shown, f"cannot be read ({error.strerror})", _NEXT) from None
+    except ValueError:
+        raise UsageError(shown, "cannot be read (its name holds a null character)", _NEXT) from None
+    if not stat.S_ISDIR(state.st_mode):
+        yield from (_Mail(shown, mail) for mail in _split(_content(path)))
+        return
+    for name in sorted(os.listdir(path)):
+        file = path / name
+        if name.startswith(".") or not name.endswith(_SUFFIXES):
+            continue
+        if file.is_symlink():
+            raise UsageError(text.printable(str(file)), "is a symbolic link", "put the patch itself into the folder")
+        if file.is_file():
+            yield from (_Mail(text.printable(name), mail) for mail in _split(_content(file)))
+
+
+def _content(path: Path) -> bytes:
+    """A regular file. UsageError where it is none, is too long or cannot be read."""
+    shown = text.printable(str(path))
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise NotPermitted(shown, f"cannot be read ({error.strerror})", "make it readable") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(shown, f"cannot be read ({getattr(error, 'strerror', error)})", _NEXT) from None
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise UsageError(shown, "is no regular file", _NEXT)
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UsageError(shown, f"has more than {MOST_BYTES >> 20} MiB", "judge a part of it")
+    return content
+
+
+def _split(content: bytes) -> list[bytes]:
+    """The mails of an mbox, or the one that there is."""
+    starts = [found.start() for found in _MBOX.finditer(content)]
+    # The line has an empty one before it; one in the text of a mail has ">" in front.
+    starts = [at for at in starts if at == 0 or content[:at].endswith((b"\n\n", b"\r\n\r\n"))]
+    if not starts or starts[0] != 0:
+        return [content]
+    return [content[at:end] for at, end in zip(starts, [*starts[1:], len(content)])]
+
+
+def _unwindowed(content: bytes, notes: list[str]) -> bytes:
+    """Without the carriage returns of a mail whose every line has one. In a text where some lines have them, they are
+    of the files."""
+    if b"\r\n" not in content or content.count(b"\n") != content.count(b"\r\n"):
+        return content
+    note = "every line of it ended as on Windows: the carriage returns were taken off"
+    if note not in notes:
+        notes.append(note)
+    return content.replace(b"\r\n", b"\n")
+
+
+def _parsed(content: bytes) -> tuple[EmailMessage, bytes]:
+    """The mail, and its text: what is in its parts that are text."""
+    head = content.split(b"\n", 1)[0]
+    if not (head.startswith(b"From ") or _HEADER.match(head)):
+        return EmailMessage(), content  # a bare diff
+    mail = email.message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    parts = []
+    for part in mail.walk():
+        if part.get_content_maintype() in ("text", "application") and not part.is_multipart():
+            payload = part.get_payload(decode=True)
+            if isinstance(payload, bytes) and (part.get_content_maintype() == "text" or _DIFF.search(payload)):
+                parts.append(payload)
+    return mail, b"\n".join(parts)
+
+
+def _patch(mail: _Mail, series: Series) -> Patch | None:
+    """None for an answer to a patch, and for what is empty."""
+    head, body = _parsed(_unwindowed(mail.content, series.notes))
+    body = _unwindowed(body, series.notes)
+    subject = _header(head, "subject")
+    if not body.strip() or _ANSWER.match(subject):
+        return None
+    tags = " ".join(found[1] for found in _TAG.finditer(subject))
+    short = _TAG.sub("", subject).strip()
+    counted = _NUMBER.search(tags)
+    version = _VERSION.search(tags)
+    name = f"{counted[1]}/{counted[2]} {short}" if counted else short or mail.where
+    try:
+        found = changes(body)
+    except BadPatch as error:
+        raise UsageError(f"patch {text.printable(name)}", str(error), "look at it before anything else") from None
+    words = body.decode("utf-8", "replace")
+    message = words if not found else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
+    return Patch(
+        name, subject or mail.where, _header(head, "from"), _header(head, "message-id").strip("<>"),
+        int(counted[1]) if counted else 0, int(counted[2]) if counted else 0, int(version[1]) if version else 1,
+        message.strip(), found, body,
+    )  # fmt: skip
+
+
+def _header(mail: EmailMessage, name: str) -> str:
+    try:
+        value = mail.get(name, "")
+    except (ValueError, IndexError, AttributeError, TypeError):  # of a damaged header
+        return ""
+    return text.printable(" ".join(str(value).split()))
+
+
+def _newest(patches: list[Patch], series: Series) -> list[Patch]:
+    """Those of the newest version, where a thread has several."""
+    newest = max(patch.version for patch in patches)
+    kept = [patch for patch in patches if patch.version == newest]
+    if len(kept) < len(patches):
+        series.notes.append(f"of {len(patches)} patches the {len(kept)} of version {newest} were taken")
+    return kept
+
+
+def _ordered(patches: list[Patch], name: str) -> list[Patch]:
+    """By their numbers, where all have one. UsageError where one is missing, or there twice."""
+    numbers = [patch.number for patch in patches]
+    if not all(numbers):
+        return patches
+    total = max(patch.total for patch in patches)
+    if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+        raise UsageError(name, f"has patch {_listed(twice)} of {total} twice", "leave one of them out")
+    if missing := sorted(set(range(1, total + 1)) - set(numbers)):
+        raise UsageError(name, f"lacks patch {_listed(missing)} of {total}", "give the whole series")
+    return sorted(patches, key=lambda patch: patch.number)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    words = [str(number) for number in numbers]
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")

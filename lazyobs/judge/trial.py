@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""The boots of a judgement: what is tested first, what is measured next, and when there is enough.
+
+Each boot is on disk when it has ended; one that is there is not done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lazyobs.judge import build, checks, inside, measure
+from lazyobs.judge.judgement import BASE
+from lazyobs.judge.progress import Progress
+from lazyobs.judge.state import Folder
+from lazyobs.soak import thresholds
+
+_MOST_BROKEN = 2  # boots of the workload that an arm may lose before it is given up
+
+
+class Trial:
+    """``images``: {arm-flavour: folder}; ``budget``: seconds of boots, after which none is begun."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        images: Mapping[str, Path],
+        share: Path,
+        progress: Progress,
+        budget: float,
+        flavours: Sequence[str],
+    ) -> None:
+        self._folder, self._images, self._share, self._progress = folder, images, share, progress
+        self._flavours = flavours
+        spent = sum(float(one.get("seconds") or 0) for one in folder.boots().values())
+        self._until = time.monotonic() + budget - spent
+
+    def check(self, arms: Sequence[str]) -> None:
+        """Correctness: the arms first; the base where it is to say whether a failure is the patch's."""
+        for flavour in self._flavours:
+            for arm in arms:
+                if f"{arm}-{flavour}" in self._images and not self.failed(arm):
+                    self._check(arm, flavour)
+            failed = any(self._outcomes(arm, flavour).get(inside.FAIL) for arm in arms)
+            if f"{BASE}-{flavour}" in self._images and (failed or flavour == build.PLAIN):
+                self._check(BASE, flavour)
+
+    def _check(self, arm: str, flavour: str) -> None:
+        name = f"{arm}-{flavour}-checks"
+        if self._folder.read(f"boots/{name}.json") is not None:
+            return
+        if self._is_up():
+            self._progress.say(f"the budget is spent before the checks of {arm}, {flavour}")
+            return
+        self._progress.say(f"booting {arm}, {flavour}: {', '.join(checks.STEPS[flavour])}")
+        began = time.monotonic()
+        functions = [row["function"] for row in (self._folder.card(arm) or {}).get("functions", {}).get("new", [])]
+        found, boot = checks.check(self._images[f"{arm}-{flavour}"], flavour, self._share, functions)
+        whole = {
+            "arm": arm,
+            "kind": "checks",
+            "flavour": flavour,
+            "number": 1,
+            "seconds": round(time.monotonic() - began, 1),
+            **found,
+        }
+        self._folder.add_boot(name, whole, boot.console)
+        for row in found["results"]:
+            self._progress.say(
+                f"{arm}, {flavour}, {row['step']}: {row['outcome']}{' -- ' + row['why'] if row['why'] else ''}"
+            )
+
+    def _outcomes(self, arm: str, flavour: str) -> dict[str, int]:
+        found = self._folder.read(f"boots/{arm}-{flavour}-checks.json") or {"results": []}
+        outcomes = [row["outcome"] for row in found["results"]]
+        return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+
+    def failed(self, arm: str) -> bool:
+        """Whether the arm has failed a check that the base does not fail."""
+        boots = self._folder.boots()
+        for flavour in self._flavours:
+            own, other = boots.get(f"{arm}-{flavour}-checks"), boots.get(f"{BASE}-{flavour}-checks")
+            of_base = {row["step"]: row["outcome"] for row in other["results"]} if other else {}
+            for row in own["results"] if own else []:
+                if row["outcome"] == inside.FAIL and of_base.get(row["step"]) != inside.FAIL:
+                    return True
+        return False
+
+    def measure(self, arms: Sequence[str]) -> None:
+        """Boots of the workload: two of the base first, which show what two boots of one kernel differ by; then in turn."""
+        able = [arm for arm in (BASE, *arms) if f"{arm}-{build.PLAIN}" in self._images and not self.failed(arm)]
+        if BASE not in able or len(able) < 2:
+            return
+        while not self._is_up():
+            counts = self._counts()
+            broken = [arm for arm in able if counts.get(f"{arm} broken", 0) >= _MOST_BROKEN]
+            able = [arm for arm in able if arm not in broken]
+            if BASE not in able or len(able) < 2:
+                return
+            arm = (
+                BASE
+                if counts.get(BASE, 0) < 2 and not any(counts.get(one, 0) for one in able[1:])
+                else measure.order(able, counts)
+            )
+            if all(counts.get(one, 0) >= measure.looks()[-1] for one in able):
+                return
+            fewest = min(counts.get(one, 0) for one in able)
+            if fewest == max(counts.get(one, 0) for one in able) and measure.is_look(fewest) and self._decided(able):
+                self._progress.say(f"decided after {fewest} boots of each arm")
+                return
+            self._boot(arm, counts.get(arm, 0) + counts.get(f"{arm} broken", 0) + 1)
+        self._progress.say("the budget is spent")
+
+    def _is_up(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def _counts(self) -> dict[str, int]:
+        """{arm: boots that gave values}, and {"arm broken": those that gave none}."""
+        counts: dict[str, int] = {}
+        for one in self._folder.boots().values():
+            if one["kind"] == "measure":
+                key = f"{one['arm']} broken" if one["why"] else str(one["arm"])
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def _boot(self, arm: str, number: int) -> None:
+        left = max(0.0, self._until - time.monotonic()) / 60
+        self._progress.say(f"measuring {arm}, boot {number}; {left:.0f} min of the budget are left")
+        began = time.monotonic()
+        found, boot = measure.measure(self._images[f"{arm}-{build.PLAIN}"], self._share)
+        whole: dict[str, Any] = {
+            "arm": arm,
+            "kind": "measure",
+            "flavour": build.PLAIN,
+            "number": number,
+            "seconds": round(time.monotonic() - began, 1),
+            **found,
+        }
+        self._folder.add_boot(f"{arm}-{number:03}", whole, boot.console)
+        if found["why"]:
+            self._progress.say(f"{arm}, boot {number}: {found['why']}")
+
+    def _decided(self, able: Sequence[str]) -> bool:
+        boots = list(self._folder.boots().values())
+        values = {
+            arm: [
+                found
+                for one in boots
+                if one["arm"] == arm and one["kind"] == "measure" and (found := measure.values(one))
+            ]
+            for arm in able
+        }
+        limits = thresholds.load()
+        return all(measure.decided(measure.judged(values[BASE], values[arm], limits)) for arm in able if arm != BASE)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""The command with series that cannot be judged, and with a source that builds in a second. No kernel is booted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from lazyobs.commands.judge import judge as command
+from lazyobs.errors import UsageError
+from lazyobs.judge import run
+from tests.harness import lazyobs, need_open_checkout, need_programs
+from tests.judge.mails import RMAP as LINES
+from tests.judge.mails import diff, mail
+from tests.judge.mails import series as of
+from tests.judge.mails import tree as plain_tree
+from tests.judge.trees import FILES, MAKEFILE, RMAP, kernel, open_folder, running
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    need_open_checkout()
+    with open_folder() as folder:
+        kernel(folder / "linux")
+        plain_tree(folder / "other")
+        yield folder
+
+
+def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LAZYOBS_LAB_CACHE": str(place / "lab"), "TMPDIR": str(place)}
+    given = ["--cache", str(cache or place / "cache")] if "--again" not in words and "--resume" not in words else []
+    return lazyobs("judge", *words, *given, env=environment)
+
+
+def asked(series: Path, **said: Any) -> run.Asked:
+    given: dict[str, Any] = {
+        "series": (str(series),), "base": None, "arms": (), "cover": None, "output": None, "cache": None, "budget": 1.0,
+        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False,
+    }  # fmt: skip
+    return run.Asked(**{**given, **said})
+
+
+def everything(place: Path) -> set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*")}
+
+
+SYMLINK = "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n"
+GOOD = diff("mm/rmap.c", LINES, LINES.replace("line 7\n", "seven\n"))
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        (mail("[PATCH 1/1] x", diff("mm/rmap.c", "a\nb\n", "a\nc\n")), "patch 1/1 x does not apply to"),
+        (mail("[PATCH 1/1] x", GOOD.replace("mm/rmap.c", "../../x")), "names a file outside of the tree: ../../x"),
+        (mail("[PATCH 1/1] x", SYMLINK), "makes or changes a symbolic link"),
+        ("nothing\n", "has no patch in it"),
+    ],
+)
+def test_a_series_that_cannot_be_taken_leaves_nothing(place: Path, text: str, why: str) -> None:
+    (place / "bad.mbox").write_text(text)
+    before = everything(place)
+    with pytest.raises(UsageError) as raised:
+        run.run(asked(place / "bad.mbox", base=str(place / "other"), output=place / "never"))
+    assert why in str(raised.value) and raised.value.exit_code == 2
+    assert everything(place) == before
+
+
+def test_two_hundred_patches_with_windows_line_ends_are_taken(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "long.mbox").write_bytes("".join(of(200)).replace("\n", "\r\n").encode())
+    assert run.run(asked(place / "long.mbox", base=str(place / "other"), until="take")) == 0
+    said = capsys.readouterr().err
+    assert "new: 200 patches apply to" in said and "every line of it ended as on Windows" in said
+
+
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        ([], "name a series"),
+        (["x.mbox", "--base", "no-such-tag-here"], "cannot be read"),
+        (["/dev/null", "--arm", "one"], "is no NAME=SERIES"),
+        (["/dev/null", "--config", "CONFIG_X=$(reboot)"], "is no option of a kernel's configuration"),
+        (["/dev/null", "--budget", "soon"], "is no time"),
+        (["--again", "/dev", "--base", "x"], "--base has no meaning with --again"),
+    ],
+)
+def test_wrong_usage(words: list[str], why: str) -> None:
+    done = CliRunner().invoke(command, words)
+    assert done.exit_code == 2 or isinstance(done.exception, UsageError)
+    assert why in done.output + str(done.exception)
+
+
+def test_an_error_is_one_line(place: Path) -> None:
+    (place / "bad.mbox").write_text(mail("[PATCH 1/1] x", SYMLINK))
+    done = judge(place, str(place / "bad.mbox"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("lazyobs: patch 1/1 x: makes or changes a symbolic link; ")
+
+
+def test_a_source_is_built_beside_its_base(place: Path) -> None:
+    """And a makefile that the patch brings cannot write elsewhere, nor leave a process behind."""
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    evil = MAKEFILE.replace(
+        "bzImage:\n", f"bzImage:\n\t-touch {place}/outside /tmp/judge-escaped\n\t(setsid sleep 997 &)\n"
+    )
+    new = RMAP + "\nint promote(void)\n{\n\treturn 1;\n}\n"
+    option = FILES["mm/Kconfig"].replace("endmenu", 'config LAZY\n\tbool "Lazy"\n\nendmenu')
+    patch = mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, new), diff("Makefile", MAKEFILE, evil), diff("mm/Kconfig", FILES["mm/Kconfig"], option))  # fmt: skip
+    (place / "good.mbox").write_text(patch)
+    os.chmod(place, 0o777)
+    words = [
+        str(place / "good.mbox"),
+        "--base",
+        str(place / "linux"),
+        "--flavour",
+        "plain",
+        "--until",
+        "card",
+        "-o",
+        str(place / "out"),
+    ]
+    done = judge(place, *words)
+    assert done.returncode == 0, done.stderr
+    out = json.loads((place / "out/verdict.json").read_text())
+    assert out["word"] == "INCONCLUSIVE" and {name: row["why"] for name, row in out["builds"].items()} == {
+        "base-plain": "",
+        "new-plain": "",
+    }
+    (arm,) = out["arms"]
+    assert arm["series"]["options"] == ["CONFIG_LAZY=y"] and (arm["series"]["added"], arm["series"]["files"]) == (10, 3)
+    assert arm["card"]["functions"]["new_inlined"] == ["promote"], "the made-up image has no symbol of it"
+    assert "the types of an image cannot be read" in arm["card"]["why_not"]
+    image = place / "cache/images" / out["builds"]["new-plain"]["image"]
+    assert (image / "vmlinuz").read_text() == new and "CONFIG_LAZY=y" in (image / "config").read_text()
+    assert (place / "linux/mm/rmap.c").read_text() == RMAP and not (place / "outside").exists()
+    assert not Path("/tmp/judge-escaped").exists()
+    assert running("sleep", "997") == []
+    before = (place / "out/letter.txt").read_bytes()
+    again = judge(place, "--resume", str(place / "out"))
+    assert again.returncode == 0 and (place / "out/letter.txt").read_bytes() == before, again.stderr
+
+
+def test_a_series_that_does_not_build_fails(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    (place / "broken.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return zero")))
+    )
+    out = place / "broken"
+    done = judge(place, str(place / "broken.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out))  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(
+        "lazyobs judge: FAIL\n  build, plain: does not build: mm/rmap.c:3:16: error: 'zero' undeclared"
+    )
+
+
+def test_a_base_that_does_not_build_is_not_the_series(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    base = kernel(place / "broken-linux")
+    (base / "mm/rmap.c").write_text(RMAP.replace("return 0", "return zero"))
+    (place / "fix.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP.replace("return 0", "return zero"), RMAP))
+    )
+    done = judge(place, str(place / "fix.mbox"), "--base", str(base), "--flavour", "plain", "--until", "card", "-o", str(place / "out2"))  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "the base" in done.stderr and "does not build here: mm/rmap.c:3:16: error" in done.stderr
+
+
+def test_a_full_disk_is_one_line(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    full = FILES["Makefile"].replace(
+        "bzImage:\n", 'bzImage:\n\t@echo "ld: cannot write: No space left on device"; exit 1\n'
+    )
+    base = plain_tree(place / "full-linux", {**FILES, "Makefile": full})
+    (place / "good2.mbox").write_text(mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("0", "1"))))
+    done = judge(place, str(place / "good2.mbox"), "--base", str(base), "--flavour", "plain", "--until", "card", "-o", str(place / "out3"))  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "lazyobs: judge: the disk is full:" in done.stderr

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Series as they come: in which order they are put, and what is not taken."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from lazyobs.errors import UsageError
+from lazyobs.judge import series
+from lazyobs.judge.diff import BadPatch, changes
+from tests.harness import ROOT
+from tests.judge.mails import RMAP, changed, diff, mail
+from tests.judge.mails import series as of
+
+PATCH = diff("mm/rmap.c", RMAP, changed(23))
+OURS = ROOT / "lab" / "patches"
+
+
+def read(text: str | bytes) -> series.Series:
+    return series.of_bytes(text.encode() if isinstance(text, str) else text, "the mbox")
+
+
+def refused(text: str | bytes) -> str:
+    with pytest.raises(UsageError) as raised:
+        read(text)
+    return str(raised.value)
+
+
+def test_our_own_series_is_read() -> None:
+    files = sorted(OURS.glob("v2-000*.patch"))
+    found = series.read(files, OURS / "cover-letter.txt")
+    assert [(patch.number, patch.total, patch.version) for patch in found.patches] == [(1, 2, 2), (2, 2, 2)]
+    assert found.subject.startswith("[RFC PATCH v2 0/2] mm/rmap: no anon_vma of its own")
+    assert "struct anon_vma grows from 88 to 104 bytes" in found.cover
+    assert found.files()["mm/rmap.c"] == (200, 1) and sum(added for added, _ in found.files().values()) == 314
+    assert found.patches[0].message.startswith("Every VMA that holds anonymous pages")
+
+
+def test_an_mbox_in_any_order_is_put_in_order() -> None:
+    mails = of(7)
+    for order in (mails, mails[::-1], [*mails[3:], *mails[:3]]):
+        found = read("".join(order))
+        assert [patch.number for patch in found.patches] == [1, 2, 3, 4, 5, 6, 7]
+        assert found.subject == "[PATCH v2 0/7] a series" and "grows from 88 to 104" in found.cover
+        assert found.patches[2].message_id == "3-series@example.org"
+
+
+def test_two_hundred_patches() -> None:
+    found = read("".join(of(200)))
+    assert len(found.patches) == 200 and found.files() == {"mm/rmap.c": (200, 0)}
+
+
+def test_a_folder_of_patches(tmp_path: Path) -> None:
+    for number, text in enumerate(of(3)):
+        (tmp_path / f"{number:04}-x.patch").write_text(text)
+    (tmp_path / "notes.md").write_text("no patch")
+    assert [patch.number for patch in series.read([tmp_path]).patches] == [1, 2, 3]
+    (tmp_path / "0004.patch").symlink_to("/etc/passwd")
+    with pytest.raises(UsageError, match=r"0004\.patch: is a symbolic link; put the patch itself"):
+        series.read([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "left_out, twice, said",
+    [(2, 0, "lacks patch 2 of 3"), (0, 2, "has patch 2 of 3 twice")],
+)
+def test_one_that_is_missing_or_there_twice(left_out: int, twice: int, said: str) -> None:
+    mails = list(of(3))
+    if left_out:
+        del mails[left_out]
+    if twice:
+        mails.append(mails[twice])
+    assert said in refused("".join(mails))
+
+
+def test_a_thread_with_answers_and_an_older_version() -> None:
+    older = mail("[PATCH 1/1] the first try", diff("mm/rmap.c", RMAP, changed(11)))
+    answer = mail("Re: [PATCH v2 1/2] patch 1", "> " + PATCH.replace("\n", "\n> "))
+    found = read(older + answer + "".join(of(2)))
+    assert [patch.name for patch in found.patches] == ["1/2 patch 1", "2/2 patch 2"]
+    assert found.notes == ["of 3 patches the 2 of version 2 were taken"]
+
+
+def test_windows_line_ends_are_taken_off_where_each_line_has_one() -> None:
+    text = mail("[PATCH] x", PATCH)
+    found = read(text.replace("\n", "\r\n"))
+    assert found.patches[0].changes == read(text).patches[0].changes
+    assert found.notes == ["every line of it ended as on Windows: the carriage returns were taken off"]
+    # In a file that has them they stay.
+    own = read(mail("[PATCH] x", diff("a/b.txt", "one\r\ntwo\r\n", "one\r\nthree\r\n")))
+    assert own.patches[0].changes[0].hunks[0].new == (b"one\r\n", b"three\r\n") and not own.notes
+
+
+def test_encoded_mails_are_decoded() -> None:
+    head = "From: A Person <a@example.org>\nSubject: [PATCH] x\nContent-Type: text/plain; charset=utf-8\n"
+    body = base64.encodebytes(f"Because.\n---\n{PATCH}".encode()).decode()
+    found = read(f"{head}Content-Transfer-Encoding: base64\n\n{body}")
+    assert found.patches[0].changes == read(PATCH).patches[0].changes
+    quoted = f"Because=2E\n---\n{PATCH}".replace("=", "=3D").replace("=3D2E", ".")
+    assert read(f"{head}Content-Transfer-Encoding: quoted-printable\n\n{quoted}").patches[0].changes
+
+
+def test_a_base_commit_is_seen() -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert read(mail("[PATCH] x", PATCH) + f"base-commit: {commit}\n").base_commit == commit
+
+
+@pytest.mark.parametrize(
+    "patch, said",
+    [
+        (PATCH.replace("mm/rmap.c", "../../etc/passwd"), "names a file outside of the tree: ../../etc/passwd"),
+        (PATCH.replace("mm/rmap.c", "mm/../../x"), "names a file outside of the tree"),
+        (PATCH.replace("mm/rmap.c", "/etc/passwd"), "names a file outside of the tree: /etc/passwd"),
+        (PATCH.replace("b/mm/rmap.c", "/etc/passwd"), "names no file, or two"),
+        (PATCH.split("\n", 1)[1].replace("--- a/mm/rmap.c", "--- /etc/passwd"), "outside of the tree: /etc/passwd"),
+        (PATCH.split("\n", 1)[1].replace("+++ b/mm/rmap.c", "+++ b/mm/ksm.c"), "different files"),
+        (PATCH.replace("mm/rmap.c", ".git/hooks/post-checkout"), "changes git's own files"),
+        (PATCH.replace("mm/rmap.c", "mm//rmap.c"), "in an odd way"),
+        (PATCH.replace("mm/rmap.c", "mm/\x1b[31m.c"), "letters that no kernel uses"),
+        ("diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n", "a symbolic link"),
+        ("diff --git a/s b/s\nnew file mode 160000\nindex 0000000..0123456\n", "a submodule"),
+        ("diff --git a/l b/l\nindex 0123456..0123457 120000\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-a\n+b\n", "a symbolic link"),
+        ("diff --git a/s b/s\nold mode 100644\nnew mode 104755\n", "a file of mode 104755"),
+        ("diff --git a/x.bin b/x.bin\nGIT binary patch\nliteral 3\n", "binary data"),
+        ("diff --git a/x.bin b/x.bin\nindex 1..2\nBinary files a/x.bin and b/x.bin differ\n", "binary data"),
+        (PATCH[: PATCH.rindex("\n", 0, -20)] + "\n", "is cut off in hunk 1 of mm/rmap.c"),
+        (PATCH.replace("+changed 23", "changed 23"), "hunk 1 of mm/rmap.c is damaged"),
+    ],
+)  # fmt: skip
+def test_what_is_not_taken(patch: str, said: str) -> None:
+    with pytest.raises(BadPatch):
+        changes(patch.encode())
+    assert said in refused(f"From: A <a@example.org>\nSubject: [PATCH 1/1] bad\n\nx\n---\n{patch}")
+
+
+def test_a_signature_after_the_last_hunk_is_no_line_of_it() -> None:
+    (change,) = read(mail("[PATCH] x", PATCH)).patches[0].changes
+    assert (change.added, change.removed, len(change.hunks)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", mail("[PATCH 0/1] only a cover letter")])
+def test_no_patch_at_all(text: str) -> None:
+    assert "has no patch in it" in refused(text)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", Path("/dev/zero"), Path("nul\0l")):
+        with pytest.raises(UsageError):
+            series.read([path])
