@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lazyobs.cli import COMMANDS
-from tests.harness import ROOT, need_module, need_programs
+from tests.harness import ROOT, need_module, need_programs, skip
 
 pytestmark = pytest.mark.slow
 # What `lazyobs` of a wheel must not need: the modules of the extras.
@@ -41,7 +41,7 @@ def dist(source: Path, out: Path) -> tuple[Path, Path]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     need_programs("git", feature="host")
     if not (ROOT / ".git").exists():
-        pytest.skip("not in a checkout")
+        skip("host", "not in a checkout")
     need_module("setuptools.command.bdist_wheel", "programs", "pip install 'setuptools>=70.1'")
     return dist(ROOT, tmp_path_factory.mktemp("dist"))
 

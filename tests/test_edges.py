@@ -116,6 +116,11 @@ EDGES = {
     "views/summary.py": "printable around each line, csv_safe; JSON",
     "views/top.py": "views/live_table.py, csv_safe, printable; JSON",
     "views/trace.py": "printable around each line, csv_safe; JSON",
+    "views/plain_rows.py": "views/report_table.py, csv_safe, printable; JSON",
+    "exporter/textfile.py": "the page of exporter/collector.py; its own lines through printable",
+    "commands/dashboards.py": "names through printable; files of ours",
+    "commands/examples.py": "names through printable",
+    "selftest/kernel_run.py": "each line of the test through printable; JSON",
     "views/would.py": "text through tables.table and csv_safe; JSON",
 }
 WRITERS = ("print", "say", "write", "writelines", "writerow", "writerows", "echo", "secho")

@@ -15,6 +15,7 @@ from lazyobs.commands import completions
 from lazyobs.commands.examples import copied
 from lazyobs.commands.options import collected
 from lazyobs.errors import NotPermitted
+from lazyobs.text import printable
 
 # Where the two servers of Debian's and Grafana's packages look: (what comes along, its place below the root).
 _PLACES = (
@@ -56,7 +57,9 @@ def dashboards(asked: DashboardsCommand) -> None:
     source = shipped.folder("dashboards")
     if asked.directory is not None:
         copied(source, asked.directory)
-        click.echo(f"{asked.directory}: boards in grafana, rules and alerts in prometheus; see docs/fleet.md")
+        click.echo(
+            f"{printable(str(asked.directory))}: boards in grafana, rules and alerts in prometheus; see docs/fleet.md"
+        )
         return
     for name, place in _PLACES:
         _put(source / name, asked.root / place)
@@ -76,4 +79,4 @@ def _put(source: Path, target: Path) -> None:
     except OSError as error:
         why = f"cannot be written ({error.strerror})"
         raise NotPermitted(f"{target}", why, "run it as root, or name another --root") from None
-    click.echo(f"{target}")
+    click.echo(printable(str(target)))

@@ -16,6 +16,7 @@ from lazyobs import shipped
 from lazyobs.commands import completions, usage
 from lazyobs.commands.options import OUTPUT, collected
 from lazyobs.errors import NotPermitted, UsageError
+from lazyobs.text import printable
 
 _COLUMNS = ("name", "kernel", "profile", "lazy_enabled", "bytes", "path")
 
@@ -51,7 +52,8 @@ def examples(asked: ExamplesCommand) -> None:
         raise click.UsageError(usage.no_such("example", asked.name, found))
     target = asked.directory or Path(asked.name)
     copied(found[asked.name], target)
-    click.echo(f"{target}: lazyobs top --replay {target}")
+    where = printable(str(target))
+    click.echo(f"{where}: lazyobs top --replay {where}")
 
 
 def copied(source: Path, target: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from lazyobs.selftest.kernel_program import Outcome, find, own_tests, read_ktap
 from lazyobs.selftest.observe import Coverage, KernelPath
 from lazyobs.selftest.probes import Observer
 from lazyobs.selftest.results import EXIT_SKIPPED
-from lazyobs.text import printable, seconds
+from lazyobs.text import printable, say, seconds
 from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
@@ -215,7 +214,7 @@ def run(given: str | None, profile: Path | None, tier: str | None, output: str) 
             report.run(done)
         sample = observer.read()
         report.end(runs, dict(sample.tiers) if sample else {})
-        print(f"lazyobs: {len(runs)} runs in {seconds(time.monotonic() - began)}", file=sys.stderr)
+        say(f"lazyobs: {len(runs)} runs in {seconds(time.monotonic() - began)}")
     finally:
         observer.close()
     counts = totals(runs)
