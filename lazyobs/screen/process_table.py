@@ -8,17 +8,26 @@ from typing import Any
 from rich.segment import Segment
 
 from lazyobs import text
-from lazyobs.model import Process
+from lazyobs.model import COUNTER_NAMES, Process, Sample
 from lazyobs.screen import rows, table_lines
 from lazyobs.screen.choosers import ColumnChooser, SortChooser
 from lazyobs.screen.line import Line, cut
 from lazyobs.screen.pages.forks import fork_line, slow_fork_lines
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.rows import Row
-from lazyobs.screen.settings import Settings
+from lazyobs.screen.settings import FORK_COLUMNS, PROCESS_COLUMNS, Settings
 from lazyobs.screen.state import ScreenState
 from lazyobs.views import columns
 from lazyobs.views.process_filter import ProcessFilter
+
+
+def _idle(sample: Sample) -> frozenset[str]:
+    """Columns of dashes, and of zeros where a kernel has no laziness."""
+    unknown = {name for name in COUNTER_NAMES if f"totals.{name}" in sample.null_reasons}
+    found = {*unknown, *(f"{name}_rate" for name in unknown)}
+    if sample.kernel.lazy_enabled is None and not sample.census.get("vmas_lazy"):
+        found |= {"saved_bytes", "vmas_lazy"}
+    return frozenset(found)
 
 
 class ProcessTable:
@@ -37,6 +46,7 @@ class ProcessTable:
         self.forks = False
         self._most_rows = most_rows
         self._is_lazy = False
+        self._idle: frozenset[str] = frozenset()  # columns that say nothing on this kernel
         self._rows: list[Row] = []
         self._cursor: Any = None  # key of the chosen row; None: the first row, whatever that is
         self._cursor_at = 0
@@ -55,6 +65,7 @@ class ProcessTable:
 
     def lines(self, screen_state: ScreenState, width: int, height: int) -> list[Line]:
         self._width, self._is_lazy = width, bool(screen_state.sample.kernel.lazy_enabled)
+        self._idle = _idle(screen_state.sample)
         self._rows = self._make_rows(screen_state)
         self._keep_cursor()
         fitted = table_lines.fit_columns(self.columns, width, self._first_column)
@@ -161,6 +172,14 @@ class ProcessTable:
 
     @property
     def columns(self) -> list[str]:
+        """Those in sight: as the user chose, or until then those that say something on this kernel."""
+        chosen = self._chosen
+        if chosen not in (list(PROCESS_COLUMNS), list(FORK_COLUMNS)):
+            return chosen
+        return [name for name in chosen if name not in self._idle or name == self.sort]
+
+    @property
+    def _chosen(self) -> list[str]:
         return self._settings.fork_columns if self.forks else self._settings.columns
 
     def _set_columns(self, names: list[str]) -> None:
@@ -173,7 +192,7 @@ class ProcessTable:
         return SortChooser(self.sort, self.sort_by)
 
     def column_chooser(self) -> ColumnChooser:
-        return ColumnChooser(self.columns, self._set_columns)
+        return ColumnChooser(self._chosen, self._set_columns)
 
     def toggle_group(self, group: str) -> None:
         """Groups so, or makes the list flat again."""

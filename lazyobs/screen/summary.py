@@ -54,20 +54,24 @@ def lines(
 def _title(sample: Sample, status: str, width: int, palette: Palette) -> Line:
     kernel = sample.kernel
     release = text.printable(kernel.release)
-    full = (
-        f" lazyobs  {release}  profile {text.printable(kernel.profile)}  {_LAZY[kernel.lazy_enabled]}  {_tiers(sample)}"
-    )
-    short = f" {release}  {text.printable(kernel.profile)}  {_LAZY[kernel.lazy_enabled]}  {_tiers(sample)}"
-    left = full if len(full) + len(status) + 2 <= width else short
-    left = cut(left, max(0, width - len(status) - 2))
+    room = max(0, width - len(status) - 2)
+    lazy = _LAZY[kernel.lazy_enabled]
+    left = f" lazyobs  {release}  profile {text.printable(kernel.profile)}  {lazy}  {' '.join(_tiers(sample))}"
+    if len(left) > room:
+        left = f" {release}  {text.printable(kernel.profile)}  {lazy} "
+        for tier in _tiers(sample):  # whole ones, as many as fit
+            if len(left) + len(tier) + 1 > room:
+                break
+            left += f" {tier}"
+    left = cut(left, room)
     return spread([Segment(left, palette.title)], [Segment(status + " ", palette.title)], width, palette.title)
 
 
-def _tiers(sample: Sample) -> str:
+def _tiers(sample: Sample) -> list[str]:
     counts: dict[str, int] = {}
     for tier in sample.tiers.values():
         counts[tier or "none"] = counts.get(tier or "none", 0) + 1
-    return " ".join(f"{tier}:{count}" for tier, count in counts.items())
+    return [f"{tier}:{count}" for tier, count in counts.items()]
 
 
 def problems(sample: Sample, notice: str = "") -> list[str]:

@@ -91,7 +91,7 @@ def _nodes(first: Iterable[Process], last: Iterable[Process]) -> list[_Node]:
 def _node(process: Process, old: Process | None, now: Process | None) -> _Node:
     chains, anon_vmas = ((_held(now, name) - _held(old, name)) for name in ("chains_held", "anon_vmas_held"))
     counts: dict[str, int | None] = {}
-    for name in ("prepares", "fork_chains", "chain_allocs"):
+    for name in ("prepares", "fork_chains", "fork_anon_vmas", "chain_allocs"):
         after, then = (0 if one is None else one.counts.get(name) for one in (now, old))
         counts[name] = None if after is None or then is None else max(after - then, 0)
     return _Node(process, old is None, now is None, chains, anon_vmas, counts)
@@ -232,7 +232,8 @@ def _path(nodes: list[_Node]) -> str | None:
     made = {name: [node.counts[name] for node in nodes] for name in ("prepares", "fork_chains", "chain_allocs")}
     if any(None in counts for counts in made.values()):
         return None
-    prepares, forked, chains = (sum(count or 0 for count in counts) for counts in made.values())
+    prepares, _, chains = (sum(count or 0 for count in counts) for counts in made.values())
+    forked = sum(_made_by_forks(node) for node in nodes)
     inherited = sum(max(node.chains - _made_for_itself(node), 0) for node in nodes if node.is_new)
     if not chains + inherited:
         return None
@@ -241,4 +242,11 @@ def _path(nodes: list[_Node]) -> str | None:
 
 
 def _made_for_itself(node: _Node) -> int:
-    return (node.counts["chain_allocs"] or 0) - (node.counts["fork_chains"] or 0)
+    return (node.counts["chain_allocs"] or 0) - _made_by_forks(node)
+
+
+def _made_by_forks(node: _Node) -> int:
+    """Chains for children: those cloned, and one for each anon_vma that a child's VMA got of its own, at most as many
+    again (recordings of an earlier lazyobs do not say)."""
+    cloned, own = node.counts["fork_chains"] or 0, node.counts["fork_anon_vmas"]
+    return cloned + (cloned if own is None else own)

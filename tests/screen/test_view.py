@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from lazyobs.bpf.census import VmaRow
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.model import Slab
+from lazyobs.screen.keys import HELP
 from lazyobs.screen.settings import Settings
 from lazyobs.screen.view import VIEWS
 from lazyobs.views.process_filter import ProcessFilter
@@ -57,8 +59,60 @@ def test_unknown_numbers_are_no_zeros():
     line = next(
         line for line in text_of(view(sample(process(3, "prog", vmas_private=None, vmas_lazy=0)))) if "prog" in line
     )
-    # savable, chains, chains per minute (not measured), saved, private, lazy
-    assert line.split() == ["3", "root", "0", "0", "-", "0", "-", "0", "prog"]
+    # savable, chains, chains per minute (not measured), private, shared
+    assert line.split()[:7] == ["3", "root", "0", "0", "-", "-", "0"]
+
+
+def test_columns_that_say_nothing_on_this_kernel_are_left_out_until_someone_chooses():
+    def headings(shown) -> list[str]:
+        line = next(line for line in text_of(shown, 200) if "PID" in line and "USER" in line)
+        return line.replace("▼", "").split()
+
+    stock = sample(process(3))
+    stock.null_reasons["totals.rmap_walks"] = stock.null_reasons["totals.promotions"] = "fentry: refused here"
+    assert not {"LAZY", "SAVED", "PROMOTIONS/s", "WALKS/s"} & set(headings(view(stock)))
+    lazy = sample(process(3))
+    lazy.kernel = replace(lazy.kernel, lazy_enabled=True)
+    assert {"LAZY", "SAVED", "PROMOTIONS/s"} < set(headings(view(lazy)))
+    settings = Settings(columns=["pid", "user", "vmas_lazy", "comm"])
+    assert "LAZY" in headings(view(stock, settings=settings))
+
+
+def test_the_first_line_has_whole_tiers_only():
+    shown = sample(process(3))
+    shown.tiers = {f"point{number}": ("tracepoint", "iter", None)[number % 3] for number in range(12)}
+    for width in range(40, 140):
+        line = text_of(view(shown), width)[0]
+        tiers = [word for word in line.split() if ":" in word and not word[:2].isdigit()]
+        assert set(tiers) <= {"tracepoint:4", "iter:4", "none:4"}, line
+
+
+def test_a_fork_that_is_known_in_part_has_no_dashes():
+    shown = sample(process(3))
+    shown.slow_forks = [fork(0.25, known=False)]
+    shown.null_reasons["histograms.fork_seconds"] = "fentry: refused here"
+    shown.histograms["fork_duration_seconds"] = {"buckets": [[1e-6, 7], [None, 7]], "sum": 5e-6, "count": 7}
+    lines = text_of(view(shown, name="forks"), 80, 24)
+    assert any(line.startswith("whole forks  p50") for line in lines)
+    slow = next(line for line in lines if line.startswith("slow fork"))
+    assert " -" not in slow and "anon_vmas" not in slow and "waits" not in slow, slow
+
+
+def test_no_waits_are_a_sentence():
+    shown = sample(process(3))
+    shown.totals["lock_waits"] = 0
+    text = "\n".join(text_of(view(shown, name="locks"), 80, 24))
+    assert "No task has waited for the lock of a root anon_vma since the start." in text and "PATH " not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_is_whole_at_every_width(width):
+    shown = view(sample(process(3)))
+    shown.press("h", "h")
+    words = " ".join(" ".join(text_of(shown, width, 90)).split())
+    for section in HELP.values():
+        for _, meaning in section:
+            assert meaning in words or all(word in words for word in meaning.split()), meaning
 
 
 def test_a_number_of_the_summary_is_left_out_and_never_cut():

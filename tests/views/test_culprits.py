@@ -144,6 +144,17 @@ def test_what_ended_children_had_is_not_the_path():
     assert found is not None and (found.kind, found.pid, found.path) == (FAMILY, 7, PREPARE)
 
 
+@pytest.mark.parametrize("own", [9001, None], ids=["counted", "an earlier lazyobs"])
+def test_the_own_chains_of_children_are_no_splits(own: int | None):
+    """A fork makes two chains for each VMA: one to the parent's anon_vma, one to the child's own. Most of a server's
+    children have ended, those of now hold a part of what was made; a program beside it holds more."""
+    forked = {"prepares": 236, "fork_chains": 9001, "fork_anon_vmas": own, "chain_allocs": 236 + 2 * 9001}
+    children = [_holding(100 + child, 472, comm="web", ppid=8) for child in range(5)]
+    leak = _holding(9, 3001, comm="cache", ppid=7, prepares=3001, fork_chains=0, fork_anon_vmas=0, chain_allocs=3001)
+    found = culprit([_holding(7, 10, ppid=1)], [_holding(7, 10, ppid=1), _holding(8, 236, comm="web", ppid=7, **forked), leak, *children])  # fmt: skip
+    assert found is not None and found.path == PREPARE
+
+
 def test_a_name_where_there_is_no_tree_and_no_cgroup():
     last = [_holding(10 + number, 40, comm="cron", ppid=1) for number in range(5)]
     found = culprit([], [*last, _holding(99, 90, comm="other", ppid=1)])

@@ -21,18 +21,28 @@ def slow_fork_lines(sample: Sample, palette: Palette, width: int) -> list[Line]:
 
 
 def _slow_fork(fork: Fork) -> str:
+    """What is not known has no place in it."""
     parts = [
         f"slow fork {text.seconds(fork.seconds)} of {text.printable(fork.comm)} ({fork.pid}): {text.number(fork.vmas)} VMAs",
-        f"{text.number(fork.chains)} chains",
+        *([] if fork.chains is None else [f"{text.number(fork.chains)} chains"]),
         f"{fork.threads} {text.plural(fork.threads, 'thread')}",
-        f"anon_vmas {text.seconds(fork.anon_seconds)}",
-        f"waits for a lock {text.seconds(fork.lock_seconds)}",
     ]
+    if fork.anon_seconds is not None:
+        parts.append(f"anon_vmas {text.seconds(fork.anon_seconds)}")
+    if fork.lock_seconds:
+        parts.append(f"waits for a lock {text.seconds(fork.lock_seconds)}")
     return ", ".join(parts)
 
 
 def fork_line(sample: Sample, palette: Palette, width: int) -> Line:
-    """Below the heading: how long the anon_vma part of a fork takes, or why that is unknown."""
-    reasons = null_reasons(sample, ("histograms.fork_seconds",))
-    latency = reasons[0] if reasons else distribution.percentiles(sample.histograms.get("fork_seconds"))
-    return [Segment(cut(f"anon_vma part of a fork  {latency}", width), palette.dim)]
+    """Below the heading: how long forks take, and their anon_vma part where that is known."""
+    parts = [
+        f"{name}  {distribution.percentiles(sample.histograms[key])}"
+        for name, key in (("whole forks", "fork_duration_seconds"), ("anon_vma part of forks", "fork_seconds"))
+        if sample.histograms.get(key)
+    ]
+    reasons = null_reasons(sample, ("histograms.fork_duration_seconds", "histograms.fork_seconds"))
+    if not parts:
+        parts = [f"how long forks take is not known {reasons[0]}"] if reasons else []
+    line = "    ".join(parts)
+    return [Segment(cut(line if len(line) <= width or not parts else parts[0], width), palette.dim)]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.segment import Segment
 
 from lazyobs.screen.keys import HELP
@@ -11,11 +13,20 @@ from lazyobs.screen.palette import Palette
 
 
 def lines(width: int, palette: Palette) -> list[Line]:
-    left = 28 if width >= 76 else 14
+    left = 28 if width >= 100 else 14
     page: list[Line] = []
     for section, rows in HELP.items():
         page += [[], [Segment(section, palette.strong)]] if page else [[Segment(section, palette.strong)]]
         for key, meaning in rows:
-            left_cell = Segment(f"  {cut(key, left):{left}}", palette.key)
-            page.append([left_cell, Segment(cut(meaning, max(0, width - left - 2)), palette.text)])
+            keys = textwrap.wrap(key, left)
+            said = textwrap.wrap(meaning, max(12, width - left - 4), break_on_hyphens=False)
+            for number in range(max(len(keys), len(said))):
+                one = keys[number] if number < len(keys) else ""
+                other = said[number] if number < len(said) else ""
+                page.append(
+                    [
+                        Segment(f"  {cut(one, left):{left}}  ", palette.key),
+                        Segment(cut(other, max(0, width - left - 4)), palette.text),
+                    ]
+                )
     return page

@@ -23,9 +23,13 @@ _MOST_FAMILIES, _MOST_PROCESSES = 6, 8
 
 def draw(page: Page) -> None:
     total = sum(_seconds(page, path) or 0.0 for path in LOCK_PATHS)
-    page.heading(_COLUMNS)
-    for path in LOCK_PATHS:
-        _path(page, path, total)
+    waits = page.screen_state.sample.totals.get("lock_waits")
+    if waits == 0:
+        page.paragraph("No task has waited for the lock of a root anon_vma since the start.", page.palette.strong)
+    else:
+        page.heading(_COLUMNS)
+        for path in LOCK_PATHS:
+            _path(page, path, total)
     page.blank()
     page.paragraph(
         "A family of forked processes has one lock for each root anon_vma. TIME is what tasks waited for it.",

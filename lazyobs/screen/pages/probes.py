@@ -19,9 +19,11 @@ _ABOUT = {point.name: point.about for point in POINTS}
 
 
 def draw(page: Page) -> None:
-    page.heading([("PROBE POINT", -14), ("TIER", -11), ("RUNS", 10), ("NS/RUN", 7), ("MISSED", 7), ("", -1)])
+    counted = any(program.runs for program in page.screen_state.extras.programs or ())
+    runs = [("RUNS", 10), ("NS/RUN", 7)] if counted else []
+    page.heading([("PROBE POINT", -14), ("TIER", -11), *runs, ("MISSED", 7), ("", -1)])
     for point, tier in page.screen_state.sample.tiers.items():
-        _point_row(page, point, tier)
+        _point_row(page, point, tier, counted)
     page.blank()
     _all_programs(page)
     page.blank()
@@ -48,7 +50,8 @@ def _runs(programs: Sequence[ProgramRuns]) -> _Runs:
     return _Runs(runs, sum(program.nanoseconds for program in programs), missed) if runs else _Runs(missed=missed)
 
 
-def _point_row(page: Page, point: str, tier: str | None) -> None:
+def _point_row(page: Page, point: str, tier: str | None, counted: bool) -> None:
+    """``counted``: the kernel counts the runs of programs."""
     palette = page.palette
     programs = page.screen_state.extras.programs or []
     runs, nanoseconds, missed = _runs([program for program in programs if program.point == point])
@@ -57,10 +60,9 @@ def _point_row(page: Page, point: str, tier: str | None) -> None:
         [
             (text.printable(point), -14, palette.strong if tier else palette.dim),
             (text.printable(tier or "none"), -11, palette.good if tier else palette.dim),
-            (text.number(runs), 10, palette.text),
-            (text.number(ns_per_run), 7, palette.text),
+            *(((text.number(runs), 10, palette.text), (text.number(ns_per_run), 7, palette.text)) if counted else ()),
             (text.number(missed), 7, palette.text),
-            (_ABOUT.get(point, ""), -max(0, page.width - 55), palette.dim),
+            (_ABOUT.get(point, ""), -max(0, page.width - (55 if counted else 36)), palette.dim),
         ]
     )
 
