@@ -88,6 +88,7 @@ def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
     systemd = ROOT / "systemd"
     unit = (systemd / "lazyobs.service").read_text().replace("/usr/local/bin/lazyobs", "/usr/bin/lazyobs")
     put(tree, "usr/lib/systemd/system/lazyobs.service", unit)
+    put(tree, "usr/lib/systemd/system/lazyobs.socket", (systemd / "lazyobs.socket").read_text())
     put(tree, "usr/lib/sysusers.d/lazyobs.conf", (systemd / "lazyobs.sysusers").read_text())
     put(tree, "etc/lazyobs/lazyobs.toml", (systemd / "lazyobs.toml").read_text())
     put(tree, "DEBIAN/conffiles", "/etc/lazyobs/lazyobs.toml\n")
@@ -199,7 +200,7 @@ def _next(python: str) -> str:
 
 def settle(tree: Path, epoch: int) -> None:
     """The same modes and times, whatever the umask and the hour."""
-    for place in tree.rglob("*"):
+    for place in (tree, *tree.rglob("*")):
         if place.is_dir():
             place.chmod(0o755)
         elif "DEBIAN" not in place.parts[-2:-1] and place != tree / "usr/bin/lazyobs":
