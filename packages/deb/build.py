@@ -32,7 +32,7 @@ ROOT = HERE.parent.parent
 LIB = "usr/lib/lazyobs"
 # Of who builds it, as for Debian's own tools.
 MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'lazyobs')} <{os.environ.get('DEBEMAIL', 'lazyobs@example.org')}>"
-DEBIANS = {"lz4"}  # Debian's own: python3-lz4
+NOT_OURS = {"lz4", "psutil"}  # compiled: python3-lz4 is Debian's, and no module of the runtime imports psutil
 PYTHONS = {"3.11": "deb12", "3.13": "deb13"}  # of Debian 12 and 13
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 _NO_MODULES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "AUTHORS*", "README*", "licenses", "entry_points.txt",
@@ -63,7 +63,7 @@ def requirements(extra: str = "") -> list[str]:
     config.read(ROOT / "setup.cfg")
     text = config["options.extras_require"][extra] if extra else config["options"]["install_requires"]
     lines = [line.strip() for line in text.splitlines() if line.strip() and "python_version" not in line]
-    return [line for line in lines if re.split(r"[><=\[]", line)[0] not in DEBIANS]
+    return [line for line in lines if re.split(r"[><=\[]", line)[0] not in NOT_OURS]
 
 
 def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
