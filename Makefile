@@ -23,7 +23,7 @@ SUITE := bookworm
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try
+.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try sbom
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ dist: installed ## build an sdist and a wheel in dist; the same commit gives the
 
 deb: dist ## build the Debian packages in dist (PYTHON3=3.13: analysis for Debian 13)
 	@$(VENV)/bin/python packages/deb/build.py --python $(PYTHON3) dist/lazyobs-*.whl dist $(PACKAGES)
+
+sbom: dist ## list what an installation consists of, with licences: dist/lazyobs.cdx.json (CycloneDX)
+	@packages/sbom dist/lazyobs-*.whl dist/lazyobs.cdx.json
 
 deb-try: ## install, use, upgrade and purge dist/lazyobs_*.deb in a clean root (SUITE=trixie); as root, with debootstrap
 	@packages/deb/try $(SUITE) dist/lazyobs_*_all.deb

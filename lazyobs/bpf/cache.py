@@ -25,6 +25,13 @@ class _Untrusted(Exception):
     """The text says why."""
 
 
+def places() -> tuple[str, ...]:
+    """Where entries are kept: in the directory that systemd gives a service of another user than root (CacheDirectory=),
+    or else in DIRECTORIES, which are root's."""
+    given = os.environ.get("CACHE_DIRECTORY", "")
+    return (given, *DIRECTORIES) if given.startswith("/") and os.geteuid() != 0 else DIRECTORIES
+
+
 def key(kind: str, *parts: str) -> str:
     """File name of an entry of that kind that depends on ``parts`` and on nothing else."""
     digest = hashlib.sha256()
@@ -36,8 +43,9 @@ def key(kind: str, *parts: str) -> str:
 class Cache:
     """``ignored``: entries that were found and not used, each with the reason."""
 
-    def __init__(self, directories: tuple[str, ...] = DIRECTORIES) -> None:
-        self._directories = directories
+    def __init__(self, directories: tuple[str, ...] | None = None) -> None:
+        """``directories``: ``places()``."""
+        self._directories = places() if directories is None else directories
         self.ignored: list[str] = []
 
     def load(self, name: str) -> bytes | None:

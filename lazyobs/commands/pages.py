@@ -160,6 +160,16 @@ PAGES = {
             "lazyobs selftest --observe -- ./program": "what a command of yours does to the counters",
         },
     ),
+    "judge": Page(
+        "None. Root builds as an ordinary user; guests have no network. /dev/kvm makes them faster.",
+        "It builds two kernels and boots them many times: hours on two CPUs; --budget limits the boots.",
+        (),
+        {
+            "lazyobs judge series.mbox": "build, test and measure a series beside its base",
+            "lazyobs judge series.mbox --until card": "what it changes in the images, in minutes",
+            "lazyobs judge --again judge-2026-11-27": "say anew what was found",
+        },
+    ),
     "images": Page(_NONE, _READS, (), {"lazyobs images --programs": "each program with its instructions"}),
     "examples": Page(
         _NONE,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from lazyobs.exporter.collector import LazyobsCollector, unknown_sample
 from lazyobs.exporter.notify import Notifier
 from lazyobs.exporter.page import Page, PageError
 from lazyobs.exporter.privileged_reader import RemotePages
-from lazyobs.exporter.server import Server, listen
+from lazyobs.exporter.server import Server, inherited, listen
 from lazyobs.exporter.settings import Settings
 from lazyobs.exporter.textfile import Textfile, keep
 from lazyobs.model import Sample
@@ -35,6 +36,12 @@ class _Blank:
 
     def close(self) -> None:
         pass
+
+
+def _is_at(listening: socket.socket, asked: str) -> bool:
+    """Whether it listens where it was asked to; port 0 is any."""
+    wanted = address.parse("address", asked)
+    return wanted.port in (0, listening.getsockname()[1])
 
 
 def rehearse() -> None:
@@ -58,7 +65,9 @@ def run(
         file = printable(settings.web_config)
         say(f"lazyobs: web configuration {file}: asks for neither TLS nor passwords; plain HTTP for everybody")
     textfile = Textfile(Path(settings.textfile), settings.user) if settings.textfile else None
-    listening = None if textfile else listen(address.parse("address", settings.listen))
+    listening = None if textfile else inherited() or listen(address.parse("address", settings.listen))
+    if listening is not None and settings.listen != Settings.listen and not _is_at(listening, settings.listen):
+        say(f"lazyobs: listen = {printable(settings.listen)} is not used: the socket unit says where")
     close_listening = listening.close if listening else lambda: None
     notifier = Notifier()
     rehearse()

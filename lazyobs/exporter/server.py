@@ -17,6 +17,7 @@ No kept server does this (tried with clients that send a byte at a time, 64 at o
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -32,6 +33,7 @@ from lazyobs.exporter.request import Application, Handler
 from lazyobs.unix.address import Address
 
 _BACKLOG = 128
+_FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 @dataclass(eq=False)
@@ -66,6 +68,29 @@ def listen(address: Address) -> socket.socket:
     except OSError as error:
         why = error.strerror or str(error)
         raise NotSupported(f"listening on {address}", why, "choose another address with --listen") from None
+
+
+def inherited() -> socket.socket | None:
+    """The listening socket that systemd has passed (sd_listen_fds(3)); None where it has passed none. NotSupported where
+    what it has passed is not one listening socket."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    count = os.environ.get("LISTEN_FDS", "")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    what, next_step = "the socket unit", "give it one ListenStream=, as in lazyobs.socket"
+    if count != "1":
+        raise NotSupported(what, f"passes {count or 'no'} sockets", next_step)
+    try:
+        found = socket.socket(fileno=_FIRST_PASSED)
+        found.set_inheritable(False)
+        listens = found.type == socket.SOCK_STREAM and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise NotSupported(what, f"passes no socket ({error.strerror})", next_step) from None
+    if not listens or found.family not in (socket.AF_INET, socket.AF_INET6):
+        raise NotSupported(what, "passes a socket that does not listen for TCP", next_step)
+    found.setblocking(True)
+    return found
 
 
 class Server:

@@ -32,7 +32,7 @@ ROOT = HERE.parent.parent
 LIB = "usr/lib/lazyobs"
 # Of who builds it, as for Debian's own tools.
 MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'lazyobs')} <{os.environ.get('DEBEMAIL', 'lazyobs@example.org')}>"
-DEBIANS = {"lz4"}  # Debian's own: python3-lz4
+NOT_OURS = {"lz4", "psutil"}  # compiled: python3-lz4 is Debian's, and no module of the runtime imports psutil
 PYTHONS = {"3.11": "deb12", "3.13": "deb13"}  # of Debian 12 and 13
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 _NO_MODULES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "AUTHORS*", "README*", "licenses", "entry_points.txt",
@@ -63,7 +63,7 @@ def requirements(extra: str = "") -> list[str]:
     config.read(ROOT / "setup.cfg")
     text = config["options.extras_require"][extra] if extra else config["options"]["install_requires"]
     lines = [line.strip() for line in text.splitlines() if line.strip() and "python_version" not in line]
-    return [line for line in lines if re.split(r"[><=\[]", line)[0] not in DEBIANS]
+    return [line for line in lines if re.split(r"[><=\[]", line)[0] not in NOT_OURS]
 
 
 def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
@@ -88,6 +88,7 @@ def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
     systemd = ROOT / "systemd"
     unit = (systemd / "lazyobs.service").read_text().replace("/usr/local/bin/lazyobs", "/usr/bin/lazyobs")
     put(tree, "usr/lib/systemd/system/lazyobs.service", unit)
+    put(tree, "usr/lib/systemd/system/lazyobs.socket", (systemd / "lazyobs.socket").read_text())
     put(tree, "usr/lib/sysusers.d/lazyobs.conf", (systemd / "lazyobs.sysusers").read_text())
     put(tree, "etc/lazyobs/lazyobs.toml", (systemd / "lazyobs.toml").read_text())
     put(tree, "DEBIAN/conffiles", "/etc/lazyobs/lazyobs.toml\n")
@@ -199,7 +200,7 @@ def _next(python: str) -> str:
 
 def settle(tree: Path, epoch: int) -> None:
     """The same modes and times, whatever the umask and the hour."""
-    for place in tree.rglob("*"):
+    for place in (tree, *tree.rglob("*")):
         if place.is_dir():
             place.chmod(0o755)
         elif "DEBIAN" not in place.parts[-2:-1] and place != tree / "usr/bin/lazyobs":

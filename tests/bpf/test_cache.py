@@ -172,3 +172,15 @@ def loader_with_cache(folder) -> str:
         "import sys; sys.path.append(sys.argv[1]); from lazyobs.bpf import cache, loader; "
         f"cache.Cache.__init__.__defaults__ = (({str(folder / 'kept')!r},),); loader.main(int(sys.argv[-1]))"
     )
+
+
+def test_a_service_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory of another user than root's would hide root's entries; root takes no directory from its environment."""
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/lazyobs-export")
+    monkeypatch.setattr(os, "geteuid", lambda: 101)
+    assert cache.places() == ("/var/cache/lazyobs-export", *cache.DIRECTORIES)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cache.places() == cache.DIRECTORIES
+    monkeypatch.setattr(os, "geteuid", lambda: 101)
+    monkeypatch.setenv("CACHE_DIRECTORY", "relative")
+    assert cache.places() == cache.DIRECTORIES

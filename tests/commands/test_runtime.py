@@ -22,7 +22,7 @@ from tests.harness import ROOT, lazyobs
 # Modules of what setup.cfg names in its extras, and of what comes along with it.
 HEAVY = (
     *("numpy", "pyarrow", "scipy", "pandas", "duckdb", "_duckdb", "ibis", "sqlglot", "plotly", "pyspark"),
-    *("psutil", "bcrypt", "yaml", "textual_serve", "aiohttp", "jsonschema", "hypothesis", "grafana_foundation_sdk"),
+    *("bcrypt", "yaml", "textual_serve", "aiohttp", "jsonschema", "hypothesis", "grafana_foundation_sdk"),
 )
 COMMAND = [sys.executable, str(ROOT / "tests/commands/without.py")]
 ENVIRONMENT = {**os.environ, "WITHOUT": ",".join(HEAVY), "PYTHONPATH": str(ROOT)}

@@ -109,6 +109,7 @@ def test_promtool_checks_rules(programs: Programs, file: str) -> None:
 
 def test_promtool_checks_configurations(programs: Programs) -> None:
     _promtool(programs, "check", "config", "prometheus.yml")
+    _promtool(programs, "check", "config", "discovery.yml")
     _promtool(programs, "check", "config", "--agent", "agent.yml")
 
 
