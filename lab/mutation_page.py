@@ -42,8 +42,8 @@ TRIED = """
 mainline, and at 1. *battery*: the scenarios of `lazyobs selftest` that come nearest, at 0. The
 others are the kernel's own tests, unchanged but for `migration`, which runs 5 s a test instead of
 20, at 0, except for mistakes in lazy VMAs. A cell is the number of tests that fail and do not fail
-without a mistake; `·` none, *time*: it did not end; *dead*: the kernel did not survive it; empty:
-not tried, or nothing to try.
+without a mistake; `·` none; *skip*: none, and one is skipped that is not without it; *time*: it did
+not end; *dead*: the kernel did not survive it; empty: not tried, or nothing to try.
 
 """
 
@@ -82,14 +82,22 @@ class Results:
     def tried(self, row: Mutation, tests: Sequence[str]) -> bool:
         return any((row.name, lazy, test) in self._runs for lazy in (False, True) for test in tests)
 
+    def skips(self, row: Mutation, lazy: bool, test: str) -> bool:
+        """Whether more tests are skipped with the mistake than without."""
+        run, without = self._runs.get((row.name, lazy, test)), self.without(lazy, test)
+        return bool(run and without and run["skipped"] > without["skipped"])
+
     def caught(self, row: Mutation, tests: Sequence[str]) -> bool:
         """Whether any of the tests notices it, with laziness off or on."""
         return any(self.noticed(row, lazy, test) for lazy in (False, True) for test in tests)
 
 
-def cell(found: Sequence[str] | None) -> str:
+def cell(found: Sequence[str] | None, skips: bool = False) -> str:
+    """``skips``: more of its tests are skipped than without the mistake."""
     if found is None:
         return ""
+    if skips and not found:
+        return "skip"
     words = [word for word in found if word in ("time", "dead")]
     count = len(found) - len(words)
     return ", ".join([*([str(count)] if count else []), *words]) or "·"
@@ -104,9 +112,9 @@ def _table(results: Results, rows: Sequence[Mutation]) -> str:
     heads = ("", "the kernel's mistake", "eager", "lazy", *(short.get(test, test) for test in _OTHERS))
     text = _line(heads) + "|---:|---" + "|---:" * (len(heads) - 2) + "|\n"
     for row in rows:
-        ours = [cell(results.noticed(row, lazy, OURS)) for lazy in (False, True)]
-        others = [cell(results.noticed(row, row.lazy, test)) for test in _OTHERS]
-        text += _line((str(row.number), f"`{row.name}`: {row.what}", *ours, *others))
+        places = [(False, OURS), (True, OURS), *((row.lazy, test) for test in _OTHERS)]
+        cells = [cell(results.noticed(row, *place), results.skips(row, *place)) for place in places]
+        text += _line((str(row.number), f"`{row.name}`: {row.what}", *cells))
     return text
 
 

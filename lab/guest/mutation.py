@@ -67,6 +67,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         text=True,
         errors="replace",
         start_new_session=True,
+        cwd=None if task["test"] == "battery" else "/tmp",  # some make files there, and 9p is no place for them
     )
     end, output = "exit", ""
     try:

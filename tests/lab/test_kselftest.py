@@ -19,7 +19,8 @@ from tests.lab.guests import Run
 
 pytestmark = pytest.mark.lab
 
-TESTS = 172
+TESTS, QUESTIONS = 172, 4
+MERGED = ("merged_alone", "merged_forked_before", "merged_grandchild", "merged_grandchild_eager")
 
 
 @pytest.fixture
@@ -47,10 +48,13 @@ def test_it_is_taken_from_the_patch() -> None:
 
 def test_it_passes_on_this_kernel_and_says_what_it_misses(program: Path) -> None:
     """The names are the same on every machine: what is missing is skipped."""
-    answer = subprocess.run([str(program)], capture_output=True, text=True, timeout=240, check=False)
+    # Without those of ksmd, which takes as long as there is memory to merge on the machine, of guests, say.
+    without = [word for name in MERGED for word in ("-V", name)]
+    command = [str(program), *without]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     found = outcomes(answer.stdout)
     assert answer.returncode in (0, 4), answer.stdout[-3000:]
-    assert len(found) == TESTS and "not ok" not in found.values()
+    assert len(found) == TESTS - QUESTIONS * len(MERGED) and "not ok" not in found.values()
     assert answer.stdout.startswith("# ANON_RMAP_SEED=1\n")
     # Huge pages, swap, ksmd and userfaultfd are what a machine need not have.
     plain = re.compile(r"anon_rmap\.(anon|file|memfd)_\w+(?<!eager)\.write")
@@ -67,11 +71,11 @@ def test_another_seed_has_the_same_tests(program: Path) -> None:
 
 
 def test_settings_are_restored_when_it_is_killed(root: None, program: Path) -> None:
-    setting = Path("/sys/kernel/mm/ksm/pages_to_scan")
-    if not setting.exists():
-        skip("kernel", "KSM is not built in")
-    before = setting.read_text()
-    process = subprocess.Popen([str(program), "-r", "anon_rmap.merged_grandchild.write"], stdout=subprocess.DEVNULL)
+    setting = Path("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled")
+    before = setting.read_text() if setting.exists() else "[madvise]"
+    if "[madvise]" in before:
+        skip("kernel", "folios of 64 KiB cannot be had, or are on already")
+    process = subprocess.Popen([str(program), "-r", "anon_rmap.mthp_parent_gone.write"], stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: setting.read_text() != before)
     finally:
@@ -84,7 +88,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
     ends = time.monotonic() + 100
     while not holds():
         assert time.monotonic() < ends
-        time.sleep(0.01)
+        time.sleep(0.001)
 
 
 # Some variants need swap; the program sets the rest itself.
