@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,32 @@ _MOST_WATCHED = 60
 
 
 def check(
-    image: Path, flavour: str, share: Path, functions: list[str], steps: tuple[str, ...] = ()
+    image: Path,
+    flavour: str,
+    share: Path,
+    functions: list[str],
+    tell: Callable[[str], None],
+    steps: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], Boot]:
-    """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour."""
+    """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour; ``tell``:
+    called with a line when a step has ended. ``steps``: instead of all."""
     steps = steps or STEPS[flavour]
     watched = functions[:_MOST_WATCHED] if flavour == build.PLAIN else []
     words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
     job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND)
-    done = boot(image, job, share)
+
+    def heard(line: str) -> None:
+        row = _row(line)
+        if row.get("step") in steps:
+            tell(one_line(_clean(row)))
+
+    done = boot(image, job, share, heard)
     return document(done, steps), done
+
+
+def one_line(row: dict[str, Any]) -> str:
+    """A result for people."""
+    return f"{row['step']}: {row['outcome']}{' -- ' + row['why'] if row['why'] else ''}"
 
 
 def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
@@ -45,11 +63,19 @@ def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
         elif row.get("step") in steps and row.get("outcome") in (inside.PASS, inside.FAIL, inside.SKIP):
             results.append(_clean(row))
             begun = ""
-    if why := _broke(done, begun):
+    why = _broke(done, begun)
+    if why:
         results.append(
             {"step": begun or "boot", "outcome": inside.FAIL, "why": why, "numbers": {}, "hits": {}, "seconds": 0}
         )
-    return {"results": results, "notes": notes, "splats": list(done.splats), "status": done.status, "hung": done.hung}
+    return {
+        "results": results,
+        "notes": notes,
+        "splats": list(done.splats),
+        "status": done.status,
+        "hung": done.hung,
+        "broke": bool(why),
+    }
 
 
 def _row(line: str) -> dict[str, Any]:
@@ -65,7 +91,7 @@ def _clean(row: dict[str, Any]) -> dict[str, Any]:
     hits = row.get("hits")
     return {
         "step": row["step"],
-        "outcome": row["outcome"],
+        "outcome": str(row.get("outcome")),
         "why": printable(str(row.get("why", "")))[:600],
         "numbers": row["numbers"] if isinstance(row.get("numbers"), dict) else {},
         "hits": {str(name): count for name, count in hits.items() if isinstance(count, int)} if isinstance(hits, dict) else {},

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lazyobs.judge import claims
+from lazyobs.judge.inside import STEPS
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.text import NULL, plural, printable
 
@@ -48,6 +49,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _built(document)
     yield "To run it again:"
     yield from _command(run["again"])
+    yield from _repeated(arms)
 
 
 def _arm(arm: Mapping[str, Any], several: bool) -> Iterator[str]:
@@ -149,6 +151,18 @@ def _built(document: Mapping[str, Any]) -> Iterator[str]:
     if boots:
         took = sum(one["seconds"] or 0 for one in boots)
         yield from _wrapped(f"Boots: {len(boots)}, {took / 60:.0f} minutes of this machine.")
+
+
+def _repeated(arms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How to see a failed check again: the boot alone, with that step."""
+    failed = [
+        (arm["arm"], one["name"].split(", ")) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL
+    ]
+    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in STEPS]
+    if boots:
+        yield "To see a failure again, DIR being the folder of this letter:"
+        for boot in boots[:_MOST_LISTED]:
+            yield from _command(f"lazyobs judge --resume DIR --repeat {boot}")
 
 
 def _command(command: str) -> Iterator[str]:
