@@ -18,6 +18,7 @@ _SECONDS = {build.PLAIN: 3600.0, build.DEBUG: 3600.0}
 #: Of the machine: caches are not merged, so that a row of slabinfo counts what it says.
 APPEND = "slab_nomerge"
 _MOST_WATCHED = 60
+_MOST_LETTERS = 50_000  # of what a step counted
 
 
 def check(
@@ -88,12 +89,12 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
-    hits = row.get("hits")
+    hits, numbers = row.get("hits"), row.get("numbers")
     return {
         "step": row["step"],
         "outcome": str(row.get("outcome")),
         "why": printable(str(row.get("why", "")))[:600],
-        "numbers": row["numbers"] if isinstance(row.get("numbers"), dict) else {},
+        "numbers": numbers if isinstance(numbers, dict) and len(json.dumps(numbers)) < _MOST_LETTERS else {},
         "hits": {str(name): count for name, count in hits.items() if isinstance(count, int)} if isinstance(hits, dict) else {},
         "seconds": row["seconds"] if isinstance(row.get("seconds"), int | float) else 0,
     }  # fmt: skip

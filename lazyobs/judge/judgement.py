@@ -73,6 +73,9 @@ def _of_builds(builds: Mapping[str, Any], arm: str) -> Iterator[Finding]:
             yield Finding("correctness", f"build, {flavour}", INCONCLUSIVE, "was not built", arm)
         elif made["why"]:
             yield Finding("correctness", f"build, {flavour}", FAIL, made["why"], arm)
+    for name, made in builds.items():
+        if name.startswith(f"{arm}.") and made["why"]:
+            yield Finding("correctness", "each patch builds", FAIL, made["why"], arm)
 
 
 def _of_checks(boots: Mapping[str, Mapping[str, Any]], arm: str) -> Iterator[Finding]:

@@ -100,8 +100,12 @@ def of_card(card: Mapping[str, Any]) -> list[str]:
     """What the series changes, a line for each kind of thing."""
     lines = []
     for row in (row for row in card["structs"] or [] if row["own"]):
-        sizes = "new, " if row["before"] is None else "gone, " if row["after"] is None else ""
-        sizes += f"{row['before']} bytes" if row["before"] == row["after"] else f"{_bytes(row['before'])} -> {_bytes(row['after'])} bytes"  # fmt: skip
+        if row["before"] is None or row["after"] is None:
+            sizes = f"{'new' if row['before'] is None else 'gone'}, {row['after'] or row['before']} bytes"
+        elif row["before"] == row["after"]:
+            sizes = f"{row['after']} bytes as before"
+        else:
+            sizes = f"{row['before']} -> {row['after']} bytes"
         fields = [f"{one['field']} {one['what']}" for one in row["fields"]]
         lines.append(f"struct {row['struct']}: {sizes}" + (f" ({', '.join(fields[:8])})" if fields else ""))
     grown = [f"{row['struct']} {row['before']} -> {row['after']}" for row in card["structs"] or [] if not row["own"]]
@@ -121,10 +125,6 @@ def of_card(card: Mapping[str, Any]) -> list[str]:
         lines.append(card["why_not"])
     lines += card["notes"]
     return lines or ["nothing in structs, functions and probes"]
-
-
-def _bytes(value: int | None) -> str:
-    return NULL if value is None else str(value)
 
 
 def _probes(probes: Mapping[str, Any] | None) -> Iterator[str]:
