@@ -200,12 +200,18 @@ def _write_down(
             "base": {"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""},
             "run": {
                 "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
-                "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(asked.flavours),
+                "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(_flavours(asked, fitted, base)),
                 "builder": who.name, "open_still": open_still,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
         },
     )  # fmt: skip
+
+
+def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
+    """Those that are built; a kernel that was built already is taken for plain."""
+    built = base is not None or any(arm.kind != arms.IMAGE for arm in fitted)
+    return asked.flavours if built else (build.PLAIN,)
 
 
 def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None) -> None:
@@ -283,7 +289,7 @@ class Work:
     def _image(self, name: str, arm: Arm | None, flavour: str) -> build.Image | None:
         given = self.place if arm is None else arm.place
         if given is not None:
-            return arms.imported(given, self.cache) if flavour == build.PLAIN else None
+            return self._given(name, given) if flavour == build.PLAIN else None
         tree, base = (
             (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
         )
@@ -303,6 +309,12 @@ class Work:
             self.progress.say(f"{name}, {flavour}: does not build: {error.why}")
             return None
         self.folder.add_build(label, {"image": image.folder.name, "seconds": image.seconds, "why": ""})
+        return image
+
+    def _given(self, name: str, place: Path) -> build.Image:
+        """A kernel that was built already."""
+        image = arms.imported(place, self.cache)
+        self.folder.add_build(f"{name}-{build.PLAIN}", {"image": image.folder.name, "seconds": 0, "why": ""})
         return image
 
     def _card(self, arm: Arm, base: build.Image, new: build.Image) -> None:

@@ -104,6 +104,18 @@ def test_a_kernel_that_dies_hangs_or_complains(tmp_path: Path, last: dict, text:
     assert first(found).startswith(f"FAIL {text}")
 
 
+def test_a_flavour_that_was_not_asked_for_is_no_open_question(tmp_path: Path) -> None:
+    found = folder(tmp_path)
+    settings = found.settings()
+    found.write(state.SETTINGS, {**settings, "run": {**settings["run"], "flavours": ["plain"]}})
+    for arm in ("base", "new"):
+        add_checks(found, arm, "plain")
+        add_measured(found, arm)
+    (arm_found,) = said(found)["arms"]
+    assert (arm_found["word"], arm_found["said"]) == ("PASS", "no difference")
+    assert ("kernel, debug", "") in [(row["name"], row["outcome"]) for row in arm_found["findings"]]
+
+
 def test_functions_that_never_ran_are_named(tmp_path: Path) -> None:
     (arm,) = said(complete(tmp_path))["arms"]
     (row,) = [one for one in arm["findings"] if one["name"] == "new functions"]
