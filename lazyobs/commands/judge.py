@@ -37,6 +37,7 @@ class JudgeCommand:
     each_patch: bool
     again: Path | None
     resume: Path | None
+    repeat: str | None
     b4: bool
 
 
@@ -79,6 +80,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--until", type=click.Choice(_UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
 @click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
 @click.option("--resume", type=_FILE, metavar="DIR", help="Go on with the judgement in this folder.")
+@click.option("--repeat", metavar="ARM-FLAVOUR-STEP", help="With --resume: boot that kernel again and run that step alone.")  # fmt: skip
 @click.option(
     "--again", type=_FILE, metavar="DIR", help="Say anew what the data in this folder say; nothing is built or booted."
 )
@@ -97,6 +99,8 @@ def judge(asked: JudgeCommand) -> None:
     context = click.get_current_context()
     for one, other in (("again", "resume"), ("resume", "again")):
         exclude(context, one, (*_BEGINS, other), "it goes on with what is in the folder")
+    if asked.repeat and asked.resume is None:
+        raise click.UsageError("--repeat goes with --resume DIR")
     need_libraries("judge", ("scipy",))
     context.exit(_run(asked, context))
 
@@ -107,12 +111,14 @@ def _run(asked: JudgeCommand, context: click.Context) -> int:
 
     if asked.again is not None:
         return run.again(asked.again, asked.b4)
+    if asked.resume is not None and asked.repeat:
+        return run.repeat(asked.resume, asked.repeat)
     if asked.resume is not None:
-        words = run.resumed(asked.resume)
-        inner = judge.make_context("judge", words, parent=context.parent)
-        values: dict[str, Any] = dict(inner.params)
-        values.update(output=asked.resume, resume=None, again=None, b4=asked.b4)
-        return _begin(JudgeCommand(**values))
+        words, instead = run.resumed(asked.resume)
+        values: dict[str, Any] = dict(judge.make_context("judge", words, parent=context.parent).params)
+        kept = instead.pop("kept")
+        instead["arms"] = tuple((name, kept.get(name, source)) for name, source in values["arms"])
+        return _begin(JudgeCommand(**{**values, **instead, "resume": None, "again": None, "b4": asked.b4}))
     return _begin(asked)
 
 

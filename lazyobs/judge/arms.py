@@ -114,12 +114,15 @@ def imported(arm_place: Path, cache: Path) -> build.Image:
     missing = [name for name in ("vmlinuz", "System.map", "config") if not (arm_place / name).is_file()]
     if missing:
         raise NotSupported(shown, f"lacks {', '.join(missing)}", "put vmlinuz, System.map and config into a folder")
-    key = lab.cache.content_hash([arm_place / "vmlinuz", arm_place / "System.map"])
+    parts = [
+        arm_place / name for name in ("vmlinuz", "System.map", "config", "cmdline") if (arm_place / name).is_file()
+    ]
+    key = lab.cache.content_hash(parts)
     target = cache / "images" / f"given-{key}"
 
     def make(folder: Path) -> None:
-        for name in ("vmlinuz", "System.map", "config"):
-            shutil.copyfile(arm_place / name, folder / name)
+        for part in parts:
+            shutil.copyfile(part, folder / part.name)
         if (arm_place / "modules").is_dir():
             shutil.copytree(arm_place / "modules", folder / "modules", symlinks=True)
         lab.type_data.of(folder)

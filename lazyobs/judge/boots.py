@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,19 @@ class TooMuch(Exception):
 
 
 class _Limited(io.BytesIO):
+    """``heard``: called with each line when it is there."""
+
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        super().__init__()
+        self._heard = heard
+        self._begun = b""
+
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > _MOST_OUTPUT:
             raise TooMuch
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            self._heard(line.decode("utf-8", "replace"))
         return super().write(data)
 
 
@@ -67,20 +78,21 @@ def python(module: str, *arguments: str) -> tuple[str, ...]:
     return sys.executable, "-m", module, *arguments
 
 
-def boot(image: Path, job: Job, share: Path) -> Boot:
-    """Boots the image, runs the job's command in it and waits for its end. ``share`` is /mnt/share there.
+def boot(image: Path, job: Job, share: Path, heard: Callable[[str], None] = lambda _line: None) -> Boot:
+    """Boots the image, runs the job's command in it and waits for its end. ``share`` is /mnt/share there; ``heard``:
+    called with each line that the command prints.
 
     NotSupported where this machine cannot run guests. Whatever is raised meanwhile, no guest is left.
     """
     machine = lab.qemu.Machine(
         kernel=image / "vmlinuz",
         initramfs=_initramfs(image),
-        cmdline=lab.qemu.kernel_command_line(job.append),
+        cmdline=lab.qemu.kernel_command_line(job.append, _own_words(image)),
         memory=_MEMORY_MIB,
         share=str(share),
         icount=job.counts,
     )
-    out, err = _Limited(), _Limited()
+    out, err = _Limited(heard), _Limited(lambda _line: None)
     limits = lab.guest.Limits(seconds=job.seconds)
     try:
         if not job.counts:
@@ -99,6 +111,12 @@ def boot(image: Path, job: Job, share: Path) -> Boot:
         tuple(printable(line)[:300] for line in lab.splats.splats(guest.log)[:_MOST_SPLATS]),
         out.getvalue().decode("utf-8", "replace"), err.getvalue().decode("utf-8", "replace"), guest.log,
     )  # fmt: skip
+
+
+def _own_words(image: Path) -> str:
+    """What an image that was given wants on its command line: a switch, say, that makes two arms of one kernel."""
+    file = image / "cmdline"
+    return " ".join(file.read_text().split()) if file.is_file() else ""
 
 
 def _initramfs(image: Path) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,36 @@ _SECONDS = {build.PLAIN: 3600.0, build.DEBUG: 3600.0}
 #: Of the machine: caches are not merged, so that a row of slabinfo counts what it says.
 APPEND = "slab_nomerge"
 _MOST_WATCHED = 60
+_MOST_LETTERS = 50_000  # of what a step counted
 
 
 def check(
-    image: Path, flavour: str, share: Path, functions: list[str], steps: tuple[str, ...] = ()
+    image: Path,
+    flavour: str,
+    share: Path,
+    functions: list[str],
+    tell: Callable[[str], None],
+    steps: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], Boot]:
-    """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour."""
+    """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour; ``tell``:
+    called with a line when a step has ended. ``steps``: instead of all."""
     steps = steps or STEPS[flavour]
     watched = functions[:_MOST_WATCHED] if flavour == build.PLAIN else []
     words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
     job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND)
-    done = boot(image, job, share)
+
+    def heard(line: str) -> None:
+        row = _row(line)
+        if row.get("step") in steps:
+            tell(one_line(_clean(row)))
+
+    done = boot(image, job, share, heard)
     return document(done, steps), done
+
+
+def one_line(row: dict[str, Any]) -> str:
+    """A result for people."""
+    return f"{row['step']}: {row['outcome']}{' -- ' + row['why'] if row['why'] else ''}"
 
 
 def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
@@ -45,11 +64,19 @@ def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
         elif row.get("step") in steps and row.get("outcome") in (inside.PASS, inside.FAIL, inside.SKIP):
             results.append(_clean(row))
             begun = ""
-    if why := _broke(done, begun):
+    why = _broke(done, begun)
+    if why:
         results.append(
             {"step": begun or "boot", "outcome": inside.FAIL, "why": why, "numbers": {}, "hits": {}, "seconds": 0}
         )
-    return {"results": results, "notes": notes, "splats": list(done.splats), "status": done.status, "hung": done.hung}
+    return {
+        "results": results,
+        "notes": notes,
+        "splats": list(done.splats),
+        "status": done.status,
+        "hung": done.hung,
+        "broke": bool(why),
+    }
 
 
 def _row(line: str) -> dict[str, Any]:
@@ -62,12 +89,12 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
-    hits = row.get("hits")
+    hits, numbers = row.get("hits"), row.get("numbers")
     return {
         "step": row["step"],
-        "outcome": row["outcome"],
+        "outcome": str(row.get("outcome")),
         "why": printable(str(row.get("why", "")))[:600],
-        "numbers": row["numbers"] if isinstance(row.get("numbers"), dict) else {},
+        "numbers": numbers if isinstance(numbers, dict) and len(json.dumps(numbers)) < _MOST_LETTERS else {},
         "hits": {str(name): count for name, count in hits.items() if isinstance(count, int)} if isinstance(hits, dict) else {},
         "seconds": row["seconds"] if isinstance(row.get("seconds"), int | float) else 0,
     }  # fmt: skip

@@ -23,6 +23,8 @@ _WORDS = {"one": 1, "two": 2, "three": 3}
 # A sentence with a number and one of these is about what can be measured.
 _ABOUT = re.compile(r"anon_vma|\bchains?\b|\bfork|\bfault|\bslab|\bbytes?\b|\bmemory\b|\brwsem|\block|\bVMAs?\b", re.I)
 _NUMBER = re.compile(r"(?<![\w./-])\d[\d,.]*(?![\w-])|%")
+# Such a sentence is about another series.
+_OF_ANOTHER = re.compile(r"\[(?:\w+ )?PATCH")
 _STATISTICS = re.compile(r"^\s*(?:\S+ +\|? +\d+ [-+]*|.*\d+ files? changed|#|\[|Subject:|Signed-off)")
 
 
@@ -121,6 +123,8 @@ def _size_stays(sentence: str, match: re.Match[str], evidence: Evidence) -> Clai
 
 def _lines(sentence: str, match: re.Match[str], evidence: Evidence) -> Claim | None:
     """ "8 files, +296 lines outside tests": of a version of the series that may not be this one."""
+    if _OF_ANOTHER.search(sentence):
+        return None
     files = {file: lines for file, lines in evidence.series.files().items() if "outside tests" not in sentence or not _is_test(file)}  # fmt: skip
     added = sum(lines[0] for lines in files.values())
     expected = f"{match[1]} files, +{match[2]} lines"

@@ -69,6 +69,8 @@ def _is_taken(uid: int) -> bool:
 def make_folder(path: Path, who: Builder) -> None:
     """A folder of that user's. NotPermitted where it belongs to another one, or cannot be reached by the builder."""
     shown = printable(str(path))
+    if who.changes and (closed := _closed_above(path.resolve(), who)):
+        raise NotPermitted(shown, f"{printable(str(closed))} is closed to the {who.name}, as which it is built", "name a folder that other users can reach")  # fmt: skip
     try:
         path.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -84,14 +86,15 @@ def make_folder(path: Path, who: Builder) -> None:
             os.fchown(fd, who.uid, who.gid)
     finally:
         os.close(fd)
-    if who.changes and (closed := _closed_above(path.resolve(), who)):
-        raise NotPermitted(shown, f"{printable(str(closed))} is closed to the {who.name}, as which it is built", "name a folder that other users can reach")  # fmt: skip
 
 
 def _closed_above(path: Path, who: Builder) -> Path | None:
-    """The first folder on the way that this user cannot pass."""
+    """The first folder on the way that this user cannot pass; those that are still to be made are open."""
     for folder in reversed(path.parents):
-        state = os.stat(folder)
+        try:
+            state = os.stat(folder)
+        except FileNotFoundError:
+            return None
         bit = stat.S_IXUSR if state.st_uid == who.uid else stat.S_IXGRP if state.st_gid == who.gid else stat.S_IXOTH
         if not state.st_mode & bit:
             return folder

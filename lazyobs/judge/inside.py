@@ -42,7 +42,7 @@ _SCENARIOS = "*"
 
 @dataclass
 class Result:
-    """Of one step. ``why``: the first thing that went wrong; ``numbers``: what it counted; ``hits``: how often each
+    """Of one step. ``why``: what went wrong, the gravest first; ``numbers``: what it counted; ``hits``: how often each
     watched function ran so far."""
 
     step: str
@@ -53,8 +53,8 @@ class Result:
     seconds: float = 0.0
 
     def fail(self, why: str) -> None:
-        if self.outcome != FAIL:
-            self.outcome, self.why = FAIL, printable(why)[:_MOST_LETTERS]
+        said = f"{self.why}; {why}" if self.outcome == FAIL else why
+        self.outcome, self.why = FAIL, printable(said)[:_MOST_LETTERS]
 
 
 class Watch:
@@ -86,28 +86,34 @@ class Inside:
         self._watch = Watch(functions)
         self._observer: Observer | None = None
         self._violations = Violations()
+        self._broken: dict[str, int] = {}
         self._taint = taint.tainted()
 
     def run(self, step: str) -> Result:
         result = Result(step)
         began = time.monotonic()
         list(self._log.records())
+        self._broken = {}
         try:
             _STEPS[step](self, result)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             result.fail(f"{step} could not be run: {error}")
+        for invariant, times in self._broken.items():
+            result.fail(f"the invariant {invariant} was broken {times} times (docs/invariants.md)")
         self._hear(result)
         result.hits = self._watch.hits()
         result.seconds = round(time.monotonic() - began, 1)
         return result
 
     def _hear(self, result: Result) -> None:
-        """What the kernel said, and what the invariants say; they come before the failure of a test, as its reason."""
+        """What the kernel said: it comes before the failure of a test, as its reason."""
         lines = [record.text for record in self._log.records()]
         if complaint := next((line for line in lines if kind_of(line)), None):
-            before = f"; {result.why}" if result.outcome == FAIL else ""
+            before = result.why if result.outcome == FAIL else ""
             result.outcome = PASS
-            result.fail(f"the kernel complained: {complaint}{before}")
+            result.fail(f"the kernel complained: {complaint}")
+            if before:
+                result.fail(before)
         now = taint.tainted()
         if new := [flag for flag in now if now[flag] and not self._taint.get(flag)]:
             result.fail(f"the kernel is tainted: {', '.join(new)}")
@@ -126,7 +132,7 @@ class Inside:
             self._violations = Violations()
 
     def observed(self, result: Result, work: Callable[[], None]) -> None:
-        """Does the work under the probes: counts go to the numbers, a broken invariant is a failure."""
+        """Does the work under the probes: counts go to the numbers."""
         observer = self.observer()
         before = observer.read()
         work()
@@ -136,8 +142,12 @@ class Inside:
             return
         result.numbers["profile"] = after.kernel.profile
         result.numbers["events"] = dict(_events(before, after))
-        for invariant, times in self._violations.new(after).items():
-            result.fail(f"the invariant {invariant} was broken {times} times (docs/invariants.md)")
+        self.count_broken(after)
+
+    def count_broken(self, sample: Sample) -> None:
+        """Broken invariants are a failure of the step, behind what its test says."""
+        for invariant, times in self._violations.new(sample).items():
+            self._broken[invariant] = self._broken.get(invariant, 0) + times
 
     def program(self, *words: str, seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
@@ -229,8 +239,8 @@ def _leak(inside: Inside, result: Result) -> None:
         first, second = (int(b or 0) - int(a or 0) for a, b in itertools.pairwise(values))
         if first >= _LEAST_LEAK and second >= _LEAST_LEAK:
             result.fail(f"{cache} objects are lost: {first} in {_FORKS:,} forks, then {second} in as many")
-    for invariant, times in (inside._violations.new(sample) if (sample := observer.read()) else {}).items():
-        result.fail(f"the invariant {invariant} was broken {times} times (docs/invariants.md)")
+    if sample := observer.read():
+        inside.count_broken(sample)
 
 
 def _battery(inside: Inside, result: Result) -> None:

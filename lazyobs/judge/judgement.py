@@ -46,7 +46,12 @@ def judge(folder: Folder, arm: str, series: Series, thresholds: Thresholds) -> J
     builds = folder.builds()
     base, new = _values(boots, BASE), _values(boots, arm)
     judgements = measure.judged(base, new, thresholds)
-    found = [*_of_builds(builds, arm), *_of_checks(boots, arm), *_paths(boots, arm, folder.card(arm))]
+    flavours = tuple(folder.settings()["run"]["flavours"])
+    found = [
+        *_of_builds(builds, arm, flavours),
+        *_of_checks(boots, arm, flavours),
+        *_paths(boots, arm, folder.card(arm)),
+    ]
     found += _of_measuring(boots, arm, builds)
     enough = min(len(base), len(new)) >= measure.looks()[0]
     found += [_cost(one, thresholds, enough) for one in judgements]
@@ -66,17 +71,25 @@ def _values(boots: Mapping[str, Mapping[str, Any]], arm: str) -> list[measure.Va
     return [found for one in rows if (found := measure.values(one)) is not None]
 
 
-def _of_builds(builds: Mapping[str, Any], arm: str) -> Iterator[Finding]:
+def _of_builds(builds: Mapping[str, Any], arm: str, flavours: Sequence[str]) -> Iterator[Finding]:
     for flavour in build.FLAVOURS:
+        if flavour not in flavours:
+            yield Finding(
+                "validity", f"kernel, {flavour}", "", "was not asked for: what it would have found is not known", arm
+            )
+            continue
         made = builds.get(f"{arm}-{flavour}")
         if made is None:
             yield Finding("correctness", f"build, {flavour}", INCONCLUSIVE, "was not built", arm)
         elif made["why"]:
             yield Finding("correctness", f"build, {flavour}", FAIL, made["why"], arm)
+    for name, made in builds.items():
+        if name.startswith(f"{arm}.") and made["why"]:
+            yield Finding("correctness", "each patch builds", FAIL, made["why"], arm)
 
 
-def _of_checks(boots: Mapping[str, Mapping[str, Any]], arm: str) -> Iterator[Finding]:
-    for flavour in build.FLAVOURS:
+def _of_checks(boots: Mapping[str, Mapping[str, Any]], arm: str, flavours: Sequence[str]) -> Iterator[Finding]:
+    for flavour in flavours:
         own, other = boots.get(f"{arm}-{flavour}-checks"), boots.get(f"{BASE}-{flavour}-checks")
         if own is None:
             yield Finding("correctness", f"checks, {flavour}", INCONCLUSIVE, "were not run", arm)

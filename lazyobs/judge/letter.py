@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lazyobs.judge import claims
+from lazyobs.judge.inside import STEPS
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.text import NULL, plural, printable
 
@@ -48,6 +49,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _built(document)
     yield "To run it again:"
     yield from _command(run["again"])
+    yield from _repeated(arms)
 
 
 def _arm(arm: Mapping[str, Any], several: bool) -> Iterator[str]:
@@ -98,8 +100,12 @@ def of_card(card: Mapping[str, Any]) -> list[str]:
     """What the series changes, a line for each kind of thing."""
     lines = []
     for row in (row for row in card["structs"] or [] if row["own"]):
-        sizes = "new, " if row["before"] is None else "gone, " if row["after"] is None else ""
-        sizes += f"{row['before']} bytes" if row["before"] == row["after"] else f"{_bytes(row['before'])} -> {_bytes(row['after'])} bytes"  # fmt: skip
+        if row["before"] is None or row["after"] is None:
+            sizes = f"{'new' if row['before'] is None else 'gone'}, {row['after'] or row['before']} bytes"
+        elif row["before"] == row["after"]:
+            sizes = f"{row['after']} bytes as before"
+        else:
+            sizes = f"{row['before']} -> {row['after']} bytes"
         fields = [f"{one['field']} {one['what']}" for one in row["fields"]]
         lines.append(f"struct {row['struct']}: {sizes}" + (f" ({', '.join(fields[:8])})" if fields else ""))
     grown = [f"{row['struct']} {row['before']} -> {row['after']}" for row in card["structs"] or [] if not row["own"]]
@@ -119,10 +125,6 @@ def of_card(card: Mapping[str, Any]) -> list[str]:
         lines.append(card["why_not"])
     lines += card["notes"]
     return lines or ["nothing in structs, functions and probes"]
-
-
-def _bytes(value: int | None) -> str:
-    return NULL if value is None else str(value)
 
 
 def _probes(probes: Mapping[str, Any] | None) -> Iterator[str]:
@@ -149,6 +151,18 @@ def _built(document: Mapping[str, Any]) -> Iterator[str]:
     if boots:
         took = sum(one["seconds"] or 0 for one in boots)
         yield from _wrapped(f"Boots: {len(boots)}, {took / 60:.0f} minutes of this machine.")
+
+
+def _repeated(arms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How to see a failed check again: the boot alone, with that step."""
+    failed = [
+        (arm["arm"], one["name"].split(", ")) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL
+    ]
+    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in STEPS]
+    if boots:
+        yield "To see a failure again, DIR being the folder of this letter:"
+        for boot in boots[:_MOST_LISTED]:
+            yield from _command(f"lazyobs judge --resume DIR --repeat {boot}")
 
 
 def _command(command: str) -> Iterator[str]:

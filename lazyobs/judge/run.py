@@ -15,8 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import lazyobs
+from lazyobs import text
 from lazyobs.errors import EXIT_BAD, EXIT_OK, NotPermitted, NotSupported, UsageError
-from lazyobs.judge import apply, arms, b4, boots, build, card, confined, lab, letter, page, series, state
+from lazyobs.judge import (
+    apply,
+    arms,
+    b4,
+    boots,
+    build,
+    card,
+    checks,
+    confined,
+    inside,
+    lab,
+    letter,
+    page,
+    series,
+    state,
+)
 from lazyobs.judge import base as bases
 from lazyobs.judge.arms import Arm
 from lazyobs.judge.base import Base
@@ -80,8 +96,9 @@ def run(asked: Asked, as_b4: bool = False) -> int:
         arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
     }
     open_still = confined.confine(who, [cache, folder.path])
-    os.environ["LAZYOBS_LAB_CACHE"] = str(cache / "lab")
-    _write_down(folder, asked, fitted, base, why, who, open_still)
+    (cache / "tmp").mkdir(exist_ok=True)
+    os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
+    _write_down(folder, cache, asked, fitted, base, why, who, open_still)
     place = Path(asked.base).resolve() if base is None and asked.base else None
     work = Work(folder, cache, base, tree, trees, place, fitted, progress)
     return work.run(asked.until, as_b4, asked.each_patch)
@@ -155,6 +172,7 @@ def _need_python(who: confined.Builder) -> None:
 
 def _write_down(
     folder: state.Folder,
+    cache: Path,
     asked: Asked,
     fitted: Sequence[Arm],
     base: Base | None,
@@ -178,10 +196,11 @@ def _write_down(
         state.SETTINGS,
         {
             "format": state.FORMAT,
+            "cache": str(cache),
             "base": {"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""},
             "run": {
                 "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
-                "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(asked.flavours),
+                "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(_flavours(asked, fitted, base)),
                 "builder": who.name, "open_still": open_still,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
@@ -189,11 +208,26 @@ def _write_down(
     )  # fmt: skip
 
 
+def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
+    """Those that are built; a kernel that was built already is taken for plain."""
+    built = base is not None or any(arm.kind != arms.IMAGE for arm in fitted)
+    return asked.flavours if built else (build.PLAIN,)
+
+
 def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None) -> None:
     """UsageError where the folder has the judgement of something else."""
     kept = folder.settings()
-    if kept["base"]["key"] != (base.key if base else "") or kept["arms"] != {arm.name: arm.about() for arm in fitted}:
+    own = {arm.name: _essence(arm.about()) for arm in fitted}
+    if (
+        kept["base"]["key"] != (base.key if base else "")
+        or {name: _essence(about) for name, about in kept["arms"].items()} != own
+    ):
         raise UsageError(printable(str(folder.path)), "has another judgement", "name another folder (-o)")
+
+
+def _essence(about: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on where a series was read from."""
+    return {"kind": about["kind"], **{key: about["series"][key] for key in ("options", "added", "removed", "files")}}
 
 
 @dataclass
@@ -233,8 +267,9 @@ class Work:
     def _harness(self) -> Path:
         """A source that has the harness of the kernel's selftests."""
         places = [tree.source for tree in (self.tree, *self.trees.values()) if tree is not None]
+        places += sorted((self.cache / "base").glob("*/source"))
         if not places:
-            raise NotSupported("judge", "without a source the kernel's selftest cannot be built", "give a source as one of the arms")  # fmt: skip
+            raise NotSupported("judge", "without a source the kernel's selftest cannot be built", "judge a series first, or give a source as one of the arms")  # fmt: skip
         return places[0]
 
     def _images(self, flavours: Sequence[str]) -> dict[str, Path]:
@@ -254,7 +289,7 @@ class Work:
     def _image(self, name: str, arm: Arm | None, flavour: str) -> build.Image | None:
         given = self.place if arm is None else arm.place
         if given is not None:
-            return arms.imported(given, self.cache) if flavour == build.PLAIN else None
+            return self._given(name, given) if flavour == build.PLAIN else None
         tree, base = (
             (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
         )
@@ -274,6 +309,12 @@ class Work:
             self.progress.say(f"{name}, {flavour}: does not build: {error.why}")
             return None
         self.folder.add_build(label, {"image": image.folder.name, "seconds": image.seconds, "why": ""})
+        return image
+
+    def _given(self, name: str, place: Path) -> build.Image:
+        """A kernel that was built already."""
+        image = arms.imported(place, self.cache)
+        self.folder.add_build(f"{name}-{build.PLAIN}", {"image": image.folder.name, "seconds": 0, "why": ""})
         return image
 
     def _card(self, arm: Arm, base: build.Image, new: build.Image) -> None:
@@ -324,11 +365,11 @@ def _series(folder: state.Folder, arm: str) -> series.Series:
 def say(folder: state.Folder, as_b4: bool = False) -> int:
     """Writes letter, page and document of a folder, and prints the letter; the exit status."""
     made = _document(folder)
-    text = letter.letter(made)
+    written = letter.letter(made)
     folder.write(state.VERDICT, made)
-    folder.write_text(state.LETTER, text)
+    folder.write_text(state.LETTER, written)
     folder.write_text(state.PAGE, page.page(made))
-    print(json.dumps(b4.checks(made, text), indent=1) if as_b4 else text, end="\n" if as_b4 else "", flush=True)
+    print(json.dumps(b4.checks(made, written), indent=1) if as_b4 else written, end="\n" if as_b4 else "", flush=True)
     return EXIT_BAD if made["word"] == FAIL else EXIT_OK
 
 
@@ -339,9 +380,47 @@ def again(path: Path, as_b4: bool = False) -> int:
     return say(folder, as_b4)
 
 
-def resumed(path: Path) -> list[str]:
-    """The words of the command line that began the judgement in a folder; with its own folder as the output."""
-    words = shlex.split(str(state.Folder(path).settings()["run"]["again"]))
+def repeat(path: Path, which: str) -> int:
+    """Boots one image of a folder again and runs one step in it; prints what the step says, as JSON. The exit status."""
+    folder = state.Folder(path.absolute())
+    settings = folder.settings()
+    arm, _, rest = which.partition("-")
+    flavour, _, step = rest.partition("-")
+    made = folder.builds().get(f"{arm}-{flavour}")
+    if made is None or step not in inside.STEPS:
+        raise UsageError(f"--repeat {printable(which)}", "is no boot of that folder", f"take ARM-FLAVOUR-STEP, with a step of {', '.join(inside.STEPS)}")  # fmt: skip
+    cache = Path(str(settings["cache"]))
+    image = cache / "images" / Path(str(made["image"])).name
+    share = cache / "lab" / "share"
+    if not (image / "vmlinuz").is_file() or not share.is_dir():
+        raise NotSupported(
+            f"--repeat {printable(which)}", "its image is no longer in the cache", "judge the series anew"
+        )
+    who = confined.builder()
+    confined.confine(who, [cache, folder.path])
+    os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
+    found, boot = checks.check(image, flavour, share, [], Progress().say, (step,))
+    print(json.dumps(found, indent=1))
+    for line in (*boot.errors.splitlines()[-20:], *boot.splats):
+        text.say(line)
+    return EXIT_BAD if any(row["outcome"] == inside.FAIL for row in found["results"]) else EXIT_OK
+
+
+def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """The words of the command line that began the judgement in a folder, and what is taken from the folder instead of
+    from where it came: the series, as they were then."""
+    folder = state.Folder(path)
+    settings = folder.settings()
+    words = shlex.split(str(settings["run"]["again"]))
     if words[:2] != ["lazyobs", "judge"]:
         raise UsageError(printable(str(path)), "does not say how it began", "run the command again with -o")
-    return words[2:]
+    instead: dict[str, Any] = {"output": path}
+    kept = {
+        name: str(path / "series" / name) for name, about in settings["arms"].items() if about["kind"] == arms.SERIES
+    }
+    if "new" in kept:
+        instead["series"] = (kept.pop("new"),)
+        cover = path / "cover-new.txt"
+        instead["cover"] = cover if cover.exists() else None
+    instead["kept"] = kept
+    return words[2:], instead

@@ -60,7 +60,9 @@ class Folder:
         path.parent.mkdir(exist_ok=True)
         own = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with open(own, "w", encoding="utf-8") as file:
+            # The builder can write here, too: no link of its own is followed.
+            fd = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            with open(fd, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

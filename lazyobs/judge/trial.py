@@ -48,8 +48,7 @@ class Trial:
                 self._check(BASE, flavour)
 
     def _check(self, arm: str, flavour: str) -> None:
-        name = f"{arm}-{flavour}-checks"
-        if self._folder.read(f"boots/{name}.json") is not None:
+        if self._folder.read(f"boots/{arm}-{flavour}-checks.json") is not None:
             return
         if self._is_up():
             self._progress.say(f"the budget is spent before the checks of {arm}, {flavour}")
@@ -57,7 +56,11 @@ class Trial:
         self._progress.say(f"booting {arm}, {flavour}: {', '.join(checks.STEPS[flavour])}")
         began = time.monotonic()
         functions = [row["function"] for row in (self._folder.card(arm) or {}).get("functions", {}).get("new", [])]
-        found, boot = checks.check(self._images[f"{arm}-{flavour}"], flavour, self._share, functions)
+        name = f"{arm}, {flavour}"
+        image = self._images[f"{arm}-{flavour}"]
+        found, boot = checks.check(
+            image, flavour, self._share, functions, lambda line: self._progress.say(f"{name}, {line}")
+        )
         whole = {
             "arm": arm,
             "kind": "checks",
@@ -66,11 +69,9 @@ class Trial:
             "seconds": round(time.monotonic() - began, 1),
             **found,
         }
-        self._folder.add_boot(name, whole, boot.console)
-        for row in found["results"]:
-            self._progress.say(
-                f"{arm}, {flavour}, {row['step']}: {row['outcome']}{' -- ' + row['why'] if row['why'] else ''}"
-            )
+        self._folder.add_boot(f"{arm}-{flavour}-checks", whole, boot.console)
+        if found["broke"]:  # no test has said it
+            self._progress.say(f"{name}, {checks.one_line(found['results'][-1])}")
 
     def _outcomes(self, arm: str, flavour: str) -> dict[str, int]:
         found = self._folder.read(f"boots/{arm}-{flavour}-checks.json") or {"results": []}

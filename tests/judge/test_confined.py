@@ -95,6 +95,7 @@ def test_a_folder_that_the_builder_cannot_use(tmp_path: Path) -> None:
     closed.mkdir(mode=0o700)
     with pytest.raises(NotPermitted, match="is closed to the user 60917"):
         confined.make_folder(closed / "cache", who)
+    assert list(closed.iterdir()) == []
     with open_folder() as folder:
         (folder / "full").mkdir()
         (folder / "full/x").write_text("of root")

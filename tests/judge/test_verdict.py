@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.judge import measure, run, schema, state
+from lazyobs.judge import claims, measure, run, schema, series, state
 from lazyobs.judge.run import _document
 from tests.harness import ROOT, lazyobs
 from tests.judge.folders import COSTS, EVIL, MEMORY, add_checks, add_measured, boot, complete, folder
@@ -102,6 +102,18 @@ def test_a_kernel_that_dies_hangs_or_complains(tmp_path: Path, last: dict, text:
     found = folder(tmp_path)
     add_checks(found, "new", "plain", last=boot(**last))
     assert first(found).startswith(f"FAIL {text}")
+
+
+def test_a_flavour_that_was_not_asked_for_is_no_open_question(tmp_path: Path) -> None:
+    found = folder(tmp_path)
+    settings = found.settings()
+    found.write(state.SETTINGS, {**settings, "run": {**settings["run"], "flavours": ["plain"]}})
+    for arm in ("base", "new"):
+        add_checks(found, arm, "plain")
+        add_measured(found, arm)
+    (arm_found,) = said(found)["arms"]
+    assert (arm_found["word"], arm_found["said"]) == ("PASS", "no difference")
+    assert ("kernel, debug", "") in [(row["name"], row["outcome"]) for row in arm_found["findings"]]
 
 
 def test_functions_that_never_ran_are_named(tmp_path: Path) -> None:
@@ -207,3 +219,28 @@ def test_a_damaged_folder_is_one_line(tmp_path: Path, name: str, text: str | Non
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=re.escape(why)):
         run.again(tmp_path)
+
+
+def test_the_claims_of_our_own_cover_letter() -> None:
+    """Those with a pattern are decided, what it says of another series is not taken for a claim."""
+    patches = ROOT / "lab" / "patches"
+    ours = series.read(sorted(patches.glob("v2-000*.patch")), patches / "cover-letter.txt")
+    card = {"structs": [{"struct": "anon_vma", "before": 88, "after": 104}]}
+    memory = {"alone.anon_vma": (5003 * 104.0, 104.0), "alone.anon_vma_chain": (5003 * 64.0, 64.0)}
+    found = claims.claims(ours.cover, claims.Evidence(ours, card, memory))
+    assert [(row.expected, row.outcome) for row in found if row.outcome != claims.OPEN] == [
+        ("8 files, +296 lines", claims.HOLDS),
+        ("struct anon_vma: 88 to 104 bytes", claims.HOLDS),
+        ("struct vm_area_struct keeps its size", claims.HOLDS),
+        ("struct mm_struct keeps its size", claims.HOLDS),
+        ("5,003 VMAs of one process: no anon_vma and no chain for each", claims.HOLDS),
+    ]
+    card["structs"].append({"struct": "mm_struct", "before": 1024, "after": 1032})
+    found = claims.claims(
+        ours.cover, claims.Evidence(ours, card, {**memory, "alone.anon_vma_chain": (1.0, 5003 * 64.0)})
+    )
+    broken = [(row.expected, row.found) for row in found if row.outcome == claims.BROKEN]
+    assert broken == [
+        ("struct mm_struct keeps its size", "1024 to 1032 bytes"),
+        ("5,003 VMAs of one process: no anon_vma and no chain for each", "104.0 bytes a VMA before, 64.0 after"),
+    ]
