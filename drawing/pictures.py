@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from drawing import fleet, screen
+from drawing import fleet, pages, screen
 from drawing.screen import ScreenPicture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,11 @@ def _screen(name: str) -> Callable[[Path], str]:
 
 
 # {name: a function that writes the PNG and returns the words in it}
-DRAWN: dict[str, Callable[[Path], str]] = {**{name: _screen(name) for name in SCREENS}, "fleet": fleet.draw}
+DRAWN: dict[str, Callable[[Path], str]] = {
+    **{name: _screen(name) for name in SCREENS},
+    "fleet": fleet.draw,
+    "report": pages.draw,
+}
 
 
 def draw(name: str) -> None:

@@ -47,7 +47,9 @@ def test_an_example_is_copied(tmp_path: Path) -> None:
 
 def test_an_example_that_is_none() -> None:
     done = lazyobs("examples", "lba")
-    words = "there is no example 'lba' (did you mean lab?); there are debian-6.12, lab, leak; see lazyobs examples --help"
+    words = (
+        "there is no example 'lba' (did you mean lab?); there are debian-6.12, lab, leak; see lazyobs examples --help"
+    )
     assert (done.returncode, done.stderr) == (EXIT_USAGE, f"lazyobs: {words}\n")
 
 

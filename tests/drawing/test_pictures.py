@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from drawing import fleet, pictures, screen
+from drawing import fleet, pages, pictures, screen
 from tests.harness import ROOT
 
 # Drawn by hand from machines and recordings that are not here (docs/fleet.md, docs/soak.md).
-BY_HAND = {"ab", "host", "kernel-ab", "report"}
+BY_HAND = {"ab", "host", "kernel-ab"}
 
 
 def words(name: str) -> str:
@@ -25,6 +25,10 @@ def test_a_screen_has_not_changed_since_it_was_drawn(name):
 
 def test_the_fleet_board_has_the_panels_of_its_picture():
     assert fleet.titles() == words("fleet").splitlines()
+
+
+def test_the_report_says_what_its_picture_does():
+    assert pages.words() == words("report")
 
 
 def test_every_picture_is_drawn_by_a_script_and_shown():
