@@ -111,7 +111,7 @@ def test_the_four_questions_have_short_commands_with_what_they_print() -> None:
     assert [command.removeprefix("sudo ").split()[1] for command in commands] == ["summary", "census", "report", "compare"]  # fmt: skip
     assert all(len(command) <= 40 for command in commands)
     labels = [line.split()[0] for line in blocks[0][1:] if not line.startswith(" ")]
-    assert labels == ["holds", "unshared", "lazy", "forks", "waits", "change", "most", "advice"]
+    assert labels == ["holds", "unshared", "lazy", "forks", "waits", "change", "most", "cgroups", "advice"]
     for label in labels:
         assert f'"{label}"' in (ROOT / "lazyobs/views/summary.py").read_text()
     assert "CHAINS" in blocks[1][1].split() and blocks[1][1].split()[-1] == "COMMAND"

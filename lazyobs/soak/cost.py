@@ -99,7 +99,7 @@ def lock_waits(series: Series) -> list[Finding]:
     waits, writes, waited = (growth(series.samples, name) for name in names)
     if waits is None or writes is None or waited is None:
         return []
-    said, numbers = f"{waits:.0f} waits, {writes:.0f} of them for writing", {"count": waits}
+    said, numbers = f"{waits:.0f} waits, {writes:.0f} of them for writing" if waits else "none", {"count": waits}
     if waits:
         said += f"; {text.seconds(waited / 1e9)} in all"
         numbers["seconds"] = waited / 1e9

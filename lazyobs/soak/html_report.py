@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lazyobs.errors import NotSupported
+from lazyobs.soak.cause import NAME as WHO
 from lazyobs.soak.html_report_data import drawn
 from lazyobs.soak.series import Series
 from lazyobs.soak.verdict import FAIL, IDENTITY, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict, in_one_line
@@ -103,7 +104,9 @@ def _body(verdict: Verdict, recordings: list[Series], data: dict[str, Any]) -> I
     yield f'<header><span class="word {_text(verdict.word)}">{_text(verdict.word)}</span>'
     yield f"<h1>lazyobs: {_text(_subject(verdict, recordings))}</h1></header>\n"
     yield f'<p class="soft">{_text(_summary(verdict, recordings))}</p>\n'
-    if reasons := in_one_line(verdict.reasons()):
+    reasons = in_one_line(verdict.reasons())
+    reasons += [one for one in verdict.findings if one.name == WHO and one not in reasons]
+    if reasons:
         yield f'<ul class="reasons {_text(verdict.word)}">'
         yield from (f"<li><span><b>{_text(_called(one))}</b>: {_text(one.text)}</span></li>\n" for one in reasons)
         yield "</ul>\n"

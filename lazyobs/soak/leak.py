@@ -124,7 +124,7 @@ def _untested(series: Series, cache: str, thresholds: Thresholds) -> Finding:
     else:
         times = rows[0][np.isfinite(rows[1])]
         have, need = int(settled(times, thresholds).sum()), int(thresholds.gate["barriers"])
-        few = f"{have} counts of live objects after the warm-up, {need} are needed"
+        few = f"too few counts of live objects after the warm-up: {have}, {need} are needed"
         why = few if have < need else "the workload is not known"
         numbers["points"] = have
     return Finding("leak", f"{cache} objects", INCONCLUSIVE, f"{why}; {NOTHING_SHOWN}", series.name, numbers)

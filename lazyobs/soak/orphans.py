@@ -88,7 +88,7 @@ def _judged(
             f"{rise.base:.0f} before, and {rise.quiet} quiet readings did not come back{_per_fork(series, rise)}"
         )
     if len(found.times) < need:
-        return INCONCLUSIVE, f"{len(found.times)} counts of objects that no VMA holds, {need} are needed"
+        return INCONCLUSIVE, f"too few counts of objects that no VMA holds: {len(found.times)}, {need} are needed"
     if behind := _uncovered(series, found):
         return (
             INCONCLUSIVE,

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from lazyobs.soak.cause import NAME as WHO
 from lazyobs.soak.verdict import (
     FAIL,
     IDENTITY,
@@ -62,7 +63,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         count = f"{len(block)} recording{'' if len(block) == 1 else 's'}"
         yield from _wrapped(f"{arm + ': ' if arm else ''}{releases}, {count}", "  ")
     single = not arms and len(verdict.identity) == 1
-    yield from _listed("Why:", verdict.reasons(), single)
+    reasons = verdict.reasons()
+    whos = [one for one in verdict.findings if one.name == WHO and one not in reasons]
+    yield from _listed("Why:", reasons, single)
+    yield from _listed("Who:", whos, single)
     if verdict.word == FAIL:
         yield from _listed(
             "Open besides:", together([one for one in verdict.in_order() if one.outcome == INCONCLUSIVE]), single
@@ -73,7 +77,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
             yield from _wrapped(f"{table.title}:")
             yield from _table(_narrowed(table))
             yield from _notes(table)
-    measured = [one for one in verdict.findings if not one.outcome and not is_in_a_table(one)]
+    measured = [one for one in verdict.findings if not one.outcome and one not in whos and not is_in_a_table(one)]
     yield from _listed("Measured, not judged:", together(measured), single)
     yield from _counted(verdict)
     yield ""

@@ -23,6 +23,7 @@ def test_examples_are_listed() -> None:
     assert [(row["name"], row["profile"], row["lazy_enabled"]) for row in rows] == [
         ("debian-6.12", "mainline", None),
         ("lab", "lab", True),
+        ("leak", "mainline", None),
     ]
     assert all(Path(row["path"]) == ROOT / "examples" / row["name"] for row in rows)
     assert all(row["bytes"] == sum(file.stat().st_size for file in Path(row["path"]).iterdir()) for row in rows)
@@ -46,7 +47,9 @@ def test_an_example_is_copied(tmp_path: Path) -> None:
 
 def test_an_example_that_is_none() -> None:
     done = lazyobs("examples", "lba")
-    words = "there is no example 'lba' (did you mean lab?); there are debian-6.12, lab; see lazyobs examples --help"
+    words = (
+        "there is no example 'lba' (did you mean lab?); there are debian-6.12, lab, leak; see lazyobs examples --help"
+    )
     assert (done.returncode, done.stderr) == (EXIT_USAGE, f"lazyobs: {words}\n")
 
 

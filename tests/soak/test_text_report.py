@@ -9,6 +9,7 @@ import string
 import pytest
 
 from lazyobs.soak import text_report
+from lazyobs.soak.cause import NAME as WHO
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 from tests.soak import verdicts
 
@@ -54,6 +55,13 @@ def test_a_report_without_doubt():
     assert "* saved: 23K" in found
     assert "Checks passed: 1 of leak." in found
     assert "  swap: none" in found
+
+
+def test_who_holds_the_growth_stands_behind_the_reasons():
+    who = Finding("leak", WHO, "", "cache (pid 7): +23 chains", "day")
+    findings = [Finding("leak", "anon_vma objects", INCONCLUSIVE, "open", "day"), who, Finding("benefit", "saved", "", "0", "day")]  # fmt: skip
+    found = text_report.text(Verdict(INCONCLUSIVE, findings, [], {"day": {}}))
+    assert f"* anon_vma objects: open\n\nWho:\n* {WHO}: cache (pid 7): +23 chains\n\nMeasured, not judged:\n* saved: 0\n" in found  # fmt: skip
 
 
 def test_what_says_the_same_is_one_line():

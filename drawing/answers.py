@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The answers in the README: each block there that begins with ``$ COMMAND`` is what the command prints of an example.
+
+``python -m drawing answers`` runs the commands again and puts their output in; a test demands that it is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+EXAMPLES = ROOT / "examples"
+_SECONDS = 120
+
+
+def _all(lines: list[str]) -> list[str]:
+    return lines
+
+
+def _claims(lines: list[str]) -> list[str]:
+    """What stands before the table."""
+    return lines[: lines.index("")]
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines[:6]
+
+
+def _last_screen(lines: list[str]) -> list[str]:
+    begins = [at for at, line in enumerate(lines) if line.startswith("lazyobs ")]
+    return lines[begins[-1] :]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``shown`` behind the ``$``, and the command if that is another, in the directory of the examples. ``part``: what of
+    the output the README has."""
+
+    shown: str
+    part: Callable[[list[str]], list[str]] = _all
+    command: str = ""
+
+
+ANSWERS = (
+    Answer("lazyobs summary --replay leak"),
+    Answer("lazyobs census -s chains --replay leak", _few),
+    Answer("lazyobs report leak", _claims),
+    Answer("lazyobs compare --base a --new b", _claims, "lazyobs compare --base debian-6.12 --new lab"),
+    Answer("lazyobs top -b -r 3 --replay leak", _last_screen),
+)
+
+
+def printed(answer: Answer) -> list[str]:
+    """What the README has of its output today. RuntimeError where the command fails."""
+    command = [sys.executable, "-m", *(answer.command or answer.shown).split()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TZ": "UTC"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=EXAMPLES, timeout=_SECONDS, check=False, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(f"{answer.shown}: {done.stderr.strip()}")
+    lines = done.stdout.rstrip("\n").split("\n")
+    return [line.rstrip() for line in answer.part(lines)]
+
+
+def blocks(text: str) -> dict[str, list[str]]:
+    """{what stands behind the $: the lines below it} of the README."""
+    found = re.findall(r"^```\n\$ (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
+    return {command: lines.rstrip("\n").split("\n") for command, lines in found}
+
+
+def write() -> None:
+    """Puts today's answers into the README."""
+    text = README.read_text(encoding="utf-8")
+    for answer in ANSWERS:
+        begin = f"```\n$ {answer.shown}\n"
+        before, _, rest = text.partition(begin)
+        text = "\n".join([before + begin.rstrip("\n"), *printed(answer), "```" + rest.partition("```")[2]])
+    README.write_text(text, encoding="utf-8")
