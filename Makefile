@@ -23,7 +23,7 @@ SUITE := bookworm
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try sbom
+.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try sbom site
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ dist: installed ## build an sdist and a wheel in dist; the same commit gives the
 
 deb: dist ## build the Debian packages in dist (PYTHON3=3.13: analysis for Debian 13)
 	@$(VENV)/bin/python packages/deb/build.py --python $(PYTHON3) dist/lazyobs-*.whl dist $(PACKAGES)
+
+site: installed ## build the pages as a site in build/site; a link that leads nowhere is an error
+	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check -e '.[site]'
+	@$(VENV)/bin/python packages/site.py build/site
 
 sbom: dist ## list what an installation consists of, with licences: dist/lazyobs.cdx.json (CycloneDX)
 	@packages/sbom dist/lazyobs-*.whl dist/lazyobs.cdx.json

@@ -31,6 +31,14 @@ def examples() -> dict[str, Path]:
     return {place.name: place for place in found if (place / "recording.json").is_file()}
 
 
+def recording(path: str) -> str:
+    """``path`` where it is a recording's directory, or else the example of that name, if there is one. (A checkout has a
+    directory lab that is no recording.)"""
+    if (Path(path) / "recording.json").exists():
+        return path
+    return str(examples().get(path, path))
+
+
 def commit() -> str:
     """The commit that this was built of, or that the checkout is at: 12 digits, and "modified" behind them where a build
     was of other files than the commit's; "" where it is not known."""

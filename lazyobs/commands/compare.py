@@ -9,6 +9,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import collected
+from lazyobs.commands.replay_options import places
 from lazyobs.commands.verdict_options import VERDICT_OPTIONS, VerdictOptions, check_verdict
 
 _ARMS = ("--base", "--new")
@@ -46,8 +47,8 @@ class CompareCommand:
 
 @click.command(cls=_Arms)
 @VERDICT_OPTIONS
-@click.option("--base", multiple=True, required=True, metavar="DIR...", shell_complete=completions.directories, help="Recordings of the base kernel, one per boot.")  # fmt: skip
-@click.option("--new", multiple=True, required=True, metavar="DIR...", shell_complete=completions.directories, help="Recordings of the new kernel, one per boot.")  # fmt: skip
+@click.option("--base", multiple=True, required=True, metavar="DIR...", callback=places, shell_complete=completions.recordings, help="Recordings of the base kernel, one per boot.")  # fmt: skip
+@click.option("--new", multiple=True, required=True, metavar="DIR...", callback=places, shell_complete=completions.recordings, help="Recordings of the new kernel, one per boot.")  # fmt: skip
 @click.option("--calibrate", is_flag=True, help="Also compare random splits of the same boots, to measure how often the verdict is wrong.")  # fmt: skip
 @collected(CompareCommand)
 def compare(asked: CompareCommand) -> None:

@@ -36,10 +36,13 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str | No
 
 
 def place(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    """A recording's directory, or else the example of that name. (A checkout has a directory lab that is none.)"""
-    if value is None or (value / "recording.json").exists():
-        return value
-    return shipped.examples().get(str(value), value)
+    """A recording's directory, or else the example of that name."""
+    return value if value is None else Path(shipped.recording(str(value)))
+
+
+def places(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The same for several."""
+    return tuple(shipped.recording(value) for value in values)
 
 
 REPLAY = click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Show a recording, or an example by name (lab); needs no privileges.")  # fmt: skip

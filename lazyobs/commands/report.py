@@ -9,6 +9,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import collected
+from lazyobs.commands.replay_options import places
 from lazyobs.commands.verdict_options import VERDICT_OPTIONS, VerdictOptions, check_verdict
 
 
@@ -20,7 +21,9 @@ class ReportCommand:
 
 @click.command()
 @VERDICT_OPTIONS
-@click.argument("directories", nargs=-1, required=True, metavar="DIR...", shell_complete=completions.directories)
+@click.argument(
+    "directories", nargs=-1, required=True, metavar="DIR...", callback=places, shell_complete=completions.recordings
+)
 @collected(ReportCommand)
 def report(asked: ReportCommand) -> None:
     """Judge recordings of lazyobs record: PASS, FAIL or INCONCLUSIVE by leaks, splats, savings and costs of laziness.
