@@ -90,7 +90,7 @@ SECONDS = {OURS: 420, BATTERY: 300, **dict.fromkeys(OWN, 180)}
 
 #: A test waits for its processes by turns, and a wake-up on another emulated CPU is slow.
 _ON_ONE_CPU = ("taskset", "1")
-#: These have as many threads as there are CPUs, and are skipped where there is one.
+#: Its threads are two fewer than there are CPUs; where that is none, it is skipped.
 _THREADED = ("migration",)
 
 
@@ -132,7 +132,7 @@ def tasks(tests: Sequence[str], names: Sequence[str], positions: Sequence[bool])
 
 
 #: What a guest is given, unless it is to be another.
-MACHINE = ("--kernel", KERNEL, "--memory", "3072")
+MACHINE = ("--kernel", KERNEL, "--memory", "3072", "--cpus", "4")
 
 
 def said_by(
