@@ -39,11 +39,15 @@ TRIED = """
 ## Which test notices which mistake
 
 {release}, results of {date}. *eager*, *lazy*: `anon_rmap` with `vm.anon_vma_lazy` at 0, which is
-mainline, and at 1. *battery*: the scenarios of `lazyobs selftest` that come nearest, at 0. The
-others are the kernel's own tests, unchanged but for `migration`, which runs 5 s a test instead of
-20, at 0, except for mistakes in lazy VMAs. A cell is the number of tests that fail and do not fail
-without a mistake; `·` none; *skip*: none, and one is skipped that is not without it; *time*: it did
-not end; *dead*: the kernel did not survive it; empty: not tried, or nothing to try.
+mainline, and at 1. *battery*: `lazyobs selftest`, at 0. Of both those tests are run that come
+nearest to the mistake (`lab/mutations.toml` names them); of the kernel's own tests, at 0 except for
+mistakes in lazy VMAs, each runs whole, without a change but in `migration`, which moves pages for
+5 s a test instead of 20. All run on one CPU, but for `migration`, which needs three.
+
+A cell is the number of tests that fail and do not fail without the mistake; `·` none; *skip*: none,
+and one is skipped that is not without it; *time*: it did not end; *dead*: the kernel did not
+survive it; empty: not tried, or nothing to try. `rmap` skips a test when a page cannot be migrated
+in a hundred attempts.
 
 """
 
@@ -130,7 +134,12 @@ def counts(results: Results, rows: Sequence[Mutation]) -> dict[str, list[Mutatio
     """The mistakes by who has noticed them; of the tests of the kernel only where these were tried."""
     seen = [row for row in rows if not row.unseen and results.tried(row, [OURS])]
     ours = [row for row in seen if results.caught(row, [OURS])]
-    tried = [row for row in seen if all(results.noticed(row, row.lazy, test) is not None for test in OWN)]
+    # One that notices is enough to know; that none does takes all of them.
+    tried = [
+        row
+        for row in seen
+        if results.caught(row, OWN) or all(results.noticed(row, row.lazy, test) is not None for test in OWN)
+    ]
     return {
         "visible": seen,
         "anon_rmap": ours,
@@ -145,13 +154,14 @@ def counts(results: Results, rows: Sequence[Mutation]) -> dict[str, list[Mutatio
 def _summary(results: Results, rows: Sequence[Mutation]) -> str:
     by = counts(results, rows)
     battery = [row for row in by["visible"] if results.tried(row, [BATTERY])]
-    text = f"\nOf {len(by['visible'])} mistakes whose effect a user can see, `anon_rmap` notices {len(by['anon_rmap'])}"
-    text += f"; the battery notices {len(by['battery'])} of the {len(battery)} on which it was tried"
-    text += f"; the kernel's own tests together {len(by['kernel'])} of {len(by['kernel_tried'])}. "
-    text += f"{len(by['ours_alone'])} are noticed by `anon_rmap` and by none of those: {_names(by['ours_alone'])}."
-    missed = by["missed"]
-    text += f" Noticed by no test of ours: {_names(missed)}." if missed else ""
-    return "\n" + _wrapped(text.strip())
+    text = f"Of {len(by['visible'])} mistakes whose effect a user can see, `anon_rmap` notices {len(by['anon_rmap'])}"
+    text += f"; the battery {len(by['battery'])} of the {len(battery)} on which it was tried. " if battery else ". "
+    if by["kernel_tried"]:
+        text += f"The kernel's own tests, where they were tried, notice {_names(by['kernel']) or 'none'}. "
+        text += f"{len(by['ours_alone'])} that `anon_rmap` notices passed all of them: {_names(by['ours_alone'])}."
+    if by["missed"]:
+        text += f" Noticed by no test of ours: {_names(by['missed'])}."
+    return "\n" + _wrapped(text)
 
 
 def _effects(rows: Sequence[Mutation]) -> Iterator[str]:
@@ -189,7 +199,8 @@ def _baseline(results: Results) -> str:
 RUNS = """
 ## Runs of anon_rmap
 
-Whole runs, each with all of its tests, in emulated guests on a machine with other work to do:
+Whole runs on a machine with other work to do; those of kernels of the lab in an emulated guest, the
+others on that machine, which has no swap and one node, without the variants that wait for ksmd.
 
 | kernel | laziness | CPUs | nodes | runs | tests | passed | skipped | failed | seconds a run | date |
 |---|---|---:|---:|---:|---:|---:|---:|---|---:|---|
@@ -249,24 +260,26 @@ A kernel was given {number} mistakes, of which it makes one at a time, in the
 program under test alone. Below is what fails with each and passes without:
 the number of tests of anon_rmap, of those few that come nearest to the
 mistake, and the programs of tools/testing/selftests/mm that notice it.
-"-": none does; "?": not tried.
+"-": none does; "?": not tried; "of rmap, merge": only these were tried.
+rmap skips a test when a page cannot be migrated in a hundred attempts.
 
 """
 
 _SEEN = """
 {visible} of the mistakes have an effect that a user can see. anon_rmap notices
-{ours} of them. Of the {tried} on which the tests that are in the tree were
-tried ({names}), these notice {kernel};
-anon_rmap and none of them notices {alone}.
+{ours} of them. The tests in the tree notice {kernel}, and were not all tried on
+each. {alone} that anon_rmap notices passed all of them:
+{names}.
 """
 
 _TIME = """
 How long it takes, and where it was run
 ---------------------------------------
 
-Whole runs in emulated guests (no KVM), on a machine with other work:
+Whole runs on a machine with other work; "lab" and "debian" in an emulated
+guest (no KVM), the others without swap, a second node and ksmd:
 
-  kernel                    lazy  CPUs  runs  failed  seconds a run
+  kernel          lazy  CPUs  runs  tests passed failed  seconds a run
 """
 
 SHELL = """
@@ -284,31 +297,36 @@ an anon_vma of their own; "lazy" says whether it was switched on.
 """
 
 
+def _of_ours(results: Results, row: Mutation) -> str:
+    tried = [results.noticed(row, lazy, OURS) for lazy in (row.lazy, True)]
+    found = next((seen for seen in tried if seen is not None), None)
+    return "?" if found is None else cell(found) if found else "-"
+
+
+def _in_the_tree(results: Results, row: Mutation) -> str:
+    tried = [test for test in OWN if results.noticed(row, row.lazy, test) is not None]
+    if not tried:
+        return "?"
+    names = [test for test in tried if results.noticed(row, row.lazy, test)]
+    names += [f"({test} is skipped)" for test in tried if test not in names and results.skips(row, row.lazy, test)]
+    return (", ".join(names) or "-") + ("" if len(tried) == len(OWN) else " of " + ", ".join(tried))
+
+
 def letter(document: Mapping[str, Any] | None = None) -> str:
     """The cover letter; nothing in it that is not in mutations.json and kselftest-runs.json, or in the patch."""
     rows = list(mutations.mutations().values())
     results = Results(mutations.kept() if document is None else document)
     text = SUBJECT.format(number=len(rows))
     for row in rows:
-        found = next(
-            (seen for lazy in (row.lazy, True) if (seen := results.noticed(row, lazy, OURS)) is not None), None
-        )
-        ours = "?" if found is None else str(len(found)) if found else "-"
-        tried = [test for test in OWN if results.noticed(row, row.lazy, test) is not None]
-        own = ", ".join(test for test in tried if results.noticed(row, row.lazy, test)) or "-"
-        own += "" if len(tried) == len(OWN) else " (?)" if tried else "?"
-        text += textwrap.fill(f"{row.what}", 60, initial_indent="  ", subsequent_indent="    ") + "\n"
-        text += (
-            f"      anon_rmap: {ours}; in the tree: {own.replace('-?', '?')}"
-            + ("; cannot be seen" if row.unseen else "")
-            + "\n"
-        )
+        text += textwrap.fill(row.what, 74, initial_indent="  ", subsequent_indent="    ") + "\n"
+        end = "; cannot be seen" if row.unseen else ""
+        line = f"anon_rmap: {_of_ours(results, row)}; in the tree: {_in_the_tree(results, row)}{end}"
+        text += textwrap.fill(line, 74, initial_indent=" " * 6, subsequent_indent=" " * 8) + "\n"
     by = counts(results, rows)
     text += _SEEN.format(
         visible=len(by["visible"]),
         ours=len(by["anon_rmap"]),
-        tried=len(by["kernel_tried"]),
-        names=", ".join(OWN[:3]) + ",\n" + ", ".join(OWN[3:]),
+        names="\n".join(textwrap.wrap(", ".join(OWN), 74)),
         kernel=len(by["kernel"]),
         alone=len(by["ours_alone"]),
     )
@@ -318,5 +336,6 @@ def letter(document: Mapping[str, Any] | None = None) -> str:
         for one in runs:
             lazy = "on" if one["lazy"] else "off"
             failed = sum(one["failed"].values())
-            text += f"  {one['kernel']:25} {lazy:4} {one['cpus']:5} {one['runs']:5} {failed:7} {one['seconds']:14}\n"
+            text += f"  {one['kernel']:15} {lazy:4} {one['cpus']:5} {one['runs']:5} {one['tests']:6} "
+            text += f"{one['passed']:6} {failed:6} {one['seconds']:14}\n"
     return text + SHELL

@@ -131,6 +131,14 @@ def test_the_page_counts_who_notices() -> None:
     assert "Noticed by no test of ours: `cow_ksm`." in text
 
 
+def test_what_is_kept_is_what_the_tests_are_for() -> None:
+    """Each mistake that a user can see was tried and is noticed, and five by none of the kernel's own tests."""
+    rows = list(mutations.mutations().values())
+    by = mutation_page.counts(mutation_page.Results(mutations.kept()), rows)
+    assert by["anon_rmap"] == by["visible"] == [row for row in rows if not row.unseen]
+    assert len(by["ours_alone"]) >= 5
+
+
 def test_the_page_and_the_letter_are_current() -> None:
     for path in (mutation_page.PAGE, mutation_page.LETTER):
         assert path.read_text() == docs.pages()[path], "run: python3 -m lab.docs"
