@@ -265,7 +265,7 @@ static void costs(void)
 	cost("split_and_merge", begin, ISLANDS);
 	begin = now();
 	for (int round = 0; round < ISLANDS; round++) {
-		one = mremap(one, 3 * page, 3 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+		one = mremap(one, 3 * page, 3 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
 		if (one == MAP_FAILED)
 			die("mremap");
 		*(volatile char *)one = 1;
