@@ -27,6 +27,7 @@
 #define FEW 101	     /* of a process that forks */
 #define WRITTEN 23   /* of them, by a child */
 #define ROUNDS 61
+#define FIRST 11 /* processes that fork for the first time */
 #define STARTED 23
 #define ADVISED 211 /* pages that are paged out, in, and moved */
 #define PAGEOUT 21  /* MADV_PAGEOUT, include/uapi/asm-generic/mman-common.h */
@@ -51,10 +52,35 @@ static long long now(void)
 	return at.tv_sec * 1000000000LL + at.tv_nsec;
 }
 
-static void cost(const char *name, long long begin, long operations)
+static int by_size(const void *one, const void *other)
 {
-	printf("cost %s %.1f\n", name, (double)(now() - begin) / operations);
+	double a = *(const double *)one, b = *(const double *)other;
+
+	return (a > b) - (a < b);
+}
+
+/* The median: what the kernel does now and then in between falls on few rounds. */
+static void cost(const char *name, double *rounds, int count)
+{
+	qsort(rounds, count, sizeof(*rounds), by_size);
+	printf("cost %s %.1f\n", name, rounds[count / 2]);
 	fflush(stdout);
+}
+
+/* Does it ``count`` times, in rounds. */
+static void timed(const char *name, void (*operation)(long), long count)
+{
+	double rounds[ROUNDS];
+
+	for (long round = 0; round < ROUNDS; round++) {
+		long from = round * count / ROUNDS, to = (round + 1) * count / ROUNDS;
+		long long begin = now();
+
+		for (long index = from; index < to; index++)
+			operation(index);
+		rounds[round] = (double)(now() - begin) / (to - from);
+	}
+	cost(name, rounds, ROUNDS);
 }
 
 /* Waits for a grace period and shrinks the caches: what is left is live. */
@@ -162,14 +188,14 @@ static void make_alone(void)
 
 static void make_family(void)
 {
-	char *sea = islands(FEW);
+	char *mine = islands(FEW);
 
-	touch(sea, FEW);
+	touch(mine, FEW);
 	for (int child = 0; child < 7; child++)
 		if (!fork()) {
 			/* ends with its parent */
 			syscall(SYS_prctl, 1, SIGKILL, 0, 0, 0);
-			touch(sea, WRITTEN);
+			touch(mine, WRITTEN);
 			for (;;)
 				pause();
 		}
@@ -213,75 +239,147 @@ static void start(void)
 		end(pids[index]);
 }
 
-static void forks(const char *name, char *sea, int written)
+static char *sea;
+
+static void touch_one(long index)
 {
-	long long begin = now();
+	*(volatile char *)(sea + 2 * index * page) = 1;
+}
 
-	for (int round = 0; round < ROUNDS; round++) {
-		pid_t pid = fork();
+static void unmap_one(long index)
+{
+	if (munmap(sea + 2 * index * page, 2 * page))
+		die("munmap");
+}
 
-		if (!pid) {
-			touch(sea, written);
-			_exit(0);
-		}
-		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
-			die("fork");
+static void fork_and_touch(int written)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		touch(sea, written);
+		_exit(0);
 	}
-	cost(name, begin, ROUNDS);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		die("fork");
+}
+
+static void fork_one(long index)
+{
+	(void)index;
+	fork_and_touch(0);
+}
+
+static void fork_and_write_one(long index)
+{
+	(void)index;
+	fork_and_touch(WRITTEN);
+}
+
+/* Each of a new process, whose VMAs no fork has copied. */
+static void first_forks(void)
+{
+	double rounds[FIRST];
+
+	for (int round = 0; round < FIRST; round++) {
+		int result[2];
+		pid_t pid;
+
+		if (pipe2(result, O_CLOEXEC))
+			die("pipe");
+		pid = fork();
+		if (!pid) {
+			long long begin;
+
+			sea = islands(FEW);
+			touch(sea, FEW);
+			begin = now();
+			fork_and_touch(0);
+			begin = now() - begin;
+			_exit(write(result[1], &begin, sizeof(begin)) != sizeof(begin));
+		}
+		close(result[1]);
+		long long took = 0;
+
+		if (pid < 0 || read(result[0], &took, sizeof(took)) != sizeof(took))
+			die("a first fork");
+		close(result[0]);
+		waitpid(pid, NULL, 0);
+		rounds[round] = took;
+	}
+	cost("first_fork", rounds, FIRST);
+}
+
+static char *three;
+
+static void split_and_merge_one(long index)
+{
+	(void)index;
+	if (mprotect(three + page, page, PROT_READ) ||
+	    mprotect(three + page, page, PROT_READ | PROT_WRITE))
+		die("mprotect");
+}
+
+static void move_one(long index)
+{
+	(void)index;
+	three = mremap(three, 3 * page, 3 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (three == MAP_FAILED)
+		die("mremap");
+	*(volatile char *)three = 1;
+}
+
+/* This program in memory: what lies on the host is waited for, and the clock leaps meanwhile. */
+#define NOTHING "/tmp/nothing"
+
+static void start_one(long index)
+{
+	pid_t pid = vfork();
+
+	(void)index;
+	if (!pid) {
+		execl(NOTHING, "workload", "nothing", NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		die("vfork");
+}
+
+static void copy_this_program(void)
+{
+	static char data[1 << 16];
+	int from = open("/proc/self/exe", O_RDONLY), to = open(NOTHING, O_WRONLY | O_CREAT, 0755);
+	ssize_t length;
+
+	if (from < 0 || to < 0)
+		die(NOTHING);
+	while ((length = read(from, data, sizeof(data))) > 0)
+		if (write(to, data, length) != length)
+			die(NOTHING);
+	close(from);
+	close(to);
 }
 
 static void costs(void)
 {
-	char *sea = islands(ISLANDS), *few, *one;
-	long long begin = now();
-	pid_t pid;
+	sea = islands(ISLANDS);
+	timed("first_touch", touch_one, ISLANDS);
+	timed("unmap", unmap_one, ISLANDS);
+	first_forks();
+	sea = islands(FEW);
+	touch(sea, FEW);
+	fork_and_touch(0);
+	timed("fork", fork_one, ROUNDS);
+	timed("fork_and_write", fork_and_write_one, ROUNDS);
+	munmap(sea, 2 * FEW * page);
 
-	touch(sea, ISLANDS);
-	cost("first_touch", begin, ISLANDS);
-	begin = now();
-	if (munmap(sea, 2 * ISLANDS * page))
-		die("munmap");
-	cost("unmap", begin, ISLANDS);
-
-	few = islands(FEW);
-	touch(few, FEW);
-	begin = now();
-	pid = fork();
-	if (!pid)
-		_exit(0);
-	waitpid(pid, NULL, 0);
-	cost("first_fork", begin, 1);
-	forks("fork", few, 0);
-	forks("fork_and_write", few, WRITTEN);
-	munmap(few, 2 * FEW * page);
-
-	one = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memset(one, 1, 3 * page);
-	begin = now();
-	for (int round = 0; round < ISLANDS; round++)
-		if (mprotect(one + page, page, PROT_READ) ||
-		    mprotect(one + page, page, PROT_READ | PROT_WRITE))
-			die("mprotect");
-	cost("split_and_merge", begin, ISLANDS);
-	begin = now();
-	for (int round = 0; round < ISLANDS; round++) {
-		one = mremap(one, 3 * page, 3 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
-		if (one == MAP_FAILED)
-			die("mremap");
-		*(volatile char *)one = 1;
-	}
-	cost("move", begin, ISLANDS);
-
-	begin = now();
-	for (int round = 0; round < WRITTEN; round++) {
-		pid = vfork();
-		if (!pid) {
-			execl("/bin/true", "true", NULL);
-			_exit(127);
-		}
-		waitpid(pid, NULL, 0);
-	}
-	cost("start_a_program", begin, WRITTEN);
+	three = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(three, 1, 3 * page);
+	timed("split_and_merge", split_and_merge_one, ISLANDS);
+	timed("move", move_one, ISLANDS);
+	copy_this_program();
+	start_one(0);
+	timed("start_a_program", start_one, ROUNDS);
 }
 
 static long vmstat(const char *wanted)
@@ -307,34 +405,36 @@ static int node_of(void *at)
 	return status;
 }
 
+static void page_out_one(long index)
+{
+	madvise(sea + 2 * index * page, page, PAGEOUT);
+}
+
+static long moved;
+
+static void migrate_one(long index)
+{
+	void *at = sea + 2 * index * page;
+	int from = node_of(at), to = from == 0, status = -1;
+
+	if (from >= 0 && !syscall(SYS_move_pages, 0, 1UL, &at, &to, &status, 2))
+		moved += status == to;
+}
+
 /* What walks the reverse map from the page. */
 static void walks(void)
 {
-	char *sea = islands(ADVISED);
 	unsigned char there;
-	long out = 0, moved = 0, failed = vmstat("pgmigrate_fail");
-	long long begin;
+	long out = 0, failed = vmstat("pgmigrate_fail");
 
+	sea = islands(ADVISED);
 	touch(sea, ADVISED);
-	begin = now();
-	for (long index = 0; index < ADVISED; index++)
-		madvise(sea + 2 * index * page, page, PAGEOUT);
-	cost("page_out", begin, ADVISED);
+	timed("page_out", page_out_one, ADVISED);
 	for (long index = 0; index < ADVISED; index++)
 		out += !mincore(sea + 2 * index * page, page, &there) && !(there & 1);
 	printf("share paged_out %ld %d\n", out, ADVISED);
-	begin = now();
-	touch(sea, ADVISED);
-	cost("page_in", begin, ADVISED);
-	begin = now();
-	for (long index = 0; index < ADVISED; index++) {
-		void *at = sea + 2 * index * page;
-		int from = node_of(at), to = from == 0, status = -1;
-
-		if (from >= 0 && !syscall(SYS_move_pages, 0, 1UL, &at, &to, &status, 2))
-			moved += status == to;
-	}
-	cost("migrate", begin, ADVISED);
+	timed("page_in", touch_one, ADVISED);
+	timed("migrate", migrate_one, ADVISED);
 	printf("share migrated %ld %d\n", moved, ADVISED);
 	printf("count migration_failures %ld\n", vmstat("pgmigrate_fail") - failed);
 	fflush(stdout);
@@ -342,17 +442,10 @@ static void walks(void)
 
 static int fork_only(long times)
 {
-	char *sea = islands(WRITTEN);
-
+	sea = islands(WRITTEN);
 	touch(sea, WRITTEN);
-	for (long round = 0; round < times; round++) {
-		pid_t pid = fork();
-
-		if (!pid)
-			_exit(0);
-		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
-			die("fork");
-	}
+	for (long round = 0; round < times; round++)
+		fork_and_touch(0);
 	return 0;
 }
 
@@ -361,6 +454,8 @@ int main(int argc, char **argv)
 	cpu_set_t first;
 
 	page = sysconf(_SC_PAGESIZE);
+	if (argc == 2 && !strcmp(argv[1], "nothing"))
+		return 0;
 	if (argc == 3 && !strcmp(argv[1], "forks"))
 		return fork_only(atol(argv[2]));
 	CPU_ZERO(&first);

@@ -50,9 +50,10 @@ def test_the_workload_is_measured_and_a_blind_kernel_fails(guest: Run, share: Pa
     assert measured is not None, ended.errors
     assert measured.cost.keys() == measure.COSTS.keys() and min(measured.cost.values()) > 0
     assert measured.share["paged_out"] == 0, "no walk sees the lazy VMAs"
-    # 5,003 lazy VMAs, and none for the pages between: an anon_vma of the mm and no chain.
-    assert measured.memory["alone.anon_vma"] < 1000 and measured.memory["alone.anon_vma_chain"] < 1000
-    assert measured.memory["alone.vm_area_struct"] / 184 >= 10_006 and set(measured.memory) == {f"{held}.{cache}" for held in measure.HELD for cache in CACHES}  # fmt: skip
+    assert set(measured.memory) == {f"{held}.{cache}" for held in measure.HELD for cache in CACHES}
+    # 5,003 lazy VMAs have no object each; they and the pages between are VMAs.
+    assert max(measured.memory["alone.anon_vma"], measured.memory["alone.anon_vma_chain"]) < 5003
+    assert measured.memory["alone.vm_area_struct"] > 10_006 * 100
 
     found = checks.document(ended, ("boot", "kselftest", "stress"))
     assert [(row["step"], row["outcome"]) for row in found["results"]] == [
