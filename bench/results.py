@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""What the benchmarks found, kept in results.json beside this file, and docs/results.md, which is made of it.
+
+A result is of one machine and one kernel. A new one takes the place of the earlier one of the same benchmark there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT, PAGE = ROOT / "bench/results.json", ROOT / "docs/results.md"
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the page: what is measured, ``ours`` and the peer's as paths in the result ("a.b"), or functions of
+    it; ``goal``: the most that the ratio may be, or that ours may be where there is no ratio."""
+
+    benchmark: str
+    what: str
+    ours: str
+    peer: str = ""
+    peer_name: str = ""
+    ratio: str = ""
+    quartiles: str = ""
+    unit: str = ""
+    goal: str = ""
+    scale: float = 1.0
+
+
+def _pair(benchmark: str, what: str, key: str, peer_name: str, unit: str, goal: str, scale: float = 1.0) -> Row:
+    """A row of bench/pairs.py."""
+    names = (f"{key}.{name}" for name in ("one", "other", "ratio", "ratio_quartiles"))
+    ours, peer, ratio, quartiles = names
+    return Row(benchmark, what, ours, peer, peer_name, ratio, quartiles, unit, goal, scale)
+
+
+ROWS = (
+    Row(
+        "event_cost", "a counted event, above an empty program", "ns_per_event", "bpftrace_ns_per_event", "bpftrace",
+        "ratio", unit="ns", goal="<= 0.20",
+    ),
+    Row(
+        "lock_cost", "a wait for a root's lock, above empty programs", "ns_per_wait", "bpftrace_ns_per_wait",
+        "bpftrace", "ratio", unit="ns", goal="<= 1.0",
+    ),
+    Row(
+        "unrelated", "a slab allocation of something else", "ns_per_run", "empty_ns_per_run", "an empty program",
+        "ratio", unit="ns", goal="within noise",
+    ),
+    Row("census", "a census of 40,000 VMAs", "smaps_over_census.other", "smaps_over_census.one", "reading smaps",
+        "smaps_over_census.ratio", "smaps_over_census.ratio_quartiles", "ms", ">= 10", 1e3),
+    _pair("start", "first numbers, the first time ever", "first_ever_seconds", "a stock BCC tool", "s", "<= 1.0"),
+    _pair("start", "first numbers, first in a boot", "first_in_a_boot_seconds", "a stock BCC tool", "s", "<= 1.0"),
+    _pair("start", "first numbers, later", "warm_seconds", "a stock BCC tool", "s", "<= 0.75"),
+    _pair("start", "PSS of all processes", "pss_bytes", "a stock BCC tool", "MB", "<= 0.25", 1e-6),
+    Row("ring", "events decoded in bulk", "events_per_cpu_second.bulk", "events_per_cpu_second.bcc", "BCC's callback",
+        "bulk_to_bcc", unit="M/s of CPU", goal=">= 40", scale=1e-6),
+    Row("ring", "events decoded one by one", "events_per_cpu_second.light", "events_per_cpu_second.bcc",
+        "BCC's callback", "light_to_bcc", unit="M/s of CPU", goal=">= 6", scale=1e-6),
+    Row("screen", "the screen at 1 s, 500 processes", "lazyobs.cpu_percent", "htop.cpu_percent", "htop",
+        unit="% of a CPU", goal="<= 0.6"),
+    Row("exporter", "a scrape, 500 processes and 200 cgroups", "cpu_seconds_per_scrape", unit="ms", goal="<= 10",
+        scale=1e3),
+    Row("exporter", "PSS of the exporter", "pss_bytes", "stock_bcc_pss_bytes", "a process with BCC loaded", "ratio",
+        unit="MB", goal="<= 0.17", scale=1e-6),
+)  # fmt: skip
+
+
+def keep(benchmark: str, figures: Figures, path: Path = KEPT) -> None:
+    """Writes a result in place of the earlier one of this machine and kernel."""
+    here = machine()
+    others = [one for one in read(path) if (one["benchmark"], one["machine"]) != (benchmark, here)]
+    new = {"benchmark": benchmark, "machine": here, "date": time.strftime("%Y-%m-%d"), **identity(), "figures": figures}
+    kept = sorted([*others, new], key=lambda one: (one["machine"], one["benchmark"]))
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(kept, indent=1) + "\n")
+    part.rename(path)
+
+
+def read(path: Path = KEPT) -> list[dict[str, Any]]:
+    return json.loads(path.read_text()) if path.exists() else []  # type: ignore[no-any-return]
+
+
+def machine() -> str:
+    """Processor, number of CPUs, memory and kernel: what a figure depends on."""
+    found = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    model = found[1].strip() if found else os.uname().machine
+    gigabytes = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9)
+    cpus = os.cpu_count() or 0
+    return f"{model}, {cpus} CPUs, {gigabytes} GB, Linux {os.uname().release.split('-')[0]}"
+
+
+def identity() -> dict[str, Any]:
+    """The versions that a result is of, and how busy the machine was as it ended."""
+    return {
+        "commit": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
+        "python": sys.version.split()[0],
+        "bcc": _said(["/usr/bin/python3", "-c", "import bcc; print(bcc.__version__)"]),
+        "bpftrace": _said(["bpftrace", "--version"]).removeprefix("bpftrace "),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _said(command: list[str]) -> str:
+    """What a program says of itself; "" where it is missing."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    except OSError:
+        return ""
+
+
+def _at(figures: Figures, path: str) -> Any:
+    for name in path.split("."):
+        figures = figures.get(name, {}) if isinstance(figures, dict) else {}
+    return figures if figures != {} else None
+
+
+def _number(value: Any, scale: float) -> str:
+    return "-" if value is None else f"{value * scale:.3g}"
+
+
+def _ratio(row: Row, figures: Figures) -> str:
+    ours, peer = _at(figures, row.ours), _at(figures, row.peer) if row.peer else None
+    ratio = _at(figures, row.ratio) if row.ratio else ours / peer if ours is not None and peer else None
+    if ratio is None:
+        return "-"
+    quartiles = _at(figures, row.quartiles) if row.quartiles else None
+    return f"{ratio:.3g}" + (f" ({quartiles[0]:.3g} to {quartiles[1]:.3g})" if quartiles else "")
+
+
+def lines_of(results: list[dict[str, Any]]) -> list[str]:
+    """The table of one machine."""
+    lines = ["| what | lazyobs | peer | ratio (quartiles) | goal | measured |", "|---|---:|---:|---:|---|---|"]
+    by_name = {one["benchmark"]: one for one in results}
+    for row in ROWS:
+        one = by_name.get(row.benchmark)
+        if one is None:
+            continue
+        ours, peer = (_number(_at(one["figures"], path), row.scale) if path else "" for path in (row.ours, row.peer))
+        beside = f"{peer} ({row.peer_name})" if row.peer else ""
+        when = f"{one['date']}, {one['commit']}, load {one['load']}"
+        lines.append(
+            f"| {row.what}, {row.unit} | {ours} | {beside} | {_ratio(row, one['figures'])} | {row.goal} | {when} |"
+        )
+    return lines
+
+
+_HEAD = """<!-- Written by `python -m bench.results` from bench/results.json. -->
+# What lazyobs costs
+
+`make bench` measures all of it, each figure beside its peer in one run, in turn with it, and keeps
+what it finds; `make bench BENCH=start,census` some of it, and `make bench BENCH=--missing` what has
+no result on this machine. Figures are medians. *load* is the machine's as the benchmark ended:
+ratios of a busy machine are less certain. What each benchmark does stands at the head of its file
+in `bench/`.
+"""
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    parts = [_HEAD]
+    for name in sorted({one["machine"] for one in results}):
+        of_it = [one for one in results if one["machine"] == name]
+        newest = max(of_it, key=lambda one: one["date"])
+        tools = f"Python {newest['python']}, BCC {newest['bcc'] or '-'}, bpftrace {newest['bpftrace'] or '-'}."
+        parts.append("\n".join([f"\n## {name}\n", tools, "", *lines_of(of_it)]) + "\n")
+    return "".join(parts)
+
+
+def missing(names: list[str]) -> list[str]:
+    """Those of ``names`` that have no result of this machine."""
+    there = {one["benchmark"] for one in read() if one["machine"] == machine()}
+    return [name for name in names if name not in there]
+
+
+def main(write: Callable[[str], object] = PAGE.write_text) -> None:
+    write(page(read()))
+
+
+if __name__ == "__main__":
+    main()
