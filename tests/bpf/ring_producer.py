@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lazyobs.bpf import abi, counts, event, followed, layouts, maps, plan, sources, structs, template
+from lazyobs.bpf import abi, counts, event, followed, kfuncs, layouts, maps, plan, sources, structs, template
 from lazyobs.bpf.event_counts import EventCounts
 from lazyobs.bpf.session import CompilerNotFound, Loader, Session, interpreters
 
@@ -27,6 +27,7 @@ def source(pages: int) -> str:
         counts.c_counts(),
         layouts.c_layouts(),
         structs.c_structs(),
+        kfuncs.C_FUNCTIONS,
         followed.C_FOLLOWED,
         event.c_layout(pages * mmap.PAGESIZE),
         *(sources.read(name) for name in ("blanks.h", "lazyobs.h", "events.h")),
