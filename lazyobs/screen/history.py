@@ -47,6 +47,8 @@ class History(Sequence[Sample]):
         processes = sample.processes
         for index, process in enumerate(processes):
             old = known.get(process.pid)
+            if old is process:
+                continue
             if old is not None and old == process:
                 processes[index] = old
             else:

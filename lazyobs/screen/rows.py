@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lazyobs import text
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, GROWING, GROWTH_NAMES, Process
@@ -16,8 +15,7 @@ FLAT, TREE, CGROUP = "none", "tree", "cgroup"
 GROUPINGS = (FLAT, TREE, CGROUP)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A process, or a cgroup with the sums of its processes. ``prefix`` draws its branch of the tree.
 
     ``key`` identifies the row from one sample to the next.
