@@ -42,7 +42,7 @@ def test_a_typed_load_reads_what_the_helper_reads(bpf: None) -> None:
     for typed in (1, 0, 1):
         made = plan.make(facts, "tracepoint", wanted=("census",))
         if not made.values["HAVE_TYPED_LOADS"]:
-            skip("typed loads", "the kernel has no bpf_rdonly_cast (6.2)")
+            skip("kernel", "it has no bpf_rdonly_cast (6.2)")
         made.values["HAVE_TYPED_LOADS"] = typed
         with Loader(interpreters()[0]).load(made) as session:
             rows = census.CensusRows().read(maps.read_iterator(session.links["census:task_vma"]))
