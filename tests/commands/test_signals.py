@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from lazyobs import __version__
+from lazyobs import __version__, shipped
 from tests.harness import ROOT
 
 # A child for each line, until one gets through without having met it.
@@ -66,7 +66,7 @@ USAGE = "lazyobs: report needs DIR...; see lazyobs report --help\n"
 @pytest.mark.parametrize(
     ("arguments", "status", "whole", "interrupted"),
     [
-        (["--version"], 0, f"lazyobs, version {__version__}\n", 3),
+        (["--version"], 0, f"lazyobs, version {shipped.version(__version__)}\n", 3),
         (["report"], 2, USAGE, 3),
         (["record"], 2, "lazyobs: record needs -o DIR; see lazyobs record --help\n", 0),
     ],
