@@ -25,6 +25,7 @@ class Growth:
     def __init__(self) -> None:
         self._begun: float | None = None
         self._first: dict[Identity, tuple[str | None, Mapping[str, int | None]]] = {}
+        self._idle: dict[Identity, tuple[Process, Process]] = {}  # as given and with growth: what has not grown
 
     def note(self, sample: Sample) -> None:
         """The first sample is what growth is measured from. Idle processes are one object in many samples, so those
@@ -34,8 +35,19 @@ class Growth:
             for process in sample.processes:
                 held = {name: process.census.get(name) for name in GROWING}
                 self._first[process.pid, process.start_time] = process.cgroup, held
-        sample.processes = [self._grown(process, sample.time) for process in sample.processes]
+        idle, self._idle = self._idle, {}
+        sample.processes = [self._noted(process, sample.time, idle) for process in sample.processes]
         sample.ended_growth = self._of_ended(sample)
+
+    def _noted(self, process: Process, now: float, idle: Mapping[Identity, tuple[Process, Process]]) -> Process:
+        """The object of the sample before, where the process is the same that has not grown."""
+        identity = process.pid, process.start_time
+        given, noted = idle.get(identity, (None, process))
+        if given is not process:
+            noted = self._grown(process, now)
+        if noted.growth is _NOT_GROWN:
+            self._idle[identity] = process, noted
+        return noted
 
     def _grown(self, process: Process, now: float) -> Process:
         assert self._begun is not None
