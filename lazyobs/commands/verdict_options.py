@@ -52,10 +52,10 @@ class VerdictOptions:
 def check_verdict(options: VerdictOptions, command: str) -> None:
     """UsageError for two formats at once; NotSupported if a library is missing that only these commands import."""
     _ = options.form
-    need_libraries(command)
+    need_libraries(command, _LIBRARIES)
 
 
-def need_libraries(command: str, names: tuple[str, ...] = _LIBRARIES) -> None:
+def need_libraries(command: str, names: tuple[str, ...]) -> None:
     """NotSupported if a library is missing that only some commands import."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
