@@ -78,9 +78,11 @@ def test_the_directory_is_removed_while_it_records(root: None, tmp_path: Path) -
     )  # fmt: skip
     while not list((tmp_path / "r").glob("samples-*")):
         time.sleep(0.05)
+    recorder.send_signal(signal.SIGSTOP)  # or it makes another file meanwhile
     for file in (tmp_path / "r").iterdir():
         file.unlink()
     os.rmdir(tmp_path / "r")
+    recorder.send_signal(signal.SIGCONT)
     _, err = recorder.communicate(timeout=60)
     assert recorder.returncode == 3
     notice, line = err.splitlines()
