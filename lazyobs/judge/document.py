@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from lazyobs.judge.judgement import Judged
 from lazyobs.judge.state import FORMAT, Folder
-from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
+from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, json_safe
 
 
 def document(folder: Folder, settings: dict[str, Any], judged: Sequence[Judged]) -> dict[str, Any]:
@@ -23,9 +22,9 @@ def document(folder: Folder, settings: dict[str, Any], judged: Sequence[Judged])
                 "word": one.word,
                 "said": one.said,
                 "series": settings["arms"][one.arm]["series"],
-                "findings": [_plain(vars(finding)) for finding in one.findings],
+                "findings": [json_safe(vars(finding)) for finding in one.findings],
                 "claims": [claim.as_json() for claim in one.claims],
-                "tables": [_plain(vars(table)) for table in one.tables],
+                "tables": [json_safe(vars(table)) for table in one.tables],
                 "card": folder.card(one.arm),
             }
         )
@@ -42,13 +41,3 @@ def document(folder: Folder, settings: dict[str, Any], judged: Sequence[Judged])
 
 def _boot(one: dict[str, Any]) -> dict[str, Any]:
     return {key: one.get(key) for key in ("arm", "kind", "flavour", "number", "seconds")}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -10,10 +10,10 @@ from typing import Any
 
 from lazyobs.judge import claims
 from lazyobs.judge.inside import STEPS
+from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
-from lazyobs.text import NULL, plural, printable
+from lazyobs.text import NULL, plural
 
-COLUMNS = 72
 _MOST_LISTED = 16
 _WORDS = {PASS: "pass", FAIL: "FAIL", INCONCLUSIVE: "open", "": ""}
 _METHOD = (
@@ -167,18 +167,13 @@ def _repeated(arms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _command(command: str) -> Iterator[str]:
     """Not wrapped inside of a word; a line that goes on ends with a backslash."""
-    lines = textwrap.wrap(_plain(command), COLUMNS - 6, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(in_ascii(command), COLUMNS - 6, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines):
         yield ("  " if not number else "    ") + line + (" \\" if number < len(lines) - 1 else "")
 
 
 def _wrapped(line: str, first: str = "", rest: str | None = None) -> list[str]:
-    rest = first if rest is None else rest
-    return textwrap.wrap(_plain(line), COLUMNS, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
-
-
-def _plain(value: object) -> str:
-    return printable(str(value)).encode("ascii", "replace").decode("ascii")
+    return wrapped(in_ascii(line), first, rest)
 
 
 def _listed(heading: str, lines: Sequence[str]) -> Iterator[str]:
@@ -195,7 +190,7 @@ def _listed(heading: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
     """Words of the first columns are wrapped until it fits."""
-    cells = [[_plain(heading) for heading in headings], *([_cell(value) for value in row] for row in rows)]
+    cells = [[in_ascii(heading) for heading in headings], *([_cell(value) for value in row] for row in rows)]
     above = ""
     for row in cells[1:]:  # what a row has in common with the one above is said once
         row[0], above = "" if row[0] == above else row[0], row[0]
@@ -204,16 +199,17 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterato
         widest = max(range(len(widths)), key=lambda place: widths[place])
         widths[widest] -= 1
     right = [all(_is_number(row[place]) for row in cells[1:]) for place in range(len(headings))]
-    for row in cells:
-        parts = [textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths)]
-        for number in range(max(map(len, parts))):
-            placed = [part[number] if number < len(part) else "" for part in parts]
-            aligned = [part.rjust(width) if to_right else part.ljust(width) for part, width, to_right in zip(placed, widths, right)]  # fmt: skip
-            yield "  ".join(aligned).rstrip()
+    yield from set_rows(cells, widths, right, 2)
 
 
 def _cell(value: object) -> str:
-    return NULL if value is None else _WORDS.get(str(value), _plain(value)) if isinstance(value, str) else _plain(value)
+    return (
+        NULL
+        if value is None
+        else _WORDS.get(str(value), in_ascii(value))
+        if isinstance(value, str)
+        else in_ascii(value)
+    )
 
 
 def _is_number(cell: str) -> bool:

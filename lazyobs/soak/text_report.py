@@ -8,11 +8,11 @@ depends on the reader's screen.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from lazyobs.soak.cause import NAME as WHO
+from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
 from lazyobs.soak.verdict import (
     FAIL,
     IDENTITY,
@@ -27,9 +27,8 @@ from lazyobs.soak.verdict import (
     is_in_a_table,
     together,
 )
-from lazyobs.text import NULL, printable
+from lazyobs.text import NULL
 
-COLUMNS = 72
 MOST_LISTED = 20  # findings of a paragraph
 MOST_VALUES = 3  # of one key of an identity; more are counted
 _OPEN = "open"  # INCONCLUSIVE in a table, where there is no room for it
@@ -88,14 +87,11 @@ def _lines(verdict: Verdict) -> Iterator[str]:
 
 
 def _wrapped(line: str, first: str = "", rest: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        _plain(line), COLUMNS, initial_indent=first, subsequent_indent=first if rest is None else rest,
-        break_on_hyphens=False,
-    )  # fmt: skip
+    return wrapped(_plain(line), first, rest)
 
 
 def _plain(value: object) -> str:
-    return printable(" ".join(str(value).split())).encode("ascii", "replace").decode("ascii")
+    return in_ascii(" ".join(str(value).split()))
 
 
 def _listed(heading: str, findings: list[Finding], single: bool) -> Iterator[str]:
@@ -186,18 +182,7 @@ def _numeric(column: list[str]) -> bool:
 
 
 def _set(rows: list[list[str]], widths: list[int], gap: int) -> list[str]:
-    right = [_numeric([row[place] for row in rows[1:]]) for place in range(len(widths))]
-    lines = []
-    for row in rows:
-        cells = [textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths)]
-        for number in range(max(map(len, cells))):
-            parts = [cell[number] if number < len(cell) else "" for cell in cells]
-            placed = [
-                part.rjust(width) if aligned else part.ljust(width)
-                for part, width, aligned in zip(parts, widths, right)
-            ]
-            lines.append((" " * gap).join(placed).rstrip())
-    return lines
+    return set_rows(rows, widths, [_numeric([row[place] for row in rows[1:]]) for place in range(len(widths))], gap)
 
 
 def _identities(arms: dict[str, list[dict[str, Any]]]) -> Iterator[str]:

@@ -64,9 +64,9 @@ class Verdict:
         """verdict.schema.json; what is not finite is null."""
         return {
             "word": self.word,
-            "findings": [_plain(vars(finding)) for finding in self.findings],
-            "tables": [_plain(vars(table)) for table in self.tables],
-            "identity": _plain(self.identity),
+            "findings": [json_safe(vars(finding)) for finding in self.findings],
+            "tables": [json_safe(vars(table)) for table in self.tables],
+            "identity": json_safe(self.identity),
         }
 
 
@@ -110,11 +110,12 @@ def _merged(group: list[Finding]) -> Finding:
     return group[0] if len(names) == 1 else replace(group[0], recording=f"{names[0]} and {len(names) - 1} more")
 
 
-def _plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
+    """For json.dumps: numpy's floats as Python's, None for what is not finite; keys are text, sequences lists."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [json_safe(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

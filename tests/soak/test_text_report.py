@@ -10,6 +10,7 @@ import pytest
 
 from lazyobs.soak import text_report
 from lazyobs.soak.cause import NAME as WHO
+from lazyobs.soak.letter_lines import COLUMNS
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable, Verdict
 from tests.soak import verdicts
 
@@ -20,7 +21,7 @@ def _words(text: str) -> str:
 
 
 def _fits(text: str) -> bool:
-    return all(len(line) <= text_report.COLUMNS and line == line.rstrip() for line in text.split("\n"))
+    return all(len(line) <= COLUMNS and line == line.rstrip() for line in text.split("\n"))
 
 
 def test_the_verdict_first_then_the_reasons():
@@ -135,7 +136,7 @@ def test_a_table_of_long_words_wraps_them():
     words = " ".join(["word"] * 17)
     table = ResultTable("", ("name", "what", "outcome"), ((words, words, INCONCLUSIVE),))
     lines = text_report._table(table)
-    assert all(len(line) <= text_report.COLUMNS for line in lines)
+    assert all(len(line) <= COLUMNS for line in lines)
     assert sum(line.count("word") for line in lines) == 34
     assert lines[1].endswith("open")
 
