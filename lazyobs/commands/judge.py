@@ -5,36 +5,24 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lazyobs.commands.libraries import need_libraries
 from lazyobs.commands.options import collected, exclude
-from lazyobs.commands.verdict_options import need_libraries
+from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|min|m|h|d)?")
 _UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
-_FLAVOURS = ("plain", "debug")
-_UNTIL = ("take", "card", "checks", "measure")
 _BEGINS = ("series", "base", "arms", "cover", "output", "cache", "budget", "flavours", "options", "until", "each_patch")
 
 
 @dataclass(frozen=True)
-class JudgeCommand:
-    series: tuple[str, ...]
-    base: str | None
-    arms: tuple[tuple[str, str], ...]
-    cover: Path | None
-    output: Path | None
-    cache: Path | None
-    budget: float
-    flavours: tuple[str, ...]
-    options: tuple[str, ...]
-    until: str
-    each_patch: bool
+class JudgeCommand(Asked):
     again: Path | None
     resume: Path | None
     repeat: str | None
@@ -75,9 +63,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("-o", "--output", type=_FILE, metavar="DIR", help="Folder for all that is found; default: judge-DATE.")
 @click.option("--cache", type=_FILE, metavar="DIR", help="Folder for sources, objects and images, which take some GB; default: /var/cache/lazyobs-judge of root, else ~/.cache/lazyobs/judge.")  # fmt: skip
 @click.option("--budget", callback=_seconds, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
-@click.option("--flavour", "flavours", type=click.Choice(_FLAVOURS), multiple=True, default=_FLAVOURS, show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
+@click.option("--flavour", "flavours", type=click.Choice(list(FLAVOURS)), multiple=True, default=tuple(FLAVOURS), show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
 @click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
-@click.option("--until", type=click.Choice(_UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
+@click.option("--until", type=click.Choice(UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
 @click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
 @click.option("--resume", type=_FILE, metavar="DIR", help="Go on with the judgement in this folder.")
 @click.option("--repeat", metavar="ARM-FLAVOUR-STEP", help="With --resume: boot that kernel again and run that step alone.")  # fmt: skip
@@ -130,8 +118,4 @@ def _begin(asked: JudgeCommand) -> int:
         series = (b4.message_id(sys.stdin.buffer.read(1 << 20)),)
     if not series and not asked.arms:
         raise click.UsageError("name a series: an mbox, a folder of patches, or patches")
-    wanted = run.Asked(
-        series, asked.base, asked.arms, asked.cover, asked.output, asked.cache, asked.budget, asked.flavours,
-        asked.options, asked.until, asked.each_patch,
-    )  # fmt: skip
-    return run.run(wanted, asked.b4)
+    return run.run(replace(asked, series=series), asked.b4)

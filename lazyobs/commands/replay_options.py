@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import click
 
 from lazyobs import shipped
 from lazyobs.commands import completions
+from lazyobs.commands.libraries import need_libraries
 from lazyobs.commands.options import all_of, exclude
-from lazyobs.errors import NotSupported, way_to_install
 from lazyobs.text import say
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ REPLAY = click.option("--replay", type=click.Path(path_type=Path), callback=plac
 SPEED = click.option("--speed", callback=_speed, metavar="Nx|max", help="Speed of --replay; default: 1x on a screen, max otherwise.")  # fmt: skip
 REPLAY_OPTIONS = all_of(REPLAY, SPEED)
 
+_LIBRARIES = ("numpy", "pyarrow")  # that read recordings: a host that only records need not have them
+
 
 @dataclass(frozen=True)
 class ReplayOptions:
@@ -74,16 +75,9 @@ def check_replay() -> None:
         raise click.UsageError("--speed has no meaning without --replay")
 
 
-def _need_libraries() -> None:
-    """NotSupported where there is nothing that reads recordings: a host that only records need not have it."""
-    missing = [name for name in ("numpy", "pyarrow") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise NotSupported("--replay", f"needs {', '.join(missing)}", way_to_install("soak"))
-
-
 def open_recording(directory: Path, last: bool = False) -> ReplaySource:
     """RecordingError if it cannot be read or holds no sample. ``last``: only its last sample."""
-    _need_libraries()
+    need_libraries("--replay", _LIBRARIES)
     from lazyobs.recording.replay import open_replay
 
     return _watched(open_replay(directory, last))
@@ -91,7 +85,7 @@ def open_recording(directory: Path, last: bool = False) -> ReplaySource:
 
 def open_recorded_events(directory: Path) -> ReplaySource:
     """Opens a recording for its trace; it need not hold a sample."""
-    _need_libraries()
+    need_libraries("--replay", _LIBRARIES)
     from lazyobs.recording.replay import ReplaySource
 
     return _watched(ReplaySource(str(directory)))

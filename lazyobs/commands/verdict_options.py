@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from lazyobs.commands.libraries import need_libraries
 from lazyobs.commands.options import OUTPUT, all_of
-from lazyobs.errors import NotSupported, way_to_install
 
 _LIBRARIES = ("numpy", "pyarrow", "scipy", "plotly")
 
@@ -53,10 +52,3 @@ def check_verdict(options: VerdictOptions, command: str) -> None:
     """UsageError for two formats at once; NotSupported if a library is missing that only these commands import."""
     _ = options.form
     need_libraries(command, _LIBRARIES)
-
-
-def need_libraries(command: str, names: tuple[str, ...]) -> None:
-    """NotSupported if a library is missing that only some commands import."""
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise NotSupported(command, f"needs {', '.join(missing)}", way_to_install("soak"))

@@ -17,6 +17,7 @@ from pathlib import Path
 from lazyobs.errors import LazyobsError, NotSupported
 from lazyobs.judge import lab, programs
 from lazyobs.judge.apply import Applied
+from lazyobs.judge.asked import DEBUG, PLAIN
 from lazyobs.judge.series import Series
 from lazyobs.judge.tree import Tree
 from lazyobs.kernel import type_data
@@ -25,11 +26,6 @@ from lazyobs.unix.small_file import Unusable
 
 #: Part of every image's name: raise it when a change of the build changes its output.
 RECIPE = "1"
-PLAIN, DEBUG = "plain", "debug"
-FLAVOURS = {
-    PLAIN: "as a distribution would build it, but small",
-    DEBUG: "KASAN, lockdep and the mm's own checks",
-}
 _FRAGMENTS = {PLAIN: (), DEBUG: ("debug.config",)}
 # Without these a guest does not come up, or shows nothing.
 _ESSENTIAL = ("CONFIG_9P_FS", "CONFIG_NET_9P_VIRTIO", "CONFIG_VIRTIO_CONSOLE", "CONFIG_BPF_SYSCALL", "CONFIG_DEBUG_INFO_BTF")  # fmt: skip

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lazyobs.judge import build, inside
+from lazyobs.judge import inside
+from lazyobs.judge.asked import DEBUG, PLAIN
 from lazyobs.judge.boots import Boot, Job, boot, python
 from lazyobs.text import printable
 
 #: The steps by flavour, what is quick and sharp first. The battery checks numbers, which KASAN and lockdep do not change.
-STEPS = {build.PLAIN: inside.STEPS, build.DEBUG: ("boot", "kselftest", "moves", "stress")}
-_SECONDS = {build.PLAIN: 3600.0, build.DEBUG: 3600.0}
+STEPS = {PLAIN: inside.STEPS, DEBUG: ("boot", "kselftest", "moves", "stress")}
+_SECONDS = {PLAIN: 3600.0, DEBUG: 3600.0}
 #: Of the machine: caches are not merged, so that a row of slabinfo counts what it says.
 APPEND = "slab_nomerge"
 _MOST_WATCHED = 60
@@ -32,7 +33,7 @@ def check(
     """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour; ``tell``:
     called with a line when a step has ended. ``steps``: instead of all."""
     steps = steps or STEPS[flavour]
-    watched = functions[:_MOST_WATCHED] if flavour == build.PLAIN else []
+    watched = functions[:_MOST_WATCHED] if flavour == PLAIN else []
     words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
     job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND)
 

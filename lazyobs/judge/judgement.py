@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lazyobs.judge import build, claims, inside, measure
+from lazyobs.judge import claims, inside, measure
+from lazyobs.judge.asked import FLAVOURS, PLAIN
 from lazyobs.judge.series import Series
 from lazyobs.judge.state import Folder
 from lazyobs.kernel.slab import CACHES
@@ -72,7 +73,7 @@ def _values(boots: Mapping[str, Mapping[str, Any]], arm: str) -> list[measure.Va
 
 
 def _of_builds(builds: Mapping[str, Any], arm: str, flavours: Sequence[str]) -> Iterator[Finding]:
-    for flavour in build.FLAVOURS:
+    for flavour in FLAVOURS:
         if flavour not in flavours:
             yield Finding(
                 "validity", f"kernel, {flavour}", "", "was not asked for: what it would have found is not known", arm
@@ -127,7 +128,7 @@ def _passed(row: Mapping[str, Any]) -> str:
 
 def _paths(boots: Mapping[str, Mapping[str, Any]], arm: str, card: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Which of the new functions never ran."""
-    checks = boots.get(f"{arm}-{build.PLAIN}-checks")
+    checks = boots.get(f"{arm}-{PLAIN}-checks")
     if not card or not checks:
         return
     hits: dict[str, int] = {}
@@ -153,7 +154,7 @@ def _of_measuring(boots: Mapping[str, Mapping[str, Any]], arm: str, builds: Mapp
             yield Finding("correctness", "workload", FAIL, broken[0]["why"], arm)
         elif broken:
             yield Finding("validity", "workload of the base", INCONCLUSIVE, broken[0]["why"], arm)
-    if builds.get(f"{arm}-{build.PLAIN}", {}).get("why"):
+    if builds.get(f"{arm}-{PLAIN}", {}).get("why"):
         return
     if not any(one["arm"] == arm and one["kind"] == "measure" for one in boots.values()):
         yield Finding("cost", "workload", INCONCLUSIVE, "was not measured", arm)

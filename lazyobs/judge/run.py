@@ -35,6 +35,7 @@ from lazyobs.judge import (
 )
 from lazyobs.judge import base as bases
 from lazyobs.judge.arms import Arm
+from lazyobs.judge.asked import FLAVOURS, PLAIN, Asked
 from lazyobs.judge.base import Base
 from lazyobs.judge.document import document
 from lazyobs.judge.judgement import BASE, judge
@@ -46,24 +47,6 @@ from lazyobs.soak.verdict import FAIL
 from lazyobs.text import printable
 
 _TREE_GIB = 6  # a source and the objects of two flavours, before ccache
-UNTIL = ("take", "card", "checks", "measure")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots."""
-
-    series: tuple[str, ...]
-    base: str | None
-    arms: tuple[tuple[str, str], ...]
-    cover: Path | None
-    output: Path | None
-    cache: Path | None
-    budget: float
-    flavours: tuple[str, ...]
-    options: tuple[str, ...]
-    until: str
-    each_patch: bool
 
 
 def run(asked: Asked, as_b4: bool = False) -> int:
@@ -211,7 +194,7 @@ def _write_down(
 def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
     """Those that are built; a kernel that was built already is taken for plain."""
     built = base is not None or any(arm.kind != arms.IMAGE for arm in fitted)
-    return asked.flavours if built else (build.PLAIN,)
+    return asked.flavours if built else (PLAIN,)
 
 
 def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None) -> None:
@@ -282,14 +265,14 @@ class Work:
                 if image is None:
                     continue
                 found[f"{name}-{flavour}"] = image.folder
-                if flavour == build.PLAIN and arm is not None and f"{BASE}-{flavour}" in found:
+                if flavour == PLAIN and arm is not None and f"{BASE}-{flavour}" in found:
                     self._card(arm, build.Image(found[f"{BASE}-{flavour}"]), image)
         return found
 
     def _image(self, name: str, arm: Arm | None, flavour: str) -> build.Image | None:
         given = self.place if arm is None else arm.place
         if given is not None:
-            return self._given(name, given) if flavour == build.PLAIN else None
+            return self._given(name, given) if flavour == PLAIN else None
         tree, base = (
             (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
         )
@@ -299,7 +282,7 @@ class Work:
         builder = build.Builder(self.cache, tree, self.folder.path, self.progress.still)
         label = f"{name}-{flavour}"
         if not builder.has(build.key(tree, base.key, applied, flavour, options)):
-            self.progress.say(f"building {name}, {flavour} ({build.FLAVOURS[flavour]})")
+            self.progress.say(f"building {name}, {flavour} ({FLAVOURS[flavour]})")
         try:
             image = builder.image(name, base.key, applied, flavour, options)
         except build.BuildFailed as error:
@@ -314,7 +297,7 @@ class Work:
     def _given(self, name: str, place: Path) -> build.Image:
         """A kernel that was built already."""
         image = arms.imported(place, self.cache)
-        self.folder.add_build(f"{name}-{build.PLAIN}", {"image": image.folder.name, "seconds": 0, "why": ""})
+        self.folder.add_build(f"{name}-{PLAIN}", {"image": image.folder.name, "seconds": 0, "why": ""})
         return image
 
     def _card(self, arm: Arm, base: build.Image, new: build.Image) -> None:
@@ -336,12 +319,12 @@ class Work:
                 builder = build.Builder(self.cache, self.tree, self.folder.path, self.progress.still)
                 name = f"{arm.name}.{count}"
                 try:
-                    image = builder.image(name, self.base.key, applied, build.PLAIN, arm.options)
+                    image = builder.image(name, self.base.key, applied, PLAIN, arm.options)
                     self.folder.add_build(
-                        f"{name}-{build.PLAIN}", {"image": image.folder.name, "seconds": image.seconds, "why": ""}
+                        f"{name}-{PLAIN}", {"image": image.folder.name, "seconds": image.seconds, "why": ""}
                     )
                 except build.BuildFailed as error:
-                    self.folder.add_build(f"{name}-{build.PLAIN}", {"image": "", "seconds": 0, "why": f"does not build after patch {count}: {error.why}"})  # fmt: skip
+                    self.folder.add_build(f"{name}-{PLAIN}", {"image": "", "seconds": 0, "why": f"does not build after patch {count}: {error.why}"})  # fmt: skip
 
     def _show(self, lines: list[str]) -> None:
         """The page while judge is at work."""

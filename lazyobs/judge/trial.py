@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazyobs.judge import build, checks, inside, measure
+from lazyobs.judge import checks, inside, measure
+from lazyobs.judge.asked import PLAIN
 from lazyobs.judge.judgement import BASE
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.state import Folder
@@ -44,7 +45,7 @@ class Trial:
                 if f"{arm}-{flavour}" in self._images and not self.failed(arm):
                     self._check(arm, flavour)
             failed = any(self._outcomes(arm, flavour).get(inside.FAIL) for arm in arms)
-            if f"{BASE}-{flavour}" in self._images and (failed or flavour == build.PLAIN):
+            if f"{BASE}-{flavour}" in self._images and (failed or flavour == PLAIN):
                 self._check(BASE, flavour)
 
     def _check(self, arm: str, flavour: str) -> None:
@@ -91,7 +92,7 @@ class Trial:
 
     def measure(self, arms: Sequence[str]) -> None:
         """Boots of the workload: two of the base first, which show what two boots of one kernel differ by; then in turn."""
-        able = [arm for arm in (BASE, *arms) if f"{arm}-{build.PLAIN}" in self._images and not self.failed(arm)]
+        able = [arm for arm in (BASE, *arms) if f"{arm}-{PLAIN}" in self._images and not self.failed(arm)]
         if BASE not in able or len(able) < 2:
             return
         while not self._is_up():
@@ -130,11 +131,11 @@ class Trial:
         left = max(0.0, self._until - time.monotonic()) / 60
         self._progress.say(f"measuring {arm}, boot {number}; {left:.0f} min of the budget are left")
         began = time.monotonic()
-        found, boot = measure.measure(self._images[f"{arm}-{build.PLAIN}"], self._share)
+        found, boot = measure.measure(self._images[f"{arm}-{PLAIN}"], self._share)
         whole: dict[str, Any] = {
             "arm": arm,
             "kind": "measure",
-            "flavour": build.PLAIN,
+            "flavour": PLAIN,
             "number": number,
             "seconds": round(time.monotonic() - began, 1),
             **found,

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from lazyobs.commands.judge import judge as command
 from lazyobs.errors import UsageError
 from lazyobs.judge import run
+from lazyobs.judge.asked import Asked
 from tests.harness import lazyobs, need_open_checkout, need_programs
 from tests.judge.mails import RMAP as LINES
 from tests.judge.mails import diff, mail
@@ -39,12 +40,12 @@ def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.Com
     return lazyobs("judge", *words, *given, env=environment)
 
 
-def asked(series: Path, **said: Any) -> run.Asked:
+def asked(series: Path, **said: Any) -> Asked:
     given: dict[str, Any] = {
         "series": (str(series),), "base": None, "arms": (), "cover": None, "output": None, "cache": None, "budget": 1.0,
         "flavours": ("plain",), "options": (), "until": "card", "each_patch": False,
     }  # fmt: skip
-    return run.Asked(**{**given, **said})
+    return Asked(**{**given, **said})
 
 
 def everything(place: Path) -> set[str]:
