@@ -21,13 +21,12 @@ from lazyobs.judge import programs
 from lazyobs.text import printable
 from lazyobs.unix import landlock
 from lazyobs.unix.capabilities import CAP_SETGID, CAP_SETUID, effective
-from lazyobs.unix.privileges import no_new_privileges
+from lazyobs.unix.privileges import hide_memory, no_new_privileges
 
 OWN_NAME = "lazyobs-build"
 #: Outside of what distributions give to people (60000) and systemd to services (61184 to 65519 but these).
 OWN_NUMBER = 60917
 _CLONE_NEWNET, _CLONE_NEWIPC = 0x40000000, 0x08000000
-_PR_SET_DUMPABLE = 4
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/kvm", "/dev/ptmx", "/dev/shm")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,7 +109,7 @@ def confine(who: Builder, places: Sequence[Path]) -> list[str]:
         os.setgroups(_groups())
         os.setresgid(who.gid, who.gid, who.gid)
         os.setresuid(who.uid, who.uid, who.uid)
-        _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        hide_memory()
     no_new_privileges()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o022)

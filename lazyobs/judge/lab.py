@@ -7,6 +7,7 @@ in the current directory is another's.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -53,29 +54,12 @@ if TYPE_CHECKING:
         type_data,
         workload,
     )  # fmt: skip
-else:
-    if _NAME not in sys.modules:
-        _load()
-    from lazyobs.lab import (
-        accel,
-        apt,
-        build,
-        cache,
-        errors,
-        guest,
-        initramfs,
-        kernels,
-        kselftest,
-        packages,
-        qemu,
-        source,
-        splats,
-        stress,
-        type_data,
-        workload,
-    )  # fmt: skip
-
 __all__ = [
     "accel", "apt", "build", "cache", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "packages",
     "qemu", "source", "splats", "stress", "type_data", "workload",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    if _NAME not in sys.modules:
+        _load()
+    globals().update((name, importlib.import_module(f"{_NAME}.{name}")) for name in __all__ if name != "folder")

@@ -104,7 +104,7 @@ def give_up_root(
         _drop_bounding_set(held)
         if os.geteuid() == 0:
             _become(account(user), held)
-        _prctl(_PR_SET_DUMPABLE, 0)
+        hide_memory()
         kept = frozenset(wanted & keep)
         _set_capabilities(kept, frozenset(wanted))
         if CAP_BPF in wanted and works_without is not None and not _works(works_without):
@@ -134,6 +134,11 @@ def _become(who: Account, held: int) -> None:
 def no_new_privileges() -> None:
     """From now on no program that this process executes gains privileges."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def hide_memory() -> None:
+    """No other process of the user may read this one's memory or trace it, and it leaves no core."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def keep_nothing() -> None:
