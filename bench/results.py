@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,8 +184,8 @@ def missing(names: list[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
-def main(write: Callable[[str], object] = PAGE.write_text) -> None:
-    write(page(read()))
+def main() -> None:
+    PAGE.write_text(page(read()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -37,6 +38,16 @@ FEATURES = {
     "web": "the packages of lazyobs[web]",
 }
 DEMANDED = set(filter(None, os.environ.get("LAZYOBS_DEMAND", "").split(",")))
+
+
+def module_of(path: Path) -> Any:
+    """A program beside the packages, as a module."""
+    spec = importlib.util.spec_from_file_location(f"program_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def skip(feature: str, why: str) -> NoReturn:

@@ -3,29 +3,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT, need_programs
+from tests.harness import ROOT, module_of, need_programs
 
 DEB = ROOT / "packages/deb"
 SCRIPTS = ("postinst", "prerm", "postrm", "analysis.postinst", "analysis.prerm", "try")
 
 
-def _builder():
-    spec = importlib.util.spec_from_file_location("build_deb", DEB / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-builder = _builder()
+builder = module_of(DEB / "build.py")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -3,26 +3,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import ROOT, module_of
 
-
-def _site():
-    spec = importlib.util.spec_from_file_location("packages_site", ROOT / "packages/site.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-site = _site()
+site = module_of(ROOT / "packages/site.py")
 KNOWN = site.pages()
 
 
