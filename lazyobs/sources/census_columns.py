@@ -20,16 +20,15 @@ Counts = tuple[int, ...]  # of a process, by PROCESS_COUNTS
 _COUNTED = tuple(name for name in CENSUS_NAMES if not name.endswith("_bytes"))
 ALLOCATED = ("chain_allocs", "anon_vma_allocs", "fork_chains")  # counters; untraced_copies() takes them in this order
 _ALLOCATED = tuple(PROCESS_COUNTS.index(name) for name in ALLOCATED)
-# Of these the kernel may not count some.
-_NOT_ALWAYS = tuple(name for name in _COUNTED if name not in CensusRow._fields)
 _Key = tuple[CensusRow, "Counts | None", "int | None"]  # row, counts of its process, allocations missed
 
 
 class _Space(NamedTuple):
-    """``numbers``: _COUNTED and saved, low, value and high savable bytes; those that are not known are 0."""
+    """``numbers``: _COUNTED and saved, low, value and high savable bytes; those in ``unknown`` are 0."""
 
     key: _Key
     numbers: tuple[int, ...]
+    unknown: tuple[str, ...]
 
 
 class CensusColumns:
@@ -89,15 +88,15 @@ class CensusColumns:
         numbers = [space.numbers for space in found.values()]
         *sums, saved, low, value, high = map(sum, zip(*numbers)) if numbers else (0,) * (len(_COUNTED) + 4)
         columns: Columns = dict(zip(_COUNTED, sums))
-        for name in _NOT_ALWAYS:
-            if any(getattr(space.key[0], name) is None for space in found.values()):
-                columns[name] = None
+        columns.update((name, None) for space in found.values() for name in space.unknown)
         return self._with_bytes(columns, saved, Savable(low, value, high))
 
     def _space(self, key: _Key) -> _Space:
         row, savable = key[0], self._savable_of(*key)
-        counted = (getattr(row, name) or 0 for name in _COUNTED)
-        return _Space(key, (*counted, self._saved(row), savable.low, savable.value, savable.high))
+        counted = {name: getattr(row, name) for name in _COUNTED}
+        unknown = tuple(name for name, number in counted.items() if number is None)
+        numbers = (*(number or 0 for number in counted.values()), self._saved(row))
+        return _Space(key, (*numbers, savable.low, savable.value, savable.high), unknown)
 
     def _with_bytes(self, columns: Columns, saved: int, savable: Savable) -> Columns:
         columns["saved_bytes"] = saved
