@@ -62,7 +62,7 @@ def boot(directory: Path, position: str, number: int, seconds: int, real_time: b
         return
     script = _GUEST.format(switch=_POSITIONS[position], lazyobs=_LAZYOBS, name=name, seconds=seconds)
     command = ["lab/run", "--kernel", _KERNEL, "--timeout", "3600", "--share", str(directory.resolve())]
-    command += [] if real_time else ["--icount"]
+    command += ["--again", "2"] if real_time else ["--icount"]
     # A clock that leaps, or a busy machine, would exceed any time-out.
     command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000", "--", "sh", "-c", script]
     print(f"ab: {name}", file=sys.stderr, flush=True)

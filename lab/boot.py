@@ -6,18 +6,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from . import roots
 from .accel import NATIVE, accelerator
 from .build import image
 from .cache import root
 from .disks import Disks
-from .errors import LAB_FAILED, LabError, reports_errors
+from .errors import EMULATOR_FAILED, LAB_FAILED, LabError, reports_errors
 from .guest import Guest, Limits
 from .initramfs import initramfs
 from .kernels import Kernel, default_name, kernel, table
@@ -31,6 +34,10 @@ FRESH = ("/dev", "/proc", "/sys")
 PASSED_ON = ("PATH", "TERM", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "COLUMNS", "LINES")
 #: The same in a guest with a userland of its own, where the host's paths mean nothing.
 PASSED_ON_TO_USERLAND = ("TERM", "COLUMNS", "LINES")
+_SPOILT = (
+    "the emulator ran a breakpoint that the kernel had already taken out of its code: no fault of the kernel, and no "
+    "answer"
+)
 #: What a shell says of a command that an illegal instruction ended.
 ILLEGAL_INSTRUCTION = 128 + signal.SIGILL
 
@@ -82,6 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="a variable for COMMAND")
     parser.add_argument("--share", metavar="DIR", help="this folder is /mnt/share in the guest, for writing")
     parser.add_argument("--stdin", action="store_true", help="pass standard input on to COMMAND")
+    parser.add_argument(
+        "--again",
+        type=int,
+        default=0,
+        metavar="N",
+        help="boot again, N times at most, when the emulator fails; COMMAND's output is then passed on at the end, "
+        "and what it left in the shared folder stays there",
+    )
     parser.add_argument("--cpus", type=int, default=2, metavar="N")
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB")
     parser.add_argument("--nodes", type=int, default=2, metavar="N", help="NUMA nodes (default: 2)")
@@ -109,6 +124,8 @@ def _tail(log: str, lines: int = 30) -> str:
 
 def _check(options: argparse.Namespace) -> None:
     """LabError for what cannot work, before the boot."""
+    if options.again and options.stdin:
+        raise LabError("--again and --stdin: standard input is there once; leave one of them out")
     if options.share and not Path(options.share).is_dir():
         raise LabError(f"--share {options.share}: no such folder; make it first")
     top = "/" + os.getcwd().split("/")[1]
@@ -193,13 +210,38 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
+@contextlib.contextmanager
+def _output(held: bool) -> Iterator[tuple[BinaryIO, BinaryIO, Callable[[], None]]]:
+    """Where a guest's two streams go, and what passes on what was held of them."""
+    if not held:
+        yield sys.stdout.buffer, sys.stderr.buffer, lambda: None
+        return
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+
+        def pass_on() -> None:
+            for kept, stream in ((out, sys.stdout.buffer), (err, sys.stderr.buffer)):
+                kept.seek(0)
+                shutil.copyfileobj(kept, stream)
+                stream.flush()
+
+        yield out, err, pass_on
+
+
 def _run(options: argparse.Namespace, row: Kernel, machine: Machine, environment: list[str]) -> int:
     if not options.icount:
         machine = replace(machine, accel=accelerator(machine) if options.accel == "auto" else options.accel)
     command = options.command[1:] if options.command[0] == "--" else options.command
     limits = Limits(seconds=options.timeout, console=options.console, stdin=options.stdin)
-    guest = Guest(machine, limits)
-    status = guest.run(_directory(machine.checkout is not None), command, environment)
+    for left in range(options.again, -1, -1):
+        with _output(held=options.again > 0) as (out, err, pass_on):
+            guest = Guest(machine, limits, out, err)
+            status = guest.run(_directory(machine.checkout is not None), command, environment)
+            if not guest.is_spoilt:
+                pass_on()
+                break
+        print(f"lab: {_SPOILT}{'; it is booted again' if left else ''}", file=sys.stderr)
+    else:
+        raise LabError(f"kernel {row.name}: run it again, or with --again 2", _tail(guest.log), EMULATOR_FAILED)
     seen = splats(guest.log)
     _report(row, limits, guest, seen)
     if status is None:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 #: What ``lab/run`` and ``make lab`` exit with when the lab itself failed, not the command in it.
 LAB_FAILED = 125
+#: What ``lab/run`` exits with when the emulator failed, so that the run says nothing.
+EMULATOR_FAILED = 123
 INTERRUPTED = 130
 
 
@@ -20,15 +22,16 @@ class Main(Protocol):
 
 
 class LabError(Exception):
-    """What happened, why and what to do next, in one line; ``detail`` is printed above it."""
+    """What happened, why and what to do next, in one line; ``detail`` is printed above it; ``status`` is the command's."""
 
-    def __init__(self, line: str, detail: str = "") -> None:
+    def __init__(self, line: str, detail: str = "", status: int = LAB_FAILED) -> None:
         super().__init__(line)
         self.detail = detail
+        self.status = status
 
 
 def reports_errors(main: Main) -> Main:
-    """Decorates the main function of a command: a LabError is printed, and the exit status LAB_FAILED."""
+    """Decorates the main function of a command: a LabError is printed, and its exit status returned."""
 
     @functools.wraps(main)
     def reporting(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +41,7 @@ def reports_errors(main: Main) -> Main:
             if error.detail:
                 print(error.detail.rstrip(), file=sys.stderr)
             print(f"lab: {error}", file=sys.stderr)
-            return LAB_FAILED
+            return error.status
         except KeyboardInterrupt:
             return INTERRUPTED
 

@@ -22,7 +22,7 @@ from lazyobs.unix.fork import die_with_parent
 
 from .errors import LabError
 from .qemu import HARDWARE, Machine, command_line
-from .splats import fatal
+from .splats import fatal, is_stale_breakpoint
 
 _CHUNK = 16384  # of standard input; init.c has room for this much
 #: Bytes of its console that are kept: a kernel may complain for ever.
@@ -59,6 +59,11 @@ class Guest:
     @property
     def log(self) -> str:
         return self._console.decode(errors="replace").replace("\r", "")
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether the emulator, not the kernel, is what failed: the run says nothing, and is to be repeated."""
+        return self._machine.accel == "tcg" and not self._machine.icount and is_stale_breakpoint(self.log)
 
     def run(self, cwd: str, command: Sequence[str], environment: list[str]) -> int | None:
         """The command's exit status, 124 on time-out, None when the machine failed."""

@@ -24,7 +24,7 @@ from lazyobs.unix.fork import die_with_parent
 from . import kselftest
 from .build import image
 from .cache import LAB
-from .errors import LabError, reports_errors
+from .errors import EMULATOR_FAILED, LabError, reports_errors
 from .kernels import kernel, read_toml
 from .own_tests import OWN, own_program
 
@@ -135,10 +135,14 @@ def tasks(tests: Sequence[str], names: Sequence[str], positions: Sequence[bool])
 MACHINE = ("--kernel", KERNEL, "--memory", "3072", "--cpus", "4")
 
 
+class Spoilt(Exception):
+    """The emulator, not the kernel, is what ended a boot."""
+
+
 def said_by(
     waiting: Sequence[Mapping[str, Any]], share: Path, machine: Sequence[str] = MACHINE
 ) -> Iterator[dict[str, Any]]:
-    """What one boot says, as it says it."""
+    """What one boot says, as it says it. Raises Spoilt."""
     (share / "tasks.json").write_text(json.dumps(waiting))
     command = ["lab/run", *machine, "--timeout", "36000", "--share", str(share)]
     command += ["--env", "LAZYOBS_LOADER_SECONDS=300", "--env", f"PYTHONPATH={LAB.parent}"]
@@ -148,23 +152,28 @@ def said_by(
     try:
         for line in guest.stdout:
             yield json.loads(line)
+        if guest.wait() == EMULATOR_FAILED:
+            raise Spoilt
     finally:
         guest.terminate()
         guest.wait()
 
 
 def boot(waiting: list[dict[str, Any]], share: Path) -> Iterator[dict[str, Any]]:
-    """The results of one boot, removed from ``waiting``; the one in which it died is "kernel" """
+    """The results of one boot, removed from ``waiting``; the one in which it died is "kernel". What the emulator spoilt still waits."""
     begun: dict[str, Any] | None = None
-    for said in said_by(waiting, share):
-        if "begins" in said:
-            begun = said["begins"]
-            continue
-        begun = None
-        waiting[:] = [task for task in waiting if key_of(task) != key_of(said)]
-        yield said
-        if said["end"] == "hung":
-            return
+    try:
+        for said in said_by(waiting, share):
+            if "begins" in said:
+                begun = said["begins"]
+                continue
+            begun = None
+            waiting[:] = [task for task in waiting if key_of(task) != key_of(said)]
+            yield said
+            if said["end"] == "hung":
+                return
+    except Spoilt:
+        return
     if begun:
         died = begun
         waiting[:] = [task for task in waiting if key_of(task) != key_of(died)]

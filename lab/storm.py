@@ -49,7 +49,7 @@ def boot(directory: Path, program: Path, position: str, number: int, numbers: Se
     if file.exists():
         return
     print(f"storm: {file.stem}", file=sys.stderr, flush=True)
-    command = ["lab/run", "--kernel", _KERNEL, "--timeout", "1200", "--share", str(program.parent)]
+    command = ["lab/run", "--kernel", _KERNEL, "--timeout", "1200", "--again", "2", "--share", str(program.parent)]
     command += ["--env", "LAZYOBS_LOADER_SECONDS=600", "--env", f"PYTHONPATH={_ROOT}", "--"]
     command += [".venv/bin/python", "lab/guest/storm.py", _POSITIONS[position], f"/mnt/share/{program.name}"]
     done = subprocess.run(

@@ -81,7 +81,17 @@ def run(stop: Stop, scenarios: str, parts: Sequence[str] = PARTS, timeout: float
             subprocess.run(
                 [_COMPILERS[arch], "-O2", "-static", "-o", str(share / source.stem), str(source)], check=True
             )
-        command = [str(LAB / "run"), "--kernel", stop.kernel.name, "--timeout", str(timeout), "--share", scratch]
+        command = [
+            str(LAB / "run"),
+            "--kernel",
+            stop.kernel.name,
+            "--timeout",
+            str(timeout),
+            "--share",
+            scratch,
+            "--again",
+            "2",
+        ]
         command += ["--memory", "3072", "--env", "LAZYOBS_LOADER_SECONDS=300", "--fail-on-splat"]
         command += ["--root", stop.root] if stop.root else ["--env", f"PYTHONPATH={roots.CHECKOUT}"]
         python = "python3" if stop.root else str(roots.CHECKOUT / ".venv/bin/python")

@@ -24,6 +24,7 @@ TIMED_OUT = 124
 _MOST_OUTPUT = 32 << 20  # bytes of what a guest prints: it may be broken, or hostile
 _MOST_SPLATS = 20
 _MEMORY_MIB = 3072
+_MOST_SPOILT = 3  # boots in a row that the emulator may fail in
 _TOP = str(Path(lazyobs.__file__).resolve().parents[1])
 
 
@@ -82,7 +83,8 @@ def boot(image: Path, job: Job, share: Path, heard: Callable[[str], None] = lamb
     """Boots the image, runs the job's command in it and waits for its end. ``share`` is /mnt/share there; ``heard``:
     called with each line that the command prints.
 
-    NotSupported where this machine cannot run guests. Whatever is raised meanwhile, no guest is left.
+    NotSupported where this machine cannot run guests. Whatever is raised meanwhile, no guest is left. A boot that the emulator
+    spoilt says nothing of the kernel, and is repeated.
     """
     machine = lab.qemu.Machine(
         kernel=image / "vmlinuz",
@@ -92,18 +94,25 @@ def boot(image: Path, job: Job, share: Path, heard: Callable[[str], None] = lamb
         share=str(share),
         icount=job.counts,
     )
-    out, err = _Limited(heard), _Limited(lambda _line: None)
     limits = lab.guest.Limits(seconds=job.seconds)
     try:
         if not job.counts:
             machine = replace(machine, accel=lab.accel.accelerator(machine))
-        guest = lab.guest.Guest(machine, limits, out, err)
-        try:
-            status = guest.run(_TOP, list(job.command), _environment(job))
-        except TooMuch:
-            status, guest.failure = None, f"printed more than {_MOST_OUTPUT >> 20} MiB"
+        for _ in range(_MOST_SPOILT):
+            out, err = _Limited(heard), _Limited(lambda _line: None)
+            guest = lab.guest.Guest(machine, limits, out, err)
+            try:
+                status = guest.run(_TOP, list(job.command), _environment(job))
+            except TooMuch:
+                status, guest.failure = None, f"printed more than {_MOST_OUTPUT >> 20} MiB"
+            if not guest.is_spoilt:
+                break
     except lab.errors.LabError as error:
         raise NotSupported("judge", f"this machine cannot run a guest: {error}", "see docs/judge.md") from None
+    if guest.is_spoilt:
+        raise NotSupported(
+            "judge", f"the emulator failed {_MOST_SPOILT} times in a row, so the kernel was not tried", "use KVM"
+        )
     # A kernel that does not come up, and one that does not come to an end, both hang.
     hung = (status == TIMED_OUT and guest.timed_out) or (status is None and "did not come up in" in guest.failure)
     return Boot(

@@ -20,10 +20,15 @@ _HERE = Path(__file__).parent
 _MAPS = ("events", "event_filter", "event_processes", "event_counts", "producer_numbers", "producer_target")
 
 
-def source(pages: int) -> str:
-    """The program's text for a ring of so many pages."""
+#: The blanks of what calls a kernel function, for a program that BCC loads itself: nobody fills them there.
+_UNFILLED = "".join(f"#undef {name}\n#define {name} 0\n" for name in ("HAVE_CACHE_OF", "HAVE_TYPED_LOADS"))
+
+
+def source(pages: int, filled: bool = True) -> str:
+    """The program's text for a ring of so many pages. ``filled``: whether the tool's loader fills in the blanks."""
     parts = [
         template.c_blanks(),
+        "" if filled else _UNFILLED,
         counts.c_counts(),
         layouts.c_layouts(),
         structs.c_structs(),

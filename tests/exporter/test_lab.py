@@ -33,7 +33,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> dict:
     python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
     command = [*python, str(script), "/mnt/share/islands", str(ISLANDS)]
     answer = subprocess.run(
-        [ROOT / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "800", *PATIENT, "--", *command],
+        [ROOT / "lab/run", "--share", folder, "--fail-on-splat", "--timeout", "800", "--again", "2", *PATIENT, "--", *command],
         capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]

@@ -54,7 +54,9 @@ def need(name: str, root: str = "") -> None:
 PATIENT = ("--env", "LAZYOBS_LOADER_SECONDS=300")
 
 
-def arguments(kernel: str, *command: str, timeout: float = 240, options: Any = ()) -> list[str]:
+def arguments(kernel: str, *command: str, timeout: float = 240, options: Any = (), again: int = 2) -> list[str]:
+    """The words of lab/run. ``again``: how often it may boot anew because the emulator, not the kernel, broke; the
+    output is then there at the end."""
     return [
         str(ROOT / "lab" / "run"),
         "--kernel",
@@ -62,6 +64,8 @@ def arguments(kernel: str, *command: str, timeout: float = 240, options: Any = (
         "--timeout",
         str(timeout),
         *PATIENT,
+        "--again",
+        str(again),
         *options,
         "--",
         *command,

@@ -76,3 +76,11 @@ def test_splats_are_found_once_each() -> None:
     ]
     assert splats.fatal(LOG) == "Kernel panic - not syncing: Fatal exception"
     assert splats.fatal("all well\n") == ""
+
+
+@pytest.mark.parametrize("byte, stale", [("e9", True), ("cc", False)])
+def test_a_breakpoint_that_memory_does_not_hold_is_the_emulators(byte: str, stale: bool) -> None:
+    oops = f"[    3.000000] Oops: int3: 0000 [#1] PREEMPT SMP\r\n[    3.0]  </TASK>\r\n[    3.0] Code: cc cc {byte} <a7> 00\r\n"
+    assert splats.is_stale_breakpoint(oops.replace("\r", "")) is stale
+    assert not splats.is_stale_breakpoint("[    3.000000] Oops: int3: 0000 [#1] PREEMPT SMP\n")
+    assert not splats.is_stale_breakpoint(LOG)

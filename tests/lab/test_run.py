@@ -88,7 +88,7 @@ def test_a_guest_has_what_was_promised(guest: Run, tmp_path: Path) -> None:
 def test_two_at_once_with_standard_input() -> None:
     need("lab")
     texts = [b"%d\n" % number * 50000 for number in (23, 101)]
-    command = arguments("lab", "sh", "-c", "cat; exit 3", options=["--stdin"])
+    command = arguments("lab", "sh", "-c", "cat; exit 3", options=["--stdin"], again=0)
     runs = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in texts]
     for run, text in zip(runs, texts):
         assert run.stdin
@@ -144,6 +144,31 @@ def test_what_the_base_kernel_is_known_to_complain_of_is_told_and_no_failure(gue
     assert f"lab: kernel splat{known}: {head}\n".encode() in result.stderr
 
 
+STALE = """
+echo 'BUG: int3: said of something else' >/dev/kmsg
+echo '<0>Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' >/dev/kmsg
+echo '<0>Code: 48 8b 75 08 %s <a7> 00 00 00' >/dev/kmsg
+date +%%N >>/mnt/share/runs; echo said
+"""
+
+
+@pytest.mark.parametrize("byte, again, runs", [("e9", 1, 2), ("e9", 0, 1), ("cc", 1, 1)])
+def test_a_run_that_the_emulator_spoilt_is_repeated(tmp_path: Path, byte: str, again: int, runs: int) -> None:
+    """A breakpoint that memory does not hold any more (e9) is the emulator's; one that it does hold, the kernel's."""
+    need("lab")
+    options = ["--share", str(tmp_path)]
+    result = subprocess.run(
+        arguments("lab", "sh", "-c", STALE % byte, options=options, again=again), capture_output=True, text=True
+    )
+    assert len((tmp_path / "runs").read_text().splitlines()) == runs
+    assert result.stderr.count("no fault of the kernel") == (runs if byte == "e9" else 0)
+    if byte == "cc":
+        assert (result.returncode, result.stdout) == (0, "said\n")
+    else:
+        assert result.returncode == 123
+        assert result.stdout == ("" if again else "said\n")
+
+
 def _machines(mark: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -158,7 +183,7 @@ def _machines(mark: str) -> list[int]:
 def test_nothing_is_left_when_the_runner_is_killed() -> None:
     need("lab")
     mark = f"lazyobs_test={os.getpid()}"
-    command = arguments("lab", "sh", "-c", "echo up; sleep 1000", options=["--append", mark])
+    command = arguments("lab", "sh", "-c", "echo up; sleep 1000", options=["--append", mark], again=0)
     run = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert run.stdout and run.stdout.readline() == b"up\n"
     assert len(_machines(mark)) == 2  # the runner and QEMU

@@ -54,6 +54,8 @@ def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900, fault
             kernel,
             "--timeout",
             str(seconds),
+            "--again",
+            "2",
             "--",
             "sh",
             "-c",

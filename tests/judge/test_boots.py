@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""A boot that the emulator spoilt is repeated; after three there is no answer, and not a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazyobs.errors import NotSupported
+from lazyobs.judge import boots, lab
+
+OOPS = "[  1.0] Oops: int3: 0000 [#1]\n[  1.0] Code: e9 <a7> 00 00 00\n"
+
+
+@pytest.fixture
+def spoilt(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many of the next boots the emulator breaks: the machine is not there, what is said of it is real."""
+    left = [0]
+
+    def run(guest: lab.guest.Guest, cwd: str, command: list[str], environment: list[str]) -> int | None:
+        broken = left[0] > 0
+        left[0] -= 1
+        guest._console += OOPS.encode() if broken else b"[  1.0] all well\n"
+        guest._stdout.write(b"said\n")
+        guest.failure = "died during the command: Oops: int3: 0000 [#1]" if broken else ""
+        return None if broken else 7
+
+    monkeypatch.setattr(lab.guest.Guest, "run", run)
+    monkeypatch.setattr(lab.accel, "accelerator", lambda machine: "tcg")
+    monkeypatch.setattr(boots, "_initramfs", lambda image: image / "initramfs")
+    return left
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_boot_that_says_something_counts(spoilt: list[int], tmp_path: Path, number: int) -> None:
+    spoilt[0] = number
+    done = boots.boot(tmp_path, boots.Job(("true",), 1), tmp_path)
+    assert (done.status, done.failure, done.splats, done.output) == (7, "", (), "said\n")
+    assert spoilt[0] == -1
+
+
+def test_three_in_a_row_are_no_answer(spoilt: list[int], tmp_path: Path) -> None:
+    spoilt[0] = 3
+    with pytest.raises(NotSupported, match="the emulator failed 3 times"):
+        boots.boot(tmp_path, boots.Job(("true",), 1), tmp_path)
+    assert spoilt[0] == 0
+
+
+def test_where_the_emulator_counts_instructions_the_kernel_is_blamed(spoilt: list[int], tmp_path: Path) -> None:
+    """One thread translates there for all CPUs: no translation can be stale."""
+    spoilt[0] = 1
+    said: dict[str, Any] = {"counts": True}
+    done = boots.boot(tmp_path, boots.Job(("true",), 1, **said), tmp_path)
+    assert done.status is None and "Oops: int3" in done.failure
