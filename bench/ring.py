@@ -72,7 +72,7 @@ class _Bcc:
             [interpreters()[0], "-I", "-c", _BCC_READER, _ROOT, str(theirs.fileno())], pass_fds=[theirs.fileno()]
         )
         theirs.close()
-        loader_protocol.send(self.sock, {"source": producer.source(PAGES)})
+        loader_protocol.send(self.sock, {"source": producer.source(PAGES, filled=False)})
         self.version = loader_protocol.receive(self.sock)["bcc"]
         self.produce, self.events, self.filter = loader_protocol.receive_fds(self.sock, 3)
 
