@@ -13,9 +13,12 @@ from typing import Any, NamedTuple, Protocol
 
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.layout import Column
+from lazyobs.unix import memory_limits
 
 # By name: a list of Python values, or Packed. A column that is left out is null.
 Columns = Mapping[str, Any]
+# Address space that pyarrow and numpy take, and then some. With less they end the recorder, with a status of their own.
+_ARROWS_BYTES = 512 << 20
 END = b"\xff\xff\xff\xff" + bytes(4)  # what ends a stream of Arrow's that was closed
 
 
@@ -44,20 +47,23 @@ class Encoding:
 
 
 def best() -> Encoding:
-    """With pyarrow where it is installed, else without."""
+    """With pyarrow where it is installed and has room, else without."""
+    limit = memory_limits.least()
+    if limit is not None and limit < _ARROWS_BYTES:
+        return plain(f"pyarrow may not fit into the limit of {limit >> 20} MiB (ulimit -v, -d)")
     try:
         from lazyobs.recording.arrow_encoder import ArrowEncoder
         from lazyobs.recording.parquet_segment import to_parquet
     except ModuleNotFoundError as error:
         if error.name not in ("pyarrow", "numpy"):
             raise
-        return plain(error.name)
+        return plain(f"{error.name} is not installed")
     return Encoding(ArrowEncoder, to_parquet)
 
 
-def plain(missing: str) -> Encoding:
-    """Without pyarrow, or what it needs."""
+def plain(why: str) -> Encoding:
+    """Without pyarrow, for that reason."""
     from lazyobs.recording.plain_encoder import PlainEncoder
 
-    note = f"{missing} is not installed: the recording stays Arrow streams, several times as large as Parquet"
+    note = f"{why}: the recording stays Arrow streams, several times as large as Parquet"
     return Encoding(PlainEncoder, None, note + "; lazyobs report and compare read both")

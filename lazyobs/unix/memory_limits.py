@@ -16,9 +16,15 @@ from lazyobs.unix import interrupt
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
 
 
+def least() -> int | None:
+    """The lower of them, bytes; None where there is none."""
+    set_ = [soft for limit in _LIMITS if (soft := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY]
+    return min(set_, default=None)
+
+
 def are_set() -> bool:
     """Whether this process has such a limit."""
-    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in _LIMITS)
+    return least() is not None
 
 
 def survived(work: Callable[[], int]) -> int | None:

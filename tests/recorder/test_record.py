@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -485,3 +486,23 @@ def test_the_directory_cannot_be_made() -> None:
     done = lazyobs("record", "-o", "/proc/none/r", "--duration", "1")
     assert done.returncode == EXIT_REFUSED
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("bpf")
+@pytest.mark.parametrize("mib", [60, 110, 130, 200, 260, 600])
+def test_under_a_limit_on_memory_it_records_or_says_why_not(tmp_path: Path, mib: int) -> None:
+    """pyarrow would end it with the status of a bad verdict, or of a shell that does not find a command."""
+    limit = mib << 20
+    done = subprocess.run(
+        [*LAZYOBS, "record", "-o", str(tmp_path / "r"), "--duration", "0.5", "--progress", "none"],
+        capture_output=True, text=True, cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )  # fmt: skip
+    assert done.returncode in (0, EXIT_REFUSED) and "Traceback" not in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    if done.returncode == EXIT_REFUSED:
+        assert mib < 130 and "memory" in done.stderr
+        return
+    assert ("pyarrow may not fit" in done.stderr) is (mib < 512)
+    shown = subprocess.run([*LAZYOBS, "census", "--replay", str(tmp_path / "r")], capture_output=True, cwd=ROOT)
+    assert shown.returncode == 0
