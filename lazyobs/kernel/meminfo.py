@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
 _KIB = 1024
 _MOST_DIGITS = 15
+
+
+@functools.lru_cache(256)
+def _key(name: bytes) -> str:
+    """A kernel has 50 names, and each is asked for at every reading."""
+    return re.sub(r"\W+", "_", name.decode("ascii", "replace")).strip("_")
 
 
 def parsed(raw: bytes) -> dict[str, int]:
@@ -19,7 +26,7 @@ def parsed(raw: bytes) -> dict[str, int]:
         number, unit = (*value.split(), b"", b"")[:2]
         if not number.isdigit() or len(number) > _MOST_DIGITS or unit not in (b"", b"kB"):
             continue
-        key = re.sub(r"\W+", "_", name.decode("ascii", "replace")).strip("_")
+        key = _key(name)
         if unit:
             found[f"{key}_bytes"] = int(number) * _KIB
         else:

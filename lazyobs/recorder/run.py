@@ -16,7 +16,7 @@ from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.recorder import Climbing, Recorder, Surroundings
 from lazyobs.recorder.triggers import LEDGER
 from lazyobs.recorder.workload import Workload
-from lazyobs.recording import encoder
+from lazyobs.recording import finish
 from lazyobs.recording.directory import Directory
 from lazyobs.recording.errors import RecordingStopped
 from lazyobs.recording.writer import Limits, Store
@@ -101,7 +101,7 @@ def _open(options: RecordOptions, directory: Directory, around: Surroundings) ->
         # A command is started when its counts can be known; kinds and triggers are refused now or never; in a pid
         # namespace the pids of /proc are others than those of the probes.
         climbs=procfs_serves and not options.command and sight.sees_every_process(),
-        meanwhile=encoder.best,  # imports what Store needs
+        meanwhile=finish.best,  # imports what Store needs
     )
 
 

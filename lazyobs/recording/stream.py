@@ -9,7 +9,6 @@ them.
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,35 +22,6 @@ _ALIGNMENT = 8  # of messages
 _MOST_TRIES = 64  # places where a header may begin, before a seal
 _MOST_SEALS = 4096  # that turn out to be damaged
 _BAD_CONTENT = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError)
-
-
-class StreamWriter:
-    """Turns batches into sealed messages. ``number`` and ``rows`` count what was accepted so far."""
-
-    def __init__(self, schema: pa.Schema, compression: str | None = None) -> None:
-        self.number = self.rows = 0
-        self._pending = io.BytesIO()
-        self._writer = pa.ipc.new_stream(
-            pa.PythonFile(self._pending, "w"),
-            schema.with_metadata({seal.KEY: seal.UNSEALED_MESSAGE}),
-            options=pa.ipc.IpcWriteOptions(compression=compression, use_threads=False),
-        )
-
-    def messages(self, batch: pa.RecordBatch) -> bytes:
-        """The bytes to append to the file: the batch, before the first one also the schema."""
-        self._writer.write_batch(batch, custom_metadata={seal.KEY: seal.UNSEALED_MESSAGE})
-        raw = bytearray(self._pending.getvalue())
-        self._pending.seek(0)
-        self._pending.truncate()
-        schema = raw[: seal.header_length(raw)] if self.number == 0 else bytearray()
-        message = raw[len(schema) :]
-        if schema:
-            seal.seal_message(schema, 0, 0, 0)
-            self.number = 1
-        seal.seal_message(message, self.number, self.rows, batch.num_rows)
-        self.number += 1
-        self.rows += batch.num_rows
-        return bytes(schema + message)
 
 
 @dataclass

@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lazyobs.recording import encoder
+from lazyobs.recording import finish
 from lazyobs.recording.description import write_description
 from lazyobs.recording.directory import Directory
-from lazyobs.recording.encoder import Encoder, Encoding
+from lazyobs.recording.encoder import Encoder
 from lazyobs.recording.errors import RecordingStopped
+from lazyobs.recording.finish import Finish
 from lazyobs.recording.layout import (
     COMPRESSION,
     DESCRIPTION,
@@ -82,11 +83,11 @@ class Store:
         system_columns: tuple[str, ...] = (),
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
-        encoding: Encoding | None = None,
+        finishing: Finish | None = None,
     ) -> None:
-        """Writes the description first. RecordingStopped when the disk has no room for it. ``encoding``: the best there
-        is."""
-        self._encoding = encoding or encoder.best()
+        """Writes the description first. RecordingStopped when the disk has no room for it. ``finishing``: the best
+        there is."""
+        self._finishing = finishing or finish.best()
         self._directory, self._clock = directory, clock
         self._limits = limits or Limits()
         self._columns = {table: columns(table, system_columns) for table in TABLES}
@@ -117,10 +118,10 @@ class Store:
     @property
     def note(self) -> str:
         """What the user should know of the form in which this is written; "" for the usual one."""
-        return self._encoding.note
+        return self._finishing.note
 
     def _encoder(self, table: str) -> Encoder:
-        return self._encoding.encoder(self._columns[table], COMPRESSION.get(table))
+        return Encoder(self._columns[table], COMPRESSION.get(table))
 
     def _reserve(self) -> None:
         fd = self._directory.create(RESERVE)
@@ -189,11 +190,11 @@ class Store:
         self._work.put(lambda: self._finish(ended))
 
     def _finish(self, segment: Segment) -> None:
-        if self._encoding.finish is None:
+        if self._finishing.convert is None:
             segment.end()
         segment.close()
-        if self._encoding.finish is not None:
-            self._encoding.finish(self._directory, segment.number)
+        if self._finishing.convert is not None:
+            self._finishing.convert(self._directory, segment.number)
         memory.trim()
         memory.forget_code()
 

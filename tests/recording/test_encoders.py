@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A recording that was made without pyarrow holds the same rows as one that was made with it."""
+"""A stream holds the same rows as one that pyarrow writes, and a recording that stays streams as one in Parquet."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from typing import Any
 import pytest
 
 from lazyobs.bpf import event
-from lazyobs.recording import encoder, events
+from lazyobs.recording import events, finish
 from lazyobs.recording.arrow import pa
-from lazyobs.recording.arrow_encoder import ArrowEncoder
 from lazyobs.recording.encoder import END, Encoder
 from lazyobs.recording.flatbuffer import Number, Structs, Table, Tables, written
 from lazyobs.recording.layout import TABLES, Column, columns
-from lazyobs.recording.plain_encoder import PlainEncoder
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.stream import StreamReader
 from lazyobs.recording.writer import Limits, Store
 from tests.harness import lazyobs
 from tests.recording import made
+from tests.recording.arrow_writer import ArrowEncoder
 
 SYSTEM = tuple(f"vmstat_{number}" for number in range(53))
 
@@ -59,7 +58,12 @@ def batches(found: Sequence[Column], nulls: float) -> list[tuple[dict[str, Any],
     return [*made, made[-1]]  # the last rows again: columns that have not changed
 
 
-def read(maker: Callable[[Sequence[Column], str | None], Encoder], table: str, compression: str | None, nulls: float):
+def read(
+    maker: Callable[[Sequence[Column], str | None], Encoder | ArrowEncoder],
+    table: str,
+    compression: str | None,
+    nulls: float,
+):
     found = columns(table, SYSTEM)
     one = maker(found, compression)
     raw = b"".join(one.messages(given, rows) for given, rows in batches(found, nulls))
@@ -73,7 +77,7 @@ def read(maker: Callable[[Sequence[Column], str | None], Encoder], table: str, c
 @pytest.mark.parametrize("compression", [None, "lz4"])
 @pytest.mark.parametrize("table", TABLES)
 def test_both_write_the_same_rows(table: str, compression: str | None, nulls: float) -> None:
-    plain = read(PlainEncoder, table, compression, nulls)
+    plain = read(Encoder, table, compression, nulls)
     assert plain == read(ArrowEncoder, table, compression, nulls)
     assert [batch.num_rows for batch in plain] == [1, 1, 8, 211, 211, 211]
 
@@ -84,7 +88,7 @@ def test_events_of_both_are_the_records(tmp_path: Path) -> None:
     records = bytes(chance.randrange(256) for _ in range(103 * event.BYTES))
     rows = events.event_rows(records, -5)
     found = []
-    for maker in (PlainEncoder, ArrowEncoder):
+    for maker in (Encoder, ArrowEncoder):
         raw = maker(columns("events"), "lz4").messages(rows, 103)
         (batch,) = StreamReader("stream", raw, sealed=True).batches()
         found.append(batch)
@@ -94,8 +98,8 @@ def test_events_of_both_are_the_records(tmp_path: Path) -> None:
     assert set(found[0].column("offset").to_pylist()) == {-5}
 
 
-def recording(path: Path, encoding: encoder.Encoding | None) -> Store:
-    store = made.store(path, Limits(segment_bytes=100_000), encoding=encoding)
+def recording(path: Path, finishing: finish.Finish | None) -> Store:
+    store = made.store(path, Limits(segment_bytes=100_000), finishing=finishing)
     for number in range(1, 24):
         made.append_sample(store, number)
         store.append("events", made.event_rows(made.events(number * 101, 101), 5))
@@ -105,7 +109,7 @@ def recording(path: Path, encoding: encoder.Encoding | None) -> Store:
 
 def test_a_recording_without_pyarrow_is_read_like_another(tmp_path: Path) -> None:
     recording(tmp_path / "with", None).close()
-    store = recording(tmp_path / "without", encoder.plain("pyarrow"))
+    store = recording(tmp_path / "without", finish.without_pyarrow("pyarrow is not installed"))
     assert store.note.startswith("pyarrow is not installed: the recording stays Arrow streams")
     store.close()
     found = [Recording(str(tmp_path / name)) for name in ("with", "without")]
@@ -120,26 +124,26 @@ def test_a_recording_without_pyarrow_is_read_like_another(tmp_path: Path) -> Non
 
 
 def test_one_that_was_killed_has_no_end(tmp_path: Path) -> None:
-    recording(tmp_path / "r", encoder.plain("pyarrow"))
+    recording(tmp_path / "r", finish.without_pyarrow("pyarrow is not installed"))
     (note,) = Recording(str(tmp_path / "r")).notes()
     assert note.startswith("has no end")
 
 
 @pytest.mark.parametrize("error", ["pyarrow", "numpy"])
-def test_without_pyarrow_the_plain_encoder_is_the_best(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+def test_without_pyarrow_streams_stay(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
     real = __import__
 
     def without(name: str, *more: Any, **options: Any) -> Any:
-        if name == "lazyobs.recording.arrow_encoder":
+        if name == "lazyobs.recording.parquet_segment":
             raise ModuleNotFoundError(f"No module named {error!r}", name=error)
         return real(name, *more, **options)
 
     monkeypatch.setattr("builtins.__import__", without)
-    found = encoder.best()
-    assert (found.encoder, found.finish) == (PlainEncoder, None)
+    found = finish.best()
+    assert found.convert is None and found.note.startswith(f"{error} is not installed")
     error = "flatbuffers"
     with pytest.raises(ModuleNotFoundError):
-        encoder.best()
+        finish.best()
 
 
 def test_a_flatbuffer_has_what_was_written() -> None:

@@ -17,8 +17,9 @@ from lazyobs.recording import limits
 from lazyobs.recording.description import read_description
 from lazyobs.recording.layout import DESCRIPTION, FORMAT, VERSION
 from lazyobs.recording.reader import Recording
-from lazyobs.recording.stream import StreamReader, StreamWriter, TooLarge
+from lazyobs.recording.stream import StreamReader, TooLarge
 from tests.harness import ROOT, lazyobs, python
+from tests.recording.arrow_writer import StreamWriter
 
 _HUGE = 700 << 20
 _MOST_MEMORY = 400 << 20  # of a command that imports pyarrow and duckdb
@@ -28,7 +29,7 @@ SAMPLES = pa.schema([("number", pa.int64()), ("time", pa.float64()), ("document"
 # In a process of their own: to make them takes what the tests forbid.
 _MAKE = """
 import sys, pyarrow as pa, pyarrow.parquet as pq
-from lazyobs.recording.stream import StreamWriter
+from tests.recording.arrow_writer import StreamWriter
 from tests.recording.test_limits import SAMPLES, _HUGE
 kind, path = sys.argv[1:]
 if kind == "rows":  # a thousand, through the dictionary

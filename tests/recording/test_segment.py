@@ -12,8 +12,8 @@ import pytest
 
 from lazyobs.recording import parquet
 from lazyobs.recording.arrow import pa
-from lazyobs.recording.arrow_encoder import ArrowEncoder
 from lazyobs.recording.directory import Directory
+from lazyobs.recording.encoder import Encoder
 from lazyobs.recording.layout import COMPRESSION, columns
 from lazyobs.recording.parquet_segment import to_parquet
 from lazyobs.recording.samples import system_row
@@ -27,7 +27,7 @@ TICKS = 307
 def finished(tmp_path: Path) -> Directory:
     """A directory with the streams of one segment of TICKS ticks."""
     directory = Directory(str(tmp_path / "r"))
-    written = Segment(directory, 1, lambda table: ArrowEncoder(columns(table, NAMES), COMPRESSION.get(table)))
+    written = Segment(directory, 1, lambda table: Encoder(columns(table, NAMES), COMPRESSION.get(table)))
     for tick in range(1, TICKS + 1):
         written.append("system", system_row(tick, tick / 2, NAMES, [None, *(tick * place for place in range(1, 211))]))
         marks: dict[str, Any] = {"time": [tick / 2], "stamp": [tick], "kind": ["lost"], "value": [None], "text": ["x" * tick]}  # fmt: skip

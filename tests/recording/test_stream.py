@@ -12,9 +12,10 @@ import pytest
 from lazyobs.recording.layout import DESCRIPTION
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.seal import header_length
-from lazyobs.recording.stream import StreamReader, StreamWriter
+from lazyobs.recording.stream import StreamReader
 from tests.harness import lazyobs
 from tests.recording import made
+from tests.recording.arrow_writer import StreamWriter
 from tests.recording.made import event_rows
 
 BATCHES, ROWS = 7, 101
