@@ -53,7 +53,7 @@ class LeakTest:
     def leaking(self) -> Rise | None:
         """The rise that goes on: the longest of those that are clear, else the one with the smallest p."""
         going = (
-            [] if self.fell else [rise for rise in self.rises if rise.goes_on and rise.objects > 2 * self.counts.unsure]
+            [] if self.fell else [rise for rise in self.rises if rise.goes_on and rise.in_part > 2 * self.counts.unsure]
         )
         if clear := [rise for rise in going if rise.p < _CLEAR]:
             return clear[0]
@@ -168,8 +168,11 @@ def _judged(found: LeakTest, p: float, thresholds: Thresholds) -> tuple[str, str
 
 def _piling_up(found: LeakTest, rise: Rise, thresholds: Thresholds) -> str:
     _, rate = next(iter(rise.trends.items()))
-    low, high = (bound * rise.seconds for bound in rate.bounds(1 - thresholds.leak["confidence"]))
-    since = "" if rise is found.rises[0] else f" since {orphans.clock(rise.begin)}"
+    # a late part's onset is known to within two counts
+    unsure = 0.0 if rise is found.rises[0] else 2 * float(np.median(np.diff(found.counts.times)))
+    lowest, highest = rate.bounds(1 - thresholds.leak["confidence"])
+    low, high = max(lowest, 0.0) * max(rise.lasts - unsure, 0.0), highest * (rise.lasts + unsure)
+    since = "" if rise is found.rises[0] else f" since {orphans.clock(rise.onset)}"
     return f"objects pile up{since}: {rate.slope:.3g}/s, {number(low)} to {number(high)} objects lost"
 
 

@@ -38,13 +38,14 @@ _SHRUNK = 0.9  # of a measure of the workload: below that, fewer objects are no 
 class Rise:
     """Of a part of the recording, from ``begin`` (unix seconds) to the end.
 
-    ``trends``: objects per second beyond each measure of the workload; ``steepest``: of the first measure the same, or
+    ``onset``: when it began, as it seems, which may be before that part. ``trends``: objects per second beyond each measure of the workload; ``steepest``: of the first measure the same, or
     what the lowest rate per VMA leaves. ``base``: objects that the workload explains; ``share``: of them, what the rise
     comes to, less its standard error; ``need``: share from which on it is no plausible change of the objects per VMA.
     ``p``: corrected for the parts. ``bent``: why it is no leak of a steady rate, or empty.
     """
 
     begin: float
+    onset: float
     seconds: float
     trends: dict[str, Trend]
     steepest: Trend
@@ -60,8 +61,18 @@ class Rise:
 
     @property
     def objects(self) -> float:
-        """That the rise comes to."""
+        """That the rise comes to, since its onset."""
+        return next(iter(self.trends.values())).slope * self.lasts
+
+    @property
+    def in_part(self) -> float:
+        """What it comes to in the part that was looked at."""
         return next(iter(self.trends.values())).slope * self.seconds
+
+    @property
+    def lasts(self) -> float:
+        """Seconds from its onset to the end."""
+        return self.begin - self.onset + self.seconds
 
     def slowest(self, floor: float, alpha: float) -> float:
         """Objects per second that would have been found in 80 % of the cases."""
@@ -126,6 +137,7 @@ def _rise(
     p = max(slope.p_above(floor) for slope in trends.values())
     return Rise(
         begin=float(times[0]),
+        onset=_onset(counts.times, courses[first][found[first].index(trends[first])], begin, trends[first].slope),
         seconds=span,
         trends=trends,
         steepest=max(found[first], key=lambda slope: slope.slope),
@@ -135,6 +147,17 @@ def _rise(
         p=min(1.0, tests * p),
         bent=_why_no_leak(counts, begin, courses[first][0], found[first][0].slope, share < _AMPLE * need),
     )
+
+
+def _onset(times: Column, values: Column, begin: int, slope: float) -> float:
+    """Where the line of the part from ``begin`` on meets the level of what was before. A part is looked at because of
+    its length; a leak that began before it had been going on for less than half of the rest, or the longer part would be
+    straight."""
+    if begin == 0 or slope <= 0:
+        return float(times[begin])
+    late = times[begin:] - times[begin]
+    risen = float(np.median(values[begin:] - slope * late) - np.median(values[:begin]))
+    return float(np.clip(times[begin] - risen / slope, times[0], times[begin]))
 
 
 def _why_no_leak(counts: Counts, begin: int, values: Column, slope: float, may_fill: bool) -> str:

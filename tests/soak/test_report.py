@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,14 @@ def test_a_loss_does_not_pass_whenever_it_began(begin: float, rate: float, lost:
     assert found.outcome == (FAIL if rate else INCONCLUSIVE)
     assert ("since" in found.text) == bool(rate)
     assert found.numbers["high"] > rate / 2
+    if rate:  # the time, and how many: not those of the part of the recording that was looked at
+        onset = recording.barriers["time"][0] + begin * np.ptp(recording.barriers["time"])
+        since = re.search(r"since (\d\d:\d\d UTC on \d+-\d\d-\d\d)", found.text)
+        assert since is not None
+        said = datetime.datetime.strptime(since[1], "%H:%M UTC on %Y-%m-%d").replace(tzinfo=datetime.UTC)
+        assert said.timestamp() == pytest.approx(onset, abs=0.02 * np.ptp(recording.barriers["time"]))
+        low, high = (int(word.replace(",", "")) for word in re.search(r"([\d,]+) to ([\d,]+) objects lost", found.text).groups())  # type: ignore[union-attr]  # fmt: skip
+        assert low <= extra.max() <= high < 1.2 * low
 
 
 def test_a_change_is_no_rate_and_has_a_time() -> None:
