@@ -114,15 +114,14 @@ class Unavailable(Exception):
 
 def gather(profiles: list[Profile] | None = None, proc_root: str = "/proc", sys_root: str = "/sys") -> Facts:
     """Reads BTF and kallsyms for every name a plan may need and picks the profile that fits best."""
-    from concurrent.futures import ThreadPoolExecutor  # a start with a kept plan does not need it
+    from lazyobs.unix.aside import Aside  # a start with a kept plan does not need it
 
     known = built_in() if profiles is None else profiles
     functions = functions_for(known)
     # The kernel takes most of the time to write kallsyms: meanwhile the types are indexed.
-    with ThreadPoolExecutor(1) as pool:
-        symbols = pool.submit(kernel_facts.read_kallsyms, functions, proc_root, signs.functions())
+    with Aside(lambda: kernel_facts.read_kallsyms(functions, proc_root, signs.functions())) as symbols:
         btf, no_btf = kernel_facts.read_btf(names_in_btf(known), sys_root)
-    kallsyms, no_kallsyms = symbols.result()
+        kallsyms, no_kallsyms = symbols.result()
     release = kernel_facts.release(proc_root)
     return facts_of(known, btf, no_btf, kallsyms, no_kallsyms, release, proc_root)
 
