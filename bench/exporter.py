@@ -28,7 +28,7 @@ _UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 # A process that does what every stock BCC tool does first: import, compile, keep running.
 _STOCK = """
-import os, sys, tempfile, time
+import os, shutil, sys, tempfile, time
 sys.path.append(sys.argv[1])
 import bcc
 from lazyobs.bpf.headers import write_stub_headers
@@ -36,6 +36,7 @@ headers = tempfile.mkdtemp(prefix="lazyobs-headers-")
 write_stub_headers(headers)
 os.environ["BCC_KERNEL_SOURCE"] = headers
 program = bcc.BPF(text="BPF_HASH(counts, u32); RAW_TRACEPOINT_PROBE(sched_process_fork) { counts.increment(0); return 0; }")
+shutil.rmtree(headers)
 print("ready", flush=True)
 time.sleep(600)
 """

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lazyobs.bpf import blanks, image
 from lazyobs.bpf.compiler_errors import CompilerError, CompilerMissing
 from lazyobs.bpf.headers import write_stub_headers
 from lazyobs.bpf.image import Image, MapShape, Program
 from lazyobs.text import say
+from lazyobs.unix import detached
 
 
 def import_bcc() -> str:
@@ -31,9 +33,8 @@ def compile_image(source: str, map_names: Sequence[str], names: blanks.Names) ->
     """Compiles ``source`` against the stub headers; ``names``: of its blanks. BCC's own maps are freed when this returns."""
     import bcc
 
-    headers = _directory_of_headers()
-    try:
-        os.environ["BCC_KERNEL_SOURCE"] = headers
+    with _headers() as directory:
+        os.environ["BCC_KERNEL_SOURCE"] = directory
         try:
             module = bcc.BPF(text=source)
         except Exception as error:  # bcc raises bare Exception
@@ -44,8 +45,6 @@ def compile_image(source: str, map_names: Sequence[str], names: blanks.Names) ->
         # bytes names in BCC 0.26, still bytes in later ones
         programs = {name.decode(): _program(module.dump_func(name), names, fds) for name in _functions(module)}
         return Image(maps, programs, image.hash_of(source), str(bcc.__version__))
-    finally:
-        shutil.rmtree(headers, ignore_errors=True)
 
 
 def _program(code: bytes, names: blanks.Names, fds: dict[int, str]) -> Program:
@@ -54,25 +53,36 @@ def _program(code: bytes, names: blanks.Names, fds: dict[int, str]) -> Program:
     return Program(blanks.without_descriptors(code, found), tuple(found))
 
 
-def _directory_of_headers() -> str:
-    """A new directory with the stub headers, on the first file system that takes them. CompilerError where none does.
+@contextlib.contextmanager
+def _headers() -> Iterator[str]:
+    """A directory with the stub headers. CompilerError where no file system takes them.
 
-    A container's root may be read-only and /tmp full: /dev/shm and /run are file systems of their own.
+    Best is one that is mounted nowhere: a compilation is one long call, and nothing could remove a directory if it is
+    killed. Else a new directory: a container's root may be read-only and /tmp full, /dev/shm and /run are file systems
+    of their own.
     """
-    refused = []
-    for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run")):
-        directory = ""
+    with contextlib.ExitStack() as made:
+        refused = []
         try:
-            directory = tempfile.mkdtemp(prefix="lazyobs-headers-", dir=place)
-            write_stub_headers(directory)
+            path = made.enter_context(detached.directory())
+            write_stub_headers(path)
         except OSError as error:
-            refused.append(f"{place}: {error.strerror}")
-            if directory:
-                shutil.rmtree(directory, ignore_errors=True)
+            refused.append(f"a new tmpfs: {error.strerror}")
         else:
-            return directory
-    say(f"no room for the compiler's headers ({'; '.join(refused)})")
-    raise CompilerError("no room for the compiler's headers")
+            yield path
+            return
+        for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run")):
+            try:
+                path = tempfile.mkdtemp(prefix="lazyobs-headers-", dir=place)
+                made.callback(shutil.rmtree, path, ignore_errors=True)
+                write_stub_headers(path)
+            except OSError as error:
+                refused.append(f"{place}: {error.strerror}")
+            else:
+                yield path
+                return
+        say(f"no room for the compiler's headers ({'; '.join(refused)})")
+        raise CompilerError("no room for the compiler's headers")
 
 
 def _functions(module: object) -> list[bytes]:
