@@ -12,9 +12,9 @@ from lazyobs.bpf.census import VmaRow
 from lazyobs.screen import mappings
 from lazyobs.screen.choosers import SortChooser
 from lazyobs.screen.line import Line, cut, number, pad
-from lazyobs.screen.local_time import local_time
 from lazyobs.screen.mappings import COLUMNS, Mapped
 from lazyobs.screen.pages.page import Page
+from lazyobs.views.local_time import local_time
 
 MOST_VMAS, MOST_NAMES = 4000, 24
 _LEFT = ("flags", "state", "name")

@@ -12,10 +12,10 @@ from rich.style import Style
 from lazyobs import text
 from lazyobs.model import CENSUS_NAMES
 from lazyobs.screen.line import Line, cut, number, pad
-from lazyobs.screen.local_time import start_time
 from lazyobs.screen.palette import Palette
 from lazyobs.screen.rows import Row
 from lazyobs.views import columns
+from lazyobs.views.local_time import start_time
 
 FLEXIBLE = "comm"  # always shown, last; gets the width that is left
 _LEAST_FLEXIBLE, _LEAST_OF_WIDE, _WIDE = 12, 24, 100  # a command line gets more where there is more room

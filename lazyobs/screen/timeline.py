@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rich.segment import Segment
 
 from lazyobs.screen.line import Line
-from lazyobs.screen.local_time import local_time
 from lazyobs.screen.palette import Glyphs, Palette
+from lazyobs.views.local_time import local_time
 
 _TIME = 8  # columns of 15:40:02
 

@@ -10,7 +10,6 @@ from lazyobs.screen.choosers import Chooser
 from lazyobs.screen.footer import Footer
 from lazyobs.screen.keys import ACTIONS, FOOTER, FOOTER_OF_PROCESS
 from lazyobs.screen.line import Line, cut
-from lazyobs.screen.local_time import local_time
 from lazyobs.screen.mapping_table import MappingTable
 from lazyobs.screen.pages import PAGES, help, process
 from lazyobs.screen.pages.page import Page
@@ -22,6 +21,7 @@ from lazyobs.screen.state import ScreenState, Wanted
 from lazyobs.screen.timeline import Clock
 from lazyobs.text import plural
 from lazyobs.views import columns
+from lazyobs.views.local_time import local_time
 from lazyobs.views.process_filter import ProcessFilter
 
 VIEWS = columns.VIEWS

@@ -11,6 +11,7 @@ from typing import Any
 from lazyobs import text
 from lazyobs.errors import UsageError
 from lazyobs.model import CENSUS_COLUMNS, COUNTERS, GROWTH_COLUMNS, PROCESS_COLUMNS, Process
+from lazyobs.views.local_time import start_time
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def signed(value: float | None) -> str:
 def _columns() -> dict[str, Column]:
     found = [
         Column("pid", "PID", str, "process id"),
-        Column("start_time", "START", text.number, "start, unix seconds"),
+        Column("start_time", "START", start_time, "start, unix seconds"),
         Column("user", "USER", text.printable, "user", True),
         Column("comm", "COMMAND", text.printable, "name of the process", True),
         Column("cgroup", "CGROUP", lambda path: text.printable(path or text.NULL), "cgroup v2 path", True),

@@ -18,6 +18,8 @@ def local_time(seconds: float, form: str = "%H:%M:%S") -> str:
         return text.NULL
 
 
-def start_time(seconds: float) -> str:
+def start_time(seconds: float | None) -> str:
     """The time of day; the day of what started more than a day ago, as ps does."""
+    if seconds is None:
+        return text.NULL
     return local_time(seconds, "%H:%M:%S" if time.time() - seconds < _DAY else "%d %b")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lazyobs.screen import table_lines
-from lazyobs.screen.local_time import local_time, start_time
+from lazyobs.views.local_time import local_time, start_time
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from itertools import islice
 
 from lazyobs import text
 from lazyobs.bpf.trace_event import TraceEvent
-from lazyobs.screen.local_time import local_time
 from lazyobs.screen.pages.page import Page
+from lazyobs.views.local_time import local_time
 
 _MOST_EVENTS = 200
 _BAD_KINDS = ("promotion_failed", "violation")

@@ -12,11 +12,11 @@ from lazyobs.bpf.census import VmaRow
 from lazyobs.model import GROWING, VMA_STATES, Process, Sample, vmas_by_state
 from lazyobs.screen import cost_lines
 from lazyobs.screen.line import cut, pad
-from lazyobs.screen.local_time import local_time
 from lazyobs.screen.mapping_table import MappingTable
 from lazyobs.screen.pages.events import latest_events
 from lazyobs.screen.pages.page import Page, percent
 from lazyobs.views import columns
+from lazyobs.views.local_time import local_time
 
 _MOST_EVENTS = 12
 _MOST_MAP_LINES = 8
