@@ -103,6 +103,7 @@ EDGES = {
     "sources/climbing.py": SAID,
     "sources/patience.py": "the line through printable",
     "text.py": "text.say itself",
+    "unix/aside.py": PIPE,
     "unix/memory_limits.py": PIPE,
     "unix/stdio.py": "each line of a traceback through printable",
     "views/against.py": "views/report_table.py, csv_safe, printable; JSON",

@@ -30,6 +30,9 @@ class SlabRow(NamedTuple):
     objects_a_slab: int
 
 
+UNKNOWN = "unknown"  # in place of the names of caches
+
+
 class Slabinfo:
     """Keeps /proc/slabinfo open (mode 0400), so that it can be read again after root is given up.
 
@@ -102,8 +105,10 @@ def _row(fields: list[bytes]) -> SlabRow | None:
 
 
 def merged_with(name: str, sys_root: str = "/sys") -> list[str]:
-    """Other caches whose objects are in this cache's row; empty where there are none, or /sys does not show them."""
+    """Other caches whose objects are in this cache's row; UNKNOWN where /sys does not show them: the row may be shared."""
     directory = os.path.join(sys_root, "kernel/slab")
+    if not os.path.isdir(directory):
+        return [UNKNOWN]
     try:
         target = os.readlink(os.path.join(directory, name))
     except OSError:

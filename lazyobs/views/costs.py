@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from lazyobs.model import LOCK_PATHS, Process, Sample
+from lazyobs.model import LOCK_PATHS, Process, Sample, Slab
 from lazyobs.sources.units import unit
 from lazyobs.views import culprits
 from lazyobs.views.culprits import Culprit
@@ -306,8 +306,7 @@ def _null_reasons(found: Costs, sample: Sample, memory: Mapping[str, int]) -> It
         reason = why("census.chains_held", "processes.chains_held", "census", "processes.vmas_private")
         yield "largest_processes", reason
         if found.bytes is None:
-            shared = f"; slabinfo counts {merged[0].cache} together with {merged[0].merged_with[0]}" if merged else ""
-            yield "held", f"{reason}{shared}" if merged else why("slabs")
+            yield "held", f"{reason}; {_shared(merged[0], sample)}" if merged else why("slabs")
     elif found.bytes is None:  # the census counts objects; their size comes from slabinfo
         yield "held", why("slabs")
     for name in ("share_of_slab", "share_of_memory"):
@@ -323,6 +322,11 @@ def _null_reasons(found: Costs, sample: Sample, memory: Mapping[str, int]) -> It
         yield "culprit", _why_no_culprit(found, why("census.chains_held", "processes.chains_held", "census"))
     if found.grown_bytes is None:
         yield "grown_bytes", "one sample alone shows no growth" if found.seconds <= 0 else why("held", "census")
+
+
+def _shared(slab: Slab, sample: Sample) -> str:
+    hidden = sample.null_reasons.get("slabs.merged_with")
+    return hidden or f"slabinfo counts {slab.cache} together with {slab.merged_with[0]}"
 
 
 def _why_no_culprit(found: Costs, why: str) -> str:

@@ -49,7 +49,7 @@ def header(sample: Sample) -> list[str]:
         ),
         "per s    " + _counted(sample.rates),
         "total    " + _counted(sample.totals),
-        f"VMAs     {text.number(census['vmas'])}  {states}"
+        f"VMAs     {text.number(census['vmas'])}{_unread(sample)}  {states}"
         f"  saved {text.size(census['saved_bytes'])}  savable {columns.savable(census)}",
         "slabs    " + text.printable("  ".join(_slab(slab) for slab in sample.slabs)),
         f"health   lost {text.number(health['ring_lost'])}  map full {text.number(health['map_full'])}  "
@@ -64,6 +64,12 @@ def _violations(sample: Sample) -> str:
     divided = sample.totals.get("violations_by_invariant") or {}
     broken = [f"{name} {text.number(count)}" for name, count in divided.items() if count]
     return text.printable(text.number(sample.totals.get("violations")) + (f" ({', '.join(broken)})" if broken else ""))
+
+
+def _unread(sample: Sample) -> str:
+    """What the sum lacks."""
+    why = sample.null_reasons.get("processes.vmas", "")
+    return f" ({why})" if why and sample.census["vmas"] is not None else ""
 
 
 def _counted(values: dict[str, Any]) -> str:

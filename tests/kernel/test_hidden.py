@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from lazyobs.kernel import facts
-from lazyobs.kernel.slab import Slabinfo
+from lazyobs.kernel.slab import UNKNOWN, Slabinfo
 
 
 def test_hidden_types(tmp_path: Path) -> None:
@@ -34,6 +34,10 @@ def test_the_release_without_sysctls(tmp_path: Path) -> None:
 
 def test_hidden_merges(tmp_path: Path) -> None:
     """No merged caches that are seen are not: no merged caches."""
-    assert "other caches" in Slabinfo(str(tmp_path), str(tmp_path)).why_no_merges
+    hidden = Slabinfo(str(tmp_path), str(tmp_path))
+    assert "other caches" in hidden.why_no_merges
+    assert set(map(tuple, hidden.merged.values())) == {(UNKNOWN,)}
     (tmp_path / "kernel/slab").mkdir(parents=True)
-    assert Slabinfo(str(tmp_path), str(tmp_path)).why_no_merges == ""
+    shown = Slabinfo(str(tmp_path), str(tmp_path))
+    assert shown.why_no_merges == ""
+    assert set(map(tuple, shown.merged.values())) == {()}

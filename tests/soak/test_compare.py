@@ -15,8 +15,9 @@ import pytest
 
 from lazyobs.errors import UsageError
 from lazyobs.soak import compare as compared
+from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.compare import compare
-from lazyobs.soak.metrics import Metric
+from lazyobs.soak.metrics import BYTES, DURATION, JUDGED, RATIO, SHARE, Metric
 from lazyobs.soak.schema import verdict_schema
 from lazyobs.soak.series import Mark, Series
 from lazyobs.soak.thresholds import load
@@ -215,6 +216,27 @@ def test_calibration_deals_the_boots_anew() -> None:
     assert numbers["dealings"] == 252
     assert numbers["FAIL"] <= 0.05 and numbers["PASS"] >= 0.95
     assert numbers["found"]["0.2"] == 1.0
+
+
+def test_a_step_of_the_calibration_moves_durations_alone() -> None:
+    """It asks whether a longer time is found: more memory would be found instead."""
+    values = np.array([1.0, 1.1, 1.2, 1.3, 1.4])
+    kinds = [Metric(unit, JUDGED, RATIO, unit, values, values) for unit in (DURATION, "bytes", "instructions")]
+    kinds += [
+        Metric("share", JUDGED, SHARE, "", values, values),
+        Metric("slab", JUDGED, BYTES, "bytes", values, values),
+    ]
+    moved: dict[str, set[float]] = {metric.name: set() for metric in kinds}
+
+    def judge(dealt: list[Metric]) -> set[str]:
+        for metric in dealt:
+            together = np.concatenate([metric.base, metric.new])
+            moved[metric.name].add(round(float(together.sum()), 6))
+        return {PASS}
+
+    calibration(kinds, judge, 0.05)
+    still = {name for name, sums in moved.items() if len(sums) == 1}
+    assert still == {"bytes", "instructions", "share", "slab"}
 
 
 @pytest.mark.slow

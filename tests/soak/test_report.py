@@ -107,7 +107,7 @@ def test_a_loss_does_not_pass_whenever_it_began(begin: float, rate: float, lost:
         onset = recording.barriers["time"][0] + begin * np.ptp(recording.barriers["time"])
         since = re.search(r"since (\d\d:\d\d UTC on \d+-\d\d-\d\d)", found.text)
         assert since is not None
-        said = datetime.datetime.strptime(since[1], "%H:%M UTC on %Y-%m-%d").replace(tzinfo=datetime.UTC)
+        said = datetime.datetime.strptime(since[1], "%H:%M UTC on %Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
         assert said.timestamp() == pytest.approx(onset, abs=0.02 * np.ptp(recording.barriers["time"]))
         low, high = (int(word.replace(",", "")) for word in re.search(r"([\d,]+) to ([\d,]+) objects lost", found.text).groups())  # type: ignore[union-attr]  # fmt: skip
         assert low <= extra.max() <= high < 1.2 * low
