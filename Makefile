@@ -23,7 +23,7 @@ SUITE := bookworm
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try deb-systemd rpm sbom site
+.PHONY: help setup installed usable uninstall top test test-quick bench check man images dist deb deb-try deb-systemd rpm sbom site
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ installed:
 uninstall: ## remove the virtual environment, and the command if it runs from this checkout
 	@setup/uninstall "$(VENV)" "$(COMMAND)"
 
-top: installed ## set up, then run sudo lazyobs top
+usable:
+	@setup/install --use "$(VENV)" "$(COMMAND)"
+
+top: usable ## install what that takes, in seconds, then run sudo lazyobs top
 	@if [ -t 1 ]; then $(SUDO) $(COMMAND) top; else $(SUDO) $(COMMAND) top -b -n 3; fi
 
 test: installed ## set up, then run the tests (about 40 minutes on 2 CPUs)
