@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,9 +209,17 @@ RECORDINGS = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what the pages take for granted: recordings, a kernel, a series."""
-    folder = tmp_path_factory.mktemp("pages")
+def place() -> Iterator[Path]:
+    """A directory with what the pages take for granted: recordings, a kernel, a series. It is open to other users, as which
+    some commands run; those that pytest makes are not."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        folder.chmod(0o755)
+        fill(folder)
+        yield folder
+
+
+def fill(folder: Path) -> None:
     (folder / "bin").mkdir()
     for name, text in SHIMS.items():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -223,10 +232,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).write_bytes(Path("/sys/kernel/btf/vmlinux").read_bytes())
         (folder / "kallsyms").write_bytes(Path("/proc/kallsyms").read_bytes())
     (folder / "lab").symlink_to(ROOT / "lab")
-    for closed in (folder, *folder.parents[:2]):  # to other users, as which some commands run
-        closed.chmod(0o755)
     (folder / "series.mbox").write_bytes(next((ROOT / "lab/patches").glob("0001-*.patch")).read_bytes())
-    return folder
 
 
 def _run(command: str, place: Path) -> None:
