@@ -8,7 +8,7 @@
 ## SUDO=            tests and benchmarks as yourself; what needs root is skipped
 ## TESTS=ARGS       what pytest is given: TESTS="tests/kernel -k btf"
 ## BENCH=NAMES      some of the benchmarks: BENCH=start,screen
-## PYTHON3=3.13     the Python of lazyobs-analysis (make deb): 3.11 is Debian 12's, 3.13 Debian 13's
+## PYTHON3=3.11,3.13  the Pythons of lazyobs-analysis (make deb): Debian 12's and Debian 13's
 ## PACKAGES=NAMES   one of the Debian packages: PACKAGES=lazyobs
 ## SUITE=trixie     the release that make deb-try tries (bookworm)
 VENV := .venv
@@ -16,14 +16,14 @@ COMMAND := /usr/local/bin/lazyobs
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS :=
 BENCH :=
-PYTHON3 := 3.11
+PYTHON3 := 3.11,3.13
 PACKAGES :=
 SUITE := bookworm
 
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed uninstall top test test-quick bench check man images dist deb deb-try sbom site
+.PHONY: help setup installed usable uninstall top test test-quick bench check man images dist deb deb-try deb-systemd rpm sbom site
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ installed:
 uninstall: ## remove the virtual environment, and the command if it runs from this checkout
 	@setup/uninstall "$(VENV)" "$(COMMAND)"
 
-top: installed ## set up, then run sudo lazyobs top
+usable:
+	@setup/install --use "$(VENV)" "$(COMMAND)"
+
+top: usable ## install what that takes, in seconds, then run sudo lazyobs top
 	@if [ -t 1 ]; then $(SUDO) $(COMMAND) top; else $(SUDO) $(COMMAND) top -b -n 3; fi
 
 test: installed ## set up, then run the tests (about 40 minutes on 2 CPUs)
@@ -64,8 +67,11 @@ man: installed ## write man pages to build/man (man -M build/man lazyobs-top)
 dist: installed ## build an sdist and a wheel in dist; the same commit gives the same bytes
 	@$(VENV)/bin/python setup/dist.py dist
 
-deb: dist ## build the Debian packages in dist (PYTHON3=3.13: analysis for Debian 13)
+deb: dist ## build the Debian packages in dist
 	@$(VENV)/bin/python packages/deb/build.py --python $(PYTHON3) dist/lazyobs-*.whl dist $(PACKAGES)
+
+rpm: dist ## build an rpm in dist, of the same files; needs rpmbuild (Debian's package rpm)
+	@$(VENV)/bin/python packages/rpm/build.py dist/lazyobs-*.whl dist
 
 site: installed ## build the pages as a site in build/site; a link that leads nowhere is an error
 	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check -e '.[site]'
@@ -76,5 +82,8 @@ sbom: dist ## list what an installation consists of, with licences: dist/lazyobs
 
 deb-try: ## install, use, upgrade and purge dist/lazyobs_*.deb in a clean root (SUITE=trixie); as root, with debootstrap
 	@packages/deb/try $(SUITE) dist/lazyobs_*_all.deb
+
+deb-systemd: ## try the service of dist/lazyobs_*.deb under systemd, in namespaces (SUITE=trixie); as root, with debootstrap
+	@packages/deb/try-systemd $(SUITE) dist/lazyobs_*_all.deb
 
 include lab/lab.mk

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The measurements of the README: each runs together with its peer and gives a ratio and the underlying numbers."""
+"""The measurements of docs/costs.md: each runs together with its peer and gives a ratio and the underlying numbers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The answers in the README: each block there that begins with ``$ COMMAND`` is what the command prints of an example.
+"""The answers in the README and the quick start: each block that begins with ``$ COMMAND`` is what it prints of an example.
 
 ``python -m drawing answers`` runs the commands again and puts their output in; a test demands that it is the same.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs/quick-start.md")
 EXAMPLES = ROOT / "examples"
 _SECONDS = 120
 
@@ -41,7 +41,7 @@ def _last_screen(lines: list[str]) -> list[str]:
 @dataclass(frozen=True)
 class Answer:
     """``shown`` behind the ``$``, and the command if that is another, in the directory of the examples. ``part``: what of
-    the output the README has."""
+    the output the pages have."""
 
     shown: str
     part: Callable[[list[str]], list[str]] = _all
@@ -58,7 +58,7 @@ ANSWERS = (
 
 
 def printed(answer: Answer) -> list[str]:
-    """What the README has of its output today. RuntimeError where the command fails."""
+    """What the pages have of its output today. RuntimeError where the command fails."""
     command = [sys.executable, "-m", *(answer.command or answer.shown).split()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TZ": "UTC"}
     done = subprocess.run(
@@ -71,16 +71,23 @@ def printed(answer: Answer) -> list[str]:
 
 
 def blocks(text: str) -> dict[str, list[str]]:
-    """{what stands behind the $: the lines below it} of the README."""
+    """{what stands behind the $: the lines below it} of a page."""
     found = re.findall(r"^```\n\$ (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
     return {command: lines.rstrip("\n").split("\n") for command, lines in found}
 
 
+def rewritten(text: str, today: dict[str, list[str]]) -> str:
+    """A page with these answers: {what stands behind the $: the lines below it}."""
+    for command, lines in today.items():
+        begin = f"```\n$ {command}\n"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = "\n".join([before + begin.rstrip("\n"), *lines, "```" + rest.partition("```")[2]])
+    return text
+
+
 def write() -> None:
-    """Puts today's answers into the README."""
-    text = README.read_text(encoding="utf-8")
-    for answer in ANSWERS:
-        begin = f"```\n$ {answer.shown}\n"
-        before, _, rest = text.partition(begin)
-        text = "\n".join([before + begin.rstrip("\n"), *printed(answer), "```" + rest.partition("```")[2]])
-    README.write_text(text, encoding="utf-8")
+    """Puts today's answers into the pages."""
+    today = {answer.shown: printed(answer) for answer in ANSWERS}
+    for page in PAGES:
+        page.write_text(rewritten(page.read_text(encoding="utf-8"), today), encoding="utf-8")

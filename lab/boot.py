@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from . import roots
 from .accel import NATIVE, accelerator
-from .build import image
+from .build import image, ready
 from .cache import root
 from .disks import Disks
 from .errors import EMULATOR_FAILED, LAB_FAILED, LabError, reports_errors
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a userland of lab/roots.toml instead of this machine's files; of those the guest then has this "
         "checkout alone, and `lazyobs` runs it",
     )
+    parser.add_argument("--build", action="store_true", help="make the kernel's image first, where it is not there yet")
     parser.add_argument("--list", action="store_true", help="list the kernels and the roots, and end")
     parser.add_argument("--image", metavar="FOLDER", help="boot the image in this folder instead of the table's")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECS", help="of the whole run (default: 300)")
@@ -177,7 +178,7 @@ def _directory(userland: bool) -> str:
 def run(options: argparse.Namespace) -> int:
     row = kernel(options.kernel)
     _check(options)
-    folder = Path(options.image) if options.image else image(row)
+    folder = Path(options.image) if options.image else ready(row) if options.build else image(row)
     nine_p = has_9p(folder)
     userland = _userland(row, options.root, nine_p)
     environment = _environment(options.env, options.share, userland is not None)

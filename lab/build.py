@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import apt, packages, roots
-from .cache import content_hash, locked, made_once, root
+from .cache import content_hash, locked, made_once, root, way_to_build
 from .errors import LabError, reports_errors
 from .kernels import Kernel, default_name, kernel, table
 from .source import apply_series, objects, unpack
@@ -53,7 +53,7 @@ def image(row: Kernel) -> Path:
     pattern = f"{_image_name(row)}-{_inputs(row)}-*"
     made = sorted((root() / "images").glob(pattern), key=lambda path: path.stat().st_mtime)
     if not made:
-        raise LabError(f"kernel {row.name} is not built; run: make lab KERNEL={row.name}")
+        raise LabError(f"kernel {row.name} is not built; {way_to_build(row.name)}")
     return made[-1]
 
 
@@ -191,6 +191,12 @@ def make_image(row: Kernel) -> Path:
         return target
     with locked(target.name):  # a second caller waits, and finds it there
         return made_once(target, make)
+
+
+def ready(row: Kernel) -> Path:
+    """As ``make_image``, with the tools that building and booting it take."""
+    packages.ensure(packages.BOOT_TOOLS[row.arch])
+    return make_image(row)
 
 
 @reports_errors

@@ -18,6 +18,13 @@ from pathlib import Path
 from typing import Union
 
 LAB = Path(__file__).resolve().parent
+#: A checkout; else an installation, which has neither its Makefile nor its setup.cfg.
+IS_CHECKOUT = (LAB.parent / "setup.cfg").is_file()
+
+
+def way_to_build(name: str) -> str:
+    """What makes the image of a kernel."""
+    return f"run: make lab KERNEL={name}" if IS_CHECKOUT else "give --build, which builds it first"
 
 
 def root() -> Path:

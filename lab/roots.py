@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import apt as aptly
 from . import packages
-from .cache import LAB, content_hash, locked, made_once, root
+from .cache import IS_CHECKOUT, LAB, content_hash, locked, made_once, root
 from .errors import LabError
 from .kernels import read_toml, row_of
 
@@ -72,7 +72,11 @@ def named(name: str) -> Root:
 
 
 def requirements() -> list[str]:
-    """What lazyobs and its soak reports need from PyPI, as setup.cfg says."""
+    """What lazyobs and its soak reports need from PyPI, as setup.cfg says. LabError in an installation."""
+    if not IS_CHECKOUT:
+        raise LabError(
+            "a userland of the lab runs a checkout of lazyobs, and this is an installation; run lab/run there"
+        )
     config = configparser.ConfigParser()
     config.read(CHECKOUT / "setup.cfg")
     lines = config["options"]["install_requires"] + config["options.extras_require"]["soak"]

@@ -41,6 +41,7 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
 _DEBIAN = Path("/usr/lib/lazyobs")
 _PACKAGES = {
     "soak": "lazyobs-analysis",
+    "lab": "lazyobs-lab",
     "web": "python3-yaml python3-bcrypt (top --web is in pip's lazyobs[web] alone)",
 }
 

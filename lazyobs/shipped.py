@@ -7,6 +7,7 @@ An installation has them in ``lazyobs/share`` (setup.py puts them there), a chec
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -20,6 +21,21 @@ def folder(name: str) -> Path:
         if place.is_dir():
             return place
     raise FileNotFoundError(f"{name} is neither in {_PACKAGE / 'share'} nor in {_CHECKOUT}")
+
+
+def lab() -> Path:
+    """The lab's folder. FileNotFoundError where the installation lacks it: in Debian it is a package of its own."""
+    places = (_PACKAGE / "lab", _CHECKOUT / "lab")
+    for place in places:
+        if (place / "kernels.toml").is_file():
+            return place
+    raise FileNotFoundError(f"the lab is in none of {', '.join(str(place) for place in places)}")
+
+
+def module_path() -> list[str]:
+    """Where another interpreter finds this package and the modules that came along with it (those of the Debian package
+    are beside it), for PYTHONPATH."""
+    return [str(_CHECKOUT), *(place for place in sys.path if place and Path(place).parent == _CHECKOUT)]
 
 
 def examples() -> dict[str, Path]:

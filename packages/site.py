@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Title: pages, by their file. What is in no row comes last.
 CHAPTERS = {
-    "Tutorial": ("docs/tutorial.md", "docs/install.md"),
+    "Tutorial": ("docs/quick-start.md", "docs/tutorial.md", "docs/install.md"),
     "How to": (
         *("docs/judge.md", "docs/profiles.md", "docs/soak.md", "docs/fleet.md", "docs/leaks.md", "docs/recordings.md"),
         *("docs/screen.md", "docs/containers.md", "docs/runbooks.md"),
@@ -30,7 +30,16 @@ CHAPTERS = {
         *("docs/selftest.md", "CHANGELOG.md"),
     ),
     "Explanation": (
-        *("docs/savings.md", "docs/architecture.md", "docs/principles.md", "docs/comparison.md", "docs/locks.md"),
+        *(
+            "docs/numbers.md",
+            "docs/savings.md",
+            "docs/costs.md",
+            "docs/privileges.md",
+            "docs/architecture.md",
+            "docs/principles.md",
+            "docs/comparison.md",
+            "docs/locks.md",
+        ),
         *("docs/lives.md", "docs/soak-truth.md"),
     ),
     "Taking part": ("CONTRIBUTING.md", "SECURITY.md", "lab/README.md"),

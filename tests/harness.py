@@ -30,7 +30,7 @@ FEATURES = {
     "lab": "QEMU, a compiler and the images of CI's lab kernels (make lab KERNEL=ci)",
     "lab-all": "the images of all lab kernels (make lab)",
     "lab-source": "the unpacked source of the lab kernel, which is there where it was built",
-    "programs": "bpftool, bpftrace, gcc, openssl, setpriv, systemd-analyze",
+    "programs": "bpftool, bpftrace, gcc, openssl, rpmbuild, setpriv, systemd-analyze",
     "prometheus": "prometheus and promtool",
     "root": "tests run as root",
     "s3": "moto, which pretends to be an object store",

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from lab import packages
 from tests.harness import ROOT, module_of, need_programs
 
 DEB = ROOT / "packages/deb"
-SCRIPTS = ("postinst", "prerm", "postrm", "analysis.postinst", "analysis.prerm", "try")
+SCRIPTS = (
+    *("postinst", "prerm", "postrm", "analysis.postinst", "analysis.prerm", "lab.postinst", "lab.prerm"),
+    *("try", "try-systemd", "under-systemd"),
+)
 
 
 builder = module_of(DEB / "build.py")
@@ -34,46 +40,74 @@ def test_every_requirement_has_one_version_here() -> None:
     assert "lz4" not in wanted
 
 
+def fake_pip(*arguments: str) -> None:
+    """Of the wheel what a package moves about, and of everything else one module."""
+    target = Path(arguments[arguments.index("--target") + 1])
+    target.mkdir(parents=True, exist_ok=True)
+    if "--no-deps" in arguments:  # the wheel
+        files = {
+            "lazyobs/__init__.py": "",
+            "lazyobs/lab/run": "#!/usr/bin/env python3\nprint(2)\n",
+            "lazyobs/lab/kernels.toml": "",
+            "share/man/man1/lazyobs.1": "x",
+            "share/bash-completion/completions/lazyobs": "x",
+            "share/fish/vendor_completions.d/lazyobs.fish": "x",
+            "share/zsh/site-functions/_lazyobs": "x",
+        }
+    else:
+        files = {
+            "bin/a": "",
+            "a-1.dist-info/licenses/LICENSE": "x",
+            "a-1.dist-info/METADATA": "Name: a\n",
+            "a.py": "#!/usr/bin/env python\nprint(1)\n",
+        }
+    for name, text in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(text)
+
+
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package with everything but the vendored wheels, unpacked: control files in DEBIAN."""
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Packages with everything but the vendored wheels, unpacked: control files in DEBIAN."""
     need_programs("dpkg-deb")
     place = tmp_path_factory.mktemp("deb")
-
-    def pip(*arguments: str) -> None:
-        target = Path(arguments[arguments.index("--target") + 1])
-        target.mkdir(parents=True, exist_ok=True)
-        if "--no-deps" in arguments:  # the wheel
-            (target / "lazyobs").mkdir()
-            (target / "lazyobs/__init__.py").write_text("")
-            for folder, name in (("man/man1", "lazyobs.1"), ("zsh/site-functions", "_lazyobs")):
-                (target / "share" / folder).mkdir(parents=True)
-                (target / "share" / folder / name).write_text("x")
-        else:
-            (target / "bin").mkdir()
-            (target / "a-1.dist-info/licenses").mkdir(parents=True)
-            (target / "a-1.dist-info/METADATA").write_text("Name: a\n")
-            (target / "a-1.dist-info/licenses/LICENSE").write_text("x")
-            (target / "a.py").write_text("#!/usr/bin/env python\nprint(1)\n")
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(builder, "pip", pip)
-    patch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     asked = builder.argparse.Namespace(
-        wheel=Path("lazyobs-9.8.7-py3-none-any.whl"), out=place, python="3.11", packages=[]
+        wheel=Path("lazyobs-9.8.7-py3-none-any.whl"), out=place, python="3.13", packages=[]
     )
-    made = builder.build(builder.PACKAGES["lazyobs"], asked, builder.epoch())
-    first = made.read_bytes()
-    again = builder.build(builder.PACKAGES["lazyobs"], asked, builder.epoch())
-    patch.undo()
-    assert again.read_bytes() == first, "the same inputs give the same bytes"
-    assert made.name == "lazyobs_9.8.7_all.deb"
-    subprocess.run(["dpkg-deb", "-R", made, place / "tree"], check=True)
-    return place / "tree"
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "pip", fake_pip)
+        patch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+        for name in builder.PACKAGES:
+            made = builder.build(builder.PACKAGES[name], asked, builder.epoch())
+            first = made.read_bytes()
+            again = builder.build(builder.PACKAGES[name], asked, builder.epoch())
+            assert again.read_bytes() == first, "the same inputs give the same bytes"
+            version = "9.8.7~deb13u1_amd64" if name == "lazyobs-analysis" else "9.8.7_all"
+            assert made.name == f"{name}_{version}.deb"
+            found[name] = place / name
+            subprocess.run(["dpkg-deb", "-R", made, found[name]], check=True)
+    return found
+
+
+@pytest.fixture
+def tree(trees: dict[str, Path]) -> Path:
+    return trees["lazyobs"]
+
+
+def fields_of(tree: Path) -> dict[str, str]:
+    lines = (tree / "DEBIAN/control").read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if line[0] != " ")
+
+
+def files_of(tree: Path) -> set[str]:
+    """Without those of dpkg."""
+    found = (str(file.relative_to(tree)) for file in tree.rglob("*") if not file.is_dir() or file.is_symlink())
+    return {name for name in found if not name.startswith("DEBIAN/")}
 
 
 def test_the_package(tree: Path) -> None:
-    fields = dict(line.split(": ", 1) for line in (tree / "DEBIAN/control").read_text().splitlines() if line[0] != " ")
+    fields = fields_of(tree)
     assert (fields["Version"], fields["Architecture"]) == ("9.8.7", "all")
     assert "python3-lz4" in fields["Depends"] and "bpfcc" not in fields["Depends"]
     assert (tree / "DEBIAN/conffiles").read_text() == "/etc/lazyobs/lazyobs.toml\n"
@@ -83,8 +117,34 @@ def test_the_package(tree: Path) -> None:
     assert (tree / "usr/share/man/man1/lazyobs.1.gz").is_file()
     assert (tree / "usr/share/zsh/vendor-completions/_lazyobs").is_file()
     sums = {line.split()[1] for line in (tree / "DEBIAN/md5sums").read_text().splitlines()}
-    there = {str(file.relative_to(tree)) for file in tree.rglob("*") if file.is_file()}
-    assert sums == {name for name in there if not name.startswith("DEBIAN/")}
+    assert sums == files_of(tree)
+    assert not (tree / "usr/lib/lazyobs/lazyobs/lab").exists()
+
+
+def test_the_lab_is_a_package_of_its_own(trees: dict[str, Path]) -> None:
+    tree = trees["lazyobs-lab"]
+    assert files_of(tree) & files_of(trees["lazyobs"]) == set()
+    command = tree / "usr/bin/lazyobs-lab"
+    assert command.resolve() == tree / "usr/lib/lazyobs/lazyobs/lab/run"
+    assert command.read_text() == "#!/usr/bin/python3 -I\nprint(2)\n" and command.stat().st_mode & 0o777 == 0o755
+    fields = fields_of(tree)
+    assert "lazyobs (= 9.8.7)" in fields["Depends"] and "lazyobs-analysis" in fields["Recommends"]
+    tools = [
+        package
+        for tools in (packages.BOOT_TOOLS["amd64"], packages.UNPACK_TOOLS, packages.DISK_TOOLS)
+        for _, package in tools
+    ]
+    assert {package for package in tools if package != "dpkg"} <= set(re.findall(r"[\w.+-]+", fields["Depends"]))
+    assert {package for _, package in packages.BUILD_TOOLS} <= set(
+        re.findall(r"[\w.+-]+", " ".join([fields["Recommends"], fields["Depends"]]))
+    )
+
+
+def test_the_analysis_is_for_one_python(trees: dict[str, Path]) -> None:
+    assert "python3 (>= 3.13), python3 (<< 3.14)" in fields_of(trees["lazyobs-analysis"])["Depends"]
+    words = [sys.executable, str(DEB / "build.py"), "--python", "3.11,3.9", "x.whl", "out"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no Debian has 3.9" in done.stderr
 
 
 def test_what_came_along_is_modules_alone(tree: Path) -> None:
@@ -96,8 +156,9 @@ def test_what_came_along_is_modules_alone(tree: Path) -> None:
     assert (vendor / "a.py").read_text() == "print(1)\n"
 
 
-def test_the_overrides_are_of_tags_that_are_explained() -> None:
-    lines = (DEB / "lintian-overrides").read_text().splitlines()
+@pytest.mark.parametrize("name", ["lintian-overrides", "lab.lintian-overrides"])
+def test_the_overrides_are_of_tags_that_are_explained(name: str) -> None:
+    lines = (DEB / name).read_text().splitlines()
     for number, line in enumerate(lines):
         if not line.startswith("#"):
             assert lines[number - 1].startswith("#"), line

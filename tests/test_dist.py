@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import configparser
+import json
 import os
 import shutil
 import subprocess
@@ -44,6 +46,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         skip("host", "not in a checkout")
     need_module("setuptools.command.bdist_wheel", "programs", "pip install 'setuptools>=70.1'")
     return dist(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+def test_pip_alone_can_build_a_wheel() -> None:
+    """The man pages are made from the commands, which import what an installation needs; the checkout's own takes none."""
+    program = (
+        "import backend, json; found = backend.get_requires_for_build_editable(), backend.get_requires_for_build_wheel();"
+        " print(json.dumps(found))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "setup")}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # fmt: skip
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    editable, wheel = json.loads(done.stdout.splitlines()[-1])
+    needed = {*config["options"]["install_requires"].split("\n")} - {""}
+    assert len(needed) > 6 and needed <= {*wheel} and not needed & {*editable}
 
 
 def test_the_wheel_has_what_comes_along(made: tuple[Path, Path]) -> None:

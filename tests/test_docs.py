@@ -103,9 +103,36 @@ def test_faults_are_seen(tmp_path: Path) -> None:
     assert long_lines(text) == [9]
 
 
+def test_the_readme_is_one_screen() -> None:
+    """The answer, the picture, two commands and links: what is said beyond that is on a page of its own."""
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 60
+    assert [line for line in text.splitlines() if line.startswith("$ ")] == ["$ lazyobs summary --replay leak"]
+    assert text.count("\n![") == 1
+    assert [line.split("#")[0].split() for line in text.splitlines() if line.startswith("make ")] == [["make", "top"], ["make", "test"]]  # fmt: skip
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """In one step, or from the page that it leads to in two."""
+    readme = (ROOT / "README.md").read_text()
+    first = {target.partition("#")[0] for target in LINK.findall(readme)}
+    second = {
+        f"docs/{target.partition('#')[0]}"
+        for page in first
+        if page.startswith("docs/") and page.endswith(".md")
+        for target in LINK.findall((ROOT / page).read_text())
+    }
+    assert {page for page in PAGES if page.startswith("docs/")} <= first | second
+
+
+def test_the_command_of_ci_is_the_readme_s() -> None:
+    run = (ROOT / ".ci/run").read_text().splitlines()
+    assert "make test" in run and run.index("make setup") < run.index("make test")
+
+
 def test_the_four_questions_have_short_commands_with_what_they_print() -> None:
-    """The README's answers begin as the commands' do."""
-    section = (ROOT / "README.md").read_text().partition("## Four questions")[2].partition("\n## ")[0]
+    """The answers of the quick start begin as the commands' do."""
+    section = (ROOT / "docs/quick-start.md").read_text().partition("## Four questions")[2].partition("\n## ")[0]
     blocks = [block.strip().splitlines() for block in section.split("```")[1::2]]
     commands = [block[0].removeprefix("$ ") for block in blocks]
     assert [command.removeprefix("sudo ").split()[1] for command in commands] == ["summary", "census", "report", "compare"]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lazyobs.commands.libraries import need_libraries
+from lazyobs.commands.libraries import need_lab, need_libraries
 from lazyobs.commands.options import collected, exclude
 from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 
@@ -89,6 +89,7 @@ def judge(asked: JudgeCommand) -> None:
         exclude(context, one, (*_BEGINS, other), "it goes on with what is in the folder")
     if asked.repeat and asked.resume is None:
         raise click.UsageError("--repeat goes with --resume DIR")
+    need_lab("judge")
     need_libraries("judge", ("scipy",))
     context.exit(_run(asked, context))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import lazyobs
+from lazyobs import shipped
 from lazyobs.errors import NotSupported
 from lazyobs.judge import lab
 from lazyobs.text import printable
@@ -138,7 +139,7 @@ def _initramfs(image: Path) -> Path:
 def _environment(job: Job) -> list[str]:
     return [
         f"PATH={os.path.dirname(sys.executable)}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        f"PYTHONPATH={_TOP}", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8", "HOME=/root", "USER=root", "TMPDIR=/tmp",
+        f"PYTHONPATH={os.pathsep.join(shipped.module_path())}", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8", "HOME=/root", "USER=root", "TMPDIR=/tmp",
         "LAZYOBS_LAB=1", "LAZYOBS_LAB_SHARE=/mnt/share", "LAZYOBS_LOADER_SECONDS=900", *job.environment,
     ]  # fmt: skip
 

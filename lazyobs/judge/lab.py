@@ -13,17 +13,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_PLACES = (_PACKAGE / "lab", _PACKAGE.parent / "lab")
+from lazyobs import shipped
+
 _NAME = "lazyobs.lab"
 
 
 def folder() -> Path:
     """Where the lab is: its patches, configurations and programs. FileNotFoundError where the installation lacks it."""
-    for place in _PLACES:
-        if (place / "kernels.toml").is_file():
-            return place
-    raise FileNotFoundError(f"the lab is in none of {', '.join(str(place) for place in _PLACES)}")
+    return shipped.lab()
 
 
 def _load() -> None:

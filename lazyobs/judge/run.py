@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import lazyobs
-from lazyobs import text
+from lazyobs import shipped, text
 from lazyobs.errors import EXIT_BAD, EXIT_OK, NotPermitted, NotSupported, UsageError
 from lazyobs.judge import (
     apply,
@@ -141,9 +141,9 @@ def _need_room(cache: Path) -> None:
 def _need_python(who: confined.Builder) -> None:
     """The guests run this lazyobs, read by the user that builds."""
     user: dict[str, Any] = {"user": who.uid, "group": who.gid, "extra_groups": []} if who.changes else {}
-    top = str(Path(lazyobs.__file__).resolve().parents[1])
+    modules = os.pathsep.join(shipped.module_path())
     try:
-        done = subprocess.run([sys.executable, "-c", "import lazyobs.judge.inside"], cwd="/", env={"PYTHONPATH": top, "PATH": "/usr/bin:/bin"}, capture_output=True, stdin=subprocess.DEVNULL, check=False, **user)  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", "import lazyobs.judge.inside, lazyobs.cli"], cwd="/", env={"PYTHONPATH": modules, "PATH": "/usr/bin:/bin"}, capture_output=True, stdin=subprocess.DEVNULL, check=False, **user)  # fmt: skip
         why = (
             (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it fails"])[-1] if done.returncode else ""
         )

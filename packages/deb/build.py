@@ -5,7 +5,7 @@
 Debian's; the rest are pure Python wheels of the versions in constraints.txt, because Debian 12 has neither a Textual nor
 a tabulate that is new enough. So one package is for every release. ``lazyobs-analysis`` has what reads recordings
 (pyarrow, DuckDB, SciPy); Debian has neither of the first two, and their wheels are compiled for one Python: there is one
-for each release, whose Python is --python.
+for each release, whose Python is --python. ``lazyobs-lab`` has what builds and boots kernels in QEMU, for judge.
 
 The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the commit's.
 """
@@ -30,6 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIB = "usr/lib/lazyobs"
+LAB = f"{LIB}/lazyobs/lab"
 # Of who builds it, as for Debian's own tools.
 MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'lazyobs')} <{os.environ.get('DEBEMAIL', 'lazyobs@example.org')}>"
 NOT_OURS = {"lz4", "psutil"}  # compiled: python3-lz4 is Debian's, and no module of the runtime imports psutil
@@ -67,16 +68,23 @@ def requirements(extra: str = "") -> list[str]:
 
 
 def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
+    fill_host(tree, asked)
+    shutil.move(tree / "usr/share/zsh/site-functions", tree / "usr/share/zsh/vendor-completions")  # as Debian has it
+    put(tree, "DEBIAN/conffiles", "/etc/lazyobs/lazyobs.toml\n")
+    put(tree, "usr/share/lintian/overrides/lazyobs", (HERE / "lintian-overrides").read_text())
+    for script in ("postinst", "prerm", "postrm"):
+        put(tree, f"DEBIAN/{script}", (HERE / script).read_text(), 0o755)
+
+
+def fill_host(tree: Path, asked: argparse.Namespace) -> None:
+    """What every distribution's package has, without the lab."""
     with tempfile.TemporaryDirectory() as scratch:
         pip("--no-deps", "--target", scratch, str(asked.wheel))
         (tree / LIB).mkdir(parents=True)
+        shutil.rmtree(f"{scratch}/lazyobs/lab", ignore_errors=True)
         shutil.move(f"{scratch}/lazyobs", tree / LIB / "lazyobs")
         shutil.copytree(f"{scratch}/share", tree / "usr/share")
-    share = tree / "usr/share"
-    (share / "zsh/vendor-completions").mkdir()
-    shutil.move(share / "zsh/site-functions/_lazyobs", share / "zsh/vendor-completions/_lazyobs")
-    (share / "zsh/site-functions").rmdir()
-    for page in (share / "man/man1").iterdir():
+    for page in (tree / "usr/share/man/man1").iterdir():
         packed(page)
     vendor = tree / LIB / "vendor"
     pure = ("--only-binary=:all:", "--platform", "any", "--implementation", "py", "--abi", "none")
@@ -91,10 +99,22 @@ def fill_runtime(tree: Path, asked: argparse.Namespace) -> None:
     put(tree, "usr/lib/systemd/system/lazyobs.socket", (systemd / "lazyobs.socket").read_text())
     put(tree, "usr/lib/sysusers.d/lazyobs.conf", (systemd / "lazyobs.sysusers").read_text())
     put(tree, "etc/lazyobs/lazyobs.toml", (systemd / "lazyobs.toml").read_text())
-    put(tree, "DEBIAN/conffiles", "/etc/lazyobs/lazyobs.toml\n")
-    put(tree, "usr/share/lintian/overrides/lazyobs", (HERE / "lintian-overrides").read_text())
-    for script in ("postinst", "prerm", "postrm"):
-        put(tree, f"DEBIAN/{script}", (HERE / script).read_text(), 0o755)
+
+
+def fill_lab(tree: Path, asked: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        pip("--no-deps", "--target", scratch, str(asked.wheel))
+        (tree / LIB / "lazyobs").mkdir(parents=True)
+        shutil.move(f"{scratch}/lazyobs/lab", tree / LAB)
+    run = tree / LAB / "run"
+    run.write_text("#!/usr/bin/python3 -I\n" + run.read_text().partition("\n")[2])
+    (tree / "usr/bin").mkdir(parents=True)
+    (tree / "usr/bin/lazyobs-lab").symlink_to("../" + LAB.removeprefix("usr/") + "/run")
+    put(tree, "usr/share/man/man1/lazyobs-lab.1", (HERE / "lazyobs-lab.1").read_text())
+    packed(tree / "usr/share/man/man1/lazyobs-lab.1")
+    put(tree, "usr/share/lintian/overrides/lazyobs-lab", (HERE / "lab.lintian-overrides").read_text())
+    for script in ("postinst", "prerm"):
+        put(tree, f"DEBIAN/{script}", (HERE / f"lab.{script}").read_text(), 0o755)
 
 
 def fill_analysis(tree: Path, asked: argparse.Namespace) -> None:
@@ -174,7 +194,8 @@ def document(tree: Path, package: Package, number: str, epoch: int) -> None:
 
 
 def control(tree: Path, package: Package, number: str, asked: argparse.Namespace) -> None:
-    files = [place for place in sorted(tree.rglob("*")) if place.is_file() and "DEBIAN" not in place.parts[-2:-1]]
+    found = (place for place in sorted(tree.rglob("*")) if place.is_file() and not place.is_symlink())
+    files = [place for place in found if "DEBIAN" not in place.parts[-2:-1]]
     size = sum(-(-place.stat().st_size // 1024) for place in files)
     fields = {
         "Package": package.name,
@@ -203,8 +224,8 @@ def settle(tree: Path, epoch: int) -> None:
     for place in (tree, *tree.rglob("*")):
         if place.is_dir():
             place.chmod(0o755)
-        elif "DEBIAN" not in place.parts[-2:-1] and place != tree / "usr/bin/lazyobs":
-            place.chmod(0o644)
+        elif "DEBIAN" not in place.parts[-2:-1] and not place.is_symlink():
+            place.chmod(0o755 if place in (tree / "usr/bin/lazyobs", tree / LAB / "run") else 0o644)
         os.utime(place, (epoch, epoch), follow_symlinks=False)
 
 
@@ -244,19 +265,35 @@ PACKAGES = {
         'What "lazyobs report", "lazyobs compare" and --replay take: pyarrow, DuckDB,\n'
         "SciPy and plotly. A host that is only watched does without it.",
     ),
+    "lazyobs-lab": Package(
+        "lazyobs-lab",
+        "all",
+        fill_lab,
+        "lazyobs (= {version}), python3 (>= 3.11), python3:any, qemu-system-x86, seabios, gcc, libc6-dev, kmod,"
+        " xz-utils, zstd, e2fsprogs",
+        "lazyobs-analysis, make, ccache, flex, bison, bc, patch, dwarves, cpio, lz4, libelf-dev, libssl-dev",
+        "kernels of lazyobs, built and booted in QEMU",
+        'What "lazyobs judge" takes: it builds a kernel patch series and its base,\n'
+        "tests and measures both in QEMU, and writes a letter. lazyobs-lab boots a\n"
+        "kernel with this machine's files, read-only, and runs one command in it.",
+    ),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--python", choices=PYTHONS, default="3.11", help="for packages with compiled modules")
+    parser.add_argument("--python", default="3.11", help="for packages with compiled modules, one of each: 3.11,3.13")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("packages", nargs="*", choices=[*PACKAGES, []], help="all of them by default")
     asked = parser.parse_args()
+    pythons = asked.python.split(",")
+    if unknown := set(pythons) - PYTHONS.keys():
+        parser.error(f"--python: no Debian has {', '.join(sorted(unknown))}; there are {', '.join(PYTHONS)}")
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.packages or PACKAGES:
-        print(build(PACKAGES[name], asked, epoch()))
+        for asked.python in pythons if PACKAGES[name].architecture != "all" else pythons[:1]:
+            print(build(PACKAGES[name], asked, epoch()), flush=True)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,23 @@ def test_promtool_checks_configurations(programs: Programs) -> None:
     _promtool(programs, "check", "config", "--agent", "agent.yml")
 
 
+def test_the_collector_scrapes_as_an_agent_does(programs: Programs, tmp_path: Path) -> None:
+    """Its receiver takes a configuration of Prometheus, which promtool checks; the collector itself is not here."""
+    collector = yaml.safe_load((PROMETHEUS / "otel-collector.yml").read_text())
+    scraping = collector["receivers"]["prometheus"]["config"]
+    (tmp_path / "scraping.yml").write_text(yaml.safe_dump(scraping))
+    _promtool(programs, "check", "config", str(tmp_path / "scraping.yml"))
+    agent = yaml.safe_load((PROMETHEUS / "agent.yml").read_text())
+    (job,) = scraping["scrape_configs"]
+    assert agent["scrape_configs"] == [{name: value for name, value in job.items() if name != "scrape_interval"}]
+    assert agent["global"]["scrape_interval"] == job["scrape_interval"]
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) == set(collector[kind]), (
+                "what is not in a pipeline is not used, and what is has to be there"
+            )
+
+
 def test_promtool_unit_tests(programs: Programs) -> None:
     _promtool(programs, "test", "rules", "lazyobs.tests.yml")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The answers in the README are what the commands print. `python -m drawing answers` writes them again."""
+"""The answers in the README and the quick start are what the commands print. `python -m drawing answers` writes them again."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import pytest
 
 from drawing import answers
 
-README = answers.README.read_text(encoding="utf-8")
+SHOWN = {page.name: answers.blocks(page.read_text(encoding="utf-8")) for page in answers.PAGES}
 
 
 @pytest.mark.parametrize("answer", answers.ANSWERS, ids=lambda answer: answer.shown.split()[1])
 def test_it_is_what_the_command_prints(answer):
-    assert answers.blocks(README)[answer.shown] == answers.printed(answer)
+    shown = [blocks[answer.shown] for blocks in SHOWN.values() if answer.shown in blocks]
+    today = answers.printed(answer)
+    assert shown == [today] * len(shown) and shown
 
 
 def test_each_question_has_a_command_of_forty_characters_at_most():
-    assert set(answers.blocks(README)) == {answer.shown for answer in answers.ANSWERS}
+    assert {command for blocks in SHOWN.values() for command in blocks} == {answer.shown for answer in answers.ANSWERS}
     assert max(len(answer.shown) for answer in answers.ANSWERS) <= 40
 
 
-def test_a_block_is_replaced_and_nothing_else(tmp_path, monkeypatch):
-    file = tmp_path / "README.md"
-    file.write_text(README.replace("INCONCLUSIVE\n", "PASS\n"))
-    monkeypatch.setattr(answers, "README", file)
-    monkeypatch.setattr(answers, "printed", lambda answer: answers.blocks(README)[answer.shown])
-    answers.write()
-    assert file.read_text() == README
+@pytest.mark.parametrize("page", answers.PAGES, ids=lambda page: page.name)
+def test_a_block_is_replaced_and_nothing_else(page):
+    text = page.read_text(encoding="utf-8")
+    changed = text.replace("INCONCLUSIVE\n", "PASS\n").replace("holds    1.4M", "holds    2.8M")
+    assert changed != text
+    assert answers.rewritten(changed, SHOWN[page.name]) == text

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,22 @@ def test_the_exited_part_is_in_the_totals(kept: _Kept, islands: Callable) -> Non
     metrics = of_families(collector.collect())
     exited = metrics[series("lazyobs_exited_prepares_total")]
     assert ISLANDS <= exited <= metrics[series("lazyobs_prepares_total")]
+
+
+def test_a_restart_shows(bpf: None, export: Callable, islands: Callable) -> None:
+    """A count that ended with its exporter is not taken for one that stands still: counters begin anew, and say when."""
+    attached, prepares = series("lazyobs_attach_time_seconds"), series("lazyobs_prepares_total")
+    first = export()
+    workload = islands(10007)
+    workload.tell("touch")
+    workload.end()
+    before = of_page(first.get())
+    assert before[prepares] >= 10007
+    os.kill(first.pid, signal.SIGTERM)
+    stopped = time.time()
+    after = of_page(export().get())
+    assert before[attached] < stopped < after[attached] <= time.time()
+    assert after[prepares] < before[prepares]
 
 
 def test_no_cpu_between_scrapes(bpf: None, export: Callable) -> None:
