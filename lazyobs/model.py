@@ -96,6 +96,7 @@ HISTOGRAMS = (
         "seconds",
         "time of one fork that copies an address space, from the allocation of its mm",
     ),
+    Histogram("fork_page_table_seconds", "seconds", "time in copy_page_range summed over one fork"),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),
@@ -294,6 +295,11 @@ FORK_COLUMNS = (
     ("vmas", "VMAs copied"),
     ("chains", "anon_vma_chain objects cloned from the parent's VMAs"),
     ("threads", "threads of the process that forked"),
+    ("page_table_seconds", "of that time in copy_page_range"),
+    (
+        "rest_seconds",
+        "what is left of that time without anon_vma_fork and copy_page_range: VMAs copied, the task itself",
+    ),
 )
 MOST_FORKS = 16  # in a sample
 
@@ -314,6 +320,8 @@ class Fork:
     vmas: int
     chains: int | None
     threads: int
+    page_table_seconds: float | None = None
+    rest_seconds: float | None = None
 
 
 # (name, help) of the ended processes of one name, of those that began after the probes were attached.

@@ -20,6 +20,7 @@ from lazyobs.bpf import (
     lazy_design,
     lock_paths,
     maps,
+    optional,
     points,
     sites,
     structs,
@@ -194,10 +195,12 @@ def make(
     events: bool = False,
     anchor: int = 0,
     follows: bool = False,
+    also: tuple[str, ...] = (),
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
     ``tiers_refused``: {tier: why} from trials (tier_trials.py); ``events``: whether there is a stream;
-    ``anchor``: the kernel's address in this boot (kernel/build.py); ``follows``: whether a command is (followed.py).
+    ``anchor``: the kernel's address in this boot (kernel/build.py); ``follows``: whether a command is (followed.py);
+    ``also``: the points to attach of those that are left out otherwise (optional.py).
 
     Raises NotSupported when BPF cannot be used at all: no BTF, no symbols, or a required struct is missing.
     """
@@ -209,7 +212,7 @@ def make(
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     functions = Functions(facts.kallsyms, facts.btf, facts.profile)
-    maker = _Maker(facts.btf, functions, cap, tiers_refused or {})
+    maker = _Maker(facts.btf, functions, cap, tiers_refused or {}, also)
     for point in POINTS:
         maker.add(point)
     reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
@@ -274,8 +277,10 @@ def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[
 class _Maker:
     """Collects the candidates of each point and the programs they need."""
 
-    def __init__(self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str]):
-        self._btf, self._functions = btf, functions
+    def __init__(
+        self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str], also: tuple[str, ...]
+    ) -> None:
+        self._btf, self._functions, self._also = btf, functions, also
         self._refused = dict(refused)
         self._lazy_unknown = lazy_design.why_unknown(functions.profile, btf)
         self._no_design = bool(functions.profile.unknown_design)
@@ -300,6 +305,10 @@ class _Maker:
                 dropped[tier] = str(why)
             else:
                 candidates.append({"tier": tier, "attach": attach})
+        if candidates and point.name in optional.COSTS and point.name not in self._also:
+            cost = optional.COSTS[point.name]
+            dropped[str(candidates[0]["tier"])] = f"left out, because {cost}; --also {point.name} attaches it"
+            candidates = []
         self.points.append({"name": point.name, "candidates": candidates})
 
     def _fixed(self, point: Point) -> list[dict[str, Any]]:

@@ -115,7 +115,15 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        ("forks", "fork_chains", "fork_seconds", "fork_duration_seconds", "event.fork", *LIVES),
+        (
+            "forks",
+            "fork_chains",
+            "fork_seconds",
+            "fork_duration_seconds",
+            "fork_page_table_seconds",
+            "event.fork",
+            *LIVES,
+        ),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -137,6 +145,7 @@ POINTS = (
             "fork_anon_unused",
             "fork_seconds",
             "fork_duration_seconds",
+            "fork_page_table_seconds",
             *LIVES,
         ),
         required=True,
@@ -188,6 +197,13 @@ POINTS = (
         ("anon_vma_fork.c",),
         ("fork_seconds",),
         calls=(Call("anon_vma_fork", ("anon_vma_fork",)),),
+    ),
+    Point(
+        "page_tables",
+        "copy_page_range: time of a fork spent on page tables",
+        ("page_tables.c",),
+        ("fork_page_table_seconds",),
+        calls=(Call("page_tables", ("copy_page_range",)),),
     ),
     Point(
         "clone",

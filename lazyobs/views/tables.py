@@ -139,12 +139,14 @@ def slow_forks(sample: Sample, tables: LiveTables) -> str:
     rows = [
         [
             text.number(fork.pid), text.seconds(fork.seconds), text.seconds(fork.anon_seconds),
-            text.seconds(fork.lock_seconds), text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads),
-            fork.comm,
+            text.seconds(fork.page_table_seconds), text.seconds(fork.rest_seconds), text.seconds(fork.lock_seconds),
+            text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads), fork.comm,
         ]
         for fork in sample.slow_forks[:_MOST_FORKS]
     ]  # fmt: skip
-    return tables.table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
+    return tables.table(
+        rows, ["PID", "SLOW FORK", "ANON_VMAS", "TABLES", "REST", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
+    )
 
 
 def _divided(tables: LiveTables, sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lazyobs.bpf import optional
 from lazyobs.model import CENSUS_NAMES
 from tests.harness import ROOT
 from tests.lab.guests import GUEST, REASONS, SERIES, arguments, need
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.lab
 
 ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
 THREADS, EACH = 401, 23
+FORKS = 23  # of guest/anatomy.py
 FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
 LAZY_POINTS = ("lazy_prepare", "promotion")
 
@@ -54,7 +56,7 @@ def observe(programs: Path, kernel: str, steps: str, timeout: int = 850) -> dict
 
 @pytest.fixture(scope="module")
 def lab(programs: Path) -> dict[str, Any]:
-    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe,hashed:fentry"
+    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe,hashed:fentry,anatomy:fentry,anatomy:kprobe"
     return observe(programs, "lab", steps)
 
 
@@ -105,6 +107,24 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
     assert found["failed"] == 0
     for reason in REASONS:
         assert found["probes"][reason] >= 23, reason
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+class TestAnatomy:
+    """With every point that is left out otherwise (guest/anatomy.py)."""
+
+    def test_nothing_is_left_out(self, lab, tier):
+        tiers = lab[f"anatomy:{tier}"]["tiers"]
+        assert {tiers[name] for name in optional.COSTS} == {tier}
+
+    def test_each_fork_has_its_page_tables(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["forks"]
+        assert found["forks"] == found["fork_seconds"] == found["fork_page_table_seconds"] == FORKS
+
+    def test_the_parts_of_a_fork_are_the_whole(self, lab, tier):
+        fork = lab[f"anatomy:{tier}"]["forks"]["slow"][0]
+        parts = [fork[name] for name in ("anon_seconds", "page_table_seconds", "rest_seconds")]
+        assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(fork["seconds"], abs=1e-9)
 
 
 @pytest.mark.parametrize("step", ["crowd:fentry", "hashed:fentry"])

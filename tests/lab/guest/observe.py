@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from anatomy import anatomy
 from driven import Interpreter, Program, swap_on
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -348,6 +349,7 @@ def unfitted(_tier: str) -> dict[str, Any]:
 
 
 STEPS = {
+    "anatomy": lambda tier: anatomy(tier, PROGRAMS, ISLANDS),
     "unfitted": unfitted,
     "islands": islands,
     "compiled": compiled,
