@@ -23,6 +23,8 @@ WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", 
 LOCK_PATHS = ("prepare", "fork", "unmap", "split", "merge", "mremap", "walk", "promotion", "other")
 # What the chains of a VMA are copied for; the kernel's words are in bpf/clone_causes.py.
 CLONE_CAUSES = ("fork", "split", "merge", "mremap", "other")
+# Whose a page is that a write copies: of the process that writes, or of one that it was forked from.
+COW_PAGES = ("own", "inherited")
 INVARIANTS = tuple(row.name for row in invariants.ROWS)
 
 
@@ -66,6 +68,7 @@ COUNTERS = (
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
     Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
     Counter("fork_anon_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"),
+    Counter("cow_copies", "anonymous pages that a fork has shared, copied by a write", "page", COW_PAGES),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -97,6 +100,7 @@ HISTOGRAMS = (
         "time of one fork that copies an address space, from the allocation of its mm",
     ),
     Histogram("fork_page_table_seconds", "seconds", "time in copy_page_range summed over one fork"),
+    Histogram("cow_seconds", "seconds", "time in do_wp_page of a write that copied such a page", "page", COW_PAGES),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),

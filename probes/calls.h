@@ -14,6 +14,7 @@ enum called {
 	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
+	CALLED_COW,
 	CALLED_LOCK_WAIT, /* not a function: from contention_begin to contention_end */
 	CALLED_COUNT,
 };

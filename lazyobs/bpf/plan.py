@@ -15,6 +15,7 @@ from lazyobs.bpf import (
     cgroup_facts,
     clone_causes,
     event,
+    fault_facts,
     followed,
     kfuncs,
     lazy_design,
@@ -333,6 +334,8 @@ class _Maker:
 
     def _calls(self, point: Point, tier: str) -> list[dict[str, Any]]:
         attach: list[dict[str, Any]] = []
+        if no_faults := fault_facts.why_not(point.name, self._btf):
+            raise Unavailable(no_faults)
         if tier == "kprobe" and self._registers is None:
             raise Unavailable("the registers of arguments are not known: BTF has no struct pt_regs that is known here")
         for call in point.calls:

@@ -106,7 +106,7 @@ CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 # What a process is in its life: a fork that copies is known by the allocation of the mm.
 LIVES = ("copying_forks", "fork_vmas", "fork_threads", "forks_again", "ends", "ends_forked")
 
-_VMA, _FOLIO, _RWC = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",)
+_VMA, _FOLIO, _RWC, _FAULT = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",), ("vm_fault",)
 
 POINTS = (
     # Attached in this order. Deaths come before all that makes an entry for a process: one that ended in between would
@@ -260,6 +260,14 @@ POINTS = (
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
             Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
         ),
+    ),
+    Point(
+        "cow",
+        "do_wp_page: pages that a fork has shared, copied by a write",
+        ("cow.c",),
+        ("cow_copies", "cow_seconds"),
+        # Not wp_page_copy(): most kernels have it inlined.
+        calls=(Call("cow", ("do_wp_page",), (_FAULT,), whole=True),),
     ),
 )
 

@@ -94,7 +94,7 @@ def _exited(counter: model.Counter) -> Family:
 # There is a counter rmap_walk_vmas too, and a page may have a name only once.
 _HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
 # Split in the schema, not in the metrics: a counter beside each has the label, and a host few series.
-_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds")
+_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds", "cow_seconds")
 
 
 def _histogram(histogram: model.Histogram) -> Family:

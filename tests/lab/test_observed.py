@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
 THREADS, EACH = 401, 23
-FORKS = 23  # of guest/anatomy.py
+FORKS, SHARED, COPIED = 23, 211, 101  # of guest/anatomy.py
 FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
 LAZY_POINTS = ("lazy_prepare", "promotion")
 
@@ -28,7 +28,13 @@ LAZY_POINTS = ("lazy_prepare", "promotion")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
     workloads = ROOT / "tests/workloads"
-    for source in (workloads / "islands.c", workloads / "crowd.c", GUEST / "walks.c", GUEST / "promote.c"):
+    for source in (
+        workloads / "islands.c",
+        workloads / "crowd.c",
+        workloads / "copier.c",
+        GUEST / "walks.c",
+        GUEST / "promote.c",
+    ):
         command = ["gcc", "-O2", "-static", "-pthread", "-o", str(folder / source.stem), str(source)]
         subprocess.run(command, check=True)
     folder.chmod(0o755)
@@ -125,6 +131,28 @@ class TestAnatomy:
         fork = lab[f"anatomy:{tier}"]["forks"]["slow"][0]
         parts = [fork[name] for name in ("anon_seconds", "page_table_seconds", "rest_seconds")]
         assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(fork["seconds"], abs=1e-9)
+
+    def test_a_child_copies_the_pages_that_it_writes_to(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["copies"]
+        assert found["child"]["counts"]["cow_copies"] == found["child"]["faults"] == COPIED
+        assert found["child"]["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
+        assert found["again"]["counts"]["cow_copies"] == found["again"]["faults"] == 0
+
+    def test_the_parent_copies_those_that_are_still_shared(self, lab, tier):
+        """The others are its alone by now: a write makes them writable, which is a fault and no copy."""
+        found = lab[f"anatomy:{tier}"]["copies"]["parent"]
+        assert found["counts"]["cow_copies"] == SHARED - COPIED and found["faults"] == SHARED
+        assert found["totals"]["cow_copies_by_page"] == {"own": SHARED - COPIED}
+
+    def test_of_a_huge_page_single_pages_are_copied(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["huge"]
+        assert found["huge"] == 2048  # KiB
+        assert found["counts"]["cow_copies"] == found["faults"] == COPIED
+        assert found["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
+
+    def test_each_copy_is_timed(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["copies"]
+        assert found["timed"] == found["copied"] >= SHARED
 
 
 @pytest.mark.parametrize("step", ["crowd:fentry", "hashed:fentry"])

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * copier N: a private anonymous VMA of N pages that a fork shares, and then copies page by page.
- * Obeys one command a line and answers "ok", the child included: touch    write to every page fork
- * a child that obeys "child"; answers its pid write K  write to the first K pages child K  the same
- * by the child reap     end and wait for the child After a fork "child 0" and "write 0" come first:
- * they copy the pages that reading a line writes to.
+ * copier N [huge]: a private anonymous VMA of N pages, or N pages of a huge one, to be shared by
+ * a fork and copied by writes. Obeys one command a line and answers "ok":
+ *   touch    write to every page
+ *   fork     a child that obeys "child"; answers its pid
+ *   write K  write to the first K pages
+ *   child K  the same by the child
+ *   reap     end and wait for the child
+ * After a fork "child 0" and "write 0" come first: they copy the pages that a line is read into.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define HUGE (2UL << 20)
 
 static char *pages;
 static long page;
@@ -44,6 +49,17 @@ static void write_pages(long count)
 		pages[i * page] = (char)(i + 1);
 }
 
+static bool make_pages(long count, bool huge)
+{
+	char *area =
+		mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED || count * page > (long)HUGE)
+		return false;
+	pages = (char *)(((unsigned long)area + HUGE - 1) & ~(HUGE - 1));
+	return !madvise(pages, HUGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 static void obey_parent(int from, int to)
 {
 	answer(to, "ok\n");
@@ -62,11 +78,8 @@ int main(int argc, char **argv)
 	char reply[16];
 
 	page = sysconf(_SC_PAGESIZE);
-	pages = mmap(NULL, count * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		     0);
-	if (count <= 0 || pages == MAP_FAILED)
+	if (count <= 0 || !make_pages(count, argc > 2))
 		return 1;
-	madvise(pages, count * page, MADV_NOHUGEPAGE);
 	answer(1, "ok\n");
 	while (read_line(0)) {
 		if (!strncmp(line, "touch", 5)) {

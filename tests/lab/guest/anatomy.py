@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from driven import Program
+from driven import Program, Watch
 
 from lazyobs.bpf.optional import ALSO
+from lazyobs.model import COW_PAGES
 from lazyobs.sources.open import open_live
 from lazyobs.sources.source import Source
 
 FORKS = 23
 TRIES = 7
+PAGES, COPIED = 211, 101
 
 
 def open_all(tier: str) -> Source:
@@ -48,8 +50,54 @@ def fork_parts(source: Source, program: Path, islands: int) -> dict[str, Any]:
     return found
 
 
+def minor_faults(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+def copies(source: Source, program: Path) -> dict[str, Any]:
+    """A child writes to some of the pages that a fork has shared, then the parent to all: what each command copied,
+    and its minor faults as the kernel counts them."""
+    parent = Program(program, PAGES)
+    parent.tell("touch")
+    pids = {"write": parent.pid, "child": int(parent.tell("fork"))}
+    parent.tell("write 0", "child 0")
+    found = {}
+    for name, command in (("child", f"child {COPIED}"), ("again", f"child {COPIED}"), ("parent", f"write {PAGES}")):
+        pid = pids[command.split()[0]]
+        watch, faults = Watch(source, pid), minor_faults(pid)
+        parent.tell(command)
+        found[name] = {**watch.gained(), "faults": minor_faults(pid) - faults}
+    before = source.read().histograms
+    found["timed"] = sum((before[f"cow_seconds{{{page}}}"] or {})["count"] for page in COW_PAGES)
+    found["copied"] = source.read().totals["cow_copies"]
+    parent.tell("reap")
+    parent.end()
+    return found
+
+
+def copies_of_a_huge_page(source: Source, program: Path) -> dict[str, Any]:
+    """A child writes to some of its small pages, all but one of which have their anon_vma in the head."""
+    parent = Program(program, PAGES, "huge")
+    parent.tell("touch")
+    child = int(parent.tell("fork"))
+    parent.tell("child 0")
+    smaps = Path(f"/proc/{parent.pid}/smaps").read_text()
+    huge = [int(line.split()[1]) for line in smaps.splitlines() if line.startswith("AnonHugePages:")]
+    watch, faults = Watch(source, child), minor_faults(child)
+    parent.tell(f"child {COPIED}")
+    found = {**watch.gained(), "faults": minor_faults(child) - faults, "huge": sum(huge)}
+    parent.tell("reap")
+    parent.end()
+    return found
+
+
 def anatomy(tier: str, programs: Path, islands: int) -> dict[str, Any]:
     source = open_all(tier)
-    found = {"tiers": dict(source.tiers), "forks": fork_parts(source, programs / "islands", islands)}
+    found = {
+        "tiers": dict(source.tiers),
+        "forks": fork_parts(source, programs / "islands", islands),
+        "copies": copies(source, programs / "copier"),
+        "huge": copies_of_a_huge_page(source, programs / "copier"),
+    }
     source.close()
     return found
