@@ -69,6 +69,9 @@ COUNTERS = (
     Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
     Counter("fork_anon_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"),
     Counter("cow_copies", "anonymous pages that a fork has shared, copied by a write", "page", COW_PAGES),
+    Counter("first_faults", "first writes to anonymous VMAs that had no anon_vma yet (do_anonymous_page)"),
+    Counter("first_fault_retries", "tries of such faults that were given up because mmap_lock was taken"),
+    Counter("first_fault_retried_ns", "time from giving up to the next try"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -101,6 +104,7 @@ HISTOGRAMS = (
     ),
     Histogram("fork_page_table_seconds", "seconds", "time in copy_page_range summed over one fork"),
     Histogram("cow_seconds", "seconds", "time in do_wp_page of a write that copied such a page", "page", COW_PAGES),
+    Histogram("first_fault_seconds", "seconds", "time of one such fault in do_anonymous_page, from its first try on"),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),

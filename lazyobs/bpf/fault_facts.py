@@ -7,7 +7,15 @@ from lazyobs.bpf import structs
 from lazyobs.kernel.btf import Btf
 
 # {probe point: members of struct vm_fault that it reads}
-_MEMBERS = {"cow": ("vma", "orig_pte", "pte", "page")}
+_MEMBERS = {"cow": ("vma", "orig_pte", "pte", "page"), "first_fault": ("vma", "address", "flags")}
+ENUMS = ("fault_flag",)
+_BY_VMA = "FAULT_FLAG_VMA_LOCK"  # 6.4: the fault holds the lock of its VMA alone; 0 where there is no such lock
+CONSTANTS = (_BY_VMA,)
+
+
+def values(btf: Btf) -> dict[str, int | None]:
+    """What CONSTANTS are in this kernel."""
+    return {_BY_VMA: btf.enumerators("fault_flag").get(_BY_VMA, 0)}
 
 
 def why_not(point: str, btf: Btf) -> str:

@@ -11,6 +11,7 @@ ALSO = "LAZYOBS_ALSO"  # the points to attach: names with commas between, or "al
 COSTS = {
     "page_tables": "two programs run for each VMA of a fork",
     "cow": "two programs run for each write to a page that is mapped read-only",
+    "first_fault": "two programs run for each fault of anonymous memory",
 }
 
 

@@ -173,6 +173,7 @@ def names_in_btf(known: list[Profile]) -> list[str]:
         *signs.structs(),
         *functions_for(known),
         *walk_facts.ENUMS,
+        *fault_facts.ENUMS,
         *cgroup_facts.ENUMS,
         *clone_causes.ENUMS,
         *kfuncs.FUNCTIONS,
@@ -241,6 +242,7 @@ def _values(btf: Btf, functions: Functions) -> dict[str, int | None]:
     """What this kernel fills in for the names of template.py."""
     found = structs.values(btf, lazy_design.paths(functions.profile, btf))
     found |= cgroup_facts.values(btf) | sites.values(btf) | walk_facts.values(btf)
+    found |= fault_facts.values(btf)
     found |= lazy_design.values(functions.profile, btf, functions.prototype(LAZY_PREPARE))
     found |= causes.values(functions) | event.values(maps.possible_cpus()) | kfuncs.values(btf)
     return {**found, HAVE_SWAP: int(has_compare_and_swap())}

@@ -269,6 +269,14 @@ POINTS = (
         # Not wp_page_copy(): most kernels have it inlined.
         calls=(Call("cow", ("do_wp_page",), (_FAULT,), whole=True),),
     ),
+    Point(
+        "first_fault",
+        "do_anonymous_page: first faults of VMAs without an anon_vma, with waits for mmap_lock (6.4)",
+        ("first_fault.c",),
+        ("first_faults", "first_fault_retries", "first_fault_retried_ns", "first_fault_seconds"),
+        some_kernels=True,
+        calls=(Call("first_fault", ("do_anonymous_page",), (_FAULT,), whole=True),),
+    ),
 )
 
 FUNCTIONS = tuple(name for point in POINTS for call in point.calls for name in call.functions)

@@ -135,6 +135,8 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         Wanted("orig_pte", "u64", optional=True),
         Wanted("pte", "u64", optional=True),
         Wanted("page", "u64", optional=True),
+        Wanted("address", "u64", optional=True),
+        Wanted("flags", "u32", optional=True),
     ),
     "rmap_walk_control": (Wanted("rmap_one", "u64"), Wanted("arg", "u64"), Wanted("invalid_vma", "u64")),
 }

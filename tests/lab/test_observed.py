@@ -32,6 +32,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workloads / "islands.c",
         workloads / "crowd.c",
         workloads / "copier.c",
+        workloads / "contested.c",
         GUEST / "walks.c",
         GUEST / "promote.c",
     ):
@@ -149,6 +150,13 @@ class TestAnatomy:
         assert found["huge"] == 2048  # KiB
         assert found["counts"]["cow_copies"] == found["faults"] == COPIED
         assert found["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
+
+    def test_first_faults_and_those_that_mmap_lock_made_begin_again(self, lab, tier):
+        """The kernel gives a fault up in __vmf_anon_prepare(), as a kretprobe of its own counts it."""
+        found = lab[f"anatomy:{tier}"]["first faults"]
+        assert found["counts"]["first_faults"] == ISLANDS <= found["timed"]
+        assert found["counts"]["first_fault_retries"] == found["given_up"] > 0
+        assert 0 < found["counts"]["first_fault_retried_ns"] < found["seconds"] * 1e9
 
     def test_each_copy_is_timed(self, lab, tier):
         found = lab[f"anatomy:{tier}"]["copies"]

@@ -91,12 +91,47 @@ def copies_of_a_huge_page(source: Source, program: Path) -> dict[str, Any]:
     return found
 
 
+class GivenUp:
+    """How often __vmf_anon_prepare() returned VM_FAULT_RETRY, by a kretprobe of tracefs."""
+
+    _TRACING = Path("/sys/kernel/tracing")
+    _EVENT = _TRACING / "events/anatomy/prepare"
+
+    def __enter__(self) -> GivenUp:
+        (self._TRACING / "kprobe_events").write_text("r:anatomy/prepare __vmf_anon_prepare ret=$retval:u32")
+        (self._EVENT / "filter").write_text("ret & 0x400")
+        (self._TRACING / "trace").write_text("")
+        (self._EVENT / "enable").write_text("1")
+        return self
+
+    def count(self) -> int:
+        lines = (self._TRACING / "trace").read_text().splitlines()
+        return sum("__vmf_anon_prepare" in line for line in lines if not line.startswith("#"))
+
+    def __exit__(self, *_: object) -> None:
+        (self._EVENT / "enable").write_text("0")
+        (self._TRACING / "kprobe_events").write_text("")
+
+
+def first_faults(source: Source, program: Path, islands: int) -> dict[str, Any]:
+    """A thread touches islands while another holds mmap_lock most of the time."""
+    contested = Program(program, islands)
+    before, watch = source.read().histograms["first_fault_seconds"], Watch(source, contested.pid)
+    with GivenUp() as given_up:
+        contested.tell("contest")
+        found = {**watch.gained(), "given_up": given_up.count()}
+    after = source.read().histograms["first_fault_seconds"]
+    contested.end()
+    return {**found, "timed": after["count"] - before["count"], "seconds": after["sum"] - before["sum"]}  # type: ignore[index]
+
+
 def anatomy(tier: str, programs: Path, islands: int) -> dict[str, Any]:
     source = open_all(tier)
     found = {
         "tiers": dict(source.tiers),
         "forks": fork_parts(source, programs / "islands", islands),
         "copies": copies(source, programs / "copier"),
+        "first faults": first_faults(source, programs / "contested", islands),
         "huge": copies_of_a_huge_page(source, programs / "copier"),
     }
     source.close()
