@@ -21,6 +21,8 @@ REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
 # What a task was about when it waited for the lock of an anon_vma's root.
 LOCK_PATHS = ("prepare", "fork", "unmap", "split", "merge", "mremap", "walk", "promotion", "other")
+# What a task was about while it held that lock, as far as the functions that take it can be timed.
+HOLD_PATHS = ("fork", "unmap", "clone")
 # What the chains of a VMA are copied for; the kernel's words are in bpf/clone_causes.py.
 CLONE_CAUSES = ("fork", "split", "merge", "mremap", "other")
 # Whose a page is that a write copies: of the process that writes, or of one that it was forked from.
@@ -108,6 +110,13 @@ HISTOGRAMS = (
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),
+    Histogram(
+        "lock_hold_seconds",
+        "seconds",
+        "time that the lock of a root anon_vma was held, at most: in the function that takes it, but for waits",
+        "path",
+        HOLD_PATHS,
+    ),
     Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
 )
 # A fixed bucket layout: bucket i counts values <= 2**i (nanoseconds or VMAs), the last bucket the rest.

@@ -14,6 +14,8 @@ enum called {
 	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
+	CALLED_CLONE,
+	CALLED_UNLINK,
 	CALLED_COW,
 	CALLED_FIRST_FAULT,
 	CALLED_RETRIED_FAULT, /* not a function: from giving a fault up to its next try */

@@ -10,6 +10,7 @@ from lazyobs.errors import UsageError
 ALSO = "LAZYOBS_ALSO"  # the points to attach: names with commas between, or "all"
 COSTS = {
     "page_tables": "two programs run for each VMA of a fork",
+    "holds": "two programs run for each VMA that a fork copies or an unmapping ends",
     "cow": "two programs run for each write to a page that is mapped read-only",
     "first_fault": "two programs run for each fault of anonymous memory",
 }

@@ -177,7 +177,14 @@ POINTS = (
         "lock",
         "waits for the lock of a root anon_vma, by the path that waited",
         ("lock.c",),
-        ("lock_waits", "lock_write_waits", "lock_waited_ns", "lock_wait_seconds", "event.lock_wait"),
+        (
+            "lock_waits",
+            "lock_write_waits",
+            "lock_waited_ns",
+            "lock_wait_seconds",
+            "lock_hold_seconds",
+            "event.lock_wait",
+        ),
         # The end first: of a wait whose begin is seen the end is, too.
         fixed=(
             Fixed("lock_wait_ends", RAW_TRACEPOINT, "contention_end"),
@@ -259,6 +266,16 @@ POINTS = (
             # Not rmap_walk() and rmap_walk_locked(): most of their callers, in the same file, have them inlined.
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
             Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
+        ),
+    ),
+    Point(
+        "holds",
+        "anon_vma_clone, unlink_anon_vmas: how long a root anon_vma's lock was held, at most",
+        ("holds.c",),
+        ("lock_hold_seconds",),
+        calls=(
+            Call("hold_clone", ("anon_vma_clone",), (("src",),), whole=True),
+            Call("hold_unlink", ("unlink_anon_vmas",), (_VMA,), whole=True),
         ),
     ),
     Point(

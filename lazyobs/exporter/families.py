@@ -103,7 +103,7 @@ def _in_seconds(counter: model.Counter, count: float | None) -> float | None:
 # There is a counter rmap_walk_vmas too, and a page may have a name only once.
 _HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
 # Split in the schema, not in the metrics: a counter beside each has the label, and a host few series.
-_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds", "cow_seconds")
+_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds", "lock_hold_seconds", "cow_seconds")
 
 
 def _histogram(histogram: model.Histogram) -> Family:

@@ -158,10 +158,10 @@ def test_described_names_are_the_collected_ones() -> None:
     assert {m.name for m in collector.collect()} == {m.name for m in collector.describe()}
 
 
-def test_500_processes_in_200_cgroups_stay_within_500_series() -> None:
+def test_500_processes_in_200_cgroups_stay_within_550_series() -> None:
     host = Host(processes=500, cgroups=200)
     metrics = _metrics(host.read())
-    assert len(metrics) <= 500, len(metrics)
+    assert len(metrics) <= 550, len(metrics)
     assert metrics[series("lazyobs_processes")] == 500
     assert metrics[series("lazyobs_cgroups")] == 200
     assert metrics[series("lazyobs_cgroups_in_other")] == 190

@@ -151,6 +151,11 @@ class TestAnatomy:
         assert found["counts"]["cow_copies"] == found["faults"] == COPIED
         assert found["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
 
+    def test_the_lock_is_held_once_for_each_vma(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["holds"]
+        assert found["fork"] == {"fork": found["clones"], "unmap": 0, "clone": 0} and found["clones"] > ISLANDS
+        assert found["exit"] == {"fork": 0, "unmap": found["in_child"], "clone": 0} and found["in_child"] > ISLANDS
+
     def test_first_faults_and_those_that_mmap_lock_made_begin_again(self, lab, tier):
         """The kernel gives a fault up in __vmf_anon_prepare(), as a kretprobe of its own counts it."""
         found = lab[f"anatomy:{tier}"]["first faults"]

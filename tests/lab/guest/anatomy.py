@@ -14,7 +14,7 @@ from unittest import mock
 from driven import Program, Watch
 
 from lazyobs.bpf.optional import ALSO
-from lazyobs.model import COW_PAGES
+from lazyobs.model import COW_PAGES, HOLD_PATHS
 from lazyobs.sources.open import open_live
 from lazyobs.sources.source import Source
 
@@ -125,12 +125,38 @@ def first_faults(source: Source, program: Path, islands: int) -> dict[str, Any]:
     return {**found, "timed": after["count"] - before["count"], "seconds": after["sum"] - before["sum"]}  # type: ignore[index]
 
 
+def holds(source: Source, program: Path, islands: int) -> dict[str, Any]:
+    """A fork and the end of its child: how often the lock was held, beside the copies of VMAs that were begun, and
+    the VMAs with an anon_vma that the child has."""
+
+    def held() -> dict[str, int]:
+        found = source.read().histograms
+        return {path: (found[f"lock_hold_seconds{{{path}}}"] or {})["count"] for path in HOLD_PATHS}
+
+    parent = Program(program, islands)
+    parent.tell("touch")
+    first, watch = held(), Watch(source, parent.pid)
+    child = int(parent.tell("fork"))
+    forked, gained = held(), watch.gained()
+    in_child = Watch(source, child).gained()["census"]["vmas_anon"]
+    parent.tell("reap")
+    reaped = held()
+    parent.end()
+    return {
+        "fork": {path: forked[path] - first[path] for path in HOLD_PATHS},
+        "exit": {path: reaped[path] - forked[path] for path in HOLD_PATHS},
+        "clones": gained["counts"]["clones"],
+        "in_child": in_child,
+    }
+
+
 def anatomy(tier: str, programs: Path, islands: int) -> dict[str, Any]:
     source = open_all(tier)
     found = {
         "tiers": dict(source.tiers),
         "forks": fork_parts(source, programs / "islands", islands),
         "copies": copies(source, programs / "copier"),
+        "holds": holds(source, programs / "islands", islands),
         "first faults": first_faults(source, programs / "contested", islands),
         "huge": copies_of_a_huge_page(source, programs / "copier"),
     }
