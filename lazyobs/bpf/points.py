@@ -105,6 +105,8 @@ CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 
 # What a process is in its life: a fork that copies is known by the allocation of the mm.
 LIVES = ("copying_forks", "fork_vmas", "fork_threads", "forks_again", "ends", "ends_forked")
+# What is summed up, or timed, until a fork ends.
+WHOLE_FORKS = ("fork_duration_seconds", "fork_page_table_seconds")
 
 _VMA, _FOLIO, _RWC, _FAULT = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",), ("vm_fault",)
 
@@ -115,15 +117,7 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        (
-            "forks",
-            "fork_chains",
-            "fork_seconds",
-            "fork_duration_seconds",
-            "fork_page_table_seconds",
-            "event.fork",
-            *LIVES,
-        ),
+        ("forks", "fork_chains", "fork_seconds", *WHOLE_FORKS, "event.fork", *LIVES),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -144,8 +138,7 @@ POINTS = (
             "fork_anon_vmas",
             "fork_anon_unused",
             "fork_seconds",
-            "fork_duration_seconds",
-            "fork_page_table_seconds",
+            *WHOLE_FORKS,
             *LIVES,
         ),
         required=True,
