@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
-Also with empty programs on the tracepoints, which is the minimum cost of any tool there.
+Also with the points that are left out otherwise (--also all), and with empty programs on the tracepoints, which is the
+minimum cost of any tool there.
 
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
 The mmap+touch and munmap figures include reading the clock.
@@ -19,7 +20,7 @@ _KERNEL = "lab"
 
 # In the guest: the loops alone, then under each tier, with the switch on and off.
 _GUEST = """
-import json, subprocess, sys
+import json, os, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from bench.program_time import empty_programs
@@ -34,9 +35,10 @@ for switch in ("1", "0"):
     figures = found["lazy on" if switch == "1" else "lazy off"] = {"none": loops()}
     with empty_programs():
         figures["empty"] = loops()
-    for tier in ("tracepoint", "kprobe", "fentry"):
+    for name, tier, also in (*((tier, tier, "") for tier in ("tracepoint", "kprobe", "fentry")), ("also all", "fentry", "all")):
+        os.environ["LAZYOBS_ALSO"] = also
         source = open_live(cap=tier, keep_root=True).source
-        figures[tier] = loops()
+        figures[name] = loops()
         source.close()
 print(json.dumps(found))
 """
@@ -68,7 +70,7 @@ def run() -> dict[str, object]:
         raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
     found = json.loads(answer.stdout)
     for figures in found.values():
-        for tier in ("empty", "tracepoint", "kprobe", "fentry"):
+        for tier in ("empty", "tracepoint", "kprobe", "fentry", "also all"):
             for loop, count in figures["none"].items():
                 figures[tier][loop + "_ratio"] = round(figures[tier][loop] / count, 3)
     return {"instructions": found}

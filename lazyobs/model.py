@@ -21,8 +21,12 @@ REASONS = ("fork", "split", "merge", "mremap", "ksm", "thp", "migration", "other
 WALKERS = ("unmap", "migrate", "referenced", "remove_migration", "ksm", "idle", "damon", "other")
 # What a task was about when it waited for the lock of an anon_vma's root.
 LOCK_PATHS = ("prepare", "fork", "unmap", "split", "merge", "mremap", "walk", "promotion", "other")
+# What a task was about while it held that lock, as far as the functions that take it can be timed.
+HOLD_PATHS = ("fork", "unmap", "clone")
 # What the chains of a VMA are copied for; the kernel's words are in bpf/clone_causes.py.
 CLONE_CAUSES = ("fork", "split", "merge", "mremap", "other")
+# Whose a page is that a write copies: of the process that writes, or of one that it was forked from.
+COW_PAGES = ("own", "inherited")
 INVARIANTS = tuple(row.name for row in invariants.ROWS)
 
 
@@ -66,6 +70,10 @@ COUNTERS = (
     Counter("clones", "copies of a VMA's chains that were begun (anon_vma_clone)", "cause", CLONE_CAUSES),
     Counter("fork_anon_vmas", "anon_vma objects made for the children's VMAs by those forks"),
     Counter("fork_anon_unused", "those of fork_anon_vmas that were freed at once: the VMA took one that was there"),
+    Counter("cow_copies", "anonymous pages that a fork has shared, copied by a write", "page", COW_PAGES),
+    Counter("first_faults", "first writes to anonymous VMAs that had no anon_vma yet (do_anonymous_page)"),
+    Counter("first_fault_retries", "tries of such faults that were given up because mmap_lock was taken"),
+    Counter("first_fault_retried_ns", "time from giving up to the next try"),
     Counter("violations", "invariants of anonymous reverse mapping seen broken", "invariant", INVARIANTS),
 )
 COUNTER_NAMES = tuple(counter.name for counter in COUNTERS)
@@ -96,9 +104,19 @@ HISTOGRAMS = (
         "seconds",
         "time of one fork that copies an address space, from the allocation of its mm",
     ),
+    Histogram("fork_page_table_seconds", "seconds", "time in copy_page_range summed over one fork"),
+    Histogram("cow_seconds", "seconds", "time in do_wp_page of a write that copied such a page", "page", COW_PAGES),
+    Histogram("first_fault_seconds", "seconds", "time of one such fault in do_anonymous_page, from its first try on"),
     Histogram("promotion_seconds", "seconds", "time to make one lazy VMA regular"),
     Histogram("rmap_walk_seconds", "seconds", "time of one reverse-map walk", "walker", WALKERS),
     Histogram("lock_wait_seconds", "seconds", "time of one wait for the lock of a root anon_vma", "path", LOCK_PATHS),
+    Histogram(
+        "lock_hold_seconds",
+        "seconds",
+        "time that the lock of a root anon_vma was held, at most: in the function that takes it, but for waits",
+        "path",
+        HOLD_PATHS,
+    ),
     Histogram("rmap_walk_vmas", "vmas", "VMAs visited by one reverse-map walk", "walker", WALKERS),
 )
 # A fixed bucket layout: bucket i counts values <= 2**i (nanoseconds or VMAs), the last bucket the rest.
@@ -294,6 +312,11 @@ FORK_COLUMNS = (
     ("vmas", "VMAs copied"),
     ("chains", "anon_vma_chain objects cloned from the parent's VMAs"),
     ("threads", "threads of the process that forked"),
+    ("page_table_seconds", "of that time in copy_page_range"),
+    (
+        "rest_seconds",
+        "what is left of that time without anon_vma_fork and copy_page_range: VMAs copied, the task itself",
+    ),
 )
 MOST_FORKS = 16  # in a sample
 
@@ -314,6 +337,8 @@ class Fork:
     vmas: int
     chains: int | None
     threads: int
+    page_table_seconds: float | None = None
+    rest_seconds: float | None = None
 
 
 # (name, help) of the ended processes of one name, of those that began after the probes were attached.

@@ -144,7 +144,7 @@ def _family() -> dict[str, Any]:
 
 def _fork() -> dict[str, Any]:
     always: dict[str, Any] = {"comm": _TEXT, **dict.fromkeys(("time", "start_time", "seconds"), _NUMBER)}
-    always |= dict.fromkeys(("anon_seconds", "lock_seconds"), _RATE)
+    always |= dict.fromkeys(("anon_seconds", "lock_seconds", "page_table_seconds", "rest_seconds"), _RATE)
     return _object({name: _described(always.get(name, _COUNT), about) for name, about in FORK_COLUMNS})
 
 

@@ -14,7 +14,12 @@ enum called {
 	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
-	CALLED_LOCK_WAIT, /* not a function: from contention_begin to contention_end */
+	CALLED_CLONE,
+	CALLED_UNLINK,
+	CALLED_COW,
+	CALLED_FIRST_FAULT,
+	CALLED_RETRIED_FAULT, /* not a function: from giving a fault up to its next try */
+	CALLED_LOCK_WAIT,     /* not a function: from contention_begin to contention_end */
 	CALLED_COUNT,
 };
 
@@ -40,6 +45,18 @@ struct call_slot {
 
 BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
 BPF_TABLE("array", u32, struct call_slot, call_slots, CALLED_COUNT *CALL_SLOTS);
+
+/* Calls in the hash since attach: where there was none it need not be searched. */
+BPF_TABLE("array", u32, u64, hashed_calls, CALLED_COUNT);
+
+static __always_inline void note_hashed(enum called called)
+{
+	u32 index = called;
+	u64 *hashed = hashed_calls.lookup(&index);
+
+	if (hashed)
+		__sync_fetch_and_add(hashed, 1);
+}
 
 static __always_inline u64 call_key(enum called called, u32 tid)
 {
@@ -67,7 +84,7 @@ static __always_inline struct call *find_call(enum called called)
 
 static __always_inline void return_missed(enum called called)
 {
-	if (called != CALLED_LOCK_WAIT) /* not a function */
+	if (called != CALLED_LOCK_WAIT && called != CALLED_RETRIED_FAULT) /* not functions */
 		count_total(TOTAL_RETURNS_MISSED, 1);
 }
 
@@ -91,6 +108,7 @@ static __always_inline void call_began(enum called called, u64 start, u64 object
 	} else {
 		if (calls.lookup(&key))
 			return_missed(called);
+		note_hashed(called);
 		if (calls.update(&key, &call))
 			count_total(TOTAL_TASK_MAP_FULL, 1);
 	}
@@ -112,6 +130,16 @@ static __always_inline void call_lost_race(enum called called)
 
 	if (call)
 		call->lost_race = 1;
+}
+
+/* False where the task is in no such call, for less than call_ends() takes to find that out. */
+static __always_inline bool call_may_be_open(enum called called)
+{
+	u32 tid = bpf_get_current_pid_tgid(), index = called;
+	struct call_slot *slot = call_slot_of(called, tid);
+	u64 *hashed = hashed_calls.lookup(&index);
+
+	return !slot || slot->owner == SLOT_OPEN(tid) || !hashed || *hashed;
 }
 
 /* False when the entry was not seen: the probe was attached during the call, or the map was full.

@@ -59,8 +59,10 @@ struct fork_window {
 	u64 mm;
 	u64 since;
 	u64 chains;
-	u64 nanoseconds; /* in anon_vma_fork() */
-	u64 waits;	 /* for the lock of a root anon_vma (lock.c) */
+	u64 nanoseconds;  /* in anon_vma_fork() */
+	u64 page_tables;  /* ns in copy_page_range() */
+	u64 copies_since; /* when it began; 0 outside of it */
+	u64 waits;	  /* for the lock of a root anon_vma (lock.c) */
 	u64 waited;
 };
 

@@ -159,6 +159,15 @@ static __always_inline void event_holder(struct event *event, u64 holder)
 	event->pages = (holder >> 32) + 1;
 }
 
+/* Of the function that takes the lock (holds.c). */
+static __always_inline void wait_is_no_hold(enum called called, u64 nanoseconds)
+{
+	struct call *call = call_may_be_open(called) ? find_call(called) : NULL;
+
+	if (call)
+		call->vmas += nanoseconds;
+}
+
 static __always_inline u64 family_number(u64 root)
 {
 	struct family *family = find_family(root);
@@ -214,6 +223,8 @@ int lock_wait_ends(u64 *ctx)
 		window->waits++;
 		window->waited += nanoseconds;
 	}
+	wait_is_no_hold(CALLED_CLONE, nanoseconds);
+	wait_is_no_hold(CALLED_UNLINK, nanoseconds);
 	count_for_family((u64)ANON_VMA_OF(ctx[0]), &call, nanoseconds);
 	event = event_begin(EVENT_LOCK_WAIT, path, nanoseconds);
 	if (event) {

@@ -94,6 +94,7 @@ static __always_inline void note_slow_fork(struct fork_window *window, struct ta
 	slot->start = READ(leader, start_boottime);
 	slot->nanoseconds = nanoseconds;
 	slot->anon_nanoseconds = window->nanoseconds;
+	slot->page_table_nanoseconds = window->page_tables;
 	slot->waited = window->waited;
 	slot->waits = window->waits;
 	slot->chains = window->chains;
@@ -154,6 +155,8 @@ int process_fork(u64 *ctx)
 			note_slow_fork(window, child, nanoseconds);
 			if (window->nanoseconds)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
+			if (window->page_tables)
+				observe(HISTOGRAM_FORK_PAGE_TABLE_SECONDS, window->page_tables);
 		}
 		nanoseconds = window ? window->nanoseconds : 0;
 		event = event_begin(EVENT_FORK, 0, nanoseconds ? nanoseconds : EVENT_NO_DURATION);

@@ -9,7 +9,18 @@ better one its own count as well.
 from __future__ import annotations
 
 from lazyobs.bpf.points import POINTS
-from lazyobs.model import CLONE_CAUSES, COUNTERS, HISTOGRAMS, INVARIANTS, LOCK_PATHS, REASONS, VMA_STATES, WALKERS
+from lazyobs.model import (
+    CLONE_CAUSES,
+    COUNTERS,
+    COW_PAGES,
+    HISTOGRAMS,
+    HOLD_PATHS,
+    INVARIANTS,
+    LOCK_PATHS,
+    REASONS,
+    VMA_STATES,
+    WALKERS,
+)
 
 # Counted in totals and per process; the position is the index.
 PROCESS_COUNTS = (
@@ -69,6 +80,8 @@ def c_counts() -> str:
         *_numbered("WALKER_", WALKERS),
         *_numbered("LOCK_PATH_", LOCK_PATHS),
         *_numbered("CLONE_FOR_", CLONE_CAUSES),
+        *_numbered("HOLD_", HOLD_PATHS),
+        *_numbered("COW_", COW_PAGES),
         *_numbered("INVARIANT_", INVARIANTS),
         *_numbered("VMA_", tuple(state.name for state in VMA_STATES)),
     ]

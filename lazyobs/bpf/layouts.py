@@ -204,6 +204,7 @@ SLOW_FORK = Layout(
         Field("start", "u64", "of the process that forked, ns since boot"),
         Field("nanoseconds", "u64", "from the allocation of the child's mm"),
         Field("anon_nanoseconds", "u64", "in anon_vma_fork()"),
+        Field("page_table_nanoseconds", "u64", "in copy_page_range()"),
         Field("waited", "u64", "for locks of root anon_vmas, ns"),
         Field("waits", "u32"),
         Field("chains", "u32", "cloned"),

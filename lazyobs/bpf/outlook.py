@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from lazyobs.bpf import lazy_design, plan, structs
+from lazyobs.bpf import lazy_design, optional, plan, structs
 from lazyobs.bpf.points import FUNCTION_TIERS, POINTS
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import signs, type_data
@@ -59,7 +59,7 @@ def of(data: bytes, symbols: bytes, name: str, profiles: list[Profile] | None, c
     facts = plan.facts_of(known, btf, "", kallsyms if kallsyms.has_any else None, no_kallsyms, name, _NO_PROC)
     found = Outlook(facts, not symbols, closed=_closed(btf))
     try:
-        made = plan.make(facts, cap, tiers_refused=found.closed)
+        made = plan.make(facts, cap, tiers_refused=found.closed, also=tuple(optional.COSTS))
     except NotSupported as error:
         found.tiers = dict.fromkeys((point.name for point in POINTS), None)
         found.refused = {point.name: {"bpf": error.why} for point in POINTS}

@@ -15,11 +15,13 @@ from lazyobs.bpf import (
     cgroup_facts,
     clone_causes,
     event,
+    fault_facts,
     followed,
     kfuncs,
     lazy_design,
     lock_paths,
     maps,
+    optional,
     points,
     sites,
     structs,
@@ -170,6 +172,7 @@ def names_in_btf(known: list[Profile]) -> list[str]:
         *signs.structs(),
         *functions_for(known),
         *walk_facts.ENUMS,
+        *fault_facts.ENUMS,
         *cgroup_facts.ENUMS,
         *clone_causes.ENUMS,
         *kfuncs.FUNCTIONS,
@@ -193,10 +196,12 @@ def make(
     events: bool = False,
     anchor: int = 0,
     follows: bool = False,
+    also: tuple[str, ...] = (),
 ) -> Plan:
     """The plan for this kernel. ``cap`` is the best tier to try; ``wanted`` limits the points;
     ``tiers_refused``: {tier: why} from trials (tier_trials.py); ``events``: whether there is a stream;
-    ``anchor``: the kernel's address in this boot (kernel/build.py); ``follows``: whether a command is (followed.py).
+    ``anchor``: the kernel's address in this boot (kernel/build.py); ``follows``: whether a command is (followed.py);
+    ``also``: the points to attach of those that are left out otherwise (optional.py).
 
     Raises NotSupported when BPF cannot be used at all: no BTF, no symbols, or a required struct is missing.
     """
@@ -208,7 +213,7 @@ def make(
     if gone:
         raise NotSupported("BPF probes", f"this kernel has no {', '.join(gone)}", "please report this kernel")
     functions = Functions(facts.kallsyms, facts.btf, facts.profile)
-    maker = _Maker(facts.btf, functions, cap, tiers_refused or {})
+    maker = _Maker(facts.btf, functions, cap, tiers_refused or {}, also)
     for point in POINTS:
         maker.add(point)
     reason = lazy_design.reason_enum(functions.prototype(PROMOTION))
@@ -236,6 +241,7 @@ def _values(btf: Btf, functions: Functions) -> dict[str, int | None]:
     """What this kernel fills in for the names of template.py."""
     found = structs.values(btf, lazy_design.paths(functions.profile, btf))
     found |= cgroup_facts.values(btf) | sites.values(btf) | walk_facts.values(btf)
+    found |= fault_facts.values(btf)
     found |= lazy_design.values(functions.profile, btf, functions.prototype(LAZY_PREPARE))
     found |= causes.values(functions) | event.values(maps.possible_cpus()) | kfuncs.values(btf)
     return {**found, HAVE_SWAP: int(has_compare_and_swap())}
@@ -273,8 +279,10 @@ def _unjudged(btf: Btf, functions: Functions, reason: str | None, unknown: dict[
 class _Maker:
     """Collects the candidates of each point and the programs they need."""
 
-    def __init__(self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str]):
-        self._btf, self._functions = btf, functions
+    def __init__(
+        self, btf: Btf, functions: Functions, cap: str | None, refused: dict[str, str], also: tuple[str, ...]
+    ) -> None:
+        self._btf, self._functions, self._also = btf, functions, also
         self._refused = dict(refused)
         self._lazy_unknown = lazy_design.why_unknown(functions.profile, btf)
         self._no_design = bool(functions.profile.unknown_design)
@@ -299,6 +307,10 @@ class _Maker:
                 dropped[tier] = str(why)
             else:
                 candidates.append({"tier": tier, "attach": attach})
+        if candidates and point.name in optional.COSTS and point.name not in self._also:
+            cost = optional.COSTS[point.name]
+            dropped[str(candidates[0]["tier"])] = f"left out, because {cost}; --also {point.name} attaches it"
+            candidates = []
         self.points.append({"name": point.name, "candidates": candidates})
 
     def _fixed(self, point: Point) -> list[dict[str, Any]]:
@@ -323,6 +335,8 @@ class _Maker:
 
     def _calls(self, point: Point, tier: str) -> list[dict[str, Any]]:
         attach: list[dict[str, Any]] = []
+        if no_faults := fault_facts.why_not(point.name, self._btf):
+            raise Unavailable(no_faults)
         if tier == "kprobe" and self._registers is None:
             raise Unavailable("the registers of arguments are not known: BTF has no struct pt_regs that is known here")
         for call in point.calls:

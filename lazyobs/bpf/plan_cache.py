@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lazyobs import __version__
-from lazyobs.bpf import cache, maps, plan, sources
+from lazyobs.bpf import cache, maps, optional, plan, sources
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
 from lazyobs.bpf.tier_trials import has_compare_and_swap, refused_again, refused_tiers, trial_function
@@ -40,9 +40,9 @@ def planned(
     Raises what plan.gather, plan.make and profile.load raise.
     """
     known = [profiles.load(profile_file)] if profile_file else None
-    build = Build.read()
+    build, also = Build.read(), optional.asked_for()
     # The last two are compiled in: the number of CPUs, and whether the kernel has BPF_CMPXCHG.
-    choices = (known, cap, points, events, follows, maps.possible_cpus(), has_compare_and_swap())
+    choices = (known, cap, points, events, follows, also, maps.possible_cpus(), has_compare_and_swap())
     name = cache.key(_KIND, build.name, _code(), *map(repr, choices))
     found = _kept_plan(kept, name)
     if found is not None:
@@ -51,7 +51,7 @@ def planned(
     facts = plan.gather(known)
     try:
         closed = refused_tiers(trial_function(facts.btf, facts.profile))
-        made = plan.make(facts, cap, points, closed, events, build.anchor, follows)
+        made = plan.make(facts, cap, points, closed, events, build.anchor, follows, also)
     except BtfError as error:
         raise NotSupported("reading the kernel's types", str(error), "please report this kernel") from None
     kept.keep(name, made.to_bytes())

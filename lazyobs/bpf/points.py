@@ -105,8 +105,10 @@ CALLBACKS = tuple(name for names in WALKER_CALLBACKS.values() for name in names)
 
 # What a process is in its life: a fork that copies is known by the allocation of the mm.
 LIVES = ("copying_forks", "fork_vmas", "fork_threads", "forks_again", "ends", "ends_forked")
+# What is summed up, or timed, until a fork ends.
+WHOLE_FORKS = ("fork_duration_seconds", "fork_page_table_seconds")
 
-_VMA, _FOLIO, _RWC = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",)
+_VMA, _FOLIO, _RWC, _FAULT = ("vm_area_struct",), ("folio", "page"), ("rmap_walk_control",), ("vm_fault",)
 
 POINTS = (
     # Attached in this order. Deaths come before all that makes an entry for a process: one that ended in between would
@@ -115,7 +117,7 @@ POINTS = (
         "process",
         "processes: birth, new name, death",
         ("process.c",),
-        ("forks", "fork_chains", "fork_seconds", "fork_duration_seconds", "event.fork", *LIVES),
+        ("forks", "fork_chains", "fork_seconds", *WHOLE_FORKS, "event.fork", *LIVES),
         required=True,
         fixed=(
             Fixed("process_exit", RAW_TRACEPOINT, "sched_process_exit"),
@@ -136,7 +138,7 @@ POINTS = (
             "fork_anon_vmas",
             "fork_anon_unused",
             "fork_seconds",
-            "fork_duration_seconds",
+            *WHOLE_FORKS,
             *LIVES,
         ),
         required=True,
@@ -168,7 +170,14 @@ POINTS = (
         "lock",
         "waits for the lock of a root anon_vma, by the path that waited",
         ("lock.c",),
-        ("lock_waits", "lock_write_waits", "lock_waited_ns", "lock_wait_seconds", "event.lock_wait"),
+        (
+            "lock_waits",
+            "lock_write_waits",
+            "lock_waited_ns",
+            "lock_wait_seconds",
+            "lock_hold_seconds",
+            "event.lock_wait",
+        ),
         # The end first: of a wait whose begin is seen the end is, too.
         fixed=(
             Fixed("lock_wait_ends", RAW_TRACEPOINT, "contention_end"),
@@ -188,6 +197,13 @@ POINTS = (
         ("anon_vma_fork.c",),
         ("fork_seconds",),
         calls=(Call("anon_vma_fork", ("anon_vma_fork",)),),
+    ),
+    Point(
+        "page_tables",
+        "copy_page_range: time of a fork spent on page tables",
+        ("page_tables.c",),
+        ("fork_page_table_seconds",),
+        calls=(Call("page_tables", ("copy_page_range",)),),
     ),
     Point(
         "clone",
@@ -244,6 +260,32 @@ POINTS = (
             Call("rmap_walk", ("rmap_walk_anon",), (_FOLIO, _RWC)),
             Call("rmap_walk", ("rmap_walk_ksm",), (_FOLIO, _RWC)),
         ),
+    ),
+    Point(
+        "holds",
+        "anon_vma_clone, unlink_anon_vmas: how long a root anon_vma's lock was held, at most",
+        ("holds.c",),
+        ("lock_hold_seconds",),
+        calls=(
+            Call("hold_clone", ("anon_vma_clone",), (("src",),), whole=True),
+            Call("hold_unlink", ("unlink_anon_vmas",), (_VMA,), whole=True),
+        ),
+    ),
+    Point(
+        "cow",
+        "do_wp_page: pages that a fork has shared, copied by a write",
+        ("cow.c",),
+        ("cow_copies", "cow_seconds"),
+        # Not wp_page_copy(): most kernels have it inlined.
+        calls=(Call("cow", ("do_wp_page",), (_FAULT,), whole=True),),
+    ),
+    Point(
+        "first_fault",
+        "do_anonymous_page: first faults of VMAs without an anon_vma, with waits for mmap_lock (6.4)",
+        ("first_fault.c",),
+        ("first_faults", "first_fault_retries", "first_fault_retried_ns", "first_fault_seconds"),
+        some_kernels=True,
+        calls=(Call("first_fault", ("do_anonymous_page",), (_FAULT,), whole=True),),
     ),
 )
 

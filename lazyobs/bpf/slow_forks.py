@@ -19,6 +19,7 @@ class SlowFork(NamedTuple):
     start: int
     nanoseconds: int
     anon_nanoseconds: int
+    page_table_nanoseconds: int
     waited: int
     waits: int
     chains: int

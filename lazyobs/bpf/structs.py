@@ -125,6 +125,19 @@ STRUCTS: dict[str, tuple[Wanted, ...]] = {
         # Of all pages of a large folio together (6.10); page by page before.
         Wanted("_large_mapcount.counter", "int", optional=True, name="large_mapcount"),
     ),
+    # Bit 0: a tail page. It was the address of its head; since 7.2 it is a mask for that, on most kernels.
+    "page": (
+        Wanted("compound_head", "u64", optional=True),
+        Wanted("compound_info", "u64", optional=True),
+    ),
+    "vm_fault": (
+        Wanted("vma", "struct vm_area_struct *", optional=True),
+        Wanted("orig_pte", "u64", optional=True),
+        Wanted("pte", "u64", optional=True),
+        Wanted("page", "u64", optional=True),
+        Wanted("address", "u64", optional=True),
+        Wanted("flags", "u32", optional=True),
+    ),
     "rmap_walk_control": (Wanted("rmap_one", "u64"), Wanted("arg", "u64"), Wanted("invalid_vma", "u64")),
 }
 # Registers of arguments and result in pt_regs, by the calling convention: x86-64; arm64.

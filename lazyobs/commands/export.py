@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from lazyobs.commands import completions
-from lazyobs.commands.options import COMPILE, PROFILE, TIER, VERBOSE, Whole, exclude, say_how
+from lazyobs.commands.options import ALSO, COMPILE, PROFILE, TIER, VERBOSE, Whole, exclude, say_how
 from lazyobs.commands.replay_options import check_replay, open_recording, place
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
@@ -43,6 +43,7 @@ from lazyobs.unix import privileges
 @click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Serve a recording, or an example by name, at its own pace.")  # fmt: skip
 @PROFILE
 @TIER
+@ALSO
 @COMPILE
 @click.option("--cgroup-depth", type=Whole(), metavar="N", help="Path components of a cgroup to keep (2).")
 @click.option("--cgroup-top", type=Whole(), metavar="N", help="Number of cgroups with series of their own (10).")

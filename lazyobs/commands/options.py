@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import click
 from click.core import ParameterSource
 
+from lazyobs.bpf import optional
 from lazyobs.commands import completions, usage
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, PROCESS_COLUMNS, TIERS
 from lazyobs.text import printable, say
@@ -152,6 +153,7 @@ OUTPUT = output_option()
 PROFILE = click.option("--profile", type=click.Path(path_type=Path), metavar="FILE", help="Profile of a kernel design; default: detected.")  # fmt: skip
 TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
 COMPILE = click.option("--compile", is_flag=True, expose_value=False, callback=lambda _context, _option, asked: _compile(asked), help="Compile the probes with BCC, also where there is an image of them.")  # fmt: skip
+ALSO = click.option("--also", expose_value=False, callback=lambda _context, _option, names: _also(names), metavar="POINT,..", shell_complete=completions.list_of(tuple(optional.COSTS)), help=f"Attach probe points that are left out for what they cost: {', '.join(optional.COSTS)} or all.")  # fmt: skip
 VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
 
 
@@ -161,6 +163,13 @@ def _compile(asked: bool) -> None:
         from lazyobs.bpf.session import COMPILE as VARIABLE
 
         os.environ[VARIABLE] = "1"
+
+
+def _also(names: str | None) -> None:
+    """For what this process loads, as above."""
+    if names is not None:
+        optional.named(names, "--also")
+        os.environ[optional.ALSO] = names
 
 
 def interval_option(name: str, default: int | None = None, help_text: str = "") -> Callable[[_Command], _Command]:
@@ -190,7 +199,7 @@ def all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Co
 
 
 # ``output`` and ProbeOptions: every command that reads the running kernel has them.
-COMMON = all_of(OUTPUT, PROFILE, TIER, COMPILE, VERBOSE)
+COMMON = all_of(OUTPUT, PROFILE, TIER, ALSO, COMPILE, VERBOSE)
 
 
 def sort_option(default: str | None, help_text: str) -> Callable[[_Command], _Command]:

@@ -28,6 +28,7 @@ FILES = {
     SCREEN: "settings of the screen ($XDG_CONFIG_HOME)",
 }
 ENVIRONMENT = {
+    "LAZYOBS_ALSO": "probe points to attach that are left out otherwise, as --also names them",
     "LAZYOBS_BCC_PYTHON": "the Python interpreter that has BCC (/usr/bin/python3)",
     "LAZYOBS_COMPILE": "not empty: compile the probes with BCC, as --compile does",
     "LAZYOBS_LOADER_SECONDS": "seconds that a start waits for the probes (600; export and record 10, then they begin without)",

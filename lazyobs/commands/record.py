@@ -10,7 +10,17 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
-from lazyobs.commands.options import COMPILE, PROFILE, TIER, Finite, check_pids, collected, interval_option, pids_option
+from lazyobs.commands.options import (
+    ALSO,
+    COMPILE,
+    PROFILE,
+    TIER,
+    Finite,
+    check_pids,
+    collected,
+    interval_option,
+    pids_option,
+)
 from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.triggers import TRIGGERS, Trigger, parse
 
@@ -81,6 +91,7 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 @click.option("--cmdline", "whole_cmdline", is_flag=True, help="Record the kernel's whole command line, not only the options that matter here.")  # fmt: skip
 @PROFILE
 @TIER
+@ALSO
 @COMPILE
 @pids_option("Only events of these processes; samples have all processes.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from lazyobs.commands.options import (
+    ALSO,
     COMPILE,
     PROFILE,
     TIER,
@@ -40,6 +41,7 @@ class SelftestCommand:
 @output_option(("table", "json"), "Output format; table is KTAP.")
 @PROFILE
 @TIER
+@ALSO
 @COMPILE
 @VERBOSE
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and their requirements, and run none.")

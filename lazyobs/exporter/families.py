@@ -74,19 +74,28 @@ def _counter(counter: model.Counter) -> Family:
             yield from (((value,), split.get(value)) for value in counter.values)
         else:
             # The split is not known: one series without the label (in Prometheus, with an empty one).
-            yield ("",) if counter.split else (), totals.get(counter.name)
+            yield ("",) if counter.split else (), _in_seconds(counter, totals.get(counter.name))
 
-    return Family(counter.name, COUNTER, counter.help, "totals", points, (counter.split,) if counter.split else ())
+    return Family(_metric(counter), COUNTER, counter.help, "totals", points, (counter.split,) if counter.split else ())
 
 
 def _exited(counter: model.Counter) -> Family:
     return Family(
-        f"exited_{counter.name}",
+        f"exited_{_metric(counter)}",
         COUNTER,
-        f"the part of {PREFIX}{counter.name}_total that belongs to ended processes",
+        f"the part of {PREFIX}{_metric(counter)}_total that belongs to ended processes",
         "exited",
-        _single(lambda scrape: scrape.sample.exited.get(counter.name)),
+        _single(lambda scrape: _in_seconds(counter, scrape.sample.exited.get(counter.name))),
     )
+
+
+def _metric(counter: model.Counter) -> str:
+    """Times are in seconds."""
+    return counter.name.removesuffix("_ns") + ("_seconds" if counter.name.endswith("_ns") else "")
+
+
+def _in_seconds(counter: model.Counter, count: float | None) -> float | None:
+    return count / 1e9 if counter.name.endswith("_ns") and count is not None else count
 
 
 # --- histograms -----------------------------------------------------------------------------------
@@ -94,7 +103,7 @@ def _exited(counter: model.Counter) -> Family:
 # There is a counter rmap_walk_vmas too, and a page may have a name only once.
 _HISTOGRAM_NAMES = {"rmap_walk_vmas": "rmap_walk_length_vmas"}
 # Split in the schema, not in the metrics: a counter beside each has the label, and a host few series.
-_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds")
+_UNSPLIT = ("rmap_walk_vmas", "lock_wait_seconds", "lock_hold_seconds", "cow_seconds")
 
 
 def _histogram(histogram: model.Histogram) -> Family:
@@ -267,8 +276,8 @@ def _exporter(name: str, kind: str, help_text: str) -> Family:
     return Family(name, kind, help_text, "exporter", _single(lambda scrape: scrape.exporter.get(name)))
 
 
-# A time has a histogram, whose sum is the same number in seconds.
-_COUNTERS = tuple(counter for counter in model.COUNTERS if not counter.name.endswith("_ns"))
+# The sum of a histogram is the same number in seconds.
+_COUNTERS = tuple(counter for counter in model.COUNTERS if counter.name != "lock_waited_ns")
 
 FAMILIES: tuple[Family, ...] = (
     Family("build_info", GAUGE, "version of lazyobs", "exporter", _build, ("version",)),

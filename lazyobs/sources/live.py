@@ -261,6 +261,10 @@ class LiveSource:
             reasons["families"] = reasons["slow_forks.lock_waits"] = reasons["slow_forks.lock_seconds"] = why_no_waits
         if why_no_part := reasons.get("histograms.fork_seconds"):
             reasons["slow_forks.anon_seconds"] = why_no_part
+        if why_no_tables := reasons.get("histograms.fork_page_table_seconds"):
+            reasons["slow_forks.page_table_seconds"] = why_no_tables
+        if why_no_rest := why_no_part or why_no_tables:
+            reasons["slow_forks.rest_seconds"] = why_no_rest
         if self._no_command:
             reasons["command"] = self._no_command
         if not self._args:

@@ -17,6 +17,9 @@ def forks_of(found: Iterable[SlowFork], known: Container[str], offset: float) ->
 
 def _fork(one: SlowFork, known: Container[str], offset: float) -> Fork:
     waits = "lock_waits" in known
+    anon = one.anon_nanoseconds if "fork_seconds" in known else None
+    tables = one.page_table_nanoseconds if "fork_page_table_seconds" in known else None
+    rest = None if anon is None or tables is None else one.nanoseconds - anon - tables
     return Fork(
         time=round(offset + one.stamp / 1e9, 3),
         pid=one.tgid,
@@ -24,10 +27,16 @@ def _fork(one: SlowFork, known: Container[str], offset: float) -> Fork:
         comm=c_string(one.comm),
         child=one.child,
         seconds=one.nanoseconds / 1e9,
-        anon_seconds=one.anon_nanoseconds / 1e9 if "fork_seconds" in known else None,
+        anon_seconds=_seconds(anon),
         lock_seconds=one.waited / 1e9 if waits else None,
         lock_waits=one.waits if waits else None,
         vmas=one.vmas,
         chains=one.chains if "fork_chains" in known else None,
         threads=one.threads,
+        page_table_seconds=_seconds(tables),
+        rest_seconds=_seconds(rest),
     )
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e9

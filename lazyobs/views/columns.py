@@ -80,7 +80,7 @@ PROCESS_VIEW = (
 )  # fmt: skip
 FORK_VIEW = (
     "pid", "user", "forks", "forks_rate", "copying_forks", "fork_vmas", "fork_chains", "fork_chains_rate",
-    "fork_anon_vmas", "fork_anon_unused", "forks_again",
+    "fork_anon_vmas", "fork_anon_unused", "forks_again", "cow_copies", "cow_copies_rate",
     "promotions", "promotions_rate", "comm",
 )  # fmt: skip
 LOCK_VIEW = (

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lazyobs import text
-from lazyobs.model import LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
+from lazyobs.model import HOLD_PATHS, LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
 from lazyobs.views import columns, family_cells
 from lazyobs.views.live_table import LiveTables
 
@@ -99,7 +99,7 @@ def view(sample: Sample, name: str, rows: list[Process], sort: str, tables: Live
         return _divided(tables, sample, "REASON", REASONS, ("promotions_by_reason",))
     if name == "locks":
         waiting = columns.sort((row for row in rows if row.counts.get("lock_waits")), "lock_waited_ns")
-        parts = [_locks(sample, tables)]
+        parts = [_locks(sample, tables), *_holds(sample, tables)]
         if sample.families:
             parts.append(_families(sample.families[:_MOST_FAMILIES], tables))
         if waiting:
@@ -133,6 +133,18 @@ def _locks(sample: Sample, tables: LiveTables) -> str:
     return tables.table(rows, ["PATH", "WAITS", "WAITS/s", "TIME", "MEAN"], left=1)
 
 
+def _holds(sample: Sample, tables: LiveTables) -> Iterator[str]:
+    """Nothing where it is not known how long the lock was held."""
+    found = {path: sample.histograms.get(f"lock_hold_seconds{{{path}}}") for path in HOLD_PATHS}
+    rows = [
+        [path, text.number(held["count"]), text.seconds(held["sum"]), text.seconds(held["sum"] / max(held["count"], 1))]
+        for path, held in found.items()
+        if held is not None
+    ]
+    if rows:
+        yield tables.table(rows, ["PATH", "HELD", "TIME <=", "MEAN <="], left=1)
+
+
 def _families(families: Sequence[Family], tables: LiveTables) -> str:
     return tables.table(
         [family_cells.cells(family) for family in families],
@@ -145,12 +157,14 @@ def slow_forks(sample: Sample, tables: LiveTables) -> str:
     rows = [
         [
             text.number(fork.pid), text.seconds(fork.seconds), text.seconds(fork.anon_seconds),
-            text.seconds(fork.lock_seconds), text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads),
-            fork.comm,
+            text.seconds(fork.page_table_seconds), text.seconds(fork.rest_seconds), text.seconds(fork.lock_seconds),
+            text.number(fork.vmas), text.number(fork.chains), text.number(fork.threads), fork.comm,
         ]
         for fork in sample.slow_forks[:_MOST_FORKS]
     ]  # fmt: skip
-    return tables.table(rows, ["PID", "SLOW FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"])
+    return tables.table(
+        rows, ["PID", "SLOW FORK", "ANON_VMAS", "TABLES", "REST", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
+    )
 
 
 def _divided(tables: LiveTables, sample: Sample, label: str, values: Sequence[str], keys: Sequence[str]) -> str:

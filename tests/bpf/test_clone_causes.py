@@ -62,7 +62,7 @@ def test_a_profile_with_another_key_or_no_names_is_refused(tmp_path, line: str) 
 
 def test_without_the_argument_nothing_attaches_and_the_reason_is_said() -> None:
     found = outlook.of(made_kernel.types(), b"", "made", None, None)
-    why = "anon_vma_clone() has no argument src here"
+    why = "anon_vma_clone() has no argument vma_operation here"
     assert found.refused["clone"] == {"fentry": why, "kprobe": why}
     assert counted_as("clones", found, found.facts.profile) == ("", f"fentry: {why}; kprobe: {why}")
 

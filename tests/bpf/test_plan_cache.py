@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.bpf import maps, plan, plan_cache, sources
+from lazyobs.bpf import maps, optional, plan, plan_cache, sources
 from lazyobs.bpf.blanks import Switch
 from lazyobs.bpf.cache import Cache
 from lazyobs.bpf.plan import Plan
@@ -33,6 +33,7 @@ class Kernel:
     closed: dict[str, str] = field(default_factory=lambda: {"fentry": "no trampoline"})
     cpus: int = 2
     compare_and_swap: bool = True
+    also: tuple[str, ...] = ()
     looked: int = 0
 
     def gather(self, _profiles: list[Profile] | None) -> Facts:
@@ -48,6 +49,7 @@ class Kernel:
         events: bool,
         anchor: int,
         follows: bool,
+        also: tuple[str, ...],
     ) -> Plan:
         return Plan(
             Subject(facts.release, facts.profile, {"anon_vma": 104}),
@@ -65,6 +67,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     monkeypatch.setattr(plan, "gather", made.gather)
     monkeypatch.setattr(plan, "make", made.make)
     monkeypatch.setattr(Build, "read", lambda: made.build)
+    monkeypatch.setattr(optional, "asked_for", lambda: made.also)
     monkeypatch.setattr(maps, "possible_cpus", lambda: made.cpus)
     monkeypatch.setattr(plan_cache, "has_compare_and_swap", lambda: made.compare_and_swap)
     monkeypatch.setattr(plan_cache, "refused_tiers", lambda _function: made.closed)
@@ -125,6 +128,11 @@ def without_compare_and_swap(kernel: Kernel) -> dict[str, object]:
     return {}
 
 
+def with_a_point_that_is_left_out(kernel: Kernel) -> dict[str, object]:
+    kernel.also = ("page_tables",)
+    return {}
+
+
 OTHERS: dict[str, Callable[[Kernel], dict[str, object]]] = {
     "build": of_another_build,
     "CPUs": of_other_cpus,
@@ -132,6 +140,7 @@ OTHERS: dict[str, Callable[[Kernel], dict[str, object]]] = {
     "cap": lambda _: {"cap": "tracepoint"},
     "points": lambda _: {"points": ("slab",)},
     "events": lambda _: {"events": True},
+    "also": with_a_point_that_is_left_out,
 }
 
 

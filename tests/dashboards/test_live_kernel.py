@@ -60,7 +60,8 @@ def test_this_kernel_live_and_recorded(bpf: None, programs: Programs, islands: C
             }
             needs = {"promotions per second": "promotion", "walk time": "rmap_walk", "walks per second": "rmap_walk",
                      "VMAs per walk": "rmap_one", "broken invariants": "walk_callbacks"}  # fmt: skip
-            needs_of_one = {"prepare": "prepare", "fork": "anon_vma_fork", "lazy prepares": "lazy_prepare"}
+            needs_of_one = {"prepare": "prepare", "fork": "anon_vma_fork", "lazy prepares": "lazy_prepare",
+                            "page tables": "page_tables"}  # fmt: skip
             timed = Path("/proc/sys/kernel/bpf_stats_enabled").read_text() == "1\n"
             for title, line in silent:
                 if line == "BPF programs":

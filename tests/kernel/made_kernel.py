@@ -65,6 +65,12 @@ def _declared(made: Types, name: str) -> int:
 def _parameters(made: Types, name: str, pointer: int) -> tuple[tuple[str, int], ...]:
     if name.startswith("rmap_walk"):
         return (("folio", made.pointer(_declared(made, "folio"))), ("rwc", made.pointer(_declared(made, "rmap_walk_control"))))  # fmt: skip
+    if name == "anon_vma_clone":
+        return (("dst", pointer), ("src", pointer))
+    if name == "unlink_anon_vmas":
+        return (("vma", made.pointer(_declared(made, "vm_area_struct"))),)
+    if name in ("do_wp_page", "do_anonymous_page"):
+        return (("vmf", made.pointer(_declared(made, "vm_fault"))),)
     return (("vma", pointer),)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lazyobs.bpf import optional
 from lazyobs.model import CENSUS_NAMES
 from tests.harness import ROOT
 from tests.lab.guests import GUEST, REASONS, SERIES, arguments, need
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.lab
 
 ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
 THREADS, EACH = 401, 23
+FORKS, SHARED, COPIED = 23, 211, 101  # of guest/anatomy.py
 FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
 LAZY_POINTS = ("lazy_prepare", "promotion")
 
@@ -26,7 +28,14 @@ LAZY_POINTS = ("lazy_prepare", "promotion")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
     workloads = ROOT / "tests/workloads"
-    for source in (workloads / "islands.c", workloads / "crowd.c", GUEST / "walks.c", GUEST / "promote.c"):
+    for source in (
+        workloads / "islands.c",
+        workloads / "crowd.c",
+        workloads / "copier.c",
+        workloads / "contested.c",
+        GUEST / "walks.c",
+        GUEST / "promote.c",
+    ):
         command = ["gcc", "-O2", "-static", "-pthread", "-o", str(folder / source.stem), str(source)]
         subprocess.run(command, check=True)
     folder.chmod(0o755)
@@ -54,7 +63,7 @@ def observe(programs: Path, kernel: str, steps: str, timeout: int = 850) -> dict
 
 @pytest.fixture(scope="module")
 def lab(programs: Path) -> dict[str, Any]:
-    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe,hashed:fentry"
+    steps = "islands:fentry,islands:kprobe,reasons:fentry,reasons:kprobe,walks:fentry,walks:kprobe,prepares,crowd:fentry,crowd:kprobe,hashed:fentry,anatomy:fentry,anatomy:kprobe"
     return observe(programs, "lab", steps)
 
 
@@ -105,6 +114,58 @@ def test_promotions_by_reason_are_those_the_kernel_counts(lab, tier):
     assert found["failed"] == 0
     for reason in REASONS:
         assert found["probes"][reason] >= 23, reason
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe"])
+class TestAnatomy:
+    """With every point that is left out otherwise (guest/anatomy.py)."""
+
+    def test_nothing_is_left_out(self, lab, tier):
+        tiers = lab[f"anatomy:{tier}"]["tiers"]
+        assert {tiers[name] for name in optional.COSTS} == {tier}
+
+    def test_each_fork_has_its_page_tables(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["forks"]
+        assert found["forks"] == found["fork_seconds"] == found["fork_page_table_seconds"] == FORKS
+
+    def test_the_parts_of_a_fork_are_the_whole(self, lab, tier):
+        fork = lab[f"anatomy:{tier}"]["forks"]["slow"][0]
+        parts = [fork[name] for name in ("anon_seconds", "page_table_seconds", "rest_seconds")]
+        assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(fork["seconds"], abs=1e-9)
+
+    def test_a_child_copies_the_pages_that_it_writes_to(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["copies"]
+        assert found["child"]["counts"]["cow_copies"] == found["child"]["faults"] == COPIED
+        assert found["child"]["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
+        assert found["again"]["counts"]["cow_copies"] == found["again"]["faults"] == 0
+
+    def test_the_parent_copies_those_that_are_still_shared(self, lab, tier):
+        """The others are its alone by now: a write makes them writable, which is a fault and no copy."""
+        found = lab[f"anatomy:{tier}"]["copies"]["parent"]
+        assert found["counts"]["cow_copies"] == SHARED - COPIED and found["faults"] == SHARED
+        assert found["totals"]["cow_copies_by_page"] == {"own": SHARED - COPIED}
+
+    def test_of_a_huge_page_single_pages_are_copied(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["huge"]
+        assert found["huge"] == 2048  # KiB
+        assert found["counts"]["cow_copies"] == found["faults"] == COPIED
+        assert found["totals"]["cow_copies_by_page"] == {"inherited": COPIED}
+
+    def test_the_lock_is_held_once_for_each_vma(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["holds"]
+        assert found["fork"] == {"fork": found["clones"], "unmap": 0, "clone": 0} and found["clones"] > ISLANDS
+        assert found["exit"] == {"fork": 0, "unmap": found["in_child"], "clone": 0} and found["in_child"] > ISLANDS
+
+    def test_first_faults_and_those_that_mmap_lock_made_begin_again(self, lab, tier):
+        """The kernel gives a fault up in __vmf_anon_prepare(), as a kretprobe of its own counts it."""
+        found = lab[f"anatomy:{tier}"]["first faults"]
+        assert found["counts"]["first_faults"] == ISLANDS <= found["timed"]
+        assert found["counts"]["first_fault_retries"] == found["given_up"] > 0
+        assert 0 < found["counts"]["first_fault_retried_ns"] < found["seconds"] * 1e9
+
+    def test_each_copy_is_timed(self, lab, tier):
+        found = lab[f"anatomy:{tier}"]["copies"]
+        assert found["timed"] == found["copied"] >= SHARED
 
 
 @pytest.mark.parametrize("step", ["crowd:fentry", "hashed:fentry"])

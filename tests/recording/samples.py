@@ -47,7 +47,8 @@ def family(number: int, pid: int | None = 101, comm: str | None = "\x1b[31mred",
 
 def fork(seconds: float, known: bool = True) -> Fork:
     split = (0.125, 0.0625, 3) if known else (None, None, None)
-    return Fork(BEGIN, 101, BEGIN - 5.25, "\x1b[31mred", 103, seconds, *split, 1009, 2003 if known else None, 7)
+    parts = (0.03125, 0.09375) if known else (None, None)
+    return Fork(BEGIN, 101, BEGIN - 5.25, "\x1b[31mred", 103, seconds, *split, 1009, 2003 if known else None, 7, *parts)
 
 
 def sample(number: int, processes: int = 23) -> Sample:

@@ -43,15 +43,25 @@ def test_a_fork_of_many_vmas_is_among_them(live, islands):
         (one.seconds for one in sample.slow_forks), reverse=True
     )
     assert (fork.anon_seconds is None) == ("slow_forks.anon_seconds" in sample.null_reasons)
+    for part in ("page_table_seconds", "rest_seconds"):
+        assert (getattr(fork, part) is None) == (f"slow_forks.{part}" in sample.null_reasons)
     assert Sample.from_json(sample.as_json()).slow_forks == sample.slow_forks
 
 
 def test_what_no_probe_gives_is_null():
-    one = slow_forks.SlowFork(9 * 10**9, 5 * 10**9, 2_000_000, 0, 0, 0, 23, 101, 7, 3, 4, b"server\0junk")
+    one = slow_forks.SlowFork(
+        9 * 10**9, 5 * 10**9, 2_000_000, 300_000, 500_000, 0, 0, 23, 101, 7, 3, 4, b"server\0junk"
+    )
     (bare,) = forks_of([one], (), 1000.0)
     assert (bare.anon_seconds, bare.lock_seconds, bare.lock_waits, bare.chains) == (None, None, None, None)
+    assert (bare.page_table_seconds, bare.rest_seconds) == (None, None)
     assert (bare.time, bare.start_time, bare.seconds, bare.vmas, bare.threads) == (1009.0, 1005.0, 0.002, 101, 7)
     assert bare.comm == "server"
     (full,) = forks_of([one], ("lock_waits", "fork_seconds", "fork_chains"), 1000.0)
-    assert (full.anon_seconds, full.lock_seconds, full.lock_waits, full.chains) == (0.0, 0.0, 0, 23)
+    assert (full.anon_seconds, full.lock_seconds, full.lock_waits, full.chains) == (0.0003, 0.0, 0, 23)
+    assert (full.page_table_seconds, full.rest_seconds) == (None, None)
+    (parted,) = forks_of([one], ("fork_seconds", "fork_page_table_seconds"), 1000.0)
+    assert (parted.anon_seconds, parted.page_table_seconds, parted.rest_seconds) == (0.0003, 0.0005, 0.0012)
+    (tables,) = forks_of([one], ("fork_page_table_seconds",), 1000.0)
+    assert (tables.page_table_seconds, tables.rest_seconds) == (0.0005, None)
     assert len(forks_of([one] * 101, (), 0.0)) == MOST_FORKS

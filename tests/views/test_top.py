@@ -11,7 +11,7 @@ import os
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.model import PROCESS_COLUMNS, Slab
+from lazyobs.model import HOLD_PATHS, PROCESS_COLUMNS, Slab
 from lazyobs.views import columns, lines, tables
 from lazyobs.views.live_table import LiveTables
 from lazyobs.views.process_filter import ProcessFilter
@@ -181,10 +181,30 @@ def test_the_families_of_the_view_locks():
     assert second.split()[:2] == ["3", "-"] and second.split()[-1] == "-"
 
 
+def test_how_long_the_lock_was_held_is_shown_where_it_is_known():
+    drawn = sample()
+    for path in HOLD_PATHS:
+        drawn.histograms[f"lock_hold_seconds{{{path}}}"] = {
+            "buckets": [],
+            "sum": 0.25,
+            "count": 0 if path == "clone" else 5,
+        }
+    parts = [part.splitlines() for part in tables.view(drawn, "locks", [], "pid", LiveTables()).split("\n\n")]
+    (held,) = [part for part in parts if "HELD" in part[0]]
+    assert held[0].split() == ["PATH", "HELD", "TIME", "<=", "MEAN", "<="]
+    assert held[1].split() == ["fork", "5", "250ms", "50ms"] and len(held) == 1 + len(HOLD_PATHS)
+    for path in HOLD_PATHS:
+        drawn.histograms[f"lock_hold_seconds{{{path}}}"] = None
+    assert "HELD" not in tables.view(drawn, "locks", [], "pid", LiveTables())
+
+
 def test_the_slow_forks_of_the_view_forks():
     drawn = sample()
     drawn.slow_forks = [fork(0.25), fork(0.125, known=False)]
     heading, first, second = tables.view(drawn, "forks", [], "pid", LiveTables()).split("\n\n")[0].splitlines()
-    assert heading.split() == ["PID", "SLOW", "FORK", "ANON_VMAS", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND"]
-    assert first.split()[:7] == ["101", "250ms", "125ms", "62.5ms", "1009", "2003", "7"] and "\x1b" not in first
-    assert second.split()[:7] == ["101", "125ms", "-", "-", "1009", "-", "7"]
+    assert heading.split() == [
+        "PID", "SLOW", "FORK", "ANON_VMAS", "TABLES", "REST", "LOCK", "VMAS", "CHAINS", "THREADS", "COMMAND",
+    ]  # fmt: skip
+    assert first.split()[:7] == ["101", "250ms", "125ms", "31.2ms", "93.8ms", "62.5ms", "1009"]
+    assert "\x1b" not in first
+    assert second.split()[:9] == ["101", "125ms", "-", "-", "-", "-", "1009", "-", "7"]

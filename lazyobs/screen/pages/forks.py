@@ -29,6 +29,10 @@ def _slow_fork(fork: Fork) -> str:
     ]
     if fork.anon_seconds is not None:
         parts.append(f"anon_vmas {text.seconds(fork.anon_seconds)}")
+    if fork.page_table_seconds is not None:
+        parts.append(f"page tables {text.seconds(fork.page_table_seconds)}")
+    if fork.rest_seconds is not None:
+        parts.append(f"the rest {text.seconds(fork.rest_seconds)}")
     if fork.lock_seconds:
         parts.append(f"waits for a lock {text.seconds(fork.lock_seconds)}")
     return ", ".join(parts)
@@ -38,7 +42,11 @@ def fork_line(sample: Sample, palette: Palette, width: int) -> Line:
     """Below the heading: how long forks take, and their anon_vma part where that is known."""
     parts = [
         f"{name}  {distribution.percentiles(sample.histograms[key])}"
-        for name, key in (("whole forks", "fork_duration_seconds"), ("anon_vma part of forks", "fork_seconds"))
+        for name, key in (
+            ("whole forks", "fork_duration_seconds"),
+            ("anon_vma part of forks", "fork_seconds"),
+            ("page tables", "fork_page_table_seconds"),
+        )
         if sample.histograms.get(key)
     ]
     reasons = null_reasons(sample, ("histograms.fork_duration_seconds", "histograms.fork_seconds"))

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from lazyobs.sources.source import Source
 
 
 class Program:
-    """A compiled workload of ``count`` VMAs or pages."""
+    """A compiled workload of ``count`` VMAs or pages; ``more`` are further arguments."""
 
-    def __init__(self, path: Path, count: int) -> None:
-        self._start([str(path), str(count)])
+    def __init__(self, path: Path, count: int, *more: str) -> None:
+        self._start([str(path), str(count), *more])
         self._answer()
 
     def _start(self, command: Sequence[str]) -> None:
@@ -54,3 +57,28 @@ def swap_on() -> None:
     Path("/sys/block/zram0/disksize").write_text("256M")
     subprocess.run(["mkswap", "-q", "/dev/zram0"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["swapon", "/dev/zram0"], check=True)
+
+
+class Watch:
+    """What a process's counters and the divided totals gained between calls."""
+
+    def __init__(self, source: Source, pid: int) -> None:
+        self._source, self._pid = source, pid
+        self._read()
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        sample = self._source.read()
+        row = next(process for process in sample.processes if process.pid == self._pid)
+        divided = {key: value for key, value in sample.totals.items() if "_by_" in key and value}
+        before = getattr(self, "_before", (row.counts, divided))
+        self._before = (row.counts, divided)
+        counts = {k: v - before[0][k] for k, v in row.counts.items() if v is not None}
+        parts = {
+            key: {part: n - before[1][key][part] for part, n in value.items() if n != before[1][key][part]}
+            for key, value in divided.items()
+        }
+        return counts, parts, row.census
+
+    def gained(self, answer: str = "") -> dict[str, Any]:
+        counts, parts, census = self._read()
+        return {"answer": answer, "counts": counts, "totals": parts, "census": census}

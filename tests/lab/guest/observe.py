@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from driven import Interpreter, Program, swap_on
+from anatomy import anatomy
+from driven import Interpreter, Program, Watch, swap_on
 from prometheus_client import CollectorRegistry, generate_latest
 
 from lazyobs.bpf import plan
@@ -31,7 +32,6 @@ from lazyobs.kernel.build import Build
 from lazyobs.kernel.slab import Slabinfo
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.open import open_live
-from lazyobs.sources.source import Source
 from tests.kernel import renamed
 
 PROGRAMS = Path(sys.argv[2])
@@ -39,31 +39,6 @@ EACH_COMMAND = Path(__file__).parents[3] / "lab/guest/each_command.py"
 SWITCH = Path("/proc/sys/vm/anon_vma_lazy")
 ISLANDS, PAGES, CHILDREN = 211, 101, 3
 THREADS, EACH = 401, 23  # of the crowd, and its islands
-
-
-class Watch:
-    """What a process's counters and the divided totals gained between calls."""
-
-    def __init__(self, source: Source, pid: int) -> None:
-        self._source, self._pid = source, pid
-        self._read()
-
-    def _read(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        sample = self._source.read()
-        row = next(process for process in sample.processes if process.pid == self._pid)
-        divided = {key: value for key, value in sample.totals.items() if "_by_" in key and value}
-        before = getattr(self, "_before", (row.counts, divided))
-        self._before = (row.counts, divided)
-        counts = {k: v - before[0][k] for k, v in row.counts.items() if v is not None}
-        parts = {
-            key: {part: n - before[1][key][part] for part, n in value.items() if n != before[1][key][part]}
-            for key, value in divided.items()
-        }
-        return counts, parts, row.census
-
-    def gained(self, answer: str = "") -> dict[str, Any]:
-        counts, parts, census = self._read()
-        return {"answer": answer, "counts": counts, "totals": parts, "census": census}
 
 
 def islands(tier: str) -> dict[str, Any]:
@@ -348,6 +323,7 @@ def unfitted(_tier: str) -> dict[str, Any]:
 
 
 STEPS = {
+    "anatomy": lambda tier: anatomy(tier, PROGRAMS, ISLANDS),
     "unfitted": unfitted,
     "islands": islands,
     "compiled": compiled,

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * anon_vma_clone() and unlink_anon_vmas(): how long the lock of a root anon_vma was held, at most.
+ *
+ * The lock is taken and given back by inlined code, which no probe can enter. Both functions take
+ * it once where all chains of the VMA have one root, as mainline's have, and do little else. The
+ * waits for it, which lock.c sees, are taken off.
+ */
+
+static __always_inline int hold_clone_enter(u64 src)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)src;
+	u32 path = HOLD_CLONE;
+
+	if (!READ(vma, anon_vma))
+		return 0;
+	if (find_fork_window(bpf_get_current_pid_tgid()))
+		path = HOLD_FORK;
+	call_begins(CALLED_CLONE, 0, path);
+	return 0;
+}
+
+static __always_inline int hold_unlink_enter(u64 at)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)at;
+
+	if (READ(vma, anon_vma))
+		call_begins(CALLED_UNLINK, 0, HOLD_UNMAP);
+	return 0;
+}
+
+static __always_inline int hold_ends(enum called called)
+{
+	u64 nanoseconds, path;
+	struct call call;
+
+	if (!call_may_be_open(called) || !call_ends(called, &call, &nanoseconds))
+		return 0;
+	path = call.detail;
+	if (path > HOLD_CLONE)
+		return 0;
+	observe(HISTOGRAM_LOCK_HOLD_SECONDS_BY_PATH + path,
+		nanoseconds > call.vmas ? nanoseconds - call.vmas : 0);
+	return 0;
+}
+
+static __always_inline int hold_clone_exit(u64 result)
+{
+	return hold_ends(CALLED_CLONE);
+}
+
+static __always_inline int hold_unlink_exit(u64 result)
+{
+	return hold_ends(CALLED_UNLINK);
+}
