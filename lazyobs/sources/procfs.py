@@ -27,7 +27,6 @@ from lazyobs.text import plural
 from lazyobs.unix.users import user_name
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MOST_UNSEEN = 20  # one process of so many
 _PF_KTHREAD = 0x00200000  # a kernel thread (include/linux/sched.h)
 
 
@@ -76,7 +75,7 @@ class ProcfsSource:
         elapsed, self._last = now - self._last, now
         unseen: list[int] = []
         processes = [process for process in (self._process(pid, unseen) for pid in self._pids()) if process]
-        sums = self._sums(processes, len(unseen))
+        sums = self._sums(processes)
         totals = dict.fromkeys(COUNTER_NAMES)
         divided = {counter.split_key: None for counter in COUNTERS if counter.split}
         return Sample(
@@ -92,7 +91,7 @@ class ProcfsSource:
             processes=processes,
             histograms={series: None for histogram in HISTOGRAMS for series in histogram.series()},
             health={**dict.fromkeys(HEALTH_NAMES), **health.of_this_process()},
-            null_reasons=self._reasons(len(unseen), sums),
+            null_reasons=self._reasons(len(unseen)),
         )
 
     def _pids(self) -> list[int]:
@@ -136,17 +135,14 @@ class ProcfsSource:
         )
 
     @staticmethod
-    def _sums(processes: list[Process], unseen: int) -> dict[str, int | None]:
-        """Sums over all processes, or nearly all: root of a container may not read its first one. Those of a part would be
-        taken for the machine's."""
+    def _sums(processes: list[Process]) -> dict[str, int | None]:
+        """Sums over the processes that may be read: views say how many may not."""
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
-        if _MOST_UNSEEN * unseen > len(processes):
-            return sums
         for name in ("vmas", "vmas_anon"):
             sums[name] = sum(process.census[name] or 0 for process in processes)
         return sums
 
-    def _reasons(self, unseen: int, sums: dict[str, int | None]) -> dict[str, str]:
+    def _reasons(self, unseen: int) -> dict[str, str]:
         reasons = {
             "totals": f"counting needs BPF: {self._why}",
             "histograms": f"measuring needs BPF: {self._why}",
@@ -163,8 +159,6 @@ class ProcfsSource:
         if unseen:
             why = f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
             reasons["processes.vmas"] = why
-            if sums["vmas"] is None:
-                reasons["census.vmas"] = reasons["census.vmas_anon"] = f"{why}: the others' sum is not the machine's"
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
         if self._slabinfo.why_no_merges:

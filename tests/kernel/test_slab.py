@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.kernel.slab import Slabinfo, free_at_most, merged_with
+from lazyobs.kernel.slab import UNKNOWN, Slabinfo, free_at_most, merged_with
 
 SLABINFO = """\
 slabinfo - version: 2.1
@@ -55,8 +55,8 @@ def test_it_can_be_read_again_from_the_kept_descriptor(tmp_path):
     assert slabinfo.read() == {}
 
 
-def test_merged_with_is_empty_without_sysfs(tmp_path):
-    assert merged_with("anon_vma_chain", str(tmp_path)) == []
+def test_what_it_is_merged_with_is_unknown_without_sysfs(tmp_path):
+    assert merged_with("anon_vma_chain", str(tmp_path)) == [UNKNOWN]
 
 
 def attributes(tmp_path, name: str, nodes: int = 1, **values: int) -> str:
