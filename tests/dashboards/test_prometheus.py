@@ -18,6 +18,7 @@ from tests.dashboards.fleet import exporting
 from tests.dashboards.prometheus_server import Programs, Prometheus, running
 from tests.dashboards.test_boards import PROMETHEUS, expressions
 from tests.exporter.host import Host
+from tests.harness import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,20 @@ def test_promtool_checks_configurations(programs: Programs) -> None:
     _promtool(programs, "check", "config", "prometheus.yml")
     _promtool(programs, "check", "config", "discovery.yml")
     _promtool(programs, "check", "config", "--agent", "agent.yml")
+
+
+def test_promtool_checks_the_configuration_for_kubernetes(programs: Programs, tmp_path: Path) -> None:
+    """All but the discovery itself, which Debian's Prometheus is built without: another's takes its place."""
+    found = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text())
+    (job,) = found["scrape_configs"]
+    manifest = (ROOT / "deploy/kubernetes/daemonset.yaml").read_text()
+    (discovery,) = job.pop("kubernetes_sd_configs")
+    assert discovery == {"role": "pod", "namespaces": {"names": ["lazyobs"]}}
+    assert "namespace: lazyobs\n" in manifest
+    job["file_sd_configs"] = [{"files": ["targets.json"]}]
+    found["rule_files"] = [str(PROMETHEUS / name) for name in found["rule_files"]]
+    (tmp_path / "kubernetes.yml").write_text(yaml.safe_dump(found))
+    _promtool(programs, "check", "config", str(tmp_path / "kubernetes.yml"))
 
 
 def test_the_collector_scrapes_as_an_agent_does(programs: Programs, tmp_path: Path) -> None:
