@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Callable
+from threading import active_count as threads
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -27,7 +27,7 @@ class Aside(Generic[T]):
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self._child = self._pipe = -1
-        if threading.active_count() > 1:
+        if threads() > 1:
             return
         self._pipe, end = os.pipe2(os.O_CLOEXEC)
         parent = os.getpid()
