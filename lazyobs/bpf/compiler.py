@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from lazyobs.bpf import blanks, image
 from lazyobs.bpf.compiler_errors import CompilerError, CompilerMissing
@@ -61,28 +61,26 @@ def _headers() -> Iterator[str]:
     killed. Else a new directory: a container's root may be read-only and /tmp full, /dev/shm and /run are file systems
     of their own.
     """
-    with contextlib.ExitStack() as made:
-        refused = []
-        try:
-            path = made.enter_context(detached.directory())
-            write_stub_headers(path)
-        except OSError as error:
-            refused.append(f"a new tmpfs: {error.strerror}")
-        else:
-            yield path
-            return
-        for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run")):
+    refused = []
+    for place, new in _places():
+        with contextlib.ExitStack() as made:
             try:
-                path = tempfile.mkdtemp(prefix="lazyobs-headers-", dir=place)
-                made.callback(shutil.rmtree, path, ignore_errors=True)
+                path = made.enter_context(new())
                 write_stub_headers(path)
             except OSError as error:
                 refused.append(f"{place}: {error.strerror}")
             else:
                 yield path
                 return
-        say(f"no room for the compiler's headers ({'; '.join(refused)})")
-        raise CompilerError("no room for the compiler's headers")
+    say(f"no room for the compiler's headers ({'; '.join(refused)})")
+    raise CompilerError("no room for the compiler's headers")
+
+
+def _places() -> Iterator[tuple[str, Callable[[], contextlib.AbstractContextManager[str]]]]:
+    """Names of file systems, and what makes a directory there that is removed afterwards."""
+    yield "a new tmpfs", detached.directory
+    for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run")):
+        yield place, partial(tempfile.TemporaryDirectory, None, "lazyobs-headers-", place, ignore_cleanup_errors=True)
 
 
 def _functions(module: object) -> list[bytes]:

@@ -75,7 +75,6 @@ class ProcfsSource:
         elapsed, self._last = now - self._last, now
         unseen: list[int] = []
         processes = [process for process in (self._process(pid, unseen) for pid in self._pids()) if process]
-        sums = self._sums(processes)
         totals = dict.fromkeys(COUNTER_NAMES)
         divided = {counter.split_key: None for counter in COUNTERS if counter.split}
         return Sample(
@@ -86,7 +85,7 @@ class ProcfsSource:
             totals={**totals, **divided},
             rates={},
             exited=dict.fromkeys(COUNTER_NAMES),
-            census=sums,
+            census=self._sums(processes),
             slabs=slab_rows(self._slabinfo, self._slabinfo.read()),
             processes=processes,
             histograms={series: None for histogram in HISTOGRAMS for series in histogram.series()},
@@ -157,8 +156,9 @@ class ProcfsSource:
         if not self._with_args:
             reasons["processes.args"] = NO_ARGS
         if unseen:
-            why = f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
-            reasons["processes.vmas"] = why
+            reasons["processes.vmas"] = (
+                f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
+            )
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
         if self._slabinfo.why_no_merges:
