@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def nothing_is_remembered(pytestconfig: pytest.Config):
     """What one test sets is no setting of the next."""
     yield
     shutil.rmtree(pytestconfig.stash[_HOME] / ".config", ignore_errors=True)
+
+
+@pytest.fixture
+def in_utc(monkeypatch: pytest.MonkeyPatch):
+    """Local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def _why_no_bpf() -> str:

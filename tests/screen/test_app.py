@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -24,17 +23,10 @@ from lazyobs.screen.view import VIEWS, View
 from tests.harness import ROOT
 from tests.screen.screens import LAB, SAMPLES, Handmade, lab_app, live_app, process, run, sample, until
 
+pytestmark = pytest.mark.usefixtures("in_utc")
+
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-@pytest.fixture(autouse=True)
-def in_utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def compare(name: str, shown: str) -> None:

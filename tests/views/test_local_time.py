@@ -10,14 +10,7 @@ import pytest
 from lazyobs.screen import table_lines
 from lazyobs.views.local_time import local_time, start_time
 
-
-@pytest.fixture(autouse=True)
-def in_utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 def test_a_time_of_day_or_a_day():
