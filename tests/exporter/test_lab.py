@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+from lazyobs.bpf import optional
 from lazyobs.model import REASONS, WALKERS
+from lazyobs.sources.open import points_but
 from tests.exporter.metrics import of_page, series
 from tests.exporter.test_privileges import holds_nothing
 from tests.harness import ROOT
@@ -83,8 +85,10 @@ def test_counters_never_go_backwards(guest: dict) -> None:
 
 def test_every_probe_is_there_and_the_series_are_bounded(guest: dict) -> None:
     page = guest["rounds"][-1]["reap"]
-    attached = [value for (name, _), value in page.items() if name == "lazyobs_probe_attached"]
-    assert attached == [1] * len(attached)
+    attached = {
+        dict(labels)["probe"]: value for (name, labels), value in page.items() if name == "lazyobs_probe_attached"
+    }
+    assert attached == {name: name not in optional.COSTS for name in points_but("census_vmas")}
     assert 250 < len(page) <= 450
     assert len([1 for name, _ in page if name == "lazyobs_rmap_walks_total"]) == len(WALKERS)
     assert all(value == 1 for (name, _), value in page.items() if name == "lazyobs_scrape_collector_success")
