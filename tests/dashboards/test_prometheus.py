@@ -44,7 +44,16 @@ def prometheus(programs: Programs, fleet: list[str], tmp_path_factory: pytest.Te
             ("instance:lazyobs_misses:ratio_rate5m", 3),
         ):
             server.wait_for(f"count({rule}) == {series}")
+        # Groups are evaluated side by side, so one rule's series say nothing about another's. Rules of one level
+        # come before those that read them: each in turn has all its series, then the next one can have them.
+        for rule, expr in _recording_rules():
+            server.wait_for(f"count({rule}) == count({expr})")
         yield server
+
+
+def _recording_rules() -> list[tuple[str, str]]:
+    groups = yaml.safe_load((PROMETHEUS / "lazyobs.rules.yml").read_text())["groups"]
+    return [(rule["record"], rule["expr"]) for group in groups for rule in group["rules"]]
 
 
 def _filled_in(expr: str, instance: str) -> str:
