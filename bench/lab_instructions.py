@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
-Also with the points that are left out otherwise (--also all), and with empty programs on the tracepoints, which is the
-minimum cost of any tool there.
+Also with the points that are left out otherwise (--also all), with empty programs on the tracepoints, which is the
+minimum cost of any tool there, and with programs that BCC compiled in the guest, whose constants clang knew: those that
+come along must not run longer.
 
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
 The mmap+touch and munmap figures include reading the clock.
@@ -15,14 +16,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lab.kernels import default_name
+
 _ROOT = Path(__file__).parent.parent
-_KERNEL = "lab"
+#: Where programs are measured from an image and compiled.
+_TIERS = ("tracepoint", "kprobe", "fentry")
 
 # In the guest: the loops alone, then under each tier, with the switch on and off.
 _GUEST = """
 import json, os, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+tiers = sys.argv[2].split(",")
 from bench.program_time import empty_programs
 from lazyobs.sources.open import open_live
 
@@ -35,9 +40,12 @@ for switch in ("1", "0"):
     figures = found["lazy on" if switch == "1" else "lazy off"] = {"none": loops()}
     with empty_programs():
         figures["empty"] = loops()
-    for name, tier, also in (*((tier, tier, "") for tier in ("tracepoint", "kprobe", "fentry")), ("also all", "fentry", "all")):
-        os.environ["LAZYOBS_ALSO"] = also
+    ways = [(tier, tier, "", "") for tier in tiers] + [("also all", "fentry", "all", "")]
+    for name, tier, also, compile in (*ways, *((f"{tier} compiled", tier, "", "1") for tier in tiers)):
+        os.environ.update(LAZYOBS_ALSO=also, LAZYOBS_COMPILE=compile)
         source = open_live(cap=tier, keep_root=True).source
+        if bool(compile) == bool(source.session.image):
+            raise SystemExit(f"{name}: image {source.session.image}, {source.session.why_compiled}")
         figures[name] = loops()
         source.close()
 print(json.dumps(found))
@@ -52,25 +60,29 @@ def run() -> dict[str, object]:
         command = [
             str(_ROOT / "lab/run"),
             "--kernel",
-            _KERNEL,
+            default_name(),
             "--icount",
             "--cpus",
             "1",
             "--timeout",
-            "1200",
+            "3000",
             "--share",
             share,
         ]
         # The guest's clock skips idle time, and so any timeout.
         command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
         answer = subprocess.run(
-            [*command, "--", python, "-c", _GUEST, str(_ROOT)], capture_output=True, cwd=_ROOT, check=False
+            [*command, "--", python, "-c", _GUEST, str(_ROOT), ",".join(_TIERS)], capture_output=True, cwd=_ROOT, check=False
         )
     if answer.returncode:
         raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
     found = json.loads(answer.stdout)
     for figures in found.values():
-        for tier in ("empty", "tracepoint", "kprobe", "fentry", "also all"):
+        for name in figures.keys() - {"none"}:
             for loop, count in figures["none"].items():
-                figures[tier][loop + "_ratio"] = round(figures[tier][loop] / count, 3)
-    return {"instructions": found}
+                figures[name][loop + "_ratio"] = round(figures[name][loop] / count, 3)
+        for tier in _TIERS:
+            figures[f"{tier} image to compiled"] = {
+                loop: round(figures[tier][loop] / figures[f"{tier} compiled"][loop], 4) for loop in figures["none"]
+            }
+    return {"kernel": default_name(), "instructions": found}
