@@ -7,6 +7,13 @@
  * waits for it, which lock.c sees, are taken off.
  */
 
+static __always_inline u64 root_of(struct vm_area_struct *vma)
+{
+	struct anon_vma *anon_vma = (struct anon_vma *)READ(vma, anon_vma);
+
+	return (u64)READ(anon_vma, root);
+}
+
 static __always_inline int hold_clone_enter(u64 src)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)src;
@@ -16,7 +23,7 @@ static __always_inline int hold_clone_enter(u64 src)
 		return 0;
 	if (find_fork_window(bpf_get_current_pid_tgid()))
 		path = HOLD_FORK;
-	call_begins(CALLED_CLONE, 0, path);
+	call_begins(CALLED_CLONE, root_of(vma), path);
 	return 0;
 }
 
@@ -25,11 +32,11 @@ static __always_inline int hold_unlink_enter(u64 at)
 	struct vm_area_struct *vma = (struct vm_area_struct *)at;
 
 	if (READ(vma, anon_vma))
-		call_begins(CALLED_UNLINK, 0, HOLD_UNMAP);
+		call_begins(CALLED_UNLINK, root_of(vma), HOLD_UNMAP);
 	return 0;
 }
 
-static __always_inline int hold_ends(enum called called)
+static __always_inline int hold_ends(void *ctx, enum called called)
 {
 	u64 nanoseconds, path;
 	struct call call;
@@ -41,15 +48,16 @@ static __always_inline int hold_ends(enum called called)
 		return 0;
 	observe(HISTOGRAM_LOCK_HOLD_SECONDS_BY_PATH + path,
 		nanoseconds > call.vmas ? nanoseconds - call.vmas : 0);
+	give_stack(ctx, call.object, call.start);
 	return 0;
 }
 
-static __always_inline int hold_clone_exit(u64 result)
+static __always_inline int hold_clone_exit(void *ctx, u64 result)
 {
-	return hold_ends(CALLED_CLONE);
+	return hold_ends(ctx, CALLED_CLONE);
 }
 
-static __always_inline int hold_unlink_exit(u64 result)
+static __always_inline int hold_unlink_exit(void *ctx, u64 result)
 {
-	return hold_ends(CALLED_UNLINK);
+	return hold_ends(ctx, CALLED_UNLINK);
 }

@@ -93,30 +93,48 @@ static __always_inline u32 path_of_holder(struct task_struct *task)
 }
 
 /*
- * The process that has the lock for writing, and its path; 0 where none has. Of readers the
- * semaphore names the last that came, which may have left.
+ * The task that has the lock for writing; NULL where none has. Of readers the semaphore names the
+ * last that came, which may have left.
  */
-static __always_inline u64 holder_of(struct anon_vma *root)
+static __always_inline struct task_struct *holder_of(struct anon_vma *root)
 {
-	struct task_struct *task;
 	u64 owner;
 
-	if (!HAVE_anon_vma_lock_owner)
-		return 0;
+	if (!EVENTS || !HAVE_anon_vma_lock_owner)
+		return NULL;
 	owner = READ(root, lock_owner);
-	task = (struct task_struct *)(owner & ~OWNER_FLAGS);
-	if (!task || owner & OWNED_BY_READERS)
-		return 0;
-	return (u64)path_of_holder(task) << 32 | (u32)READ(task, tgid);
+	if (owner & OWNED_BY_READERS)
+		return NULL;
+	return (struct task_struct *)(owner & ~OWNER_FLAGS);
+}
+
+struct holder {
+	u64 path_and_tgid; /* 0: none */
+	u32 tid;
+};
+
+static __always_inline struct holder describe_holder(struct anon_vma *root)
+{
+	struct task_struct *task = holder_of(root);
+	struct holder found = {};
+
+	if (!task)
+		return found;
+	found.path_and_tgid = (u64)path_of_holder(task) << 32 | (u32)READ(task, tgid);
+	found.tid = READ(task, pid);
+	return found;
 }
 
 /* Kept with the wait: when it ends, another task may have the lock. */
-static __always_inline void note_holder(u64 holder)
+static __always_inline void note_holder(struct holder *holder, u64 root)
 {
 	struct call *call = find_call(CALLED_LOCK_WAIT);
 
-	if (call)
-		call->vmas = holder;
+	if (!call || !holder->path_and_tgid)
+		return;
+	call->vmas = holder->path_and_tgid;
+	call->chains = holder->tid;
+	ask_for_stack(holder->tid, root);
 }
 
 /* The path of a wait for that root's lock; LOCK_PATH_COUNT where it is none. */
@@ -178,22 +196,22 @@ static __always_inline u64 family_number(u64 root)
 int lock_wait_begins(u64 *ctx)
 {
 	u32 flags = ctx[1] & ~LOCK_RT, path;
-	u64 start, holder;
+	u64 start, root = (u64)ANON_VMA_OF(ctx[0]);
+	struct holder holder;
 
 	if (flags != LOCK_READ && flags != LOCK_WRITE)
 		return 0;
 	if (!is_root_lock(ctx[0]))
 		return 0;
 	start = bpf_ktime_get_ns(); /* reading the stack takes microseconds, and the task waits */
-	holder = EVENTS ? holder_of(ANON_VMA_OF(ctx[0])) : 0;
-	path = path_of_wait(ctx, (u64)ANON_VMA_OF(ctx[0]));
+	holder = describe_holder((struct anon_vma *)root);
+	path = path_of_wait(ctx, root);
 	if (path == LOCK_PATH_COUNT) {
 		count_total(TOTAL_LOCKS_UNPLACED, 1);
 		return 0;
 	}
 	call_began(CALLED_LOCK_WAIT, start, ctx[0], path, flags);
-	if (holder)
-		note_holder(holder);
+	note_holder(&holder, root);
 	return 0;
 }
 
@@ -230,6 +248,7 @@ int lock_wait_ends(u64 *ctx)
 	if (event) {
 		event->address = family_number((u64)ANON_VMA_OF(ctx[0]));
 		event_holder(event, call.vmas);
+		keep_stack_of_waiter(ctx, event->stamp, call.start, call.chains);
 		event_end(event);
 	}
 	return 0;

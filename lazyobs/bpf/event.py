@@ -106,6 +106,8 @@ FILTER = Layout(
         Field("by_comm", "u32"),
         Field("by_process", "u32"),
         Field("knows", "u32", "numbers that the attached probes can give, EVENT_KNOWS_*"),
+        Field("stacks", "u32", "of both sides of a lock wait (stacks.py)"),
+        Field("unused", "u32"),
     ),
 )
 FORK, LOCK_WAIT = KIND_NAMES.index("fork"), KIND_NAMES.index("lock_wait")

@@ -17,12 +17,13 @@ _PACKED = event.FILTER.struct()
 @dataclass(frozen=True)
 class EventFilter:
     """``min_us`` is for every kind; None leaves each kind its own. ``comm`` is the whole name of a thread, its bytes or
-    as views show it."""
+    as views show it. ``stacks``: of both sides of a lock wait."""
 
     kinds: tuple[str, ...] = tuple(kind.name for kind in event.KINDS if kind.by_default)
     min_us: float | None = None
     pids: tuple[int, ...] = ()
     comm: str | None = None
+    stacks: bool = False
 
     def least_nanoseconds(self, kind: event.Kind) -> int:
         return round((kind.min_us if self.min_us is None else self.min_us) * 1000)
@@ -64,7 +65,7 @@ class EventFilter:
         by_comm = self.comm is not None and not self.comm_is_shown
         name = _comm(self.comm) if self.comm is not None and by_comm else b""
         low, high = struct.unpack("=QQ", name.ljust(16, b"\0"))
-        return _PACKED.pack(*least, low, high, kinds, by_comm, bool(self.pids), knows)
+        return _PACKED.pack(*least, low, high, kinds, by_comm, bool(self.pids), knows, self.stacks, 0)
 
 
 def _seen_as(kind: str, tiers: dict[str, str | None]) -> str:

@@ -10,7 +10,8 @@ from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.model import INVARIANTS
 
 VMAS, PROGRAMS, EVENTS, ACCOUNT, HELD = "vmas", "programs", "events", "account", "held"
-FEATURES = (VMAS, PROGRAMS, EVENTS, ACCOUNT, HELD, *KIND_NAMES, SPLAT, *INVARIANTS)
+HOLDER_STACKS = "holder_stacks"
+FEATURES = (VMAS, PROGRAMS, EVENTS, ACCOUNT, HELD, HOLDER_STACKS, *KIND_NAMES, SPLAT, *INVARIANTS)
 
 
 def why_not(feature: str, missing: Mapping[str, str]) -> str:

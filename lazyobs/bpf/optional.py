@@ -21,6 +21,11 @@ def asked_for() -> tuple[str, ...]:
     return named(os.environ.get(ALSO, ""), f"${ALSO}")
 
 
+def ask_for(name: str) -> None:
+    """That point too, from now on in this process."""
+    os.environ[ALSO] = ",".join({*asked_for(), name})
+
+
 def named(names: str, where: str) -> tuple[str, ...]:
     """Those of ``names``. UsageError, which says ``where`` they were given, for another name."""
     wanted = {name for name in names.split(",") if name}

@@ -35,7 +35,8 @@ class Call(NamedTuple):
     name that the profile gives it (kernel/functions.py).
 
     ``arguments`` names what the entry body takes, each by the parameter names or type names it can have;
-    with ``context`` it takes the program's context before them; without ``enters`` there is only the exit body.
+    with ``context`` it takes the program's context before them, and with ``context_at_exit`` the exit body before the
+    result; without ``enters`` there is only the exit body.
     ``optional`` calls are left out where the kernel lacks the function. With ``whole`` the function has to have all of
     the arguments.
     """
@@ -46,6 +47,7 @@ class Call(NamedTuple):
     enters: bool = True
     exits: bool = True
     context: bool = False
+    context_at_exit: bool = False
     optional: bool = False
     whole: bool = False
 
@@ -267,8 +269,8 @@ POINTS = (
         ("holds.c",),
         ("lock_hold_seconds",),
         calls=(
-            Call("hold_clone", ("anon_vma_clone",), (("src",),), whole=True),
-            Call("hold_unlink", ("unlink_anon_vmas",), (_VMA,), whole=True),
+            Call("hold_clone", ("anon_vma_clone",), (("src",),), context_at_exit=True, whole=True),
+            Call("hold_unlink", ("unlink_anon_vmas",), (_VMA,), context_at_exit=True, whole=True),
         ),
     ),
     Point(

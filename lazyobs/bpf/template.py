@@ -21,6 +21,7 @@ from lazyobs.bpf import (
     lock_paths,
     sites,
     sources,
+    stacks,
     structs,
     vma_names,
     walk_facts,
@@ -29,7 +30,7 @@ from lazyobs.bpf import (
 from lazyobs.bpf.points import POINTS
 
 # Files that every probe needs; the others are those of the points.
-SHARED_FILES = ("blanks.h", "lazyobs.h", "events.h", "calls.h", "family.h", "invariants.h")
+SHARED_FILES = ("blanks.h", "lazyobs.h", "events.h", "stacks.h", "calls.h", "family.h", "invariants.h")
 MAPS = (
     "processes",
     "process_slots",
@@ -79,7 +80,7 @@ NAMES = blanks.Names(
 
 def maps(events: bool) -> tuple[str, ...]:
     """Of the text."""
-    return MAPS + (event.MAPS if events else ())
+    return MAPS + ((*event.MAPS, stacks.MAP) if events else ())
 
 
 def text(events: bool) -> str:
@@ -98,6 +99,7 @@ def text(events: bool) -> str:
         kfuncs.C_FUNCTIONS,
         followed.C_FOLLOWED,
         event.c_layout(event.RING_BYTES if events else 0),
+        stacks.c_stacks(),
         *(sources.read(name) for name in dict.fromkeys(files)),
         wrappers.c_programs(POINTS),
     ]

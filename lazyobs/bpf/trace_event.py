@@ -37,6 +37,9 @@ class TraceEvent:
     child: int | None = None
     vmas: int | None = None
     threads: int | None = None
+    # Of a lock wait, with --stacks: "function+0x1f", innermost first.
+    waiter_stack: tuple[str, ...] | None = None
+    holder_stack: tuple[str, ...] | None = None
 
     @classmethod
     def of_event(cls, record: event.Event, offset: int, page: int) -> TraceEvent:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazyobs.bpf import optional
+from lazyobs.bpf.features import HOLDER_STACKS
 from lazyobs.bpf.trace_event import LOST, TraceEvent
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
 from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
-from lazyobs.errors import NotSupported
+from lazyobs.errors import NotSupported, UsageError
 from lazyobs.preload import preload
 from lazyobs.sources.event_choice import EventChoice
 from lazyobs.sources.open import open_live, points_but
@@ -30,8 +32,12 @@ from lazyobs.unix import interrupt
 from lazyobs.unix.pidfd import ProcessWaiter
 
 if TYPE_CHECKING:
+    from lazyobs.kernel.symbols import Symbols
     from lazyobs.recording.replay import ReplaySource
     from lazyobs.sources.source import Source
+
+
+_OF_STACKS = "lock_wait"
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class TraceCommand:
     recorded: ReplayOptions
     count: int | None
     duration: float | None
+    stacks: bool
 
 
 @click.command()
@@ -54,12 +61,15 @@ class TraceCommand:
 @click.option(
     "--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m); with --replay, of recorded time."
 )
+@click.option("--stacks", is_flag=True, help="With each lock wait the kernel stacks of both sides; see --min-us. That of the holder needs the probe point holds, which is attached.")
 @REPLAY_OPTIONS
 @collected(TraceCommand)
 def trace(asked: TraceCommand) -> None:
     """Print events as they happen, one per line; losses appear at their place. With -p, until those processes end."""
     check_replay()
     shown = _Shown(asked.output, asked.count)
+    if asked.stacks and (why := _why_no_stacks(asked)):
+        raise UsageError("trace --stacks", *why)
     replay = asked.recorded.replay
     try:
         shown.all_of(_live(asked) if replay is None else _recorded(open_recorded_events(replay), asked))
@@ -130,6 +140,7 @@ def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
     refuse_pids(asked.events.pids, asked.probes.tier)
     check_pids(asked.events.pids)
     watched = ProcessWaiter(asked.events.pids)
+    symbols = _symbols() if asked.stacks else None
     opened = open_live(
         asked.probes.profile,
         asked.probes.tier,
@@ -143,7 +154,9 @@ def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
     if why := source.why_not("events"):
         raise NotSupported("trace", f"needs BPF: {why}", "see lazyobs doctor, or trace --replay a recording")
     _say_what_is_missing(asked.events, source)
-    events = source.trace(asked.events.filter, asked.events.splats)
+    if asked.stacks and (why := source.why_not(HOLDER_STACKS)):
+        say(f"lazyobs: no stacks of the tasks that have the lock: {why}")
+    events = source.trace(asked.events.filter, asked.events.splats, symbols)
     ends = math.inf if asked.duration is None else time.monotonic() + asked.duration
     try:
         while (left := ends - time.monotonic()) > 0:
@@ -157,6 +170,31 @@ def _live(asked: TraceCommand) -> Iterator[list[TraceEvent]]:
         watched.close()
         events.close()
         source.close()
+
+
+def _why_no_stacks(asked: TraceCommand) -> tuple[str, str] | None:
+    """What is wrong with asking for them, and what to do."""
+    if asked.recorded.replay is not None:
+        return "no recording has them", "trace the running kernel"
+    if asked.events.kinds is not None and _OF_STACKS not in asked.events.kinds:
+        return f"only lock waits have them, and -e names {','.join(asked.events.kinds)}", f"add {_OF_STACKS} to -e"
+    return None
+
+
+def _symbols() -> Symbols:
+    """Read while this process may; NotSupported where it may not. The point of holds will be attached."""
+    from lazyobs.kernel.facts import way_to_addresses
+    from lazyobs.kernel.symbols import Symbols
+
+    what = "trace --stacks"
+    try:
+        found = Symbols.read()
+    except OSError as error:
+        raise NotSupported(what, f"/proc/kallsyms: {error.strerror}", "trace without --stacks") from None
+    if found.hidden:
+        raise NotSupported(what, f"/proc/kallsyms hides the addresses: {way_to_addresses()}", "trace without --stacks")
+    optional.ask_for("holds")
+    return found
 
 
 def _say_what_is_missing(choice: EventChoice, source: Source) -> None:

@@ -78,14 +78,14 @@ def read_kallsyms(
     except OSError as error:
         return None, f"{path}: {error.strerror}"
     if kallsyms.hidden:
-        return None, f"{path} hides the addresses: {_way_to_addresses(proc_root)}"
+        return None, f"{path} hides the addresses: {way_to_addresses(proc_root)}"
     if not kallsyms.has_any:
         # The System.map in Debian's kernel packages is one line that says where the real one is.
         return None, f"{path} has none of the functions that handle anon_vmas: it is no symbol table, or only a stub"
     return kallsyms, ""
 
 
-def _way_to_addresses(proc_root: str) -> str:
+def way_to_addresses(proc_root: str = "/proc") -> str:
     """What kallsyms_show_value() (kernel/ksyms_common.c) asks for: with kptr_restrict=2 no capability helps."""
     if restrictions.sysctl("kernel.kptr_restrict", proc_root) == "2":
         return "kernel.kptr_restrict is 2, which no capability overrides; run sysctl kernel.kptr_restrict=1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.features import ACCOUNT, HELD, PROGRAMS, VMAS, why_not
@@ -15,6 +15,9 @@ from lazyobs.recording.cursor import Cursor
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.trace import RecordedTrace
+
+if TYPE_CHECKING:
+    from lazyobs.kernel.symbols import Symbols
 
 # What no recording has. The identity of a recording names the kinds of events that it lacks.
 _NEVER = {
@@ -114,7 +117,7 @@ class ReplaySource:
             what = "record for longer than one interval"
             raise RecordingError(self._recording.path, "holds no sample", what) from None
 
-    def trace(self, wanted: EventFilter, splats: bool) -> RecordedTrace:
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> RecordedTrace:
         return RecordedTrace(self._recording, wanted, splats)
 
     def cursor(self, trends: tuple[str, ...]) -> Cursor:

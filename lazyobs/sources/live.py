@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lazyobs.bpf import features
@@ -15,6 +16,8 @@ from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.maps import ProcessCounts, possible_cpus
 from lazyobs.bpf.programs import ProgramRuns
 from lazyobs.bpf.session import Session
+from lazyobs.bpf.stacks import MAP as STACKS
+from lazyobs.bpf.stacks import StackMap
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import meminfo
 from lazyobs.kernel.facts import Subject, lazy_switch
@@ -39,6 +42,7 @@ from lazyobs.text import plural
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
     from lazyobs.kernel.log import Splats
+    from lazyobs.kernel.symbols import Symbols
     from lazyobs.sources.procfs import ProcfsSource
 
 _LEDGER = "totals.violations_by_invariant.ledger"
@@ -301,10 +305,11 @@ class LiveSource:
             raise NotSupported("reading events", NO_STREAM, "open the source with events")
         return self._stream
 
-    def trace(self, wanted: EventFilter, splats: bool) -> LiveTrace:
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> LiveTrace:
         stream = self.events()
-        stream.begin(wanted)
-        return LiveTrace(stream, self._splats if splats else None)
+        stream.begin(replace(wanted, stacks=symbols is not None))
+        stacks = None if symbols is None else (StackMap(self.session.maps[STACKS]), symbols)
+        return LiveTrace(stream, self._splats if splats else None, stacks)
 
     def close(self) -> None:
         log = self._splats.log if self._splats is not None else None

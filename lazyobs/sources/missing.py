@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lazyobs.bpf.event import KIND_NAMES
-from lazyobs.bpf.features import ACCOUNT, EVENTS, HELD, VMAS
+from lazyobs.bpf.features import ACCOUNT, EVENTS, HELD, HOLDER_STACKS, VMAS
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.trace_event import SPLAT
 from lazyobs.kernel.profile import Profile
@@ -26,6 +26,8 @@ def missing_features(session: Session, profile: Profile, no_log: str) -> dict[st
         found[SPLAT] = no_log
     if not session.tiers.get("census_vmas"):
         found[VMAS] = f"{NO_VMAS} ({why_not_attached('census_vmas', session, profile)})"
+    if not session.tiers.get("holds"):
+        found[HOLDER_STACKS] = why_not_attached("holds", session, profile)
     if not session.tiers.get("slab"):
         found[ACCOUNT] = why_not_attached("slab", session, profile)
     elif "ledger" in session.unjudged:  # some allocations are not counted

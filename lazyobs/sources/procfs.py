@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lazyobs.bpf import features
 from lazyobs.bpf.event_filter import EventFilter
@@ -25,6 +25,9 @@ from lazyobs.sources.missing import NO_ARGS, NO_VMAS
 from lazyobs.sources.slabs import slab_rows
 from lazyobs.text import plural
 from lazyobs.unix.users import user_name
+
+if TYPE_CHECKING:
+    from lazyobs.kernel.symbols import Symbols
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PF_KTHREAD = 0x00200000  # a kernel thread (include/linux/sched.h)
@@ -174,7 +177,7 @@ class ProcfsSource:
     def programs(self) -> NoReturn:
         self._refuse(features.PROGRAMS)
 
-    def trace(self, wanted: EventFilter, splats: bool) -> NoReturn:
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> NoReturn:
         self._refuse(features.EVENTS)
 
     def events(self) -> NoReturn:

@@ -20,6 +20,7 @@ from lazyobs.sources.ledger import LedgerReading
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream  # imports the ring, which not every command loads
+    from lazyobs.kernel.symbols import Symbols
 
 
 class SampleSource(Protocol):
@@ -78,8 +79,9 @@ class Source(SampleSource, Protocol):
     def programs(self) -> Sequence[ProgramRuns]:
         """The cost of each BPF program since attach."""
 
-    def trace(self, wanted: EventFilter, splats: bool) -> Trace:
-        """The events that pass ``wanted``, decoded; ``splats`` adds the splats of the kernel log."""
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> Trace:
+        """The events that pass ``wanted``, decoded; ``splats`` adds the splats of the kernel log, ``symbols`` the stacks
+        of lock waits, which no recording has."""
 
     def events(self) -> EventStream:
         """The undecoded events, for the recorder. A source provides either these or a trace."""

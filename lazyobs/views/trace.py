@@ -15,6 +15,7 @@ from lazyobs.views.lines import csv_safe
 COLUMNS = (
     "time", "kind", "detail", "pid", "tid", "start_time", "comm", "cpu", "duration_seconds", "objects", "address",
     "bytes", "text", "family", "holder_pid", "holder_path", "child", "vmas", "threads",
+    "waiter_stack", "holder_stack",
 )  # fmt: skip
 
 
@@ -35,12 +36,19 @@ class Writer:
         if self._output == "json":
             print(json.dumps(vars(trace_event), separators=(",", ":"), allow_nan=False))
         elif self._output == "csv":
-            self._csv.writerow([csv_safe(getattr(trace_event, name)) for name in COLUMNS])
+            self._csv.writerow([_cell(getattr(trace_event, name)) for name in COLUMNS])
         else:
             print(_line(trace_event))
+            for side, frames in (("waits", trace_event.waiter_stack), ("holds", trace_event.holder_stack)):
+                for number, frame in enumerate(frames or ()):
+                    print(text.printable(f"{'' if number else side:>20}  {frame}"))
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def _cell(value: object) -> object:
+    return csv_safe(" ".join(value) if isinstance(value, tuple) else value)
 
 
 def _line(trace_event: TraceEvent) -> str:
