@@ -72,7 +72,10 @@ def run() -> dict[str, object]:
         # The guest's clock skips idle time, and so any timeout.
         command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
         answer = subprocess.run(
-            [*command, "--", python, "-c", _GUEST, str(_ROOT), ",".join(_TIERS)], capture_output=True, cwd=_ROOT, check=False
+            [*command, "--", python, "-c", _GUEST, str(_ROOT), ",".join(_TIERS)],
+            capture_output=True,
+            cwd=_ROOT,
+            check=False,
         )
     if answer.returncode:
         raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernel stacks of both sides of a long wait, where the reader asks for them (lazyobs/bpf/stacks.py).
+ * Kernel stacks of both sides of a long wait, where the reader asks for them
+ * (lazyobs/bpf/stacks.py).
  *
  * A task that begins to wait asks for the stack of the one that has the lock; that one keeps it as
  * its hold ends (holds.c), and the waiting task keeps its own as its wait ends. The map is bounded

@@ -72,7 +72,9 @@ def _programs(call: Call) -> Iterator[str]:
         arguments = ", ".join([*taken, *(f"LOAD_AT(ctx, {number})" for number in numbers)])
         yield _program(_ENTERS + call.body, f"{call.body}_enter({arguments})")
     if call.exits:
-        yield _program(_EXITS + call.body, f"{call.body}_exit({'ctx, ' * call.context_at_exit}LOAD_AT(ctx, NUMBER_RESULT))")
+        yield _program(
+            _EXITS + call.body, f"{call.body}_exit({'ctx, ' * call.context_at_exit}LOAD_AT(ctx, NUMBER_RESULT))"
+        )
 
 
 def _program(name: str, body: str) -> str:

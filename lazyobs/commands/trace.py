@@ -61,7 +61,11 @@ class TraceCommand:
 @click.option(
     "--duration", callback=span, metavar="TIME", help="Stop after this time (90, 15m); with --replay, of recorded time."
 )
-@click.option("--stacks", is_flag=True, help="With each lock wait the kernel stacks of both sides; see --min-us. That of the holder needs the probe point holds, which is attached.")
+@click.option(
+    "--stacks",
+    is_flag=True,
+    help="With each lock wait the kernel stacks of both sides; see --min-us. That of the holder needs the probe point holds, which is attached.",
+)
 @REPLAY_OPTIONS
 @collected(TraceCommand)
 def trace(asked: TraceCommand) -> None:

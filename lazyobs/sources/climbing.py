@@ -28,6 +28,7 @@ from lazyobs.unix import privileges
 
 if TYPE_CHECKING:
     from lazyobs.bpf.event_stream import EventStream
+    from lazyobs.kernel.symbols import Symbols
     from lazyobs.sources.live import LiveSource
 
 _REQUIRED = sum(point.required for point in POINTS)
@@ -118,8 +119,8 @@ class ClimbingSource:
     def programs(self) -> Sequence[ProgramRuns]:
         return self._now.programs()
 
-    def trace(self, wanted: EventFilter, splats: bool) -> Trace:
-        return self._now.trace(wanted, splats)
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> Trace:
+        return self._now.trace(wanted, splats, symbols)
 
     def events(self) -> EventStream:
         return self._now.events()

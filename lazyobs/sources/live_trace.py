@@ -56,9 +56,7 @@ class LiveTrace:
             return shown
         stacks, symbols = self._stacks
         found = stacks.of(record)
-        return replace(
-            shown, waiter_stack=_named(found.waiter, symbols), holder_stack=_named(found.holder, symbols)
-        )
+        return replace(shown, waiter_stack=_named(found.waiter, symbols), holder_stack=_named(found.holder, symbols))
 
     def close(self) -> None:
         """Does nothing: the source owns the stream and the log and closes them."""

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.lab
 ISLANDS, PAGES, CHILDREN = 211, 101, 3  # of guest/observe.py
 THREADS, EACH = 401, 23
 FORKS, SHARED, COPIED = 23, 211, 101  # of guest/anatomy.py
+# Callers of the functions of the point "holds".
+HOLDERS = {"anon_vma_fork", "dup_mmap", "free_pgtables", "unmap_region", "exit_mmap", "__split_vma"}
 FUNCTION_POINTS = ("prepare", "anon_vma_fork", "rmap_walk", "rmap_one")
 LAZY_POINTS = ("lazy_prepare", "promotion")
 
@@ -32,6 +34,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workloads / "islands.c",
         workloads / "crowd.c",
         workloads / "copier.c",
+        workloads / "contend.c",
         workloads / "contested.c",
         GUEST / "walks.c",
         GUEST / "promote.c",
@@ -162,6 +165,16 @@ class TestAnatomy:
         assert found["counts"]["first_faults"] == ISLANDS <= found["timed"]
         assert found["counts"]["first_fault_retries"] == found["given_up"] > 0
         assert 0 < found["counts"]["first_fault_retried_ns"] < found["seconds"] * 1e9
+
+    def test_a_long_wait_has_the_stacks_of_both_sides(self, lab, tier):
+        """Of a holder those in the two functions of "holds", where the probe sees the end of the hold."""
+        waits = lab[f"anatomy:{tier}"]["stacks"]
+        assert waits and all(wait["waiter"] for wait in waits)
+        both = [wait for wait in waits if wait["holder"]]
+        assert both
+        for wait in both:
+            assert wait["path"] in ("fork", "unmap", None) and wait["pid"] != wait["holder_pid"]
+            assert {name.partition("+")[0] for name in wait["holder"]} & HOLDERS, wait
 
     def test_each_copy_is_timed(self, lab, tier):
         found = lab[f"anatomy:{tier}"]["copies"]

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.errors import NotSupported
+from lazyobs.kernel.symbols import Symbols
 from lazyobs.model import Kernel, Sample
 
 
@@ -37,7 +38,7 @@ class HandmadeSource:
     def programs(self) -> NoReturn:
         self._refuse()
 
-    def trace(self, wanted: EventFilter, splats: bool) -> NoReturn:
+    def trace(self, wanted: EventFilter, splats: bool, symbols: Symbols | None = None) -> NoReturn:
         self._refuse()
 
     def events(self) -> NoReturn:

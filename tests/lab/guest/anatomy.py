@@ -7,13 +7,18 @@ Steps of observe.py. Every probe point is attached, also those that are left out
 from __future__ import annotations
 
 import os
+import select
+import subprocess
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from driven import Program, Watch
 
+from lazyobs.bpf.event_filter import EventFilter
 from lazyobs.bpf.optional import ALSO
+from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.kernel.symbols import Symbols
 from lazyobs.model import COW_PAGES, HOLD_PATHS
 from lazyobs.sources.open import open_live
 from lazyobs.sources.source import Source
@@ -150,6 +155,33 @@ def holds(source: Source, program: Path, islands: int) -> dict[str, Any]:
     }
 
 
+def stacks(tier: str, program: Path) -> list[dict[str, Any]]:
+    """Waits of 0.1 ms and more of a family that forks all at once, with the stacks of both sides."""
+    with mock.patch.dict(os.environ, {ALSO: "holds"}):
+        source = open_live(cap=tier, keep_root=True, events=True).source
+    trace = source.trace(EventFilter(kinds=("lock_wait",), min_us=100.0), False, Symbols.read())
+    seen: list[TraceEvent] = []
+    for _ in range(TRIES):
+        family = subprocess.Popen([program, "211", "6", "7"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert family.stdin is not None and family.stdout is not None
+        family.stdout.readline()
+        family.stdin.write("\n")
+        family.stdin.flush()
+        while family.poll() is None and (found := trace.read(0.5)) is not None:
+            seen += [event for event in found if event.comm == program.name]
+            if select.select([family.stdout], [], [], 0)[0]:
+                break
+        family.communicate("\n")
+        if any(event.holder_stack for event in seen):
+            break
+    source.close()
+    return [
+        {"pid": one.pid, "holder_pid": one.holder_pid, "path": one.holder_path,
+         "waiter": one.waiter_stack, "holder": one.holder_stack}
+        for one in seen if one.waiter_stack
+    ]  # fmt: skip
+
+
 def anatomy(tier: str, programs: Path, islands: int) -> dict[str, Any]:
     source = open_all(tier)
     found = {
@@ -161,4 +193,4 @@ def anatomy(tier: str, programs: Path, islands: int) -> dict[str, Any]:
         "huge": copies_of_a_huge_page(source, programs / "copier"),
     }
     source.close()
-    return found
+    return {**found, "stacks": stacks(tier, programs / "contend")}
