@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lazyobs.recording.directory import Directory
 from lazyobs.unix import memory_limits
+from lazyobs.unix.imports import broken_library, cause
 
 # Address space that pyarrow and numpy take, and then some. With less they end the recorder, with a status of their own.
 _ARROWS_BYTES = 512 << 20
@@ -34,6 +35,10 @@ def best() -> Finish:
         if error.name not in ("pyarrow", "numpy"):
             raise
         return without_pyarrow(f"{error.name} is not installed")
+    except ImportError as error:
+        if not (name := broken_library(error)):
+            raise
+        return without_pyarrow(f"{name} is installed, but cannot be imported ({cause(error)})")
     return Finish(to_parquet)
 
 

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Libraries that are installed and cannot be imported: a shared object that they want is missing, or of another build."""
+
+from __future__ import annotations
+
+import re
+
+_OURS = "lazyobs"
+# numpy writes a page, and what happened near its end.
+_ORIGINAL = re.compile(r"Original error was: (.+)")
+
+
+def broken_library(error: ImportError) -> str:
+    """The library whose import failed in its own code, as in ``pyarrow``; "" where the fault is not in a library."""
+    trace, within_ours, name = error.__traceback__, False, ""
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == _OURS:
+            within_ours, name = True, ""
+        elif within_ours and not name and package not in ("importlib", "_frozen_importlib"):
+            name = package
+        trace = trace.tb_next
+    return name
+
+
+def cause(error: ImportError) -> str:
+    """In one line."""
+    text = str(error)
+    if found := _ORIGINAL.search(text):
+        return found[1].strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
