@@ -27,6 +27,26 @@ static __always_inline struct family *find_family(u64 root)
 	return mark && *mark ? families.lookup(&root) : NULL;
 }
 
+#define NUMBER_TRIES 8
+
+/*
+ * 0 where other tasks were first in every try. Not by the result of __sync_fetch_and_add(), for
+ * which newer compilers want -mcpu=v3; BCC does not give it.
+ */
+static __always_inline u64 next_family_number(struct family_state *state)
+{
+	if (!HAVE_COMPARE_AND_SWAP)
+		return ++state->numbers;
+#pragma clang loop unroll(full)
+	for (int try = 0; try < NUMBER_TRIES; try++) {
+		u64 last = state->numbers;
+
+		if (slot_changes(&state->numbers, last, last + 1))
+			return last + 1;
+	}
+	return 0;
+}
+
 /* NULL where the map is full, which is counted. A waiting task holds the root: it is not freed. */
 static __always_inline struct family *new_family(u64 root)
 {
@@ -36,13 +56,10 @@ static __always_inline struct family *new_family(u64 root)
 
 	if (!mark || !state)
 		return NULL;
-	if (HAVE_COMPARE_AND_SWAP)
-		fresh.number = __sync_fetch_and_add(&state->numbers, 1) + 1;
-	else
-		fresh.number = ++state->numbers;
+	fresh.number = next_family_number(state);
 	fresh.since = bpf_ktime_get_boot_ns();
 	/* It can be there already: another task was first, and its mark is set. */
-	if (!families.insert(&root, &fresh))
+	if (fresh.number && !families.insert(&root, &fresh))
 		__sync_fetch_and_add(mark, 1);
 	family = families.lookup(&root);
 	if (!family)
