@@ -122,7 +122,7 @@ def open_live(
         )
     once = functools.cache(meanwhile)  # every tier that is tried calls it
     if cap == "procfs":
-        return _without_bpf(profile_file, "--tier procfs", once, accept, user, args)
+        return _without_bpf(profile_file, "--tier procfs", once, accept, user, args, keep_root)
     log = _splats() if splats else None
     try:
         loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events, follows)
@@ -132,7 +132,7 @@ def open_live(
     except (BpfRefused, NotSupported) as error:
         if log is not None:
             log.log.close()
-        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user, args)
+        return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user, args, keep_root)
     if session is None:
         return _climbing(loading, rates, events, accept, user)
     source = _live(loading.subject, session, Slabinfo(), rates, log, args)
@@ -266,6 +266,7 @@ def _without_bpf(
     accept: Callable[[Opened], object],
     user: str,
     args: bool,
+    keep_root: bool,
 ) -> Opened:
     from lazyobs.sources.procfs import ProcfsSource
 
@@ -273,5 +274,6 @@ def _without_bpf(
     meanwhile()
     source = ProcfsSource(facts.release, facts.profile, Slabinfo(), why, args=args)
     opened = _accepted(Opened(source, why, confined=tuple(_stays_root(user))), accept)
-    privileges.give_up_root(_FOR_PROCFS, user=user)
+    if not keep_root:
+        privileges.give_up_root(_FOR_PROCFS, user=user)
     return opened
