@@ -56,6 +56,8 @@ BUILT_IN = Path(__file__).parent / "profiles"
 # Name of what is left of a profile on a kernel whose lazy design it does not describe (signs.py).
 UNKNOWN = "unknown"
 LAZY_TESTS = ("none", "tag", "vma_flag")
+#: Why a kernel of a design without them shows no number of them.
+NO_LAZY = "this kernel has no lazy anon_vmas"
 
 # Functions that a design adds, by the key with which a profile states them. The tables of probes name them so.
 LAZY_PREPARE, PROMOTION = "lazy_prepare.function", "promotion.function"

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from lazyobs.kernel.profile import NO_LAZY
 from lazyobs.kernel.slab import CACHES
 from lazyobs.model import HISTOGRAMS
 from lazyobs.soak import cost
@@ -17,10 +18,19 @@ from lazyobs.soak.counts import BARRIER, live_objects
 from lazyobs.soak.series import Column, Series
 from lazyobs.soak.thresholds import Thresholds
 
+_TIME = " time"
 JUDGED, WORKLOAD, BENEFIT = "cost", "validity", "benefit"
 RATIO, SHARE, BYTES = "ratio", "share", "bytes"
 DURATION = "s"  # unit
 LOCK_WAIT = "wait for the anon_vma lock per fork"
+
+
+def _shown(name: str) -> str:
+    return name.replace("_seconds", "").replace("_", " ") + _TIME
+
+
+_KEYS = {_shown(name): name for histogram in HISTOGRAMS for name in histogram.series()}
+_OF_LAZY = {_shown("promotion_seconds")}
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,10 @@ def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metri
         if not any(counts):
             missing.append(Missing(name, part, _why_unknown(name), known=False))
             continue
+        lacking = [list(arm.values()) for arm, count in zip((base, new), counts) if not count]
+        if lacking and (why := _no_such_thing(name, lacking[0]) or _rarer(name, base, new, counts)):
+            missing.append(Missing(name, part, why, known=False))
+            continue
         counted = f"known of {counts[0]} of {len(arms[0])} boots of base and {counts[1]} of {len(arms[1])} of new"
         if min(counts) < least:
             # What a few boots of both arms have by chance is rare, not withheld.
@@ -103,12 +117,50 @@ def metrics(base: Boots, new: Boots, thresholds: Thresholds) -> tuple[list[Metri
     return found, missing
 
 
+def _no_such_thing(name: str, arm: list[list[Series]]) -> str:
+    """Why the kernel of that arm cannot have such durations, by its design; "" where it could have some.
+
+    Promotions take time that a mainline kernel does not spend. They are part of the forks and faults in which they
+    happen, and these are compared.
+    """
+    if name not in _OF_LAZY:
+        return ""
+    reasons = {series.last.get("null_reasons", {}).get("totals.promotions", "") for boot in arm for series in boot}
+    if all(why.endswith(NO_LAZY) for why in reasons):
+        return "the kernel of one arm has no lazy anon_vmas, and so none of them; forks and first faults, of which they are part, are compared"
+    return ""
+
+
+def _rarer(name: str, base: Boots, new: Boots, counts: list[int]) -> str:
+    """Why durations that the new kernel has too few of, in every boot, hide no regression: together they took less time
+    than in any boot of base. "" where that is not so, or not known."""
+    if counts[1] or not name.endswith(_TIME):
+        return ""
+    key = _KEYS.get(name)
+    together = [[_spent(recordings, key) for recordings in arm.values()] for arm in (base, new)]
+    if key is None or any(one is None for arm in together for one in arm):
+        return ""
+    before, after = ([one or (0.0, 0.0) for one in arm] for arm in together)
+    if max(spent for _, spent in after) >= min(spent for _, spent in before):
+        return ""
+    most, least = max(count for count, _ in after), min(count for count, _ in before)
+    return f"new has at most {most:.0f} in a boot and base {least:.0f} and more: together they take less time in every boot of new"
+
+
+def _spent(recordings: list[Series], key: str | None) -> tuple[float, float] | None:
+    """(how many, seconds together) of a boot; None where they are not counted."""
+    found = [series.distributions.get(key or "") for series in recordings]
+    if any(one is None for one in found):
+        return None
+    return sum(float(one.counts.sum()) for one in found if one), sum(one.sum for one in found if one)
+
+
 def _began(recordings: list[Series]) -> float:
     return min(float(series.samples["time"][0]) for series in recordings)
 
 
 def _why_unknown(name: str) -> str:
-    if name.endswith(" time") or name == LOCK_WAIT:
+    if name.endswith(_TIME) or name == LOCK_WAIT:
         return f"no boot has {cost.LEAST_COUNT} of them"
     return "no boot has it"
 
@@ -127,7 +179,7 @@ def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple
     names = [name for histogram in HISTOGRAMS if histogram.unit == "seconds" for name in histogram.series()]
     more = dict.fromkeys(name for series in everything for name in series.distributions if "_seconds" in name)
     for name in dict.fromkeys([*more, *names]):
-        shown = name.replace("_seconds", "").replace("_", " ") + " time"
+        shown = _shown(name)
         yield shown, JUDGED, RATIO, DURATION, partial(_duration, name=name), "mean"
     yield LOCK_WAIT, JUDGED, RATIO, DURATION, cost.lock_wait_per_fork, "counter"
     for share in cost.SHARES:

@@ -8,7 +8,7 @@ from typing import Protocol
 from lazyobs.bpf.event import KIND_NAMES
 from lazyobs.bpf.points import POINTS, points_feeding, stand_in
 from lazyobs.invariants import IN_KERNEL, ROWS
-from lazyobs.kernel.profile import Profile
+from lazyobs.kernel.profile import NO_LAZY, Profile
 
 _VIOLATION = "violation"  # the invariants generate this kind of event, not a probe point
 _LAZY_ONLY = frozenset(point.name for point in POINTS if point.lazy_only)
@@ -26,7 +26,7 @@ class Attached(Protocol):
 def why_not_attached(point: str, session: Attached, profile: Profile) -> str:
     """The reason, for a point without a tier."""
     if point in _LAZY_ONLY and not profile.has_lazy:
-        return profile.unknown_design or f"profile {profile.name}: this kernel has no lazy anon_vmas"
+        return profile.unknown_design or f"profile {profile.name}: {NO_LAZY}"
     refused = session.refused.get(point)
     if refused:
         return "; ".join(f"{tier}: {why}" for tier, why in refused.items())
@@ -60,7 +60,7 @@ def unwatched(session: Attached, profile: Profile) -> dict[str, str]:
     for row in ROWS:
         missing = [point for point in row.points if not session.tiers.get(point)]
         if row.lazy and not profile.has_lazy:
-            found[row.name] = profile.unknown_design or f"profile {profile.name}: this kernel has no lazy anon_vmas"
+            found[row.name] = profile.unknown_design or f"profile {profile.name}: {NO_LAZY}"
         elif missing:
             found[row.name] = why_not_attached(missing[0], session, profile)
         elif row.name in session.unjudged:

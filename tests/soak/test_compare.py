@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from lazyobs.errors import UsageError
+from lazyobs.kernel.profile import NO_LAZY
 from lazyobs.soak import compare as compared
 from lazyobs.soak.calibrate import calibration
 from lazyobs.soak.compare import compare
 from lazyobs.soak.metrics import BYTES, DURATION, JUDGED, RATIO, SHARE, Metric
 from lazyobs.soak.schema import verdict_schema
-from lazyobs.soak.series import Mark, Series
+from lazyobs.soak.series import Distribution, Mark, Series
 from lazyobs.soak.thresholds import load
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Verdict
 from tests.soak.simulate import series
@@ -153,6 +154,62 @@ def test_what_one_boot_lacks_is_not_compared() -> None:
     found = finding(compare(arm(1), new, RULES), "fork time")
     assert found.outcome == INCONCLUSIVE
     assert "but only known of 5 of 5 boots of base and 4 of 5 of new" in found.text
+
+
+def _promoting(boots: list[Series]) -> list[Series]:
+    for one in boots:
+        one.distributions["promotion_seconds"] = one.distributions["fork_seconds"]
+    return boots
+
+
+def _without_promotions(boots: list[Series], why: str) -> list[Series]:
+    return [dataclasses.replace(one, last={**one.last, "null_reasons": {"totals.promotions": why}}) for one in boots]
+
+
+def test_what_a_design_does_not_have_is_no_open_question() -> None:
+    base = _without_promotions(arm(1), f"profile mainline: {NO_LAZY}")
+    verdict = compare(base, _promoting(arm(2)), RULES)
+    assert verdict.word == PASS
+    assert "promotion time: the kernel of one arm has no lazy anon_vmas" in finding(verdict, "not compared").text
+
+
+@pytest.mark.parametrize("why", ["kprobe: the kernel has no kprobe perf events", ""])
+def test_what_a_lazy_kernel_does_not_show_is_one(why: str) -> None:
+    verdict = compare(_without_promotions(arm(1), why), _promoting(arm(2)), RULES)
+    assert verdict.word == finding(verdict, "promotion time").outcome == INCONCLUSIVE
+
+
+def test_one_boot_of_another_design_is_an_open_question() -> None:
+    base = _without_promotions(arm(1), f"profile mainline: {NO_LAZY}")
+    base[2] = _without_promotions([base[2]], "the probe was refused")[0]
+    assert compare(base, _promoting(arm(2)), RULES).word == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "word"),
+    [
+        (37, 1.0, PASS),
+        (37, 90.0, INCONCLUSIVE),  # fewer, and of longer time altogether
+        (0, 0.0, PASS),
+        (99, 1.0, PASS),
+    ],
+)
+def test_what_the_new_kernel_does_more_rarely(count: int, each: float, word: str) -> None:
+    """Prepares that laziness spares: the few that are left are too few for a mean."""
+    base, new = arm(1), arm(2)
+    for one in new:
+        prepares = one.distributions["prepare_seconds"]
+        mean = prepares.sum / prepares.counts.sum()
+        counts = np.zeros_like(prepares.counts)
+        counts[10] = count
+        one.distributions["prepare_seconds"] = Distribution(prepares.bounds, counts, mean * count * each * 2)
+    verdict = compare(base, new, RULES)
+    assert verdict.word == word
+    if word == PASS:
+        said = finding(verdict, "not compared").text
+        assert f"prepare time: new has at most {count} in a boot" in said and "less time in every boot" in said
+    # The other way round the new kernel does what the base hardly did: that is never passed over.
+    assert compare(new, base, RULES).word == INCONCLUSIVE
 
 
 def test_splats_of_either_arm() -> None:
