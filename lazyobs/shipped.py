@@ -39,20 +39,39 @@ def module_path() -> list[str]:
 
 
 def examples() -> dict[str, Path]:
-    """The recordings that come along, by name."""
+    """The recordings that come along, and folders of recordings of several boots, by name."""
     try:
         found = sorted(folder("examples").iterdir())
     except FileNotFoundError:
         return {}
-    return {place.name: place for place in found if (place / "recording.json").is_file()}
+    return {place.name: place for place in found if boots(place)}
+
+
+def boots(place: Path) -> list[Path]:
+    """``place`` if it is a recording, else the recordings that lie in it; [] where there are none."""
+    if (place / "recording.json").is_file():
+        return [place]
+    try:
+        return sorted(one for one in place.iterdir() if (one / "recording.json").is_file())
+    except OSError:
+        return []
 
 
 def recording(path: str) -> str:
-    """``path`` where it is a recording's directory, or else the example of that name, if there is one. (A checkout has a
-    directory lab that is no recording.)"""
+    """``path`` where it is a recording's directory, or else the example of that name, if there is one, of several boots
+    the first. (A checkout has a directory lab that is no recording.)"""
     if (Path(path) / "recording.json").exists():
         return path
-    return str(examples().get(path, path))
+    return recordings(path)[0]
+
+
+def recordings(path: str) -> list[str]:
+    """The recordings of that directory or, where it has none, of the example of that name, one a boot; ``path`` itself
+    where there is neither, for an error to name."""
+    name, _, boot = path.partition("/")
+    example = examples().get(name)
+    found = boots(Path(path)) or ([] if example is None else boots(example / boot))
+    return [str(one) for one in found] or [path]
 
 
 def commit() -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from lazyobs.commands import completions, usage
 from lazyobs.commands.options import OUTPUT, collected
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.text import printable
+from lazyobs.unix import small_file
 
-_COLUMNS = ("name", "kernel", "profile", "lazy_enabled", "bytes", "path")
+_COLUMNS = ("name", "kernel", "profile", "lazy_enabled", "bytes", "path", "boots", "shows", "command")
+_IN_A_TABLE = ("name", "kernel", "boots", "shows", "command")
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -40,12 +43,16 @@ class ExamplesCommand:
 def examples(asked: ExamplesCommand) -> None:
     """List the recordings that come along, or copy NAME to DIR (default: a directory of that name here).
 
-    --replay NAME shows one without a copy: lazyobs top --replay lab.
+    A command that reads recordings finds each by its name, without a copy. Of several boots report and compare take
+    all, the others the first; NAME/BOOT is one of them.
     """
     if asked.name is None:
         from lazyobs.views import plain_rows
 
-        plain_rows.show([_row(name, place) for name, place in shipped.examples().items()], _COLUMNS, asked.output)
+        columns = _IN_A_TABLE if asked.output == "table" else _COLUMNS
+        about = _about()
+        rows = [_row(name, place, about.get(name, {})) for name, place in shipped.examples().items()]
+        plain_rows.show([{name: row[name] for name in columns} for row in rows], columns, asked.output)
         return
     found = shipped.examples()
     if asked.name not in found:
@@ -53,7 +60,8 @@ def examples(asked: ExamplesCommand) -> None:
     target = asked.directory or Path(asked.name)
     copied(found[asked.name], target)
     where = printable(str(target))
-    click.echo(f"{where}: lazyobs top --replay {where}")
+    several = len(shipped.boots(target)) > 1
+    click.echo(f"{where}: lazyobs {'report' if several else 'top --replay'} {where}")
 
 
 def copied(source: Path, target: Path) -> None:
@@ -67,13 +75,22 @@ def copied(source: Path, target: Path) -> None:
         raise NotPermitted(f"{target}", f"cannot be written ({why})", "name another place") from None
 
 
-def _row(name: str, place: Path) -> dict[str, Any]:
-    identity = json.loads((place / "recording.json").read_bytes())["identity"]
+def _about() -> dict[str, dict[str, str]]:
+    """{name: what examples.toml says of it}."""
+    return small_file.read_toml(shipped.folder("examples") / "examples.toml")
+
+
+def _row(name: str, place: Path, about: Mapping[str, str]) -> dict[str, Any]:
+    boots = shipped.boots(place)
+    identity = json.loads((boots[0] / "recording.json").read_bytes())["identity"]
     return {
         "name": name,
         "kernel": identity["release"],
         "profile": identity["profile"],
         "lazy_enabled": identity["lazy_enabled"],
-        "bytes": sum(file.stat().st_size for file in place.iterdir()),
+        "bytes": sum(file.stat().st_size for boot in boots for file in boot.iterdir()),
         "path": str(place),
+        "boots": len(boots),
+        "shows": about.get("shows", ""),
+        "command": about.get("command", ""),
     }

@@ -44,7 +44,7 @@ _NONE = "None."
 _PROBES = (
     "While it runs, each allocation or free of an anon_vma or a chain is counted in the kernel, in some tens of"
     " nanoseconds, and each other slab allocation takes a few more. A loop that does nothing but fork is slowed down by"
-    " a tenth at most. When it ends, the kernel detaches everything. make bench measures it."
+    " a tenth at the tracepoint tier, and by up to a half with a probe on every function. When it ends, the kernel detaches everything. make bench measures it."
 )
 _READS = "It reads files and attaches nothing."
 
@@ -147,7 +147,8 @@ PAGES = {
         _READS,
         (),
         {
-            "lazyobs compare --base a-1 a-2 a-3 a-4 --new b-1 b-2 b-3 b-4": "two kernels by four boots of each",
+            "lazyobs compare stock-7.3 lazy-7.3": "two kernels by five boots of each: examples, or directories of recordings",
+            "lazyobs compare --base a-1 a-2 a-3 a-4 --new b-1 b-2 b-3 b-4": "the same by the recordings of each boot",
             "lazyobs compare --base a-1 --new b-1 --need-pass": "exits with 1 unless it is a PASS",
         },
     ),

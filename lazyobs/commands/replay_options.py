@@ -40,8 +40,8 @@ def place(_context: click.Context, _parameter: click.Parameter, value: Path | No
 
 
 def places(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """The same for several."""
-    return tuple(shipped.recording(value) for value in values)
+    """The same for several; a directory of recordings, or an example of several boots, is all of them."""
+    return tuple(one for value in values for one in shipped.recordings(value))
 
 
 REPLAY = click.option("--replay", type=click.Path(path_type=Path), callback=place, metavar="DIR", shell_complete=completions.recordings, help="Show a recording, or an example by name (lab); needs no privileges.")  # fmt: skip

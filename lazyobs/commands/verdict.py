@@ -85,8 +85,12 @@ def _bar() -> Iterator[Callable[[float], None]]:
 
 
 def _name_apart(recordings: list[Series], paths: Sequence[str]) -> None:
-    """Uses the whole path as the name of recordings whose directories have the same name."""
+    """Names recordings whose directories have the same name by as much of their paths as tells them apart."""
     names = [series.name for series in recordings]
-    for series, path in zip(recordings, paths):
-        if names.count(series.name) > 1:
-            series.name = printable(path.rstrip("/"))
+    parts = [path.rstrip("/").split("/") for path in paths]
+    for series, own in zip(recordings, parts):
+        alike = [other for name, other in zip(names, parts) if name == series.name and other is not own]
+        if not alike:
+            continue
+        depth = next((n for n in range(2, len(own)) if all(other[-n:] != own[-n:] for other in alike)), len(own))
+        series.name = printable("/".join(own[-depth:]))

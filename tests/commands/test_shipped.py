@@ -22,15 +22,21 @@ def test_examples_are_listed() -> None:
     rows = [json.loads(line) for line in lazyobs("examples", "-o", "json").stdout.splitlines()]
     assert [(row["name"], row["profile"], row["lazy_enabled"]) for row in rows] == [
         ("debian-6.12", "mainline", None),
+        ("faulty-7.3", "lab73", True),
         ("lab", "lab", True),
+        ("lazy-7.3", "lab73", True),
         ("leak", "mainline", None),
+        ("stock-7.3", "mainline", None),
     ]
     assert all(Path(row["path"]) == ROOT / "examples" / row["name"] for row in rows)
-    assert all(row["bytes"] == sum(file.stat().st_size for file in Path(row["path"]).iterdir()) for row in rows)
-    assert lazyobs("examples", "-o", "csv").stdout.splitlines()[0] == "name,kernel,profile,lazy_enabled,bytes,path"
+    files = {row["name"]: [file for file in Path(row["path"]).rglob("*") if file.is_file()] for row in rows}
+    assert all(row["bytes"] == sum(file.stat().st_size for file in files[row["name"]]) for row in rows)
+    assert {row["name"]: row["boots"] for row in rows if row["boots"] > 1} == {"lazy-7.3": 5, "stock-7.3": 5}
+    assert all(row["shows"] and row["command"].startswith("lazyobs ") for row in rows)
+    assert lazyobs("examples", "-o", "csv").stdout.splitlines()[0] == "name,kernel,profile,lazy_enabled,bytes,path,boots,shows,command"
     table = lazyobs("examples").stdout.splitlines()
-    assert table[0].split() == ["NAME", "KERNEL", "PROFILE", "LAZY", "ENABLED", "BYTES", "PATH"]
-    assert table[2].split()[0] == "lab"
+    assert table[0].split() == ["NAME", "KERNEL", "BOOTS", "SHOWS", "COMMAND"]
+    assert [line.split()[0] for line in table[1:]] == [row["name"] for row in rows]
 
 
 def test_an_example_is_copied(tmp_path: Path) -> None:
@@ -45,10 +51,29 @@ def test_an_example_is_copied(tmp_path: Path) -> None:
     )
 
 
+def test_an_example_of_several_boots_is_all_of_them(tmp_path: Path) -> None:
+    """For report and compare; the others show the first, or the one that is named."""
+    (place,) = {path.parent for path in map(Path, shipped.recordings("stock-7.3"))}
+    assert place == ROOT / "examples/stock-7.3"
+    assert [Path(path).name for path in shipped.recordings("stock-7.3")] == [f"boot-{number}" for number in range(1, 6)]
+    first, second = (
+        json.loads(lazyobs("summary", "--replay", name, "-o", "json").stdout) for name in ("stock-7.3", "stock-7.3/boot-2")
+    )
+    assert first != second
+    assert json.loads(lazyobs("summary", "--replay", "stock-7.3/boot-1", "-o", "json").stdout) == first
+    verdict = json.loads(lazyobs("report", "-o", "json", "stock-7.3").stdout)
+    assert len(verdict["identity"]) == 5
+    # Nor does it matter whether they were copied.
+    assert lazyobs("examples", "stock-7.3", str(tmp_path / "mine")).stdout.endswith(f"lazyobs report {tmp_path}/mine\n")
+    assert shipped.recordings(str(tmp_path / "mine")) == [f"{tmp_path}/mine/boot-{number}" for number in range(1, 6)]
+    gone = lazyobs("summary", "--replay", "stock-7.3/boot-9")
+    assert (gone.returncode, gone.stdout) == (EXIT_REFUSED, "") and "there is no such" in gone.stderr
+
+
 def test_an_example_that_is_none() -> None:
     done = lazyobs("examples", "lba")
     words = (
-        "there is no example 'lba' (did you mean lab?); there are debian-6.12, lab, leak; see lazyobs examples --help"
+        "there is no example 'lba' (did you mean lab?); there are debian-6.12, faulty-7.3, lab, lazy-7.3, leak, stock-7.3; see lazyobs examples --help"
     )
     assert (done.returncode, done.stderr) == (EXIT_USAGE, f"lazyobs: {words}\n")
 
