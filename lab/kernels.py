@@ -76,7 +76,10 @@ def row_of(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def table(path: Path = TABLE) -> dict[str, Kernel]:
     """Every kernel by name, in the order of the file."""
     rows = read_toml(path)["kernel"]
-    return {name: Kernel(name=name, **row_of(name, rows)) for name in rows}
+    # A tour is of the row itself: those like it have their own, or none.
+    return {
+        name: Kernel(name=name, **{**row_of(name, rows), "tour": tuple(row.get("tour", ()))}) for name, row in rows.items()
+    }
 
 
 def default_name() -> str:
