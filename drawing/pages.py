@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page of ``lazyobs report`` on an example."""
+"""The pages of ``lazyobs report`` and ``lazyobs compare`` on examples."""
 
 from __future__ import annotations
 
@@ -12,30 +12,27 @@ from tempfile import TemporaryDirectory
 from drawing.browser import photograph
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = "leak"
+PAGES = {"report": "report faulty-7.3", "ab": "compare stock-7.3 lazy-7.3"}
 _WIDTH, _HEIGHT = 1200, 1500  # pixels of it that are in the picture
+_VERDICTS = (0, 1)  # exit statuses
 
 
-def _report(*options: str) -> str:
-    command = [sys.executable, "-m", "lazyobs", "report", EXAMPLE, "--text", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def words(name: str, *options: str) -> str:
+    """The letter: it says what the page does."""
+    command = [sys.executable, "-m", "lazyobs", *PAGES[name].split(), "--text", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": "UTC"}
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=ROOT / "examples", env=environment, timeout=300
     )
-    if done.returncode:
+    if done.returncode not in _VERDICTS:
         raise RuntimeError(done.stderr.strip())
     return done.stdout
 
 
-def words() -> str:
-    """The letter: it says what the page does."""
-    return _report()
-
-
-def draw(file: Path) -> str:
+def draw(name: str, file: Path) -> str:
     """Writes the PNG of the top of the page; its words."""
     with TemporaryDirectory(prefix="lazyobs-drawing-") as folder:
-        page = Path(folder) / "report.html"
-        said = _report("--html", str(page))
+        page = Path(folder) / "page.html"
+        said = words(name, "--html", str(page))
         photograph(page.as_uri(), _WIDTH, _HEIGHT, file, virtual_ms=10000)
     return said

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from drawing import fleet, pages, screen
+from drawing import boards, pages, screen
 from drawing.screen import ScreenPicture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,20 +16,16 @@ EXAMPLES = ROOT / "examples"
 
 SCREENS = {
     "top": ScreenPicture("leak", 120, 30),
-    "top-rmap": ScreenPicture("lab", 120, 30, keys=("3",)),
-    "top-promotions": ScreenPicture("lab", 120, 30, keys=("4",)),
+    "top-rmap": ScreenPicture("lab", 120, 30, back=12, keys=("3",)),
+    "top-promotions": ScreenPicture("lab", 120, 30, back=12, keys=("4",)),
 }
-
-
-def _screen(name: str) -> Callable[[Path], str]:
-    return lambda file: screen.draw(SCREENS[name], EXAMPLES, file)
 
 
 # {name: a function that writes the PNG and returns the words in it}
 DRAWN: dict[str, Callable[[Path], str]] = {
-    **{name: _screen(name) for name in SCREENS},
-    "fleet": fleet.draw,
-    "report": pages.draw,
+    **{name: partial(screen.draw, picture, EXAMPLES) for name, picture in SCREENS.items()},
+    **{name: partial(boards.draw, picture) for name, picture in boards.BOARDS.items()},
+    **{name: partial(pages.draw, name) for name in pages.PAGES},
 }
 
 

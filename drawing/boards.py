@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The fleet board, drawn from a Prometheus that scrapes nine hosts with the project's own rules.
+"""The boards, drawn from a Prometheus that scrapes nine hosts with the project's own rules.
 
-The hosts are made up, the exporters, rules, queries and the board are the real ones.
+The hosts are made up, the exporters, rules, queries and boards are the real ones.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import math
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from drawing.browser import photograph
 from lazyobs.model import HISTOGRAM_BUCKETS, Sample
@@ -26,8 +28,7 @@ from tests.exporter.host import Host
 from tests.harness import ROOT
 
 DASHBOARDS = ROOT / "dashboards"
-BOARD = DASHBOARDS / "grafana/fleet.json"
-SHOWN = ("What the fleet pays", "Rollout of a lazy kernel: off, on")  # rows of the board
+_TOP = ""  # the panels above the first row
 _SECONDS = 240  # of scraping
 _CELL = 30  # pixels of a row of the board's grid (picture.html)
 _WAITS = 0.0002  # of a CPU, for each path and unit of size
@@ -54,6 +55,8 @@ class MadeUp(Host):
             savable_bytes=(private - saved) * _PER_VMA, savable_low_bytes=int((private - saved) * 0.8) * _PER_VMA,
             savable_high_bytes=int((private - saved) * 1.1) * _PER_VMA,
         )  # fmt: skip
+        held = {"anon_vma": kept, "anon_vma_chain": kept + shared, "vm_area_struct": 3 * (private + shared)}
+        made.slabs = [replace(one, objects_active=held[one.cache], objects=held[one.cache]) for one in made.slabs]
         for number, process in enumerate(made.processes):
             part = made.census["savable_bytes"] or 0
             process.census["savable_bytes"] = part * (number + 1) // sum(range(len(made.processes) + 1))
@@ -86,36 +89,54 @@ def _hosts() -> list[MadeUp]:
     ]
 
 
-def titles(board: Path = BOARD) -> list[str]:
-    """Of the rows in the picture and their panels: what it says, whatever the numbers are."""
-    found, within = [], False
-    for panel in json.loads(board.read_text(encoding="utf-8"))["panels"]:
-        if panel["type"] == "row":
-            within = panel["title"] in SHOWN
-        if within:
-            found.append(panel["title"])
-    return found
+@dataclass(frozen=True)
+class BoardPicture:
+    """``rows``: titles of the rows that are shown, "" for what stands above the first; ``variables``: the board's."""
+
+    board: str
+    rows: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def panels(self) -> list[dict[str, Any]]:
+        """Those that are shown, as in the board's JSON."""
+        found, within = [], _TOP in self.rows
+        for panel in self._all():
+            if panel["type"] == "row":
+                within = panel["title"] in self.rows
+            if within:
+                found.append(panel)
+        return found
+
+    def titles(self) -> list[str]:
+        """What the picture says, whatever the numbers are."""
+        return [panel["title"] for panel in self.panels()]
+
+    def left_out(self) -> list[str]:
+        return [panel["title"] for panel in self._all() if panel["type"] == "row" and panel["title"] not in self.rows]
+
+    def height(self) -> int:
+        """Pixels."""
+        places = [panel["gridPos"] for panel in self.panels()]
+        top, bottom = min(place["y"] for place in places), max(place["y"] + place["h"] for place in places)
+        return (bottom - top) * _CELL + 60
+
+    def _all(self) -> list[dict[str, Any]]:
+        text = (DASHBOARDS / f"grafana/{self.board}.json").read_text(encoding="utf-8")
+        return json.loads(text)["panels"]  # type: ignore[no-any-return]
 
 
-def _left_out() -> list[str]:
-    panels = json.loads(BOARD.read_text(encoding="utf-8"))["panels"]
-    return [panel["title"] for panel in panels if panel["type"] == "row" and panel["title"] not in SHOWN]
+BOARDS = {
+    "fleet": BoardPicture("fleet", ("What the fleet pays", "Rollout of a lazy kernel: off, on")),
+    "kernel-ab": BoardPicture(
+        "kernel-ab",
+        ("B / A", "Memory, per host"),
+        {"release_a": "7.3.4-lazy", "lazy_a": "off", "release_b": "7.3.4-lazy", "lazy_b": "on"},
+    ),
+    "host": BoardPicture("host", (_TOP, "VMAs and memory", "Work"), {"instance": "host-9"}),
+}
 
 
-def _height() -> int:
-    """Pixels of the rows that are shown."""
-    within, most, least = False, 0, 0
-    for panel in json.loads(BOARD.read_text(encoding="utf-8"))["panels"]:
-        place = panel["gridPos"]
-        if panel["type"] == "row":
-            within = panel["title"] in SHOWN
-            least = place["y"] if within and not most else least
-        if within:
-            most = max(most, place["y"] + place["h"])
-    return (most - least) * _CELL + 60
-
-
-def draw(file: Path) -> str:
+def draw(picture: BoardPicture, file: Path) -> str:
     """Writes the PNG; its words. RuntimeError where there is no Prometheus."""
     programs = programs_or_why()
     if isinstance(programs, str):
@@ -126,11 +147,11 @@ def draw(file: Path) -> str:
         with running(programs, config, Path(folder) / "data", "--web.cors.origin=.*") as server, _served() as pages:
             time.sleep(_SECONDS)
             asked = {
-                "board": "grafana/fleet.json", "prometheus": server.url, "minutes": f"{_SECONDS / 60:g}",
-                "rows": "|".join(_left_out()),
+                "board": f"grafana/{picture.board}.json", "prometheus": server.url, "minutes": f"{_SECONDS / 60:g}",
+                "rows": "|".join(picture.left_out()), **picture.variables,
             }  # fmt: skip
-            photograph(f"{pages}/picture.html?{urllib.parse.urlencode(asked)}", 1200, _height(), file)
-    return "\n".join(titles()) + "\n"
+            photograph(f"{pages}/picture.html?{urllib.parse.urlencode(asked)}", 1200, picture.height(), file)
+    return "\n".join(picture.titles()) + "\n"
 
 
 def _config(addresses: list[str]) -> dict[str, object]:
