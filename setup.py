@@ -16,7 +16,14 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).resolve().parent
 # Into lazyobs/share; see lazyobs/shipped.py. Pictures of pages stay out: they are larger than all the rest.
 SHARED = (
-    *("examples/*/*", "examples/*/*/*", "examples/*.py", "examples/*.toml", "dashboards/grafana/**/*", "dashboards/prometheus/*"),
+    *(
+        "examples/*/*",
+        "examples/*/*/*",
+        "examples/*.py",
+        "examples/*.toml",
+        "dashboards/grafana/**/*",
+        "dashboards/prometheus/*",
+    ),
     *("systemd/*", "docs/*.md", "CHANGELOG.md"),
 )
 # Shell: where its completions are, below the prefix, and the file's name.

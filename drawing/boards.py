@@ -116,7 +116,7 @@ class BoardPicture:
 
     def height(self) -> int:
         """Pixels."""
-        places = [panel["gridPos"] for panel in self.panels()]
+        places: list[dict[str, int]] = [panel["gridPos"] for panel in self.panels()]
         top, bottom = min(place["y"] for place in places), max(place["y"] + place["h"] for place in places)
         return (bottom - top) * _CELL + 60
 

@@ -99,7 +99,7 @@ def jobs(end: float) -> None:
 
 def database(end: float) -> None:
     table = islands(DATABASE_VMAS)
-    chosen = random.Random(211)
+    chosen = random.Random(211)  # noqa: S311
 
     def change() -> None:
         write(chosen.sample(table[::2], CHANGED))

@@ -78,7 +78,8 @@ def table(path: Path = TABLE) -> dict[str, Kernel]:
     rows = read_toml(path)["kernel"]
     # A tour is of the row itself: those like it have their own, or none.
     return {
-        name: Kernel(name=name, **{**row_of(name, rows), "tour": tuple(row.get("tour", ()))}) for name, row in rows.items()
+        name: Kernel(name=name, **{**row_of(name, rows), "tour": tuple(row.get("tour", ()))})
+        for name, row in rows.items()
     }
 
 

@@ -73,7 +73,9 @@ def compare(asked: CompareCommand) -> None:
 def _arms_of(asked: CompareCommand) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The recordings of base and new. UsageError unless both are given, in one of the two ways."""
     if asked.arms and (asked.base or asked.new):
-        raise UsageError("compare", f"{asked.arms[0]} and {_ARMS[0] if asked.base else _ARMS[1]} both name an arm", _WAYS)
+        raise UsageError(
+            "compare", f"{asked.arms[0]} and {_ARMS[0] if asked.base else _ARMS[1]} both name an arm", _WAYS
+        )
     if len(asked.arms) == 2:
         base, new = (tuple(shipped.recordings(arm)) for arm in asked.arms)
         return base, new
@@ -82,5 +84,7 @@ def _arms_of(asked: CompareCommand) -> tuple[tuple[str, ...], tuple[str, ...]]:
         raise UsageError("compare", f"takes two directories, and {count} {plural(count, 'was', 'were')} given", _WAYS)
     for name, arm in zip(_ARMS, (asked.base, asked.new)):
         if not arm:
-            raise UsageError("compare", "needs two arms" if not (asked.base or asked.new) else f"needs {name}, too", _WAYS)
+            raise UsageError(
+                "compare", "needs two arms" if not (asked.base or asked.new) else f"needs {name}, too", _WAYS
+            )
     return asked.base, asked.new

@@ -33,7 +33,10 @@ def test_examples_are_listed() -> None:
     assert all(row["bytes"] == sum(file.stat().st_size for file in files[row["name"]]) for row in rows)
     assert {row["name"]: row["boots"] for row in rows if row["boots"] > 1} == {"lazy-7.3": 5, "stock-7.3": 5}
     assert all(row["shows"] and row["command"].startswith("lazyobs ") for row in rows)
-    assert lazyobs("examples", "-o", "csv").stdout.splitlines()[0] == "name,kernel,profile,lazy_enabled,bytes,path,boots,shows,command"
+    assert (
+        lazyobs("examples", "-o", "csv").stdout.splitlines()[0]
+        == "name,kernel,profile,lazy_enabled,bytes,path,boots,shows,command"
+    )
     table = lazyobs("examples").stdout.splitlines()
     assert table[0].split() == ["NAME", "KERNEL", "BOOTS", "SHOWS", "COMMAND"]
     assert [line.split()[0] for line in table[1:]] == [row["name"] for row in rows]
@@ -57,7 +60,8 @@ def test_an_example_of_several_boots_is_all_of_them(tmp_path: Path) -> None:
     assert place == ROOT / "examples/stock-7.3"
     assert [Path(path).name for path in shipped.recordings("stock-7.3")] == [f"boot-{number}" for number in range(1, 6)]
     first, second = (
-        json.loads(lazyobs("summary", "--replay", name, "-o", "json").stdout) for name in ("stock-7.3", "stock-7.3/boot-2")
+        json.loads(lazyobs("summary", "--replay", name, "-o", "json").stdout)
+        for name in ("stock-7.3", "stock-7.3/boot-2")
     )
     assert first != second
     assert json.loads(lazyobs("summary", "--replay", "stock-7.3/boot-1", "-o", "json").stdout) == first
@@ -72,9 +76,8 @@ def test_an_example_of_several_boots_is_all_of_them(tmp_path: Path) -> None:
 
 def test_an_example_that_is_none() -> None:
     done = lazyobs("examples", "lba")
-    words = (
-        "there is no example 'lba' (did you mean lab?); there are debian-6.12, faulty-7.3, lab, lazy-7.3, leak, stock-7.3; see lazyobs examples --help"
-    )
+    there = "debian-6.12, faulty-7.3, lab, lazy-7.3, leak, stock-7.3"
+    words = f"there is no example 'lba' (did you mean lab?); there are {there}; see lazyobs examples --help"
     assert (done.returncode, done.stderr) == (EXIT_USAGE, f"lazyobs: {words}\n")
 
 
