@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import packages
+from lazyobs import errors
 from tests.harness import ROOT, module_of, need_programs
 
 DEB = ROOT / "packages/deb"
@@ -156,7 +157,22 @@ def test_what_came_along_is_modules_alone(tree: Path) -> None:
     assert (vendor / "a.py").read_text() == "print(1)\n"
 
 
-@pytest.mark.parametrize("name", ["lintian-overrides", "lab.lintian-overrides"])
+def test_what_is_missing_is_to_be_had_where_it_was_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The rpm has the same places, and no others beside it."""
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "lazyobs/errors.py"))
+    assert errors.way_to_install("soak") == "pip install 'lazyobs[soak]'"
+    monkeypatch.setattr(errors, "_PACKAGED", tmp_path)
+    monkeypatch.setattr(errors, "_DPKG", tmp_path / "lazyobs.list")
+    assert errors.way_to_install("soak").startswith("install the wheel in a virtual environment, as lazyobs[soak] ")
+    (tmp_path / "lazyobs.list").touch()
+    for extra, package in (("soak", "lazyobs-analysis"), ("lab", "lazyobs-lab")):
+        assert package in builder.PACKAGES
+        assert errors.way_to_install(extra).startswith(f"apt install {package}, or ")
+
+
+@pytest.mark.parametrize("name", ["lintian-overrides", "analysis.lintian-overrides", "lab.lintian-overrides"])
 def test_the_overrides_are_of_tags_that_are_explained(name: str) -> None:
     lines = (DEB / name).read_text().splitlines()
     for number, line in enumerate(lines):
