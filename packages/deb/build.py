@@ -125,6 +125,7 @@ def fill_analysis(tree: Path, asked: argparse.Namespace) -> None:
     tidy(target)
     for name in ("lz4", "tests", "plotly/package_data/datasets"):  # what Debian has, and what no command uses
         shutil.rmtree(target / name, ignore_errors=True)
+    put(tree, "usr/share/lintian/overrides/lazyobs-analysis", (HERE / "analysis.lintian-overrides").read_text())
     for script in ("postinst", "prerm"):
         put(tree, f"DEBIAN/{script}", (HERE / f"analysis.{script}").read_text(), 0o755)
 
@@ -259,7 +260,8 @@ PACKAGES = {
         "lazyobs-analysis",
         "amd64",
         fill_analysis,
-        "lazyobs (>= {version}), python3 (>= {python}), python3 (<< {next})",
+        "lazyobs (>= {version}), python3 (>= {python}), python3 (<< {next}), libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 6),"
+        " zlib1g",
         "",
         "verdicts on recordings of lazyobs",
         'What "lazyobs report", "lazyobs compare" and --replay take: pyarrow, DuckDB,\n'

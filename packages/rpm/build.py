@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,6 +44,8 @@ def build(asked: argparse.Namespace, epoch: int) -> Path:
         defines = {
             "_topdir": str(top),
             "lazyobs_version": number,
+            "lazyobs_packager": deb.MAINTAINER,
+            "lazyobs_date": _date(epoch),
             "_buildhost": "lazyobs",
             "use_source_date_epoch_as_buildtime": "1",
             "clamp_mtime_to_source_date_epoch": "1",
@@ -56,6 +59,12 @@ def build(asked: argparse.Namespace, epoch: int) -> Path:
             raise SystemExit(f"rpmbuild failed:\n{done.stdout[-3000:]}")
         (made,) = (top / "RPMS/noarch").glob("*.rpm")
         return Path(shutil.copy(made, asked.out))
+
+
+def _date(epoch: int) -> str:
+    """ "Fri Nov 27 2026", whatever the locale."""
+    day = datetime.fromtimestamp(epoch, timezone.utc).ctime()
+    return f"{day[:10]} {day[-4:]}"
 
 
 def main() -> None:
