@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from lazyobs.commands.judge import judge as command
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.judge import run
+from lazyobs.judge import lab, run
 from lazyobs.judge.asked import Asked
 from tests.harness import lazyobs, need_open_checkout, need_programs
 from tests.judge.mails import RMAP as LINES
@@ -78,8 +78,8 @@ def test_a_series_that_cannot_be_taken_leaves_nothing(place: Path, text: str, wh
 def test_what_is_missing_is_said_before_a_source_is_fetched(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "good.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
     fetched = []
-    monkeypatch.setattr(run.lab.packages, "missing", lambda _tools: ["flex", "xz-utils"])
-    monkeypatch.setattr(run.lab.source, "unpack", lambda *of: fetched.append(of))
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: ["flex", "xz-utils"])
+    monkeypatch.setattr(lab.source, "unpack", lambda *of: fetched.append(of))
     for base in (None, "linux-source-7.3"):
         with pytest.raises(NotSupported, match="^judge: needs flex, xz-utils to build and boot; apt-get install flex xz-utils$"):
             run.run(asked(place / "good.mbox", base=base))
@@ -91,9 +91,9 @@ def test_no_source_at_hand_says_why(place: Path, monkeypatch: pytest.MonkeyPatch
     (place / "good.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
     monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(place / "none"))
     monkeypatch.chdir(place)
-    monkeypatch.setattr(run.lab.apt, "of", lambda *_of: SimpleNamespace(update=lambda: None))
-    monkeypatch.setattr(run.lab.packages, "find", lambda packages, *_of: (packages[0], "1"))
-    monkeypatch.setattr(run.lab.packages, "missing", lambda _tools: ["xz-utils"])
+    monkeypatch.setattr(lab.apt, "of", lambda *_of: SimpleNamespace(update=lambda: None))
+    monkeypatch.setattr(lab.packages, "find", lambda packages, *_of: (packages[0], "1"))
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: ["xz-utils"])
     with pytest.raises(UsageError) as raised:
         run.run(asked(place / "good.mbox", until="take"))
     assert "no source is at hand (linux-source-" in str(raised.value)
