@@ -157,9 +157,7 @@ def test_what_came_along_is_modules_alone(tree: Path) -> None:
     assert (vendor / "a.py").read_text() == "print(1)\n"
 
 
-def test_what_is_missing_is_to_be_had_where_it_was_installed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_missing_is_to_be_had_where_it_was_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The rpm has the same places, and no others beside it."""
     monkeypatch.setattr(errors, "__file__", str(tmp_path / "lazyobs/errors.py"))
     assert errors.way_to_install("soak") == "pip install 'lazyobs[soak]'"
