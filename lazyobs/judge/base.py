@@ -15,7 +15,7 @@ from pathlib import Path
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.judge import apply, lab
 from lazyobs.judge.series import Series
-from lazyobs.text import printable
+from lazyobs.text import printable, say
 
 _PACKAGE = re.compile(r"linux-source-\d+\.\d+")
 _TAG = re.compile(r"(?!-)[A-Za-z0-9][\w./~^-]{0,200}")
@@ -174,6 +174,7 @@ def _of_package(package: str) -> Base:
         if _unpacked(found) != version:
             if missing := lab.packages.missing(_TOOLS):
                 raise lab.errors.LabError(f"to be unpacked it needs {' and '.join(missing)}: apt-get install {' '.join(missing)}")  # fmt: skip
+            say(f"judge: fetching {found} {version} and unpacking it, which takes a minute or more")
             with lab.cache.locked("build"):
                 lab.source.unpack(found, version, suite)
     except lab.errors.LabError as error:

@@ -88,7 +88,9 @@ def test_what_is_missing_is_said_before_a_source_is_fetched(place: Path, monkeyp
     assert fetched == []
 
 
-def test_no_source_at_hand_says_why(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_source_at_hand_says_why(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """To take a series is possible without a compiler, but not without what unpacks the source."""
     (place / "good.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
     monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(place / "none"))
@@ -100,6 +102,16 @@ def test_no_source_at_hand_says_why(place: Path, monkeypatch: pytest.MonkeyPatch
         run.run(asked(place / "good.mbox", until="take"))
     assert "no source is at hand (linux-source-" in str(raised.value)
     assert "to be unpacked it needs xz-utils: apt-get install xz-utils)" in str(raised.value)
+    assert "fetching" not in capsys.readouterr().err
+
+    def unpack(*_of: str) -> None:
+        raise lab.errors.LabError("cannot unpack x: y")
+
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: [])
+    monkeypatch.setattr(lab.source, "unpack", unpack)
+    with pytest.raises(UsageError, match=r"no source is at hand \(linux-source-[\d.]+: cannot unpack x: y\)"):
+        run.run(asked(place / "good.mbox", until="take"))
+    assert "judge: fetching linux-source-" in capsys.readouterr().err
 
 
 def test_two_hundred_patches_with_windows_line_ends_are_taken(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
