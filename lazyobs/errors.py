@@ -46,6 +46,8 @@ _PACKAGES = {
     "lab": "lazyobs-lab, or from where this package came ./lazyobs-lab_*.deb",
     "web": "python3-yaml python3-bcrypt (top --web is in pip's lazyobs[web] alone)",
 }
+# Of pip: a wheel has the lab, which takes what the analysis takes.
+_WITH = {"lab": "soak"}
 
 
 def way_to_install(extra: str) -> str:
@@ -55,10 +57,12 @@ def way_to_install(extra: str) -> str:
     if (home / "setup.cfg").is_file():
         return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
     if home == _PACKAGED and not _DPKG.exists():
-        return f"install the wheel in a virtual environment, as lazyobs[{extra}] (lazyobs help install)"
+        return (
+            f"install the wheel in a virtual environment, as lazyobs[{_WITH.get(extra, extra)}] (lazyobs help install)"
+        )
     if home == _PACKAGED and extra in _PACKAGES:
         return f"apt install {_PACKAGES[extra]}"
-    return f"pip install 'lazyobs[{extra}]'"
+    return f"pip install 'lazyobs[{_WITH.get(extra, extra)}]'"
 
 
 class UsageError(LazyobsError):

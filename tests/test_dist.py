@@ -93,7 +93,12 @@ def test_a_build_of_the_sdist_gives_the_same_bytes(made: tuple[Path, Path], tmp_
     epoch = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     program = [sys.executable, str(source / "setup/dist.py"), str(tmp_path / "out")]
     done = subprocess.run(
-        program, capture_output=True, text=True, check=False, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, umask=0o077
+        program,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SOURCE_DATE_EPOCH": epoch},
+        umask=0o077,
     )
     assert done.returncode == 0, done.stderr
     again = tmp_path / "out" / wheel.name

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """An rpm of the wheel: ``python3 packages/rpm/build.py WHEEL OUT``. It has what the Debian package has; needs rpmbuild.
 
-The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the commit's.
+The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the wheel's.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
     if not shutil.which("rpmbuild"):
         raise SystemExit("rpm: rpmbuild is not installed; apt install rpm, or dnf install rpm-build")
     asked.out.mkdir(parents=True, exist_ok=True)
-    print(build(asked, deb.epoch()))
+    print(build(asked, deb.epoch(asked.wheel)))
 
 
 if __name__ == "__main__":
