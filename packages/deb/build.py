@@ -123,7 +123,7 @@ def fill_analysis(tree: Path, asked: argparse.Namespace) -> None:
     target = tree / LIB / "analysis"
     platform = [word for name in PLATFORMS for word in ("--platform", name)]
     options = ("--only-binary=:all:", "--implementation", "cp", "--python-version", asked.python, *platform)
-    pip(*options, "--target", str(target), *requirements("soak"))
+    pip(*options, "-c", str(HERE / "constraints.txt"), "--target", str(target), *requirements("soak"))
     tidy(target)
     for name in ("lz4", "tests", "plotly/package_data/datasets"):  # what Debian has, and what no command uses
         shutil.rmtree(target / name, ignore_errors=True)
