@@ -94,7 +94,7 @@ def _release(package: str) -> list[int]:
 
 def is_fetched(name: str | None) -> bool:
     """Whether that base, or one that is looked for, may be a package's source, which takes minutes to fetch."""
-    return name is None or _PACKAGE.fullmatch(name) is not None and not Path(name).is_dir()
+    return name is None or (_PACKAGE.fullmatch(name) is not None and not Path(name).is_dir())
 
 
 def _looks_like_a_kernel(path: Path) -> bool:
