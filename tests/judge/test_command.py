@@ -82,7 +82,7 @@ def test_what_is_missing_is_said_before_a_source_is_fetched(place: Path, monkeyp
     monkeypatch.setattr(lab.source, "unpack", lambda *of: fetched.append(of))
     for base in (None, "linux-source-7.3"):
         with pytest.raises(
-            NotSupported, match="^judge: needs flex, xz-utils to build and boot; apt-get install flex xz-utils$"
+            NotSupported, match=r"^judge: needs flex, xz-utils to build and boot; apt-get install flex xz-utils$"
         ):
             run.run(asked(place / "good.mbox", base=base))
     assert fetched == []
