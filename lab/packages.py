@@ -158,6 +158,18 @@ def parts(apt: aptly.Apt, package: str, version: str) -> list[tuple[str, str]]:
     return list(found.items())
 
 
+def unpacking(command: Sequence[str], archive: Path) -> None:
+    """Runs a command that unpacks ``archive``; LabError with the first thing it says where it fails."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        said, failed = done.stderr, done.returncode
+    except OSError as error:
+        said, failed = f"{command[0]}: {os.strerror(error.errno or 0)}", 1
+    if failed:
+        why = (said.strip().splitlines() or [f"exit status {failed}"])[0]
+        raise LabError(f"cannot unpack {archive.name}: {why}")
+
+
 def fetch(package: str, version: str, suite: str = "", arch: str = "amd64") -> Path:
     """The folder ``packages/PACKAGE_VERSION`` with the files of the package and its parts, unpacked, not installed."""
     apt = aptly.of(suite, arch)
@@ -166,6 +178,6 @@ def fetch(package: str, version: str, suite: str = "", arch: str = "amd64") -> P
         with tempfile.TemporaryDirectory(dir=folder.parent) as download:
             os.chmod(download, 0o755)
             for deb in apt.download(parts(apt, package, version), Path(download)):
-                subprocess.run(["dpkg-deb", "-x", str(deb), str(folder)], check=True)
+                unpacking(["dpkg-deb", "-x", str(deb), str(folder)], deb)
 
     return made_once(root() / "packages" / f"{package}_{version.replace('~', '-')}", make)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .cache import root
 from .errors import LabError
-from .packages import fetch
+from .packages import fetch, unpacking
 
 
 def tree(package: str) -> Path:
@@ -45,7 +45,7 @@ def unpack(package: str, version: str, suite: str = "") -> Path:
     folder = fetch(package, version, suite)
     source.parent.mkdir(parents=True, exist_ok=True)
     tarball = folder / "usr" / "src" / f"{package}.tar.xz"
-    subprocess.run(["tar", "-xf", str(tarball), "-C", str(source.parent)], check=True)
+    unpacking(["tar", "-xf", str(tarball), "-C", str(source.parent)], tarball)
     shutil.rmtree(folder)  # 150 MB that are not read again
     stamp.write_text(version)
     return source

@@ -37,13 +37,17 @@ def _again(kind: type[LazyobsError], what: str, why: str, next_step: str) -> Laz
     return error
 
 
-# Of the Debian package, by extra; it lies in _DEBIAN.
-_DEBIAN = Path("/usr/lib/lazyobs")
+# Where a distribution's package has its modules, and what says that it is Debian's: the rpm has no others beside it.
+_PACKAGED = Path("/usr/lib/lazyobs")
+_DPKG = Path("/var/lib/dpkg/info/lazyobs.list")
+# Of Debian, by extra. No archive need have those that are made with this one: apt takes the files as well.
 _PACKAGES = {
-    "soak": "lazyobs-analysis",
-    "lab": "lazyobs-lab",
+    "soak": "lazyobs-analysis, or from where this package came ./lazyobs-analysis_*.deb",
+    "lab": "lazyobs-lab, or from where this package came ./lazyobs-lab_*.deb",
     "web": "python3-yaml python3-bcrypt (top --web is in pip's lazyobs[web] alone)",
 }
+# Of pip: a wheel has the lab, which takes what the analysis takes.
+_WITH = {"lab": "soak"}
 
 
 def way_to_install(extra: str) -> str:
@@ -52,9 +56,13 @@ def way_to_install(extra: str) -> str:
     home = Path(__file__).resolve().parents[1]
     if (home / "setup.cfg").is_file():
         return f"run make setup in the checkout, or there: pip install '.[{extra}]'"
-    if home == _DEBIAN and extra in _PACKAGES:
+    if home == _PACKAGED and not _DPKG.exists():
+        return (
+            f"install the wheel in a virtual environment, as lazyobs[{_WITH.get(extra, extra)}] (lazyobs help install)"
+        )
+    if home == _PACKAGED and extra in _PACKAGES:
         return f"apt install {_PACKAGES[extra]}"
-    return f"pip install 'lazyobs[{extra}]'"
+    return f"pip install 'lazyobs[{_WITH.get(extra, extra)}]'"
 
 
 class UsageError(LazyobsError):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """``python packages/site.py OUT``: the pages as a site, which opens offline; needs mkdocs and mkdocs-material.
 
+No page loads anything from elsewhere. So there is no search where they are opened as files, for which Material has a
+script on another server: the box works as soon as any server serves them.
+
 The pages are written to be read in the repository, so that links between them lead through it. Here the README is the
 first page, links to other pages lead to them, and a link to a file that is no page becomes its text. mkdocs' strict mode
 then demands that every link and every anchor that is left leads somewhere.
@@ -104,7 +107,7 @@ def configuration(source: Path, out: Path, known: dict[Path, str]) -> dict[str, 
         "site_dir": str(out),
         "use_directory_urls": False,
         "theme": {"name": "material", "font": False, "features": ["navigation.tabs", "content.code.copy"]},
-        "plugins": ["search", "offline"],
+        "plugins": ["search"],
         "markdown_extensions": ["tables", "fenced_code", {"toc": {"permalink": True}}],
         "validation": {"links": {"anchors": "warn", "unrecognized_links": "warn", "not_found": "warn"}},
         "nav": nav(known),
@@ -124,7 +127,17 @@ def main() -> None:
         environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
         if subprocess.run(command, check=False, env=environment).returncode:
             sys.exit("site: a link leads nowhere, or mkdocs-material is missing: pip install -e '.[site]'")
+    elsewhere = {
+        address
+        for page in out.rglob("*.html")
+        for address in re.findall(
+            r"<(?:script|link|img)[^>]* (?:src|href)=\"?(https?:[^\" >]+)", page.read_text(encoding="utf-8")
+        )
+    }
+    if elsewhere:
+        sys.exit(f"site: it would load {', '.join(sorted(elsewhere))}")
     print(out / "index.html")
+    print(f"open it, or serve it, which its search takes: python3 -m http.server -b 127.0.0.1 -d {out}")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def settle(archive: Path) -> None:
 
 
 def main() -> None:
+    os.umask(0o022)  # a wheel has the modes of the files
     out = Path(sys.argv[1]).resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:

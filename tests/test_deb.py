@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from lab import packages
+from lazyobs import errors
 from tests.harness import ROOT, module_of, need_programs
 
 DEB = ROOT / "packages/deb"
@@ -35,9 +37,10 @@ def test_every_requirement_has_one_version_here() -> None:
         for line in (DEB / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    wanted = {line.split(">")[0].lower() for line in builder.requirements()}
-    assert wanted and wanted <= pinned
-    assert "lz4" not in wanted
+    for extra in ("", "soak"):
+        wanted = {re.split(r"[>\[]", line)[0].lower() for line in builder.requirements(extra)}
+        assert wanted and wanted <= pinned
+        assert "lz4" not in wanted
 
 
 def fake_pip(*arguments: str) -> None:
@@ -79,9 +82,9 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         patch.setattr(builder, "pip", fake_pip)
         patch.setenv("SOURCE_DATE_EPOCH", "1800000000")
         for name in builder.PACKAGES:
-            made = builder.build(builder.PACKAGES[name], asked, builder.epoch())
+            made = builder.build(builder.PACKAGES[name], asked, builder.epoch(asked.wheel))
             first = made.read_bytes()
-            again = builder.build(builder.PACKAGES[name], asked, builder.epoch())
+            again = builder.build(builder.PACKAGES[name], asked, builder.epoch(asked.wheel))
             assert again.read_bytes() == first, "the same inputs give the same bytes"
             version = "9.8.7~deb13u1_amd64" if name == "lazyobs-analysis" else "9.8.7_all"
             assert made.name == f"{name}_{version}.deb"
@@ -156,7 +159,32 @@ def test_what_came_along_is_modules_alone(tree: Path) -> None:
     assert (vendor / "a.py").read_text() == "print(1)\n"
 
 
-@pytest.mark.parametrize("name", ["lintian-overrides", "lab.lintian-overrides"])
+def test_a_package_has_the_time_of_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of the commit that the checkout has gone on to."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as wheel:
+        for second in (2, 4):
+            wheel.writestr(zipfile.ZipInfo(f"a{second}", (2027, 1, 15, 8, 0, second)), "")
+    assert builder.epoch(tmp_path / "x.whl") == 1_800_000_004
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "5")
+    assert builder.epoch(tmp_path / "x.whl") == 5
+
+
+def test_what_is_missing_is_to_be_had_where_it_was_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The rpm has the same places, and no others beside it."""
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "lazyobs/errors.py"))
+    assert errors.way_to_install("soak") == "pip install 'lazyobs[soak]'"
+    monkeypatch.setattr(errors, "_PACKAGED", tmp_path)
+    monkeypatch.setattr(errors, "_DPKG", tmp_path / "lazyobs.list")
+    assert errors.way_to_install("soak").startswith("install the wheel in a virtual environment, as lazyobs[soak] ")
+    (tmp_path / "lazyobs.list").touch()
+    assert errors._WITH["lab"] == "soak"  # the wheel has the lab
+    for extra, package in (("soak", "lazyobs-analysis"), ("lab", "lazyobs-lab")):
+        assert package in builder.PACKAGES
+        assert errors.way_to_install(extra).startswith(f"apt install {package}, or ")
+
+
+@pytest.mark.parametrize("name", ["lintian-overrides", "analysis.lintian-overrides", "lab.lintian-overrides"])
 def test_the_overrides_are_of_tags_that_are_explained(name: str) -> None:
     lines = (DEB / name).read_text().splitlines()
     for number, line in enumerate(lines):

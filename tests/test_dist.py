@@ -82,7 +82,7 @@ def test_the_wheel_has_what_comes_along(made: tuple[Path, Path]) -> None:
 
 
 def test_a_build_of_the_sdist_gives_the_same_bytes(made: tuple[Path, Path], tmp_path: Path) -> None:
-    """In another directory, from the sdist instead of the checkout, at another time."""
+    """In another directory, from the sdist instead of the checkout, at another time, with another umask."""
     sdist, wheel = made
     subprocess.run(["tar", "-xf", str(sdist), "-C", str(tmp_path)], check=True)
     source = tmp_path / sdist.name.removesuffix(".tar.gz")
@@ -93,7 +93,12 @@ def test_a_build_of_the_sdist_gives_the_same_bytes(made: tuple[Path, Path], tmp_
     epoch = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     program = [sys.executable, str(source / "setup/dist.py"), str(tmp_path / "out")]
     done = subprocess.run(
-        program, capture_output=True, text=True, check=False, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}
+        program,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SOURCE_DATE_EPOCH": epoch},
+        umask=0o077,
     )
     assert done.returncode == 0, done.stderr
     again = tmp_path / "out" / wheel.name

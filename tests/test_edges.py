@@ -56,6 +56,7 @@ EDGES = {
     "exporter/run.py": SAID,
     "exporter/request.py": "labels: collector.py makes each printable; messages: application.py",
     "invariants.py": OURS,
+    "judge/base.py": SAID,
     "judge/boots.py": PIPE,
     "judge/inside.py": "JSON, for the host, which takes it for hostile (judge/checks.py)",
     "judge/progress.py": SAID,

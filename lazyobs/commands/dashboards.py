@@ -58,7 +58,7 @@ def dashboards(asked: DashboardsCommand) -> None:
     if asked.directory is not None:
         copied(source, asked.directory)
         click.echo(
-            f"{printable(str(asked.directory))}: boards in grafana, rules and alerts in prometheus; see docs/fleet.md"
+            f"{printable(str(asked.directory))}: boards in grafana, rules and alerts in prometheus; see lazyobs help fleet"
         )
         return
     for name, place in _PLACES:

@@ -55,13 +55,13 @@ def _table(file: Path) -> dict[str, Any]:
     try:
         document = read_toml(file)
     except Unusable as error:
-        raise UsageError(f"settings {file}", str(error), "see docs/fleet.md") from None
+        raise UsageError(f"settings {file}", str(error), "see lazyobs help fleet") from None
     unknown = set(document) - {"export"}
     if unknown:
         raise UsageError(f"settings {file}", f"unknown table {min(unknown)!r}", "the table is called [export]")
     table = document.get("export", {})
     if not isinstance(table, dict):
-        raise UsageError(f"settings {file}", "export is not a table", "see docs/fleet.md")
+        raise UsageError(f"settings {file}", "export is not a table", "see lazyobs help fleet")
     return table
 
 
@@ -73,7 +73,7 @@ def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings
         number = kinds[name] is float and type(value) is int
         if type(value) is not kinds[name] and not number:
             wanted = _WORDS[kinds[name]]
-            raise UsageError(f"settings in {where}", f"{name} = {value!r} is not {wanted}", "see docs/fleet.md")
+            raise UsageError(f"settings in {where}", f"{name} = {value!r} is not {wanted}", "see lazyobs help fleet")
         low, high = _LIMITS.get(name, (float("-inf"), float("inf")))
         if name in _LIMITS and not low <= value <= high:
             raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"use a number from {low:g} to {high:g}")

@@ -91,11 +91,11 @@ def load(path: Path) -> WebConfig:
     try:
         document = yaml.safe_load(read_text(path)) or {}
     except (Unusable, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"web configuration {path}", str(error), "see docs/fleet.md") from None
+        raise UsageError(f"web configuration {path}", str(error), "see lazyobs help fleet") from None
     try:
         return _config(document, path)
     except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
-        raise UsageError(f"web configuration {path}", str(error), "see docs/fleet.md") from None
+        raise UsageError(f"web configuration {path}", str(error), "see lazyobs help fleet") from None
 
 
 def _config(document: Any, path: Path) -> WebConfig:

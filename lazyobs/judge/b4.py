@@ -26,7 +26,7 @@ def message_id(letter: bytes) -> str:
     mail = email.message_from_bytes(letter, policy=email.policy.compat32)
     found = str(mail.get("message-id", "")).strip().strip("<>")
     if not is_message_id(found):
-        raise UsageError("--b4", "what came on standard input is no mail with a Message-Id", "let b4 run it (docs/judge.md)")  # fmt: skip
+        raise UsageError("--b4", "what came on standard input is no mail with a Message-Id", "let b4 run it (lazyobs help judge)")  # fmt: skip
     return found
 
 

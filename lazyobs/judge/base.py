@@ -15,13 +15,15 @@ from pathlib import Path
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.judge import apply, lab
 from lazyobs.judge.series import Series
-from lazyobs.text import printable
+from lazyobs.text import printable, say
 
 _PACKAGE = re.compile(r"linux-source-\d+\.\d+")
 _TAG = re.compile(r"(?!-)[A-Za-z0-9][\w./~^-]{0,200}")
 _NEXT = "name a package (linux-source-7.3), a folder with a kernel's source, or a tag of the git repository you are in"
 # What a kernel's source has at its top.
 _SIGNS = ("Makefile", "Kconfig", "mm", "scripts")
+# What a package's source is unpacked with.
+_TOOLS = (("tar", "tar"), ("xz", "xz-utils"), ("dpkg-deb", "dpkg"))
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,19 @@ def fitting(series: Series) -> tuple[Base, str]:
     if series.base_commit and (commit := _commit(series.base_commit)):
         return _of_commit(series.base_commit[:12], commit), "its base-commit, which is in the repository here"
     tried: list[str] = []
+    lacking = ""
     for name in _at_hand():
         try:
             base = named(name)
-        except (NotSupported, UsageError):
+        except (NotSupported, UsageError) as error:
+            lacking = lacking or f" ({error.what.removeprefix('--base ')}: {error.why})"
             continue
         done = apply.apply(series, base.files)
         if done.fits:
             others = f"; {', '.join(tried)} {'do' if len(tried) > 1 else 'does'} not fit" if tried else ""
             return base, f"the first source at hand that it applies to{others}"
         tried.append(f"{base.name} {base.version} ({done.failures[0]})")
-    why = f"applies to none of the sources at hand: {'; '.join(tried)}" if tried else "has no --base, and no source is at hand"  # fmt: skip
+    why = f"applies to none of the sources at hand: {'; '.join(tried)}" if tried else f"has no --base, and no source is at hand{lacking}"  # fmt: skip
     raise UsageError(
         "the series", why, "say --base " + ("COMMIT'S TREE" if series.base_commit else "PACKAGE, TREE or TAG")
     )
@@ -86,6 +90,11 @@ def _at_hand() -> Iterator[str]:
 def _release(package: str) -> list[int]:
     """The newest first."""
     return [-int(part) for part in re.findall(r"\d+", package)]
+
+
+def is_fetched(name: str | None) -> bool:
+    """Whether that base, or one that is looked for, may be a package's source, which takes minutes to fetch."""
+    return name is None or (_PACKAGE.fullmatch(name) is not None and not Path(name).is_dir())
 
 
 def _looks_like_a_kernel(path: Path) -> bool:
@@ -163,6 +172,9 @@ def _of_package(package: str) -> Base:
             lab.apt.of(row.suite, row.arch).update()
         found, version = _found(package, release, suite)
         if _unpacked(found) != version:
+            if missing := lab.packages.missing(_TOOLS):
+                raise lab.errors.LabError(f"to be unpacked it needs {' and '.join(missing)}: apt-get install {' '.join(missing)}")  # fmt: skip
+            say(f"judge: fetching {found} {version} and unpacking it, which takes a minute or more")
             with lab.cache.locked("build"):
                 lab.source.unpack(found, version, suite)
     except lab.errors.LabError as error:

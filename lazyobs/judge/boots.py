@@ -109,7 +109,7 @@ def boot(image: Path, job: Job, share: Path, heard: Callable[[str], None] = lamb
             if not guest.is_spoilt:
                 break
     except lab.errors.LabError as error:
-        raise NotSupported("judge", f"this machine cannot run a guest: {error}", "see docs/judge.md") from None
+        raise NotSupported("judge", f"this machine cannot run a guest: {error}", "see lazyobs help judge") from None
     if guest.is_spoilt:
         raise NotSupported(
             "judge", f"the emulator failed {_MOST_SPOILT} times in a row, so the kernel was not tried", "use KVM"

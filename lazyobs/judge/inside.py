@@ -99,7 +99,7 @@ class Inside:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             result.fail(f"{step} could not be run: {error}")
         for invariant, times in self._broken.items():
-            result.fail(f"the invariant {invariant} was broken {times} times (docs/invariants.md)")
+            result.fail(f"the invariant {invariant} was broken {times} times (lazyobs help invariants)")
         self._hear(result)
         result.hits = self._watch.hits()
         result.seconds = round(time.monotonic() - began, 1)

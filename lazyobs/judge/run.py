@@ -59,6 +59,8 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     names = [arm.name for arm in wanted]
     if len(names) > len(set(names)):
         raise UsageError("--arm", "two arms have one name", "give each a name of its own")
+    if asked.until != "take" and bases.is_fetched(asked.base):
+        _need_tools()
     base, why = _base(asked.base, wanted)
     fitted = [arms.fitted(arm, base) if base is not None else arm for arm in wanted]
     for arm in fitted:

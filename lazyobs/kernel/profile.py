@@ -142,7 +142,7 @@ def load(path: Path) -> Profile:
     try:
         return _profile(document)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"profile {path}", f"does not fit the format ({error})", "see docs/profiles.md") from None
+        raise UsageError(f"profile {path}", f"does not fit the format ({error})", "see lazyobs help profiles") from None
 
 
 def built_in() -> list[Profile]:

@@ -108,5 +108,5 @@ def _sites(functions: Sequence[str]) -> Iterator[str]:
     words = [word for role in signs.table()["roles"].values() for word in role]
     others = [name for name in functions if not any(word in name for word in words)]
     yield "[sites]"
-    yield "# to decide: which of these, or others, allocate or free anon_vmas or chains? (docs/profiles.md, call sites)"
+    yield "# to decide: which of these, or others, allocate or free anon_vmas or chains? (lazyobs help profiles, call sites)"
     yield f"# counted = {_list(others)}"

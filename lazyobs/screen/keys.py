@@ -49,7 +49,7 @@ HELP = {
         ("Ctrl-Z", "suspend; fg resumes"),
     ),
     "Legend": (
-        ("savable", "what laziness would save: objects of VMAs that no fork has copied (docs/savings.md)"),
+        ("savable", "what laziness would save: objects of VMAs that no fork has copied (lazyobs help savings)"),
         ("saved", "what laziness saves now: lazy VMAs have no anon_vma"),
         ("-", "unknown on this kernel or tier, never zero; view 6 says why"),
         ("!", "a problem; ok: none seen"),

@@ -111,7 +111,7 @@ class Battery:
                 behind = message.get("step", result.last_step)
                 result.fail(
                     f"the kernel broke the invariant {invariant} {times} {plural(times, 'time')} by step {behind!r} "
-                    "(docs/invariants.md)"
+                    "(lazyobs help invariants)"
                 )
             if "warm" in message:
                 warm = now

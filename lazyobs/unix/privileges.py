@@ -57,7 +57,7 @@ def account(name: str = "") -> Account:
         entry = None
     if name and (entry is None or entry.pw_uid == 0):
         why = "there is no such user" if entry is None else "is root: it would keep what is to be given up"
-        raise UsageError(f"--user {name}", why, "name a system user of its own (docs/fleet.md)")
+        raise UsageError(f"--user {name}", why, "name a system user of its own (lazyobs help fleet)")
     if entry is None or not (name or 0 < entry.pw_uid < _FIRST_PERSON):
         return Account("nobody", NOBODY, NOBODY)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)

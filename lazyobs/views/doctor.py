@@ -253,7 +253,7 @@ def print_design(design: dict[str, Any]) -> None:
     print(f"\n{text.printable(design['why_not'])}" if design["why_not"] else "")
     signs = [[sign["kind"], text.printable(sign["name"])] for sign in design["signs"]]
     print("\n" + report_table.table(signs, ["SIGN OF A LAZY DESIGN", "NAME"], left=1))
-    print("\na profile to complete, and to give by --profile FILE (docs/profiles.md explains the fields):\n")
+    print("\na profile to complete, and to give by --profile FILE (lazyobs help profiles explains the fields):\n")
     for line in design["draft"].splitlines():
         print(text.printable(line))
 

@@ -7,12 +7,13 @@ a tabulate that is new enough. So one package is for every release. ``lazyobs-an
 (pyarrow, DuckDB, SciPy); Debian has neither of the first two, and their wheels are compiled for one Python: there is one
 for each release, whose Python is --python. ``lazyobs-lab`` has what builds and boots kernels in QEMU, for judge.
 
-The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the commit's.
+The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the wheel's.
 """
 
 from __future__ import annotations
 
 import argparse
+import calendar
 import configparser
 import gzip
 import hashlib
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -121,10 +123,11 @@ def fill_analysis(tree: Path, asked: argparse.Namespace) -> None:
     target = tree / LIB / "analysis"
     platform = [word for name in PLATFORMS for word in ("--platform", name)]
     options = ("--only-binary=:all:", "--implementation", "cp", "--python-version", asked.python, *platform)
-    pip(*options, "--target", str(target), *requirements("soak"))
+    pip(*options, "-c", str(HERE / "constraints.txt"), "--target", str(target), *requirements("soak"))
     tidy(target)
     for name in ("lz4", "tests", "plotly/package_data/datasets"):  # what Debian has, and what no command uses
         shutil.rmtree(target / name, ignore_errors=True)
+    put(tree, "usr/share/lintian/overrides/lazyobs-analysis", (HERE / "analysis.lintian-overrides").read_text())
     for script in ("postinst", "prerm"):
         put(tree, f"DEBIAN/{script}", (HERE / f"analysis.{script}").read_text(), 0o755)
 
@@ -229,12 +232,13 @@ def settle(tree: Path, epoch: int) -> None:
         os.utime(place, (epoch, epoch), follow_symlinks=False)
 
 
-def epoch() -> int:
+def epoch(wheel: Path) -> int:
+    """When the wheel was made, to two seconds: the same wheel gives the same package, whatever the checkout is at."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given:
         return int(given)
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    with zipfile.ZipFile(wheel) as archive:
+        return calendar.timegm(max(member.date_time for member in archive.infolist()))
 
 
 _ABOUT = """\
@@ -259,7 +263,8 @@ PACKAGES = {
         "lazyobs-analysis",
         "amd64",
         fill_analysis,
-        "lazyobs (>= {version}), python3 (>= {python}), python3 (<< {next})",
+        "lazyobs (>= {version}), python3 (>= {python}), python3 (<< {next}), libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 6),"
+        " zlib1g",
         "",
         "verdicts on recordings of lazyobs",
         'What "lazyobs report", "lazyobs compare" and --replay take: pyarrow, DuckDB,\n'
@@ -293,7 +298,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.packages or PACKAGES:
         for asked.python in pythons if PACKAGES[name].architecture != "all" else pythons[:1]:
-            print(build(PACKAGES[name], asked, epoch()), flush=True)
+            print(build(PACKAGES[name], asked, epoch(asked.wheel)), flush=True)
 
 
 if __name__ == "__main__":

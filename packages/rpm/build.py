@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """An rpm of the wheel: ``python3 packages/rpm/build.py WHEEL OUT``. It has what the Debian package has; needs rpmbuild.
 
-The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the commit's.
+The same inputs give the same bytes: times are $SOURCE_DATE_EPOCH, or the wheel's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,6 +44,8 @@ def build(asked: argparse.Namespace, epoch: int) -> Path:
         defines = {
             "_topdir": str(top),
             "lazyobs_version": number,
+            "lazyobs_packager": deb.MAINTAINER,
+            "lazyobs_date": _date(epoch),
             "_buildhost": "lazyobs",
             "use_source_date_epoch_as_buildtime": "1",
             "clamp_mtime_to_source_date_epoch": "1",
@@ -58,6 +61,12 @@ def build(asked: argparse.Namespace, epoch: int) -> Path:
         return Path(shutil.copy(made, asked.out))
 
 
+def _date(epoch: int) -> str:
+    """ "Fri Nov 27 2026", whatever the locale."""
+    day = datetime.fromtimestamp(epoch, timezone.utc).ctime()
+    return f"{day[:10]} {day[-4:]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path)
@@ -66,7 +75,7 @@ def main() -> None:
     if not shutil.which("rpmbuild"):
         raise SystemExit("rpm: rpmbuild is not installed; apt install rpm, or dnf install rpm-build")
     asked.out.mkdir(parents=True, exist_ok=True)
-    print(build(asked, deb.epoch()))
+    print(build(asked, deb.epoch(asked.wheel)))
 
 
 if __name__ == "__main__":

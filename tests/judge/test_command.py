@@ -8,14 +8,15 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from lazyobs.commands.judge import judge as command
-from lazyobs.errors import UsageError
-from lazyobs.judge import run
+from lazyobs.errors import NotSupported, UsageError
+from lazyobs.judge import lab, run
 from lazyobs.judge.asked import Asked
 from tests.harness import lazyobs, need_open_checkout, need_programs
 from tests.judge.mails import RMAP as LINES
@@ -72,6 +73,45 @@ def test_a_series_that_cannot_be_taken_leaves_nothing(place: Path, text: str, wh
         run.run(asked(place / "bad.mbox", base=str(place / "other"), output=place / "never"))
     assert why in str(raised.value) and raised.value.exit_code == 2
     assert everything(place) == before
+
+
+def test_what_is_missing_is_said_before_a_source_is_fetched(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "good.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
+    fetched = []
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: ["flex", "xz-utils"])
+    monkeypatch.setattr(lab.source, "unpack", lambda *of: fetched.append(of))
+    for base in (None, "linux-source-7.3"):
+        with pytest.raises(
+            NotSupported, match=r"^judge: needs flex, xz-utils to build and boot; apt-get install flex xz-utils$"
+        ):
+            run.run(asked(place / "good.mbox", base=base))
+    assert fetched == []
+
+
+def test_no_source_at_hand_says_why(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To take a series is possible without a compiler, but not without what unpacks the source."""
+    (place / "good.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(place / "none"))
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(lab.apt, "of", lambda *_of: SimpleNamespace(update=lambda: None))
+    monkeypatch.setattr(lab.packages, "find", lambda packages, *_of: (packages[0], "1"))
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: ["xz-utils"])
+    with pytest.raises(UsageError) as raised:
+        run.run(asked(place / "good.mbox", until="take"))
+    assert "no source is at hand (linux-source-" in str(raised.value)
+    assert "to be unpacked it needs xz-utils: apt-get install xz-utils)" in str(raised.value)
+    assert "fetching" not in capsys.readouterr().err
+
+    def unpack(*_of: str) -> None:
+        raise lab.errors.LabError("cannot unpack x: y")
+
+    monkeypatch.setattr(lab.packages, "missing", lambda _tools: [])
+    monkeypatch.setattr(lab.source, "unpack", unpack)
+    with pytest.raises(UsageError, match=r"no source is at hand \(linux-source-[\d.]+: cannot unpack x: y\)"):
+        run.run(asked(place / "good.mbox", until="take"))
+    assert "judge: fetching linux-source-" in capsys.readouterr().err
 
 
 def test_two_hundred_patches_with_windows_line_ends_are_taken(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

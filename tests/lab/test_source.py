@@ -12,6 +12,7 @@ import pytest
 from lab import kernels, source
 from lab.cache import LAB
 from lab.errors import LabError
+from lab.packages import unpacking
 from tests.harness import skip
 
 pytestmark = pytest.mark.lab
@@ -157,3 +158,21 @@ def test_trees_of_two_packages_live_side_by_side(tmp_path: Path, monkeypatch: py
     source.unpack("linux-source-2", "6", "sid")
     assert source.objects("linux-source-1").is_dir() and not source.objects("linux-source-2").exists()
     assert (source.tree("linux-source-2") / "version").read_text() == "6 of sid"
+
+
+def test_an_archive_that_cannot_be_unpacked_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next try begins anew."""
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
+
+    def fetch(package: str, _version: str, _suite: str = "") -> Path:
+        folder = tmp_path / "packages" / package
+        (folder / "usr/src").mkdir(parents=True)
+        (folder / f"usr/src/{package}.tar.xz").write_bytes(b"no archive")
+        return folder
+
+    monkeypatch.setattr(source, "fetch", fetch)
+    with pytest.raises(LabError, match=r"^cannot unpack linux-source-1\.tar\.xz: "):
+        source.unpack("linux-source-1", "5")
+    assert not (source.tree("linux-source-1").parent / "linux-source-1.version").exists()
+    with pytest.raises(LabError, match=r"cannot unpack x\.deb: no-such-program: No such file or directory"):
+        unpacking(["no-such-program"], tmp_path / "x.deb")
