@@ -9,7 +9,7 @@ import numpy as np
 from lazyobs.soak.series import Series
 from lazyobs.soak.verdict import Finding
 from lazyobs.views import culprits
-from lazyobs.views.blame import blamed
+from lazyobs.views.blame import blamed, ends
 
 NAME = "who holds the growth"
 _NOT_KNOWN = "recorded without what VMAs hold"
@@ -23,7 +23,7 @@ def finding(series: Series) -> Finding | None:
     found = culprits.culprit(first, last)
     if found is not None:
         numbers = {"estimate": float(found.objects), "unit": "objects"}
-        return Finding("leak", NAME, "", blamed(found, series.held_for), series.name, numbers)
+        return Finding("leak", NAME, "", f"{blamed(found, series.held_for)}; {ends(found)}", series.name, numbers)
     grown = _grown(series)
     if grown < culprits.LEAST:
         return Finding("leak", NAME, "", "none of the processes: together they hold no more than before", series.name)
@@ -60,14 +60,19 @@ def of_growth(series: Series, lost: float) -> str:
 
 def _by_path(series: Series, cache: str, lost: float, begin: float) -> str:
     """Objects made since by each path, and which paths have made enough of them; "" where it is not counted."""
-    made = {
-        name: _counted(series, name, begin) for name in ("prepares", "fork_chains", "chain_allocs", "anon_vma_allocs")
-    }
+    names = ("prepares", "fork_chains", "fork_anon_vmas", "chain_allocs", "anon_vma_allocs", "promotions")
+    made = {name: _counted(series, name, begin) for name in names}
     if cache == "anon_vma":
         paths = {"prepare": made["prepares"], "fork": made["anon_vma_allocs"] - made["prepares"]}
     else:
-        rest = made["chain_allocs"] - made["prepares"] - made["fork_chains"]
-        paths = {"prepare": made["prepares"], "fork": made["fork_chains"], "split, merge or mremap": rest}
+        # A child's VMA has a chain to each anon_vma of its parent's, and one to its own, where that is counted.
+        own = made["fork_anon_vmas"] if np.isfinite(made["fork_anon_vmas"]) else made["fork_chains"]
+        fork, promoted = made["fork_chains"] + own, made["promotions"]
+        paths = {"prepare": made["prepares"], "fork": fork}
+        if np.isfinite(promoted):
+            paths["promotion"] = promoted
+        rest = made["chain_allocs"] - sum(paths.values())
+        paths["split, merge or mremap"] = rest
     if not all(np.isfinite(list(paths.values()))):
         return ""
     shown = ", ".join(f"{max(count, 0):,.0f} by {path}" for path, count in paths.items())

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from lazyobs.sources.units import unit
 from lazyobs.text import number, plural, printable
-from lazyobs.views.culprits import CGROUP, FAMILY, FORK, PREPARE, PROCESS, SPLIT, Culprit
+from lazyobs.views.culprits import CGROUP, FAMILY, FORK, PREPARE, PROCESS, PROMOTION, SPLIT, Culprit
 
 _MANY_CHAINS = 3  # chains per anonymous VMA: each came through as many generations of forks
 _PATHS = {
     PREPARE: "new anonymous VMAs",
     FORK: "forks",
     SPLIT: "splits, merges or moves of VMAs",
+    PROMOTION: "promotions of VMAs that were lazy",
 }
 
 
@@ -23,6 +24,12 @@ def blamed(found: Culprit, seconds: float) -> str:
     path = f": by {_PATHS[found.path]}" if found.path else ""
     more = f"{_more(found.chains)} chains and {_more(found.anon_vmas)} anon_vmas"
     return f"{who(found)}: {more}{rate}, {found.share:.0%} of the growth{path}{_pedigree(found)}"
+
+
+def ends(found: Culprit) -> str:
+    """What the culprit held first and last."""
+    held = (("chains", found.chains_held, found.chains), ("anon_vmas", found.anon_vmas_held, found.anon_vmas))
+    return " and ".join(f"{now - grown:,} to {now:,} {name}" for name, now, grown in held)
 
 
 def who(found: Culprit) -> str:

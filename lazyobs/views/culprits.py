@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from lazyobs.model import Process
 
 PROCESS, FAMILY, CGROUP, NAME = "process", "family", "cgroup", "name"
-PREPARE, FORK, SPLIT = "prepare", "fork", "split"
+PREPARE, FORK, SPLIT, PROMOTION = "prepare", "fork", "split", "promotion"
 LEAST = 100  # objects: less is no growth
 _MOST_OF_IT = 0.8  # of what the parent's descendants grew by: the search goes on with that child
 _HALF = 0.5  # of the growth: what a culprit has to account for
@@ -29,8 +29,9 @@ Identity = tuple[int, float]
 class Culprit:
     """``kind``: one of PROCESS, FAMILY (``pid`` and its descendants), CGROUP, NAME. ``processes``: how many there are now;
     ``begun``: of them, since the first list. ``chains``, ``anon_vmas``: grown by. ``share``: of the growth of all.
-    ``path``: PREPARE, FORK or SPLIT (split, merge or mremap), by which most of the chains were made; None where that is
-    not counted. ``chains_per_vma``: of its anonymous VMAs; each generation of forks adds one."""
+    ``path``: PREPARE, FORK, SPLIT (split, merge or mremap) or PROMOTION (of VMAs that were lazy), by which most of the
+    chains were made; None where that is not counted. ``chains_per_vma``: of its anonymous VMAs; each generation of forks
+    adds one. ``chains_held``, ``anon_vmas_held``: at the end."""
 
     kind: str
     name: str
@@ -43,6 +44,8 @@ class Culprit:
     share: float
     path: str | None
     chains_per_vma: float | None
+    chains_held: int
+    anon_vmas_held: int
 
     @property
     def objects(self) -> int:
@@ -91,7 +94,7 @@ def _nodes(first: Iterable[Process], last: Iterable[Process]) -> list[_Node]:
 def _node(process: Process, old: Process | None, now: Process | None) -> _Node:
     chains, anon_vmas = ((_held(now, name) - _held(old, name)) for name in ("chains_held", "anon_vmas_held"))
     counts: dict[str, int | None] = {}
-    for name in ("prepares", "fork_chains", "fork_anon_vmas", "chain_allocs"):
+    for name in ("prepares", "fork_chains", "fork_anon_vmas", "chain_allocs", "promotions"):
         after, then = (0 if one is None else one.counts.get(name) for one in (now, old))
         counts[name] = None if after is None or then is None else max(after - then, 0)
     return _Node(process, old is None, now is None, chains, anon_vmas, counts)
@@ -210,7 +213,7 @@ def _made(kind: str, name: str, pid: int | None, nodes: list[_Node], total: int)
     there = [node for node in nodes if not node.has_ended]
     cgroups = {node.process.cgroup for node in there}
     vmas = sum(node.process.census.get("vmas_anon") or 0 for node in there)
-    chains = sum(_held(node.process, "chains_held") for node in there)
+    chains, anon_vmas = (sum(_held(node.process, one) for node in there) for one in ("chains_held", "anon_vmas_held"))
     return Culprit(
         kind=kind,
         name=name,
@@ -223,6 +226,8 @@ def _made(kind: str, name: str, pid: int | None, nodes: list[_Node], total: int)
         share=min(grown / total, 1.0),
         path=_path(nodes),
         chains_per_vma=chains / vmas if vmas else None,
+        chains_held=chains,
+        anon_vmas_held=anon_vmas,
     )
 
 
@@ -237,7 +242,9 @@ def _path(nodes: list[_Node]) -> str | None:
     inherited = sum(max(node.chains - _made_for_itself(node), 0) for node in nodes if node.is_new)
     if not chains + inherited:
         return None
-    paths = {PREPARE: prepares, FORK: inherited, SPLIT: chains - prepares - forked}
+    # A promotion makes one chain, whatever it is for: a split of a lazy VMA makes another, and is one by that.
+    promoted = sum(node.counts["promotions"] or 0 for node in nodes)  # None on a kernel that has none
+    paths = {PREPARE: prepares, FORK: inherited, SPLIT: chains - prepares - forked - promoted, PROMOTION: promoted}
     return max(paths, key=lambda path: paths[path])
 
 

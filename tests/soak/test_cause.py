@@ -39,7 +39,7 @@ def test_the_holder_is_named_with_growth_and_part():
     first = [_holding(7, 100, comm="postgres", ppid=1), _holding(9, 50, ppid=1)]
     last = [_holding(7, 3100, comm="postgres", ppid=1), _holding(9, 1050, ppid=1)]
     found = _who(_with_holders(first, last))
-    assert found.text == "postgres (pid 7): +3,000 chains and +3,000 anon_vmas (200/min), 75% of the growth"
+    assert found.text == "postgres (pid 7): +3,000 chains and +3,000 anon_vmas (200/min), 75% of the growth; 100 to 3,100 chains and 100 to 3,100 anon_vmas"
     assert found.outcome == "" and found.numbers["estimate"] == 6000
 
 
@@ -62,6 +62,26 @@ def test_lost_objects_are_the_kernels_with_the_path_that_made_enough():
     assert found.outcome == FAIL
     assert "none of the processes: freed memory is kept by the kernel, of those made since: " in found.text
     assert "; fork alone made as many as were lost" in found.text
+
+
+def test_the_own_chains_of_children_and_promotions_are_no_splits():
+    series = recording(floor((17, 30), (14, 5030)))
+    count = len(series.samples["time"])
+    made = {"prepares": 0, "fork_chains": 40_000, "fork_anon_vmas": 40_000, "promotions": 2000, "chain_allocs": 82_003}
+    for name, total in made.items():
+        series.samples[name] = np.linspace(0, total, count)
+    said = cause.of_lost(series, "anon_vma_chain", 5000, series.samples["time"][0])
+    assert ": 0 by prepare, 80,000 by fork, 2,000 by promotion, 3 by split, merge or mremap; fork alone made" in said
+
+
+def test_a_kernel_without_promotions_has_no_such_path():
+    series = recording(floor((17, 30), (14, 5030)))
+    count = len(series.samples["time"])
+    for name, total in {"prepares": 0, "fork_chains": 4000, "chain_allocs": 17_000}.items():
+        series.samples[name] = np.linspace(0, total, count)
+    series.samples["promotions"] = np.full(count, np.nan)
+    said = cause.of_lost(series, "anon_vma_chain", 5000, series.samples["time"][0])
+    assert "8,000 by fork, 9,000 by split, merge or mremap" in said and "promotion" not in said
 
 
 def test_a_pile_that_a_process_holds_is_its_own():

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lazyobs.views.blame import blamed
-from lazyobs.views.culprits import CGROUP, FAMILY, FORK, NAME, PREPARE, PROCESS, SPLIT, Culprit, culprit
+from lazyobs.views.blame import blamed, ends
+from lazyobs.views.culprits import CGROUP, FAMILY, FORK, NAME, PREPARE, PROCESS, PROMOTION, SPLIT, Culprit, culprit
 from tests.harness import ROOT, cgroup_root, need_root, skip
 from tests.views.handmade import process
 
@@ -155,6 +155,31 @@ def test_the_own_chains_of_children_are_no_splits(own: int | None):
     assert found is not None and found.path == PREPARE
 
 
+@pytest.mark.parametrize(
+    ("split", "path"), [(0, PROMOTION), (2006, SPLIT), (1000, PROMOTION)], ids=["forks", "each is split, too", "some are"]
+)
+def test_chains_of_promotions_are_no_splits(split: int, path: str):
+    """A database on a lazy kernel forks: its 2,006 lazy VMAs get a chain each, and each of 40 children, all of which have
+    ended, two a VMA."""
+    before = process(78, "database", ppid=1, chains_held=49, anon_vmas_held=1, vmas_anon=2055)
+    counts = {"promotions": 2006, "fork_chains": 82_200, "fork_anon_vmas": 82_200, "chain_allocs": 166_406 + split}
+    after = process(78, "database", ppid=1, chains_held=2055 + split, anon_vmas_held=1, vmas_anon=2055 + split, **counts)
+    found = culprit([before], [after])
+    assert found is not None and (found.kind, found.pid, found.path) == (PROCESS, 78, path)
+    if not split:
+        assert blamed(found, 0).endswith("100% of the growth: by promotions of VMAs that were lazy")
+        assert ends(found) == "49 to 2,055 chains and 1 to 1 anon_vmas"
+
+
+def test_what_a_group_held_counts_those_that_have_ended():
+    """Both ends are of all that were there then."""
+    first = [_holding(7, 100, ppid=1), _holding(8, 50, comm="web", ppid=7)]
+    last = [_holding(7, 100, ppid=1), *(_holding(100 + child, 90, comm="web", ppid=7) for child in range(5))]
+    found = culprit(first, last)
+    assert found is not None and found.kind == FAMILY
+    assert ends(found) == "150 to 550 chains and 150 to 550 anon_vmas"
+
+
 def test_a_name_where_there_is_no_tree_and_no_cgroup():
     last = [_holding(10 + number, 40, comm="cron", ppid=1) for number in range(5)]
     found = culprit([], [*last, _holding(99, 90, comm="other", ppid=1)])
@@ -177,7 +202,7 @@ def test_a_loop_of_parents_ends():
 
 
 def test_the_sentence_names_who_how_much_and_how():
-    found = Culprit(FAMILY, "evil\x1b]0;", 7, "/", 42, 41, 5003, 211, 0.8, FORK, 4.5)
+    found = Culprit(FAMILY, "evil\x1b]0;", 7, "/", 42, 41, 5003, 211, 0.8, FORK, 4.5, 5010, 218)
     assert blamed(found, 60.0) == (
         "evil?]0; (pid 7) and its descendants (42 processes, 41 of them begun since): +5,003 chains and +211 anon_vmas "
         "(5214/min), 80% of the growth: by forks of children that have not ended, 4.5 chains a VMA"

@@ -16,7 +16,10 @@ from lazyobs.recording.reader import Recording
 INT, FLOAT, TEXT, BOOL = "int64", "float64", "string", "boolean"  # as Ibis calls them
 Columns = dict[str, str]
 # Of a process: what its VMAs hold, and by what path that was made.
-HOLDING = ("vmas_anon", "chains_held", "anon_vmas_held", "prepares", "fork_chains", "chain_allocs")
+HOLDING = (
+    *("vmas_anon", "chains_held", "anon_vmas_held"),
+    *("prepares", "fork_chains", "fork_anon_vmas", "chain_allocs", "promotions"),
+)
 
 _FIXED: dict[str, Columns] = {
     "samples": {
