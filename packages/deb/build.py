@@ -84,6 +84,8 @@ def fill_host(tree: Path, asked: argparse.Namespace) -> None:
         pip("--no-deps", "--target", scratch, str(asked.wheel))
         (tree / LIB).mkdir(parents=True)
         shutil.rmtree(f"{scratch}/lazyobs/lab", ignore_errors=True)
+        for example in large_examples(Path(scratch)):
+            shutil.rmtree(example)
         shutil.move(f"{scratch}/lazyobs", tree / LIB / "lazyobs")
         shutil.copytree(f"{scratch}/share", tree / "usr/share")
     for page in (tree / "usr/share/man/man1").iterdir():
@@ -101,6 +103,11 @@ def fill_host(tree: Path, asked: argparse.Namespace) -> None:
     put(tree, "usr/lib/systemd/system/lazyobs.socket", (systemd / "lazyobs.socket").read_text())
     put(tree, "usr/lib/sysusers.d/lazyobs.conf", (systemd / "lazyobs.sysusers").read_text())
     put(tree, "etc/lazyobs/lazyobs.toml", (systemd / "lazyobs.toml").read_text())
+
+
+def large_examples(wheel: Path) -> list[Path]:
+    """Of an unpacked wheel: recordings of half an hour and more, which those look at who have lazyobs-analysis."""
+    return sorted((wheel / "lazyobs/share/examples").glob("*-7.3"))
 
 
 def fill_lab(tree: Path, asked: argparse.Namespace) -> None:
@@ -125,6 +132,10 @@ def fill_analysis(tree: Path, asked: argparse.Namespace) -> None:
     options = ("--only-binary=:all:", "--implementation", "cp", "--python-version", asked.python, *platform)
     pip(*options, "-c", str(HERE / "constraints.txt"), "--target", str(target), *requirements("soak"))
     tidy(target)
+    with tempfile.TemporaryDirectory() as scratch:
+        pip("--no-deps", "--target", scratch, str(asked.wheel))
+        for example in large_examples(Path(scratch)):
+            shutil.copytree(example, tree / LIB / "lazyobs/share/examples" / example.name)
     for name in ("lz4", "tests", "plotly/package_data/datasets"):  # what Debian has, and what no command uses
         shutil.rmtree(target / name, ignore_errors=True)
     put(tree, "usr/share/lintian/overrides/lazyobs-analysis", (HERE / "analysis.lintian-overrides").read_text())
