@@ -25,7 +25,7 @@ from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.triggers import TRIGGERS, Trigger, parse
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_LEAST_BYTES = 1 << 20
+_LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 50
 _FORMATS = ("table", "json", "csv")  # what -o is to the other commands
 
 
@@ -33,10 +33,11 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str | Non
     if value is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", value)
-    size = int(float(found[1]) * _SIZES[found[2]]) if found else 0
-    if size < _LEAST_BYTES:
-        raise click.BadParameter(f"{value!r} is not a size of 1M or more: use 100M or 2G")
-    return size
+    size = float(found[1]) * _SIZES[found[2]] if found else 0.0
+    if not _LEAST_BYTES <= size <= _MOST_BYTES:
+        shown = value if len(value) <= 40 else f"{value[:40]}..."
+        raise click.BadParameter(f"{shown!r} is not a size from 1M to 1024T: use 100M or 2G")
+    return int(size)
 
 
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> str:

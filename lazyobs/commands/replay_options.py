@@ -19,6 +19,8 @@ from lazyobs.text import say
 if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
 
+_OPENED = "lazyobs.recordings"  # of click's context: those whose notes are said at its end
+
 
 def _speed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     if value is None:
@@ -92,11 +94,18 @@ def open_recorded_events(directory: Path) -> ReplaySource:
 
 
 def _watched(source: ReplaySource) -> ReplaySource:
-    """When the command ends, what the recording lacked is a line on standard error."""
+    """When the command ends, what the recording lacked is a line on standard error: once, though it may be open twice."""
+    context = click.get_current_context()
+    opened: list[ReplaySource] = context.meta.setdefault(_OPENED, [])
+    opened.append(source)
 
     def say_notes() -> None:
-        for note in source.notes():
-            say(f"lazyobs: recording {source.path}: {note}")
+        notes = list(dict.fromkeys((one.path, note) for one in opened for note in one.notes()))
+        for path, note in notes:
+            # One that read less may know less of where it is cut off.
+            if not any(other != note and other.startswith(note) for where, other in notes if where == path):
+                say(f"lazyobs: recording {path}: {note}")
 
-    click.get_current_context().call_on_close(say_notes)
+    if len(opened) == 1:
+        context.call_on_close(say_notes)
     return source

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import sys
 from collections.abc import Iterable
 
 import click
@@ -49,7 +51,8 @@ def _place(error: click.UsageError) -> str:
 
 
 def name(parameter: click.Parameter) -> str:
-    """``-o`` of an option, ``DIR...`` of an argument."""
+    """``-o`` of an option, or the name by which it was given; ``DIR...`` of an argument."""
     if isinstance(parameter, click.Argument):
         return parameter.metavar or str(parameter.name).upper()
-    return parameter.opts[0]
+    given = {word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", sys.argv[1:])}
+    return next((option for option in parameter.opts if option in given), parameter.opts[0])

@@ -93,7 +93,7 @@ class ProcfsSource:
             processes=processes,
             histograms={series: None for histogram in HISTOGRAMS for series in histogram.series()},
             health={**dict.fromkeys(HEALTH_NAMES), **health.of_this_process()},
-            null_reasons=self._reasons(len(unseen)),
+            null_reasons=self._reasons(len(unseen), len(processes)),
         )
 
     def _pids(self) -> list[int]:
@@ -138,13 +138,14 @@ class ProcfsSource:
 
     @staticmethod
     def _sums(processes: list[Process]) -> dict[str, int | None]:
-        """Sums over the processes that may be read: views say how many may not."""
+        """Sums over the processes that may be read, null where none may: ``null_reasons`` says how many may not."""
         sums: dict[str, int | None] = dict.fromkeys(CENSUS_NAMES)
         for name in ("vmas", "vmas_anon"):
-            sums[name] = sum(process.census[name] or 0 for process in processes)
+            known = [count for process in processes if (count := process.census[name]) is not None]
+            sums[name] = sum(known) if known or not processes else None
         return sums
 
-    def _reasons(self, unseen: int) -> dict[str, str]:
+    def _reasons(self, unseen: int, shown: int) -> dict[str, str]:
         reasons = {
             "totals": f"counting needs BPF: {self._why}",
             "histograms": f"measuring needs BPF: {self._why}",
@@ -162,6 +163,8 @@ class ProcfsSource:
             reasons["processes.vmas"] = (
                 f"{unseen} {plural(unseen, 'process', 'processes')} of other users may not be read"
             )
+            if unseen >= shown:
+                reasons["census.vmas"] = reasons["census.vmas_anon"] = reasons["processes.vmas"]
         if self._slabinfo.why_not:
             reasons["slabs"] = self._slabinfo.why_not
         if self._slabinfo.why_no_merges:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from lazyobs.views.costs import costs
 from tests.harness import ROOT, lazyobs, need_open_checkout
+from tests.recording.test_mutations import make
 
 COUNT = 5003
 
@@ -83,3 +85,10 @@ def test_top_begins_with_what_it_costs(bpf, islands):
     lines = lazyobs("top", "-b", "-n", "1").stdout.splitlines()
     assert lines[1].startswith("holds    ") and lines[2].startswith("lazy     a kernel with lazy anon_vmas would save ")
     assert lines[3].startswith("most     ") and f"{program.pid} islands {COUNT}" in lines[3]
+
+
+def test_a_recording_without_an_end_is_told_once(tmp_path: Path) -> None:
+    make(tmp_path / "r", "decade", finish=False)
+    done = lazyobs("summary", "--replay", str(tmp_path / "r"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("has no end") == 1 and len(done.stderr.splitlines()) == 1

@@ -325,6 +325,8 @@ def test_identity(tmp_path: Path) -> None:
     "arguments",
     [
         ["--max-size", "1K"],
+        ["--max-size", "1025T"],
+        ["--max-size", "9" * 400],  # more than a float holds
         ["--max-age", "tomorrow"],
         ["--duration", "-5"],
         ["--duration", "nan"],

@@ -106,6 +106,7 @@ def judged(*words: str) -> Answer:
 COMMANDS: dict[str, Callable[[str], Answer]] = {
     "top": lambda path: command("top", "-b", "-o", "json", "--replay", path),
     "census": lambda path: command("census", "-o", "json", "--replay", path),
+    "summary": lambda path: command("summary", "--replay", path),
     "trace": lambda path: command("trace", "-o", "json", "--replay", path),
     "export": exported,
     "report": lambda path: judged("report", "-o", "json", path),

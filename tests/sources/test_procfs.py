@@ -39,6 +39,32 @@ def test_what_cannot_be_known_is_null_and_says_why(islands):
     assert "because the test says so" in sample.null_reasons["totals"]
 
 
+def fake_process(proc: Path, pid: int, smaps_text: bytes | None) -> None:
+    """``smaps_text`` None: it may not be read."""
+    root = proc / str(pid)
+    root.mkdir(parents=True)
+    (root / "stat").write_text(f"{pid} (x) S 1 " + "0 " * 30)
+    if smaps_text is not None:
+        (root / "smaps").write_bytes(smaps_text)
+
+
+def test_a_sum_says_how_many_processes_it_lacks_and_is_null_without_any(tmp_path: Path) -> None:
+    mainline = next(profile for profile in built_in() if profile.name == "mainline")
+    proc = tmp_path / "proc"
+    for pid in (11, 12):
+        fake_process(proc, pid, None)
+    sample = ProcfsSource("6.1.0-test", mainline, Slabinfo(), "a test", proc_root=str(proc)).read()
+    assert sample.census["vmas"] is sample.census["vmas_anon"] is None
+    assert sample.null_reasons["census.vmas"] == "2 processes of other users may not be read"
+    text = Path("/proc/self/smaps").read_bytes()
+    fake_process(proc, 13, text)
+    found = ProcfsSource("6.1.0-test", mainline, Slabinfo(), "a test", proc_root=str(proc)).read().as_json()
+    assert found["census"]["vmas"] == len(smaps.parse(text))
+    assert found["null_reasons"]["processes.vmas"] == "2 processes of other users may not be read"
+    assert "census.vmas" not in found["null_reasons"]
+    assert [row["vmas"] for row in found["processes"]] == [None, None, len(smaps.parse(text))]
+
+
 def test_smaps_parsers_agree(islands):
     program = islands(211)
     program.tell("touch")
