@@ -20,8 +20,8 @@ from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.text import printable
 from lazyobs.unix import small_file
 
-_COLUMNS = ("name", "kernel", "profile", "lazy_enabled", "bytes", "path", "boots", "shows", "command")
-_IN_A_TABLE = ("name", "kernel", "boots", "shows", "command")
+_COLUMNS = ("name", "kernel", "profile", "lazy_enabled", "bytes", "path", "boots", "seconds", "shows", "command")
+_IN_A_TABLE = ("name", "kernel", "boots", "seconds", "shows", "command")
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -75,12 +75,12 @@ def copied(source: Path, target: Path) -> None:
         raise NotPermitted(f"{target}", f"cannot be written ({why})", "name another place") from None
 
 
-def _about() -> dict[str, dict[str, str]]:
+def _about() -> dict[str, dict[str, Any]]:
     """{name: what examples.toml says of it}."""
     return small_file.read_toml(shipped.folder("examples") / "examples.toml")
 
 
-def _row(name: str, place: Path, about: Mapping[str, str]) -> dict[str, Any]:
+def _row(name: str, place: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     boots = shipped.boots(place)
     identity = json.loads((boots[0] / "recording.json").read_bytes())["identity"]
     return {
@@ -91,6 +91,7 @@ def _row(name: str, place: Path, about: Mapping[str, str]) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for boot in boots for file in boot.iterdir()),
         "path": str(place),
         "boots": len(boots),
+        "seconds": about.get("seconds"),
         "shows": about.get("shows", ""),
         "command": about.get("command", ""),
     }

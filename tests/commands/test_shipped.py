@@ -35,10 +35,10 @@ def test_examples_are_listed() -> None:
     assert all(row["shows"] and row["command"].startswith("lazyobs ") for row in rows)
     assert (
         lazyobs("examples", "-o", "csv").stdout.splitlines()[0]
-        == "name,kernel,profile,lazy_enabled,bytes,path,boots,shows,command"
+        == "name,kernel,profile,lazy_enabled,bytes,path,boots,seconds,shows,command"
     )
     table = lazyobs("examples").stdout.splitlines()
-    assert table[0].split() == ["NAME", "KERNEL", "BOOTS", "SHOWS", "COMMAND"]
+    assert table[0].split() == ["NAME", "KERNEL", "BOOTS", "SECONDS", "SHOWS", "COMMAND"]
     assert [line.split()[0] for line in table[1:]] == [row["name"] for row in rows]
 
 
