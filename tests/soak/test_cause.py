@@ -39,7 +39,10 @@ def test_the_holder_is_named_with_growth_and_part():
     first = [_holding(7, 100, comm="postgres", ppid=1), _holding(9, 50, ppid=1)]
     last = [_holding(7, 3100, comm="postgres", ppid=1), _holding(9, 1050, ppid=1)]
     found = _who(_with_holders(first, last))
-    assert found.text == "postgres (pid 7): +3,000 chains and +3,000 anon_vmas (200/min), 75% of the growth; 100 to 3,100 chains and 100 to 3,100 anon_vmas"
+    assert (
+        found.text
+        == "postgres (pid 7): +3,000 chains and +3,000 anon_vmas (200/min), 75% of the growth; 100 to 3,100 chains and 100 to 3,100 anon_vmas"
+    )
     assert found.outcome == "" and found.numbers["estimate"] == 6000
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -156,14 +157,23 @@ def test_the_own_chains_of_children_are_no_splits(own: int | None):
 
 
 @pytest.mark.parametrize(
-    ("split", "path"), [(0, PROMOTION), (2006, SPLIT), (1000, PROMOTION)], ids=["forks", "each is split, too", "some are"]
+    ("split", "path"),
+    [(0, PROMOTION), (2006, SPLIT), (1000, PROMOTION)],
+    ids=["forks", "each is split, too", "some are"],
 )
 def test_chains_of_promotions_are_no_splits(split: int, path: str):
     """A database on a lazy kernel forks: its 2,006 lazy VMAs get a chain each, and each of 40 children, all of which have
     ended, two a VMA."""
     before = process(78, "database", ppid=1, chains_held=49, anon_vmas_held=1, vmas_anon=2055)
-    counts = {"promotions": 2006, "fork_chains": 82_200, "fork_anon_vmas": 82_200, "chain_allocs": 166_406 + split}
-    after = process(78, "database", ppid=1, chains_held=2055 + split, anon_vmas_held=1, vmas_anon=2055 + split, **counts)
+    counts: dict[str, Any] = {
+        "promotions": 2006,
+        "fork_chains": 82_200,
+        "fork_anon_vmas": 82_200,
+        "chain_allocs": 166_406 + split,
+    }
+    after = process(
+        78, "database", ppid=1, chains_held=2055 + split, anon_vmas_held=1, vmas_anon=2055 + split, **counts
+    )
     found = culprit([before], [after])
     assert found is not None and (found.kind, found.pid, found.path) == (PROCESS, 78, path)
     if not split:
