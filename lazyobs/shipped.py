@@ -6,6 +6,7 @@ An installation has them in ``lazyobs/share`` (setup.py puts them there), a chec
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -49,18 +50,23 @@ def examples() -> dict[str, Path]:
 
 def boots(place: Path) -> list[Path]:
     """``place`` if it is a recording, else the recordings that lie in it; [] where there are none."""
-    if (place / "recording.json").is_file():
+    if _is_recording(place):
         return [place]
     try:
-        return sorted(one for one in place.iterdir() if (one / "recording.json").is_file())
+        return sorted(filter(_is_recording, place.iterdir()))
     except OSError:
         return []
+
+
+def _is_recording(place: Path) -> bool:
+    """Also of what cannot be looked at, or has a name too long to be one, where pathlib would raise."""
+    return os.path.isfile(place / "recording.json")
 
 
 def recording(path: str) -> str:
     """``path`` where it is a recording's directory, or else the example of that name, if there is one, of several boots
     the first. (A checkout has a directory lab that is no recording.)"""
-    if (Path(path) / "recording.json").exists():
+    if os.path.exists(Path(path) / "recording.json"):
         return path
     return recordings(path)[0]
 
@@ -70,7 +76,7 @@ def recordings(path: str) -> list[str]:
     where there is neither, for an error to name."""
     name, _, boot = path.partition("/")
     example = examples().get(name)
-    found = boots(Path(path)) or ([] if example is None else boots(example / boot))
+    found = boots(Path(path)) or ([] if example is None or ".." in Path(boot).parts else boots(example / boot))
     return [str(one) for one in found] or [path]
 
 

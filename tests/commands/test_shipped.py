@@ -13,7 +13,7 @@ import pytest
 
 from lazyobs import __version__, shipped
 from lazyobs.errors import EXIT_REFUSED, EXIT_USAGE
-from tests.harness import ROOT, lazyobs, need_programs
+from tests.harness import LAZYOBS, ROOT, lazyobs, need_programs
 
 HASH = "0123456789abcdef0123456789abcdef01234567"
 
@@ -70,6 +70,15 @@ def test_an_example_of_several_boots_is_all_of_them(tmp_path: Path) -> None:
     # Nor does it matter whether they were copied.
     assert lazyobs("examples", "stock-7.3", str(tmp_path / "mine")).stdout.endswith(f"lazyobs report {tmp_path}/mine\n")
     assert shipped.recordings(str(tmp_path / "mine")) == [f"{tmp_path}/mine/boot-{number}" for number in range(1, 6)]
+    for name in ("stock-7.3/../leak", "stock-7.3/boot-1/../../leak", "x" * 300):
+        assert shipped.recordings(name) == [name]
+    (tmp_path / "mine").chmod(0)
+    reader = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *LAZYOBS]
+    tmp_path.chmod(0o755)
+    closed = subprocess.run(
+        [*reader, "report", str(tmp_path / "mine/boot-1")], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert closed.returncode == EXIT_REFUSED and len(closed.stderr.splitlines()) == 1, closed.stderr
     gone = lazyobs("summary", "--replay", "stock-7.3/boot-9")
     assert (gone.returncode, gone.stdout) == (EXIT_REFUSED, "") and "there is no such" in gone.stderr
 
