@@ -123,7 +123,7 @@ def _step(found: Readings, onset: int, quiet: Flags) -> Rise | None:
     wandered = _WANDERED * float(np.ptp(np.percentile(early, [25, 75])))
     if late.min() - base < max(LEAST_LOST, wandered) or p * len(places) ** 0.5 >= _STEP_ALPHA:
         return None
-    return Rise(base, _at_end(found, after) - base, float(found.times[onset]), len(late), p)
+    return Rise(base, _at_end(found, after) - base, _began(found, base, onset), len(late), p)
 
 
 def _ramp(found: Readings, base: float, onset: int, quiet: Flags) -> Rise | None:
@@ -134,7 +134,13 @@ def _ramp(found: Readings, base: float, onset: int, quiet: Flags) -> Rise | None
     third = len(values) // 3
     if trend.pvalue >= _RAMP_ALPHA or values[-third:].min() - values[:third].max() < LEAST_LOST:
         return None
-    return Rise(base, _at_end(found, quiet) - base, float(found.times[onset]), len(values), float(trend.pvalue))
+    return Rise(base, _at_end(found, quiet) - base, _began(found, base, onset), len(values), float(trend.pvalue))
+
+
+def _began(found: Readings, base: float, onset: int) -> float:
+    """When the readings left the base, to which they had come back until then: a slow loss is below WOBBLE at first."""
+    back = np.flatnonzero(found.orphans[:onset] <= base)
+    return float(found.times[back[-1] + 1 if len(back) else onset])
 
 
 def _at_end(found: Readings, quiet: Flags) -> float:
