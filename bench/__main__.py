@@ -28,7 +28,7 @@ BENCHMARKS = {
     "recording": "bytes per event on disk, CPU per million recorded events, CPU of record beside procps' top",
     "soak_truth": "report and compare on simulated recordings with a known answer: false FAIL <= 0.01, found >= 0.95, 0.9",
     "leaks": "twenty set-ups that leak: who and by what path, by summary, top and report; 20 of 20 (docs/leaks.md)",
-    "lab_instructions": "instructions of fork, mmap+touch and munmap in the lab, every probe on beside off; <= 1.02",
+    "lab_instructions": "instructions of fork, mmap+touch and munmap in the lab, by tier, beside none; images beside compiled",
     "screen": "CPU of the full screen at 1 s with 500 processes, beside htop and bpftrace; <= 2 % of a CPU",
     "soak_scale": "report on 24 h of 10, 25, 50 and 100 hosts, a million events each; <= 60 s, <= 2 GB, linear",
     "exporter": "CPU and memory of a scrape with 500 processes; <= 20 ms, <= 35 MB",

@@ -46,7 +46,20 @@ def _pair(benchmark: str, what: str, key: str, peer_name: str, unit: str, goal: 
     return Row(benchmark, what, ours, peer, peer_name, ratio, quartiles, unit, goal, scale)
 
 
+def _instructions(what: str, figures: str, peer: str, peer_name: str, goal: str) -> Row:
+    """A row of bench/lab_instructions.py: of a fork and exit of a process with a hundred islands."""
+    ours, others = (f"instructions.lazy off.{name}.fork" for name in (figures, peer))
+    return Row("lab_instructions", f"a fork and exit in the lab, {what}", ours, others, peer_name,
+               unit="M instructions", goal=goal, scale=1e-6)  # fmt: skip
+
+
 ROWS = (
+    _instructions("empty programs on the tracepoints", "empty", "none", "nothing attached", ""),
+    _instructions("tracepoint tier", "tracepoint", "none", "nothing attached", "<= 1.20"),
+    _instructions("fentry tier", "fentry", "none", "nothing attached", "<= 1.30"),
+    _instructions("kprobe tier", "kprobe", "none", "nothing attached", "<= 1.40"),
+    _instructions("tracepoint tier, from the image", "tracepoint", "tracepoint compiled", "compiled there", "<= 1.02"),
+    _instructions("fentry tier, from the image", "fentry", "fentry compiled", "compiled there", "<= 1.02"),
     Row(
         "event_cost", "a counted event, above an empty program", "ns_per_event", "bpftrace_ns_per_event", "bpftrace",
         "ratio", unit="ns", goal="<= 0.20",
