@@ -170,10 +170,15 @@ def test_a_thread_is_found_by_the_name_that_is_shown(comm: bytes, asked: str) ->
     assert not EventFilter(comm=asked).passes_comm(b"other".ljust(16, b"\0"))
 
 
+def filter_offsets() -> dict[str, int]:
+    """Of struct event_filter, by field."""
+    return dict(zip((field.name for field in event.FILTER.fields), event.FILTER.offsets()))
+
+
 @pytest.mark.parametrize(("comm", "in_kernel"), [("plain", 1), ("a\udcff", 1), ("a\ufffd", 0), ("a?", 0)])
 def test_the_probes_compare_bytes_alone(comm: str, in_kernel: int) -> None:
     packed = EventFilter(comm=comm)._packed(dict.fromkeys(("rmap_one", "slab"), None))
-    at = dict(zip((field.name for field in event.FILTER.fields), event.FILTER.offsets()))
+    at = filter_offsets()
     by_comm, name = int.from_bytes(packed[at["by_comm"] :][:4], "little"), packed[at["comm"] :][:16]
     assert (by_comm, name.rstrip(b"\0") != b"") == (in_kernel, bool(in_kernel))
 
@@ -201,9 +206,10 @@ def test_usage(arguments: list[str]) -> None:
 
 
 def test_what_no_probe_can_count_is_unknown() -> None:
-    """struct event_filter ends with what the attached probes know: VMAs of a walk, chains of a fork."""
+    """What the attached probes know: VMAs of a walk, chains of a fork."""
+    at = filter_offsets()["knows"]
     for tiers, knows in (({}, 0), ({"rmap_one": "fentry"}, 1), ({"slab": "tracepoint", "rmap_one": None}, 2)):
-        assert int.from_bytes(EventFilter()._packed(tiers)[-4:], "little") == knows
+        assert int.from_bytes(EventFilter()._packed(tiers)[at : at + 4], "little") == knows
 
 
 @pytest.mark.bpf
