@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -28,6 +29,14 @@ builder = module_of(DEB / "build.py")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_shell_takes_it(script: str) -> None:
     subprocess.run(["sh", "-n", DEB / script], check=True)
+
+
+def test_a_process_that_it_starts_does_not_run_the_command_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a CPU reads recordings, and has the launcher as its main module."""
+    monkeypatch.setattr(sys, "argv", ["lazyobs", "--no-such-option"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    found = runpy.run_path(str(DEB / "lazyobs"), run_name="__mp_main__")
+    assert callable(found["main"]) and "/usr/lib/lazyobs" in sys.path
 
 
 def test_every_requirement_has_one_version_here() -> None:
