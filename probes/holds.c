@@ -7,32 +7,33 @@
  * waits for it, which lock.c sees, are taken off.
  */
 
-static __always_inline u64 root_of(struct vm_area_struct *vma)
+/* The root is for a task that waits for its lock, and asks for the stack of the one that has it. */
+static __always_inline void hold_begins(enum called called, struct anon_vma *anon_vma, u32 path)
 {
-	struct anon_vma *anon_vma = (struct anon_vma *)READ(vma, anon_vma);
-
-	return (u64)READ(anon_vma, root);
+	call_begins(called, EVENTS ? (u64)READ(anon_vma, root) : 0, path);
 }
 
 static __always_inline int hold_clone_enter(u64 src)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)src;
+	struct anon_vma *anon_vma = (struct anon_vma *)READ(vma, anon_vma);
 	u32 path = HOLD_CLONE;
 
-	if (!READ(vma, anon_vma))
+	if (!anon_vma)
 		return 0;
 	if (find_fork_window(bpf_get_current_pid_tgid()))
 		path = HOLD_FORK;
-	call_begins(CALLED_CLONE, root_of(vma), path);
+	hold_begins(CALLED_CLONE, anon_vma, path);
 	return 0;
 }
 
 static __always_inline int hold_unlink_enter(u64 at)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)at;
+	struct anon_vma *anon_vma = (struct anon_vma *)READ(vma, anon_vma);
 
-	if (READ(vma, anon_vma))
-		call_begins(CALLED_UNLINK, root_of(vma), HOLD_UNMAP);
+	if (anon_vma)
+		hold_begins(CALLED_UNLINK, anon_vma, HOLD_UNMAP);
 	return 0;
 }
 

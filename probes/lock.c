@@ -130,7 +130,7 @@ static __always_inline void note_holder(struct holder *holder, u64 root)
 {
 	struct call *call = find_call(CALLED_LOCK_WAIT);
 
-	if (!call || !holder->path_and_tgid)
+	if (!call)
 		return;
 	call->vmas = holder->path_and_tgid;
 	call->chains = holder->tid;
@@ -211,7 +211,8 @@ int lock_wait_begins(u64 *ctx)
 		return 0;
 	}
 	call_began(CALLED_LOCK_WAIT, start, ctx[0], path, flags);
-	note_holder(&holder, root);
+	if (holder.path_and_tgid)
+		note_holder(&holder, root);
 	return 0;
 }
 

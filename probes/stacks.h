@@ -53,24 +53,28 @@ static __always_inline void keep_stack_of_waiter(void *ctx, u64 stamp, u64 since
 
 static __always_inline void ask_for_stack(u32 holder, u64 root)
 {
-	struct kernel_stack asked = { .root = root, .asked = bpf_ktime_get_ns() };
+	struct kernel_stack asked = { .root = root };
 	struct stack_key key = { .tid = holder };
 
-	if (stacks_wanted())
-		kernel_stacks.update(&key, &asked);
+	if (!stacks_wanted())
+		return;
+	asked.asked = bpf_ktime_get_ns();
+	kernel_stacks.update(&key, &asked);
 }
 
 /* Of a hold of that root's lock since then, if a task has asked while it lasted. */
 static __always_inline void give_stack(void *ctx, u64 root, u64 since)
 {
 	struct stack_key key = { .tid = (u32)bpf_get_current_pid_tgid() };
-	struct kernel_stack fresh = { .since = since, .until = bpf_ktime_get_ns() }, *asked;
+	struct kernel_stack fresh = { .since = since }, *asked;
 
 	if (!stacks_wanted())
 		return;
 	asked = kernel_stacks.lookup(&key);
-	if (asked && asked->root == root && asked->asked >= since)
-		keep_stack(ctx, &key, &fresh);
+	if (!asked || asked->root != root || asked->asked < since)
+		return;
+	fresh.until = bpf_ktime_get_ns();
+	keep_stack(ctx, &key, &fresh);
 }
 #else
 static __always_inline void keep_stack_of_waiter(void *ctx, u64 stamp, u64 since, u32 holder)
