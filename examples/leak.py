@@ -11,28 +11,15 @@ first argument says.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import subprocess
-import sys
 import time
 
-PAGE = mmap.PAGESIZE
+from programs import islands, run
+
 CHILDREN, VMAS, KEPT = 11, 211, 101
 SIGN = "/tmp/leak"
-_PR_SET_NAME = 15
-_ALONE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-
-
-def islands(count: int) -> list[mmap.mmap]:
-    """Pages that are there, each with a guard beside it that keeps VMAs from being merged."""
-    found = []
-    for _ in range(count):
-        page = mmap.mmap(-1, PAGE, flags=_ALONE)
-        page[0] = 1
-        found += [page, mmap.mmap(-1, PAGE, flags=_ALONE, prot=mmap.PROT_READ)]
-    return found
 
 
 def web(end: float) -> None:
@@ -75,16 +62,5 @@ def cache(end: float) -> None:
 PROGRAMS = {"web": web, "jobs": jobs, "cache": cache}
 
 
-def main(seconds: str, name: str = "") -> None:
-    end = time.monotonic() + float(seconds)
-    if name:
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
-        PROGRAMS[name](end)
-        return
-    started = [subprocess.Popen([sys.executable, __file__, seconds, name]) for name in PROGRAMS]
-    for one in started:
-        one.wait()
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(__file__, PROGRAMS, PROGRAMS)

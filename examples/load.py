@@ -12,32 +12,19 @@ Each runs under a name of its own, until the number of seconds that is its first
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
-PAGE = mmap.PAGESIZE
+from programs import islands, run
+
 WORKERS, WEB_VMAS, WRITTEN = 7, 307, 101
 DATABASE_VMAS, CHANGED = 2000, 211
 JOB_VMAS = 53
-_PR_SET_NAME = 15
-_ALONE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-
-
-def islands(count: int) -> list[mmap.mmap]:
-    """Pages that are there, each with a guard beside it that keeps VMAs from being merged."""
-    found = []
-    for _ in range(count):
-        page = mmap.mmap(-1, PAGE, flags=_ALONE)
-        page[0] = 1
-        found += [page, mmap.mmap(-1, PAGE, flags=_ALONE, prot=mmap.PROT_READ)]
-    return found
 
 
 def write(pages: list[mmap.mmap]) -> None:
@@ -125,15 +112,5 @@ STARTED = ("web", "jobs", "database", "starts")
 PROGRAMS = {"web": web, "jobs": jobs, "database": database, "starts": starts, "forks": forks}
 
 
-def main(seconds: str, name: str = "") -> None:
-    end = time.monotonic() + float(seconds)
-    if name:
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
-        PROGRAMS[name](end)
-        return
-    for one in [subprocess.Popen([sys.executable, __file__, seconds, name]) for name in STARTED]:
-        one.wait()
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(__file__, PROGRAMS, STARTED)
