@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lazyobs.recording.directory import Directory
 from lazyobs.unix import memory_limits
-from lazyobs.unix.imports import broken_library, cause
+from lazyobs.unix.imports import why_broken
 
 # Address space that pyarrow and numpy take, and then some. With less they end the recorder, with a status of their own.
 _ARROWS_BYTES = 512 << 20
@@ -36,9 +36,9 @@ def best() -> Finish:
             raise
         return without_pyarrow(f"{error.name} is not installed")
     except ImportError as error:
-        if not (name := broken_library(error)):
+        if not (why := why_broken(error)):
             raise
-        return without_pyarrow(f"{name} is installed, but cannot be imported ({cause(error)})")
+        return without_pyarrow(why)
     return Finish(to_parquet)
 
 

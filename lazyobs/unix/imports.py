@@ -23,8 +23,13 @@ def broken_library(error: ImportError) -> str:
     return name
 
 
-def cause(error: ImportError) -> str:
-    """In one line."""
+def why_broken(error: ImportError) -> str:
+    """The same with the cause, in a line; "" likewise."""
+    library = broken_library(error)
+    return f"{library} is installed, but cannot be imported ({_cause(error)})" if library else ""
+
+
+def _cause(error: ImportError) -> str:
     text = str(error)
     if found := _ORIGINAL.search(text):
         return found[1].strip()
