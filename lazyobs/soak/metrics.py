@@ -29,7 +29,9 @@ def _shown(name: str) -> str:
     return name.replace("_seconds", "").replace("_", " ") + _TIME
 
 
-_KEYS = {_shown(name): name for histogram in HISTOGRAMS for name in histogram.series()}
+_DURATIONS = {
+    _shown(name): name for histogram in HISTOGRAMS if histogram.unit == "seconds" for name in histogram.series()
+}
 _OF_LAZY = {_shown("promotion_seconds")}
 
 
@@ -134,25 +136,25 @@ def _no_such_thing(name: str, arm: list[list[Series]]) -> str:
 def _rarer(name: str, base: Boots, new: Boots, counts: list[int]) -> str:
     """Why durations that the new kernel has too few of, in every boot, hide no regression: together they took less time
     than in any boot of base. "" where that is not so, or not known."""
-    if counts[1] or not name.endswith(_TIME):
+    key = _DURATIONS.get(name)
+    if key is None or counts[1]:
         return ""
-    key = _KEYS.get(name)
     together = [[_spent(recordings, key) for recordings in arm.values()] for arm in (base, new)]
-    if key is None or any(one is None for arm in together for one in arm):
+    before, after = ([one for one in arm if one is not None] for arm in together)
+    if len(before) < len(base) or len(after) < len(new):
         return ""
-    before, after = ([one or (0.0, 0.0) for one in arm] for arm in together)
     if max(spent for _, spent in after) >= min(spent for _, spent in before):
         return ""
     most, least = max(count for count, _ in after), min(count for count, _ in before)
     return f"new has at most {most:.0f} in a boot and base {least:.0f} and more: together they take less time in every boot of new"
 
 
-def _spent(recordings: list[Series], key: str | None) -> tuple[float, float] | None:
+def _spent(recordings: list[Series], key: str) -> tuple[float, float] | None:
     """(how many, seconds together) of a boot; None where they are not counted."""
-    found = [series.distributions.get(key or "") for series in recordings]
-    if any(one is None for one in found):
+    found = [series.distributions[key] for series in recordings if key in series.distributions]
+    if len(found) < len(recordings):
         return None
-    return sum(float(one.counts.sum()) for one in found if one), sum(one.sum for one in found if one)
+    return sum(float(one.counts.sum()) for one in found), sum(one.sum for one in found)
 
 
 def _began(recordings: list[Series]) -> float:
@@ -176,9 +178,8 @@ def _of_boot(recordings: list[Series], value: _Value) -> float | None:
 
 def _values(boots: list[list[Series]], thresholds: Thresholds) -> Iterator[tuple[str, str, str, str, _Value, str]]:
     everything = [series for recordings in boots for series in recordings]
-    names = [name for histogram in HISTOGRAMS if histogram.unit == "seconds" for name in histogram.series()]
     more = dict.fromkeys(name for series in everything for name in series.distributions if "_seconds" in name)
-    for name in dict.fromkeys([*more, *names]):
+    for name in dict.fromkeys([*more, *_DURATIONS.values()]):
         shown = _shown(name)
         yield shown, JUDGED, RATIO, DURATION, partial(_duration, name=name), "mean"
     yield LOCK_WAIT, JUDGED, RATIO, DURATION, cost.lock_wait_per_fork, "counter"
