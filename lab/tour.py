@@ -28,7 +28,7 @@ from .packages import BOOT_TOOLS, ensure
 
 RESULTS = LAB / "results.json"
 GUEST = LAB / "guest" / "tour.py"
-WORKLOADS = [roots.CHECKOUT / f"tests/workloads/{name}.c" for name in ("islands", "generations")]
+WORKLOADS = [roots.CHECKOUT / f"tests/workloads/{name}.c" for name in ("islands", "generations", "copier")]
 _COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 #: A scenario or more of each kernel path; all of them take ten minutes in an emulated machine.
 SUBSET = "control,fork_and_write,vfork,mprotect_split_and_merge,mremap_move,private_*,swap_out_and_in,thp_fault,ksm_write,move_pages,compaction"
@@ -170,7 +170,8 @@ def _counts(exactness: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
                 continue
             for name, one in numbers.items():
                 exact = one["found"] == one["expected"]
-                yield f"{tier}, {islands} islands: {name} expected {one['expected']} found {one['found']}", exact
+                size = f"{islands} islands" if islands.isdigit() else islands
+                yield f"{tier}, {size}: {name} expected {one['expected']} found {one['found']}", exact
 
 
 def result(stop: Stop, found: Mapping[str, Any]) -> dict[str, Any]:

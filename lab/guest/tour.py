@@ -7,6 +7,7 @@ for ``lazyobs selftest --only``, or "all". Nothing is judged here: lab/tour.py d
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -16,13 +17,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from each_command import each, lazyobs, traced
 
 from lazyobs.bpf.maps import verified_instructions
+from lazyobs.bpf.optional import ALSO
 from lazyobs.bpf.session import COMPILE
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.syscalls import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE, PROT_READ, mprotect, mremap
@@ -37,8 +39,9 @@ FUNCTION_POINT = "anon_vma_fork"
 
 
 def doctor() -> dict[str, Any]:
-    """The kernel as doctor sees it, and the tier of each point."""
-    found = json.loads(lazyobs("doctor", "-o", "json"))
+    """The kernel as doctor sees it, and the tier of each point, also of those that are attached on request only."""
+    with every_point():
+        found = json.loads(lazyobs("doctor", "-o", "json"))
     return {
         "kernel": found["kernel"],
         "tiers": {point["point"]: point["tier"] for point in found["points"]},
@@ -48,24 +51,27 @@ def doctor() -> dict[str, Any]:
     }
 
 
-class Islands:
-    """The workload: a command a line, and an answer to each."""
+class Workload:
+    """A compiled program beside ISLANDS: a command a line, and an answer to each."""
 
-    def __init__(self, count: int) -> None:
-        self._process = subprocess.Popen([ISLANDS, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, count: int, name: str = Path(ISLANDS).name) -> None:
+        command = [str(Path(ISLANDS).with_name(name)), str(count)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self._process.pid
         self._answer()
 
-    def _answer(self) -> None:
+    def _answer(self) -> str:
         assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            raise RuntimeError("islands ended")
+        answer = self._process.stdout.readline().decode().strip()
+        if not answer:
+            raise RuntimeError("the workload ended")
+        return answer
 
-    def tell(self, command: str) -> None:
+    def tell(self, command: str) -> str:
         assert self._process.stdin is not None
         self._process.stdin.write(command.encode() + b"\n")
         self._process.stdin.flush()
-        self._answer()
+        return self._answer()
 
     def end(self) -> None:
         self._process.communicate()
@@ -77,7 +83,7 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     On a lazy kernel they are lazy until the first fork, which promotes all that are.
     """
     lazy = bool(source.kernel.lazy_enabled)
-    program = Islands(islands)
+    program = Workload(islands)
     expected: dict[str, int | None] = {}
     found: dict[str, int | None] = {}
 
@@ -160,6 +166,60 @@ def clones(source: LiveSource, count: int = 23) -> dict[str, dict[str, int | Non
     }
 
 
+@contextlib.contextmanager
+def every_point() -> Iterator[None]:
+    """Also those that are left out unless they are asked for."""
+    os.environ[ALSO] = "all"
+    try:
+        yield
+    finally:
+        del os.environ[ALSO]
+
+
+def on_request(source: LiveSource, count: int = 211, copied: int = 101) -> dict[str, dict[str, int | None]]:
+    """{number: {"expected", "found"}} of the points that are left out otherwise; ends the source."""
+    expected: dict[str, int] = {}
+    found: dict[str, int | None] = {}
+
+    def row(pid: int) -> Any:
+        return next(process for process in source.read().processes if process.pid == pid)
+
+    program = Workload(count)
+    before = row(program.pid).counts["first_faults"]
+    program.tell("touch")
+    expected["first_faults"], found["first_faults"] = count, row(program.pid).counts["first_faults"] - before
+    first = source.read()
+    for _ in range(FORKS):
+        program.tell("fork")
+        program.tell("reap")
+    program.end()
+    last = source.read()
+    name = "forks whose page tables were timed"
+    expected[name], found[name] = (
+        last.totals["copying_forks"] - first.totals["copying_forks"],
+        timed(last) - timed(first),
+    )
+    program = Workload(count, "copier")
+    program.tell("touch")
+    child = int(program.tell("fork"))
+    for settle in ("write 0", "child 0"):
+        program.tell(settle)
+    for who, pid, command in (("a child", child, f"child {copied}"), ("its parent", program.pid, f"write {count}")):
+        before = row(pid).counts["cow_copies"]
+        program.tell(command)
+        expected[f"copies by {who}"] = copied if pid == child else count - copied
+        found[f"copies by {who}"] = row(pid).counts["cow_copies"] - before
+    program.tell("reap")
+    program.end()
+    source.close()
+    return {name: {"expected": number, "found": found[name]} for name, number in expected.items()}
+
+
+def timed(sample: Any) -> int:
+    """Forks whose work on page tables has been timed."""
+    return int(sample.histograms["fork_page_table_seconds"]["count"])
+
+
 def opened(tier: str | None, events: bool = False) -> LiveSource:
     """A source that counts, at that tier at best."""
     source = open_live(cap=tier, keep_root=True, events=events).source
@@ -188,6 +248,9 @@ def exactness() -> dict[str, Any]:
         if not source.session.image:
             raise RuntimeError(f"not from an image, because {source.session.why_compiled}")
         result[name] = counted(source)
+        if tier != "tracepoint":
+            with every_point():
+                result[name]["points on request"] = on_request(opened(tier))
     return result
 
 
@@ -227,7 +290,8 @@ def programs() -> dict[str, Any]:
     most: dict[str, int] = {}
     for tier in tiers():
         for events in (False, True):
-            source = opened(tier, events)
+            with every_point():
+                source = opened(tier, events)
             for label, fd in source.session.programs.items():
                 name = label.partition(":")[0]
                 number = verified_instructions(fd)
