@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lazyobs.bpf import abi
 from lazyobs.bpf.points import POINTS, RAW_TRACEPOINT
+from lazyobs.kernel.facts import read_btf
 
 _SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
@@ -37,6 +38,23 @@ def empty_program(tracepoint: str) -> Iterator[int]:
     finally:
         os.close(link)
         os.close(program)
+
+
+@contextlib.contextmanager
+def empty_function_programs(function: str) -> Iterator[None]:
+    """Empty programs at the entry and the exit of a kernel function: what measuring its time costs any tool at least."""
+    types, why = read_btf([function])
+    prototype = types.function(function) if types is not None else None
+    if prototype is None:
+        raise RuntimeError(f"no {function} in BTF {why}")
+    with contextlib.ExitStack() as attached:
+        for kind in (abi.ATTACH_TRACE_FENTRY, abi.ATTACH_TRACE_FEXIT):
+            program, log = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "empty", kind, prototype.type_id)
+            if program < 0:
+                raise OSError(-program, f"{os.strerror(-program)} {log}")
+            attached.callback(os.close, program)
+            attached.callback(os.close, abi.raw_tracepoint_open(program))
+        yield
 
 
 @contextlib.contextmanager

@@ -58,6 +58,10 @@ ROWS = (
     _instructions("tracepoint tier", "tracepoint", "none", "nothing attached", "<= 1.20"),
     _instructions("fentry tier", "fentry", "none", "nothing attached", "<= 1.30"),
     _instructions("kprobe tier", "kprobe", "none", "nothing attached", "<= 1.40"),
+    _instructions("empty programs at the entry and exit of copy_page_range()", "empty page_tables", "none",
+                  "nothing attached", ""),
+    _instructions("fentry tier, --also page_tables", "also page_tables", "fentry", "without it", ""),
+    _instructions("fentry tier, --also holds", "also holds", "fentry", "without it", ""),
     _instructions("tracepoint tier, from the image", "tracepoint", "tracepoint compiled", "compiled there", "<= 1.02"),
     _instructions("fentry tier, from the image", "fentry", "fentry compiled", "compiled there", "<= 1.02"),
     Row(

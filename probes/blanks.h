@@ -20,6 +20,16 @@
 	})
 
 /*
+ * The only value of an array, by its address instead of a lookup: it cannot be missing.
+ */
+#define ONLY(type, map)                                                             \
+	({                                                                          \
+		struct type *value_;                                                \
+		asm("%0 = %1 ll" : "=r"(value_) : "i"(VALUE_MARK | VALUE_OF_##map)); \
+		value_;                                                             \
+	})
+
+/*
  * Which of a table's rows a value is in: becomes comparisons, made for this kernel by the loader
  * (a search tree of the ranges of functions, say).
  */

@@ -11,7 +11,6 @@
 enum called {
 	CALLED_PREPARE,
 	CALLED_LAZY_PREPARE,
-	CALLED_ANON_VMA_FORK,
 	CALLED_PROMOTION,
 	CALLED_RMAP_WALK,
 	CALLED_CLONE,
@@ -43,8 +42,12 @@ struct call_slot {
 	struct call call;
 };
 
+struct call_slots {
+	struct call_slot slots[CALLED_COUNT * CALL_SLOTS];
+};
+
 BPF_TABLE("hash", u64, struct call, calls, TASK_ENTRIES);
-BPF_TABLE("array", u32, struct call_slot, call_slots, CALLED_COUNT *CALL_SLOTS);
+BPF_TABLE("array", u32, struct call_slots, call_slots, 1);
 
 /* Calls in the hash since attach: where there was none it need not be searched. */
 BPF_TABLE("array", u32, u64, hashed_calls, CALLED_COUNT);
@@ -65,9 +68,9 @@ static __always_inline u64 call_key(enum called called, u32 tid)
 
 static __always_inline struct call_slot *call_slot_of(enum called called, u32 tid)
 {
-	u32 index = called * CALL_SLOTS + (tid & (CALL_SLOTS - 1));
+	struct call_slots *all = ONLY(call_slots, call_slots);
 
-	return call_slots.lookup(&index);
+	return &all->slots[called * CALL_SLOTS + (tid & (CALL_SLOTS - 1))];
 }
 
 /* The call that the current task is in, or NULL. */
@@ -77,7 +80,7 @@ static __always_inline struct call *find_call(enum called called)
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
 
-	if (slot && slot->owner == SLOT_OPEN(tid))
+	if (slot->owner == SLOT_OPEN(tid))
 		return &slot->call;
 	return calls.lookup(&key);
 }
@@ -88,10 +91,25 @@ static __always_inline void return_missed(enum called called)
 		count_total(TOTAL_RETURNS_MISSED, 1);
 }
 
+/* Member by member: a struct that is assigned is built on the stack first. */
+static __always_inline void describe_call(struct call *call, u64 start, u64 object, u32 detail,
+					  u32 flags)
+{
+	call->start = start;
+	call->object = object;
+	call->vmas = 0;
+	call->detail = detail;
+	call->lost_race = 0;
+	call->flags = flags;
+	call->chains = 0;
+	call->offered = 0;
+	call->ended = 0;
+	call->mappings = 0;
+}
+
 static __always_inline void call_began(enum called called, u64 start, u64 object, u32 detail,
 				       u32 flags)
 {
-	struct call call = { .start = start, .object = object, .detail = detail, .flags = flags };
 	u32 tid = bpf_get_current_pid_tgid();
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 key = call_key(called, tid);
@@ -100,12 +118,15 @@ static __always_inline void call_began(enum called called, u64 start, u64 object
 	 * Its own slot or entry can still be there: the probe at the last exit was skipped. A
 	 * kretprobe without a free instance is, which the kernel tells nobody before 6.7.
 	 */
-	if (slot && slot->owner == SLOT_OPEN(tid)) {
-		slot->call = call;
+	if (slot->owner == SLOT_OPEN(tid)) {
+		describe_call(&slot->call, start, object, detail, flags);
 		return_missed(called);
-	} else if (slot && slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))) {
-		slot->call = call;
+	} else if (slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))) {
+		describe_call(&slot->call, start, object, detail, flags);
 	} else {
+		struct call call;
+
+		describe_call(&call, start, object, detail, flags);
 		if (calls.lookup(&key))
 			return_missed(called);
 		note_hashed(called);
@@ -139,7 +160,7 @@ static __always_inline bool call_may_be_open(enum called called)
 	struct call_slot *slot = call_slot_of(called, tid);
 	u64 *hashed = hashed_calls.lookup(&index);
 
-	return !slot || slot->owner == SLOT_OPEN(tid) || !hashed || *hashed;
+	return slot->owner == SLOT_OPEN(tid) || !hashed || *hashed;
 }
 
 /* False when the entry was not seen: the probe was attached during the call, or the map was full.
@@ -151,7 +172,7 @@ static __always_inline bool call_ends(enum called called, struct call *call, u64
 	u64 key = call_key(called, tid);
 	struct call *found;
 
-	if (slot && slot->owner == SLOT_OPEN(tid)) {
+	if (slot->owner == SLOT_OPEN(tid)) {
 		*call = slot->call;
 		slot_changes(&slot->owner, SLOT_OPEN(tid), SLOT_FREE);
 	} else {

@@ -261,11 +261,7 @@ static __always_inline void count_savable(struct census_state *state, u64 anon_v
 
 static __always_inline void begin_members(struct census_state *state)
 {
-	u32 zero = 0;
-	struct family_state *families_state = family_states.lookup(&zero);
-
-	if (families_state)
-		state->pass = ++families_state->pass;
+	state->pass = ++ONLY(family_state, family_states)->pass;
 }
 
 /* The VMA belongs to a family that a task has waited in. All its chains lead to the same root. */

@@ -15,6 +15,6 @@ static __always_inline int clone_enter(u64 src, u64 operation)
 		return 0;
 	find_tally(&tally);
 	add(&tally, COUNT_CLONES, 1);
-	count_total(TOTAL_CLONES_BY_CAUSE + CLONE_CAUSE_OF((u32)operation), 1);
+	add_total(&tally, TOTAL_CLONES_BY_CAUSE + CLONE_CAUSE_OF((u32)operation), 1);
 	return 0;
 }

@@ -50,11 +50,11 @@ static __always_inline u64 next_family_number(struct family_state *state)
 /* NULL where the map is full, which is counted. A waiting task holds the root: it is not freed. */
 static __always_inline struct family *new_family(u64 root)
 {
-	u32 zero = 0, *mark = family_mark_of(root);
-	struct family_state *state = family_states.lookup(&zero);
+	struct family_state *state = ONLY(family_state, family_states);
 	struct family fresh = {}, *family;
+	u32 *mark = family_mark_of(root);
 
-	if (!mark || !state)
+	if (!mark)
 		return NULL;
 	fresh.number = next_family_number(state);
 	fresh.since = bpf_ktime_get_boot_ns();
@@ -70,13 +70,11 @@ static __always_inline struct family *new_family(u64 root)
 /* Where no task has waited for any, the marks stay out of the CPU's cache. */
 static __always_inline void family_ends(u64 root)
 {
-	u32 zero = 0, *mark;
-	struct family_state *state = family_states.lookup(&zero);
+	u32 *mark;
 
-	if (!state || !state->numbers)
+	if (!ONLY(family_state, family_states)->numbers)
 		return;
 	mark = family_mark_of(root);
-
 	if (mark && *mark && !families.delete(&root))
 		__sync_fetch_and_add(mark, -1);
 }

@@ -39,7 +39,9 @@ BPF_TABLE("percpu_array", u32, struct stack_frames, stack_frames, 1);
 
 static __always_inline bool fork_in_progress(void)
 {
-	return find_call(CALLED_ANON_VMA_FORK) != NULL;
+	struct fork_window *window = find_fork_window(bpf_get_current_pid_tgid());
+
+	return window && window->anon_since;
 }
 
 /*

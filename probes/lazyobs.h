@@ -61,7 +61,8 @@ struct fork_window {
 	u64 chains;
 	u64 nanoseconds;  /* in anon_vma_fork() */
 	u64 page_tables;  /* ns in copy_page_range() */
-	u64 copies_since; /* when it began; 0 outside of it */
+	u64 anon_since;	  /* when anon_vma_fork() began; 0 outside of it */
+	u64 copies_since; /* copy_page_range() */
 	u64 waits;	  /* for the lock of a root anon_vma (lock.c) */
 	u64 waited;
 };
@@ -69,6 +70,16 @@ struct fork_window {
 struct fork_slot {
 	u64 owner;
 	struct fork_window window;
+};
+
+/* The slots of an array are one value: an index into it is an addition, a lookup ten instructions.
+ */
+struct fork_slots {
+	struct fork_slot slots[FORK_SLOTS];
+};
+
+struct process_slots {
+	struct process_slot slots[PROCESS_SLOTS];
 };
 
 /* Addresses of slab caches, 0 until seen. They are created at boot and never destroyed, so an
@@ -80,9 +91,9 @@ struct known_caches {
 
 BPF_TABLE("hash", u32, struct process, processes, PROCESS_ENTRIES);
 BPF_TABLE("hash", u32, struct fork_window, fork_windows, TASK_ENTRIES);
-BPF_TABLE("array", u32, struct fork_slot, fork_slots, FORK_SLOTS);
+BPF_TABLE("array", u32, struct fork_slots, fork_slots, 1);
 BPF_TABLE("array", u32, struct known_caches, known_caches, 1);
-BPF_F_TABLE("array", u32, struct process_slot, process_slots, PROCESS_SLOTS, MMAPABLE);
+BPF_F_TABLE("array", u32, struct process_slots, process_slots, 1, MMAPABLE);
 BPF_TABLE("percpu_array", u32, struct totals, totals, 1);
 BPF_TABLE("percpu_array", u32, struct exited, exited, 1);
 BPF_TABLE("percpu_array", u32, struct histogram, histograms, HISTOGRAM_COUNT);
@@ -152,9 +163,7 @@ static __always_inline bool slot_changes(u64 *owner, u64 from, u64 to)
 
 static __always_inline struct process_slot *process_slot_of(u32 tgid)
 {
-	u32 index = tgid & (PROCESS_SLOTS - 1);
-
-	return process_slots.lookup(&index);
+	return &ONLY(process_slots, process_slots)->slots[tgid & (PROCESS_SLOTS - 1)];
 }
 
 static __always_inline bool slot_is_available(u64 owner)
@@ -166,7 +175,7 @@ static __always_inline struct process *find_process(u32 tgid)
 {
 	struct process_slot *slot = process_slot_of(tgid);
 
-	if (slot && slot->owner == SLOT_OPEN(tgid))
+	if (slot->owner == SLOT_OPEN(tgid))
 		return &slot->process;
 	return processes.lookup(&tgid);
 }
@@ -188,14 +197,13 @@ static __always_inline struct process *new_process(u32 tgid, struct task_struct 
 	struct task_struct *leader = READ(task, group_leader);
 	struct cred *cred = READ(task, cred);
 	struct process_slot *slot = process_slot_of(tgid);
-	u64 owner = slot ? slot->owner : 0;
+	u64 owner = slot->owner;
 	struct process fresh = {};
 
 	fresh.start_boottime = READ(leader, start_boottime);
 	fresh.uid = READ(cred, uid);
 	bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
-	if (slot && slot_is_available(owner) &&
-	    slot_changes(&slot->owner, owner, SLOT_CHANGING(tgid))) {
+	if (slot_is_available(owner) && slot_changes(&slot->owner, owner, SLOT_CHANGING(tgid))) {
 		slot->process.start_boottime = fresh.start_boottime;
 		slot->process.uid = fresh.uid;
 		__builtin_memcpy(slot->process.comm, fresh.comm, sizeof(fresh.comm));
@@ -222,14 +230,14 @@ static __always_inline void find_tally(struct tally *tally)
 	struct task_struct *task;
 	u32 tgid = id >> 32, zero = 0;
 	struct process_slot *slot = process_slot_of(tgid);
-	u64 owner = slot ? slot->owner : 0;
+	u64 owner = slot->owner;
 
 	tally->tid = id;
 	tally->all = totals.lookup(&zero);
 	tally->command = command_totals_of(tgid);
 	tally->gone = NULL;
 	tally->process = NULL;
-	if (slot && owner == SLOT_OPEN(tgid)) {
+	if (owner == SLOT_OPEN(tgid)) {
 		tally->process = &slot->process;
 		return;
 	}
@@ -242,7 +250,7 @@ static __always_inline void find_tally(struct tally *tally)
 		return;
 	task = (struct task_struct *)bpf_get_current_task();
 	if (group_is_dead(task)) {
-		if (slot && slot_is_available(owner))
+		if (slot_is_available(owner))
 			slot_changes(&slot->owner, owner, SLOT_ENDED(tgid));
 		tally->gone = exited.lookup(&zero);
 		return;
@@ -256,12 +264,21 @@ static __always_inline void add(struct tally *tally, u32 index, u64 by)
 {
 	if (tally->all)
 		__sync_fetch_and_add(&tally->all->counts[index], by);
-	if (tally->command)
+	if (FOLLOWS && tally->command)
 		__sync_fetch_and_add(&tally->command->counts[index], by);
 	if (tally->process)
 		__sync_fetch_and_add(&tally->process->counts[index], by);
 	else if (tally->gone)
 		__sync_fetch_and_add(&tally->gone->counts[index], by);
+}
+
+/* To a total that processes have no part of. */
+static __always_inline void add_total(struct tally *tally, u32 index, u64 by)
+{
+	if (tally->all && index < TOTAL_COUNTS)
+		__sync_fetch_and_add(&tally->all->counts[index], by);
+	if (FOLLOWS && tally->command && index < TOTAL_COUNTS)
+		__sync_fetch_and_add(&tally->command->counts[index], by);
 }
 
 static __always_inline void count(u32 index, u64 by)
@@ -290,16 +307,14 @@ static __always_inline void observe(u32 histogram, u64 value)
 
 static __always_inline struct fork_slot *fork_slot_of(u32 tid)
 {
-	u32 index = tid & (FORK_SLOTS - 1);
-
-	return fork_slots.lookup(&index);
+	return &ONLY(fork_slots, fork_slots)->slots[tid & (FORK_SLOTS - 1)];
 }
 
 static __always_inline struct fork_window *find_fork_window(u32 tid)
 {
 	struct fork_slot *slot = fork_slot_of(tid);
 
-	if (slot && slot->owner == SLOT_OPEN(tid))
+	if (slot->owner == SLOT_OPEN(tid))
 		return &slot->window;
 	return fork_windows.lookup(&tid);
 }
@@ -310,8 +325,7 @@ static __always_inline void open_fork_window(u32 tid, u64 mm)
 	struct fork_window window = { .mm = mm, .since = bpf_ktime_get_ns() };
 	struct fork_slot *slot = fork_slot_of(tid);
 
-	if (slot && (slot->owner == SLOT_OPEN(tid) ||
-		     slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid))))
+	if (slot->owner == SLOT_OPEN(tid) || slot_changes(&slot->owner, SLOT_FREE, SLOT_OPEN(tid)))
 		slot->window = window;
 	else if (fork_windows.update(&tid, &window))
 		count_total(TOTAL_FORK_MAP_FULL, 1);
@@ -321,7 +335,7 @@ static __always_inline void close_fork_window(u32 tid)
 {
 	struct fork_slot *slot = fork_slot_of(tid);
 
-	if (!slot || !slot_changes(&slot->owner, SLOT_OPEN(tid), SLOT_FREE))
+	if (!slot_changes(&slot->owner, SLOT_OPEN(tid), SLOT_FREE))
 		fork_windows.delete(&tid);
 }
 

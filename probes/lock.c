@@ -235,7 +235,7 @@ int lock_wait_ends(u64 *ctx)
 	add(&tally, COUNT_LOCK_WAITED_NS, nanoseconds);
 	if (call.flags & LOCK_WRITE)
 		add(&tally, COUNT_LOCK_WRITE_WAITS, 1);
-	count_total(TOTAL_LOCK_WAITS_BY_PATH + path, 1);
+	add_total(&tally, TOTAL_LOCK_WAITS_BY_PATH + path, 1);
 	observe(HISTOGRAM_LOCK_WAIT_SECONDS_BY_PATH + path, nanoseconds);
 	window = find_fork_window(tally.tid);
 	if (window) {

@@ -3,8 +3,7 @@
  * copy_page_range(): the page tables of one VMA of a fork, summed up in the window of the fork
  * (slab.c).
  *
- * It is called for each VMA, so that nothing is looked up but the window: a fork copies them one
- * after the other.
+ * It is called for each VMA, as anon_vma_fork() is, and costs the same.
  */
 
 static __always_inline int page_tables_enter(void)

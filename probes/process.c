@@ -66,7 +66,7 @@ static __always_inline void forget_ended(u32 tgid)
 {
 	struct process_slot *slot = process_slot_of(tgid);
 
-	if (slot && slot->owner == SLOT_ENDED(tgid))
+	if (slot->owner == SLOT_ENDED(tgid))
 		slot_changes(&slot->owner, SLOT_ENDED(tgid), SLOT_FREE);
 }
 
@@ -157,6 +157,8 @@ int process_fork(u64 *ctx)
 				observe(HISTOGRAM_FORK_SECONDS, window->nanoseconds);
 			if (window->page_tables)
 				observe(HISTOGRAM_FORK_PAGE_TABLE_SECONDS, window->page_tables);
+			if (window->anon_since)
+				count_total(TOTAL_RETURNS_MISSED, 1);
 		}
 		nanoseconds = window ? window->nanoseconds : 0;
 		event = event_begin(EVENT_FORK, 0, nanoseconds ? nanoseconds : EVENT_NO_DURATION);
@@ -193,11 +195,8 @@ int process_exec(u64 *ctx)
 static __always_inline void release_slot(u32 tgid, struct exited *gone)
 {
 	struct process_slot *slot = process_slot_of(tgid);
-	u64 owner;
+	u64 owner = slot->owner;
 
-	if (!slot)
-		return;
-	owner = slot->owner;
 	if (slot_is_available(owner))
 		slot_changes(&slot->owner, owner, SLOT_ENDED(tgid));
 	if (!slot_changes(&slot->owner, SLOT_OPEN(tgid), SLOT_CHANGING(tgid)))
@@ -272,7 +271,7 @@ static __always_inline void life_ends(u32 tgid, struct task_struct *task, struct
 	if (READ(task, flags) & PF_KTHREAD || start < watched_since() || !ends_first(tgid, start))
 		return;
 	program = program_of(leader);
-	if (slot && slot->owner == SLOT_OPEN(tgid)) {
+	if (slot->owner == SLOT_OPEN(tgid)) {
 		copied += slot->process.counts[COUNT_COPYING_FORKS];
 		if (program)
 			add_life(program, slot->process.counts);

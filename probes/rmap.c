@@ -69,10 +69,10 @@ static __always_inline int rmap_walk_exit(u64 result)
 	judge_walk(&call, walker);
 	find_tally(&tally);
 	add(&tally, COUNT_RMAP_WALKS, 1);
-	count_total(TOTAL_RMAP_WALKS_BY_WALKER + walker, 1);
+	add_total(&tally, TOTAL_RMAP_WALKS_BY_WALKER + walker, 1);
 	observe(HISTOGRAM_RMAP_WALK_SECONDS_BY_WALKER + walker, nanoseconds);
 	add(&tally, COUNT_RMAP_WALK_VMAS, call.vmas);
-	count_total(TOTAL_RMAP_WALK_VMAS_BY_WALKER + walker, call.vmas);
+	add_total(&tally, TOTAL_RMAP_WALK_VMAS_BY_WALKER + walker, call.vmas);
 	observe(HISTOGRAM_RMAP_WALK_VMAS_BY_WALKER + walker, call.vmas);
 	event = event_begin(EVENT_RMAP_WALK, walker, nanoseconds);
 	if (event) {

@@ -12,12 +12,8 @@
 static __always_inline bool is_anon_vma_cache(u64 at)
 {
 	struct kmem_cache *cache = (struct kmem_cache *)at;
-	struct known_caches *known;
-	u32 zero = 0;
+	struct known_caches *known = ONLY(known_caches, known_caches);
 
-	known = known_caches.lookup(&zero);
-	if (!known)
-		return false;
 	if (known->anon_vma)
 		return at == known->anon_vma;
 	if (READ(cache, object_size) != SIZEOF_ANON_VMA)
@@ -47,13 +43,9 @@ static __always_inline bool frees_anon_vma(u64 *ctx, u64 site)
 static __always_inline bool is_mm_cache(struct kmem_cache *cache)
 {
 	char name[sizeof("mm_struct")];
-	struct known_caches *known;
+	struct known_caches *known = ONLY(known_caches, known_caches);
 	char *text;
-	u32 zero = 0;
 
-	known = known_caches.lookup(&zero);
-	if (!known)
-		return false;
 	if (known->mm)
 		return (u64)cache == known->mm;
 	text = READ(cache, name);

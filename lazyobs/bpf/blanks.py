@@ -14,17 +14,19 @@ from typing import Any, NamedTuple
 
 from lazyobs.bpf import abi
 
-_CONSTANT_MARK, _SWITCH_MARK = 0x4C617A79, 0x4C617A53  # upper halves of 64-bit numbers
+_CONSTANT_MARK, _SWITCH_MARK, _VALUE_MARK = 0x4C617A79, 0x4C617A53, 0x4C617A56  # upper halves of 64-bit numbers
 _OFFSET_MARK, MEMBER_STRIDE = 0x5A000000, 256  # the immediate of an addition or subtraction
 _LOAD_MARK = 0x7000  # the offset of a load: beyond every struct of the probes
 _MOST_MEMBERS = 0x1000
 FUNCTION_MARK = 0x4C610000  # the number of a helper: none is so large
 _KERNEL_FUNCTION = 2  # BPF_PSEUDO_KFUNC_CALL, where a call has its source register
+_MAP_VALUE = 2  # BPF_PSEUDO_MAP_VALUE, where a load of 64 bits has it: the address of an array's only value
 
 MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP = "map", "constant", "offset", "load", "switch", "swap"
-FUNCTION = "function"
-KINDS = (MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP, FUNCTION)
-_WIDE = (MAP, CONSTANT, SWITCH)
+FUNCTION, VALUE = "function", "value"
+KINDS = (MAP, CONSTANT, OFFSET, LOAD, SWITCH, SWAP, FUNCTION, VALUE)
+OF_MAPS = (MAP, VALUE)  # the blanks whose names are those of maps
+_WIDE = (MAP, CONSTANT, SWITCH, VALUE)
 # What a compare-and-swap, or an addition that says what was there before, is filled in with: kernels without them refuse
 # the instruction, even where it is never reached.
 HAVE_SWAP = "HAVE_COMPARE_AND_SWAP"
@@ -37,6 +39,7 @@ _MOST_SPAN = 1 << 31  # of what a switch tells apart: an immediate
 
 C_MARKS = f"""#define CONSTANT_MARK ({_CONSTANT_MARK:#x}ULL << 32)
 #define SWITCH_MARK ({_SWITCH_MARK:#x}ULL << 32)
+#define VALUE_MARK ({_VALUE_MARK:#x}ULL << 32)
 #define OFFSET_MARK {_OFFSET_MARK:#x}
 #define LOAD_MARK {_LOAD_MARK:#x}
 #define MEMBER_STRIDE {MEMBER_STRIDE}
@@ -58,6 +61,7 @@ class Names(NamedTuple):
     offsets: Sequence[str]
     switches: Sequence[str]
     functions: Sequence[str] = ()
+    maps: Sequence[str] = ()
 
 
 class Switch(NamedTuple):
@@ -147,6 +151,8 @@ def _blank(
             return CONSTANT, immediate, "constants"
         if registers >> 4 == 0 and following[0][3] == _SWITCH_MARK:
             return SWITCH, immediate, "switches"
+        if registers >> 4 == 0 and following[0][3] == _VALUE_MARK:
+            return VALUE, immediate, "maps"
     elif opcode in (_ADD_NUMBER, _SUBTRACT_NUMBER) and immediate & 0xFF000000 == _OFFSET_MARK:
         return OFFSET, (immediate & 0xFFFFFF) // MEMBER_STRIDE, "offsets"
     elif opcode == _LOAD_64 and offset >= _LOAD_MARK:
@@ -184,6 +190,9 @@ def fill(
         try:
             if kind == MAP:
                 immediate = maps[name]
+            elif kind == VALUE:
+                registers, immediate = _MAP_VALUE << 4 | registers, maps[name]
+                struct.pack_into("<I", filled, at * 8 + 12, 0)
             elif kind == SWITCH:
                 made.append((at, _comparisons(switches[name], registers & 15, filled[at * 8 + 17] >> 4)))
                 continue

@@ -92,7 +92,7 @@ class Image(NamedTuple):
     def used_maps(self, programs: Iterable[str]) -> list[str]:
         """Names of the maps that these programs use."""
         found = (blank for program in programs for blank in self.programs[program].blanks)
-        return sorted({blank.name for blank in found if blank.kind == blanks.MAP})
+        return sorted({blank.name for blank in found if blank.kind in blanks.OF_MAPS})
 
     def to_bytes(self) -> bytes:
         """A line with what it is, of which C text, and a checksum; then JSON: the same for the same image."""
@@ -192,7 +192,7 @@ def _program(name: str, value: Any, maps: Mapping[str, MapShape]) -> Program:
     except BlankError as error:
         raise ImageError(f"program {name}: {error}") from None
     for blank in places:
-        if blank.kind == blanks.MAP and blank.name not in maps:
+        if blank.kind in blanks.OF_MAPS and blank.name not in maps:
             raise ImageError(f"program {name}: no map {blank.name}")
     return Program(code, places)
 

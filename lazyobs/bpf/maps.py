@@ -132,7 +132,8 @@ class ProcessSlots:
     _HEAD = _WORDS - len(PROCESS_COUNTS)  # words before the counts
 
     def __init__(self, fd: int) -> None:
-        entries = struct.unpack_from("=6I", abi.object_info(fd))[4]
+        size = struct.unpack_from("=6I", abi.object_info(fd))[3]  # of the only value: all slots
+        entries = size // PROCESS_SLOT.size
         self._bytes = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
         # Not Python's mmap: it keeps a duplicate of the descriptor, which could write, for as long as it lives.
         self._at = _libc.mmap(None, self._bytes, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)

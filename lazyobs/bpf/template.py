@@ -75,6 +75,7 @@ NAMES = blanks.Names(
     offsets=(*structs.OFFSETS, *sites.OFFSETS, *wrappers.OFFSETS),
     switches=(*sites.SWITCHES, *lazy_design.SWITCHES, *causes.SWITCHES, *clone_causes.SWITCHES, *lock_paths.SWITCHES),
     functions=kfuncs.FUNCTIONS,
+    maps=MAPS,
 )
 
 
@@ -111,6 +112,7 @@ def c_blanks() -> str:
     lines = [
         *(f"#define {name} CONSTANT({number})" for number, name in enumerate(NAMES.constants)),
         *(f"#define {name}(value) SWITCH({number}, value)" for number, name in enumerate(NAMES.switches)),
+        *(f"#define VALUE_OF_{name} {number}" for number, name in enumerate(NAMES.maps)),
     ]
     return blanks.C_MARKS + "\n".join(lines) + "\n" + _numbers((*sites.OFFSETS, *wrappers.OFFSETS))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lazyobs.bpf import images, template
+from lazyobs.bpf import blanks, images, template
 from lazyobs.bpf.image import Image, hash_of, source_of
 from lazyobs.bpf.images import NoImage
 from lazyobs.bpf.make_images import FILES
@@ -53,7 +53,7 @@ def test_every_blank_has_a_value_here(bpf: None) -> None:
     for events in FILES.values():
         image, _ = images.find(hash_of(template.text(events)))
         for program in image.programs.values():
-            assert {blank.name for blank in program.blanks if blank.kind != "map"} <= known
+            assert {blank.name for blank in program.blanks if blank.kind not in blanks.OF_MAPS} <= known
 
 
 @pytest.fixture
