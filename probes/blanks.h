@@ -22,11 +22,11 @@
 /*
  * The only value of an array, by its address instead of a lookup: it cannot be missing.
  */
-#define ONLY(type, map)                                                             \
-	({                                                                          \
-		struct type *value_;                                                \
+#define ONLY(type, map)                                                              \
+	({                                                                           \
+		struct type *value_;                                                 \
 		asm("%0 = %1 ll" : "=r"(value_) : "i"(VALUE_MARK | VALUE_OF_##map)); \
-		value_;                                                             \
+		value_;                                                              \
 	})
 
 /*
