@@ -81,7 +81,9 @@ ROWS = (
         "probe on its way, and the folio is mapped. A walk that did not get the lock, or whose folio was unmapped "
         "meanwhile, does not qualify: a folio that is mapped and locked stays mapped unless a VMA is unmapped, and that "
         "VMA could have been visited.",
-        "Walks that do not need the folio's lock (referenced, idle, damon); KSM pages.",
+        "Walks of referenced, idle and damon: before 7.0 they do without the folio's lock, and everywhere one probe alone "
+        "counts the VMAs that they reach, of which the kernel may skip a run; one of referenced may also pass VMAs over, or "
+        "not wait for the lock. KSM pages.",
         "one counter per VMA that an unmapping or migrating walk reaches; two reads if it reached none",
         ("walk_callbacks", "rmap_one", "rmap_walk"),
     ),
