@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A census of a process with 40,000 VMAs beside reading its smaps (without parsing)."""
+"""A census of a process with 40,000 VMAs beside reading its smaps (without parsing), and beside an empty pass.
+
+The empty pass is the same iterator with a program that does nothing: no census through it can be faster.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 from bench.islands import islands
 from bench.live import live_source
 from bench.pairs import pairs
+from bench.program_time import empty_iterator
 from lazyobs.bpf import census, maps
 
 _ISLANDS = 20_011
@@ -33,5 +37,18 @@ def run() -> dict[str, object]:
             return time.monotonic() - begin
 
         measured = pairs(by_smaps, by_census, 23)
+        with empty_iterator("task_vma") as empty:
+
+            def by_nothing() -> float:
+                begin = time.monotonic()
+                empty()
+                return time.monotonic() - begin
+
+            floor = pairs(by_census, by_nothing, 23)
     source.close()
-    return {"smaps_over_census": measured, "vmas": vmas[pid], "vmas_of_all_processes_in_census": sum(vmas.values())}
+    return {
+        "smaps_over_census": measured,
+        "census_over_empty": floor,
+        "vmas": vmas[pid],
+        "vmas_of_all_processes_in_census": sum(vmas.values()),
+    }

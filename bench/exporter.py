@@ -20,6 +20,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.program_time import empty_iterator
+
 PROCESSES, CGROUPS = 500, 200
 SCRAPES_OF_MANY = 200
 SCRAPES, COME_AND_GO = 10_000, 20_000
@@ -50,6 +52,7 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
             many = _cost(url, SCRAPES_OF_MANY)
             pss = _pss(pid)
             series = sum(1 for line in _get(url).splitlines() if line and not line.startswith(b"#"))
+            census_floor, vmas = _census_floor()
             idle = _cpu_of(pid)
             time.sleep(3)
             between = _cpu_of(pid) - idle
@@ -65,6 +68,8 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
         "series": series,
         "cpu_seconds_per_scrape": round(many, 6),
         "cpu_seconds_per_scrape_few_processes": round(few, 6),
+        "census_floor_seconds": round(census_floor, 6),
+        "vmas": vmas,
         "cpu_seconds_between_scrapes_in_3_s": between,
         **growth,
     }
@@ -141,6 +146,21 @@ def _cost(url: str, scrapes: int) -> float:
     for _ in range(scrapes):
         last = _number(_get(url), "lazyobs_self_cpu_seconds_total")
     return (last - first) / scrapes
+
+
+def _census_floor(passes: int = 50) -> tuple[float, int]:
+    """(CPU seconds of an empty pass over the VMAs of all processes, how many those are)."""
+    with empty_iterator("task_vma") as once:
+        once()
+        begin = time.thread_time()
+        for _ in range(passes):
+            once()
+        seconds = (time.thread_time() - begin) / passes
+    vmas = 0
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            vmas += maps.read_bytes().count(b"\n")
+    return seconds, vmas
 
 
 def _cpu_of(pid: int) -> float:

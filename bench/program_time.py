@@ -7,10 +7,11 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lazyobs.bpf import abi
+from lazyobs.bpf.maps import read_iterator
 from lazyobs.bpf.points import POINTS, RAW_TRACEPOINT
 from lazyobs.kernel.facts import read_btf
 
@@ -55,6 +56,28 @@ def empty_function_programs(function: str) -> Iterator[None]:
             attached.callback(os.close, program)
             attached.callback(os.close, abi.raw_tracepoint_open(program))
         yield
+
+
+@contextlib.contextmanager
+def empty_iterator(iterator: str) -> Iterator[Callable[[], None]]:
+    """A function that makes one pass of an iterator whose program does nothing: the least that any pass there costs."""
+    function = f"bpf_iter_{iterator}"
+    types, why = read_btf([function])
+    prototype = types.function(function) if types is not None else None
+    if prototype is None:
+        raise RuntimeError(f"no {function} in BTF {why}")
+    program, log = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "empty", abi.ATTACH_TRACE_ITER, prototype.type_id)
+    if program < 0:
+        raise OSError(-program, f"{os.strerror(-program)} {log}")
+    with contextlib.ExitStack() as attached:
+        attached.callback(os.close, program)
+        link = abi.iter_link(program)
+        attached.callback(os.close, link)
+
+        def once() -> None:
+            read_iterator(link)
+
+        yield once
 
 
 @contextlib.contextmanager
