@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import psutil
 
 from lazyobs.bpf import event
 from lazyobs.recording import samples
@@ -143,6 +144,7 @@ def _while_it_runs() -> dict[str, float]:
     for wait in (SETTLED, STEADY):
         time.sleep(wait)
         used.append([_cpu_seconds(process.pid) for process in running])
+    pss = sum(_pss(process) for process in psutil.Process(running[0].pid).children(recursive=True)) + _pss(running[0])
     for process in running:
         process.wait()
     shutil.rmtree(place)
@@ -151,6 +153,7 @@ def _while_it_runs() -> dict[str, float]:
         "cpu_percent": round(100 * ours, 2),
         "cpu_percent_of_top": round(100 * theirs, 2),
         "ratio": round(ours / theirs, 3),
+        "pss_bytes": pss,
         "cpu_seconds_of_the_start": round(used[0][0] - SETTLED * ours, 3),
     }
 
@@ -159,6 +162,11 @@ def _cpu_seconds(pid: int) -> float:
     """Of all threads of a process, from the scheduler: ticks of 10 ms would be too coarse."""
     files = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+
+
+def _pss(process: psutil.Process | subprocess.Popen[bytes]) -> int:
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))) * 1024
 
 
 def run() -> dict[str, Any]:

@@ -53,6 +53,13 @@ def _instructions(what: str, figures: str, peer: str, peer_name: str, goal: str)
                unit="M instructions", goal=goal, scale=1e-6)  # fmt: skip
 
 
+def _loop(what: str, key: str) -> Row:
+    """A row of bench/workloads.py: a loop that does nothing else, beside empty programs on the same tracepoints."""
+    ours, empty = f"{key}.everything.one", f"{key}.empty_programs.one"
+    return Row("workloads", f"a loop of {what}, CPU", ours, empty, "empty programs", unit="s", goal="<= 1.02",
+               scale=1e-6)  # fmt: skip
+
+
 ROWS = (
     _instructions("empty programs on the tracepoints", "empty", "none", "nothing attached", ""),
     _instructions("tracepoint tier", "tracepoint", "none", "nothing attached", "<= 1.20"),
@@ -90,6 +97,15 @@ ROWS = (
         "BCC's callback", "light_to_bcc", unit="M/s of CPU", goal=">= 6", scale=1e-6),
     Row("screen", "the screen at 1 s, 500 processes", "lazyobs.cpu_percent", "htop.cpu_percent", "htop",
         unit="% of a CPU", goal="<= 0.6"),
+    Row("screen", "PSS of the screen, all its processes", "lazyobs.pss_bytes", unit="MB", goal="<= 45", scale=1e-6),
+    Row("recording", "record, a sample a second", "running.cpu_percent", "running.cpu_percent_of_top", "top -b",
+        unit="% of a CPU"),
+    Row("recording", "PSS of record, all its processes", "running.pss_bytes", unit="MB", goal="<= 60", scale=1e-6),
+    Row("recording", "a million events from the ring to the disk", "through_the_ring.cpu_seconds_per_million",
+        unit="s of CPU"),
+    Row("recording", "an event on disk", "events.bytes_per_event", unit="bytes"),
+    *(_loop(what, key) for what, key in (("forks", "fork"), ("mmap, touch and munmap", "mmap_touch"),
+                                         ("faults", "fault"))),
     Row("exporter", "a scrape, 500 processes and 200 cgroups", "cpu_seconds_per_scrape", unit="ms", goal="<= 10",
         scale=1e3),
     Row("exporter", "of a scrape the census, at least: an empty pass over the VMAs", "census_floor_seconds", unit="ms",
