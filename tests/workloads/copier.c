@@ -57,7 +57,8 @@ static bool make_pages(long count, bool huge)
 	if (area == MAP_FAILED || count * page > (long)HUGE)
 		return false;
 	pages = (char *)(((unsigned long)area + HUGE - 1) & ~(HUGE - 1));
-	return !madvise(pages, HUGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	/* A kernel without huge pages refuses both, and makes none. */
+	return !madvise(pages, HUGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) || !huge;
 }
 
 static void obey_parent(int from, int to)
