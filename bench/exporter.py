@@ -43,6 +43,14 @@ print("ready", flush=True)
 time.sleep(600)
 """
 
+# The least that a Python exporter takes before it has a number of its own.
+_LIBRARY = """
+import time
+import prometheus_client
+print("ready", flush=True)
+time.sleep(600)
+"""
+
 
 def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, object]:
     """Figures of one run; ``ratio`` is the exporter's PSS over the PSS of a process with BCC loaded."""
@@ -57,12 +65,14 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
             time.sleep(3)
             between = _cpu_of(pid) - idle
         growth = _growth(url, pid, scrapes, come_and_go)
-    stock = _stock_pss()
+    stock = _pss_of(["/usr/bin/python3", "-c", _STOCK, str(_ROOT)])
+    library = _pss_of([sys.executable, "-c", _LIBRARY])
     return {
         "name": "exporter",
         "ratio": round(pss / stock, 3) if stock else None,
         "pss_bytes": pss,
         "stock_bcc_pss_bytes": stock,
+        "prometheus_client_pss_bytes": library,
         "processes": PROCESSES,
         "cgroups": cgroups,
         "series": series,
@@ -210,9 +220,9 @@ def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, obj
     }
 
 
-def _stock_pss() -> int | None:
-    """PSS of a process that keeps BCC loaded; None without bcc."""
-    process = subprocess.Popen(["/usr/bin/python3", "-c", _STOCK, str(_ROOT)], stdout=subprocess.PIPE, text=True)
+def _pss_of(command: list[str]) -> int | None:
+    """PSS of a process that says it is ready and goes on; None where it ends instead, without bcc say."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         return _pss(process.pid) if process.stdout.readline() == "ready\n" else None
