@@ -172,14 +172,7 @@ class Builder:
 
     def _run(self, command: Sequence[str], log: Path, what: str, limit: float) -> None:
         begin = log.stat().st_size
-        temporary = self._cache / "tmp"
-        temporary.mkdir(exist_ok=True)
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(temporary), "TMPDIR": str(temporary),
-            "KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "judge", "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_TIMESTAMP": "judge",
-            "CCACHE_DIR": str(self._cache / "ccache"), "CCACHE_MAXSIZE": "4G", "CCACHE_COMPRESS": "1",
-        }  # fmt: skip
-        done = programs.run(command, log, limit, environment, lambda seconds: self._tell(what, seconds))
+        done = programs.run(command, log, limit, environment(self._cache), lambda seconds: self._tell(what, seconds))
         if done.status == 0:
             return
         with open(log, "rb") as file:
@@ -189,10 +182,21 @@ class Builder:
             raise _no_room(self._cache)
         if done.status is None:
             raise BuildFailed(f"was not done after {limit / 60:.0f} minutes", log)
-        raise BuildFailed(_complaint(said), log)
+        raise BuildFailed(complaint(said), log)
 
 
-def _complaint(said: str) -> str:
+def environment(cache: Path) -> dict[str, str]:
+    """What makefiles are given: the same each time, so that the same source gives the same kernel."""
+    temporary = cache / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(temporary), "TMPDIR": str(temporary),
+        "KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "judge", "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_TIMESTAMP": "judge",
+        "CCACHE_DIR": str(cache / "ccache"), "CCACHE_MAXSIZE": "4G", "CCACHE_COMPRESS": "1",
+    }  # fmt: skip
+
+
+def complaint(said: str) -> str:
     """The first error in the output of make, as one line."""
     lines = [line[:_MOST_LETTERS] for line in said.splitlines() if line.strip()]
     found = next((line for line in lines if _ERROR.match(line)), lines[-1] if lines else "make failed without a word")

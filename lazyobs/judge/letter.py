@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lazyobs.judge import claims
+from lazyobs.judge import claims, measure, more_findings
 from lazyobs.judge.inside import STEPS
+from lazyobs.judge.vma_tests import STEP
 from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.text import NULL, plural
 
 _MOST_LISTED = 16
+#: First words of findings that are not named after a step, and what --repeat calls them.
+BESIDE = {"workload": "workload", measure.GIVEN: "workload", more_findings.CONTENDED: "waits"}
 _WORDS = {PASS: "pass", FAIL: "FAIL", INCONCLUSIVE: "open", "": ""}
 _METHOD = (
     "How: every boot of the workload is one value; boots of the arms alternate. Costs are instructions of the guest "
@@ -40,6 +43,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"Base:   {base['name']} {base['version']}" + (f" ({base['why']})" if base["why"] else ""), "", "        ")  # fmt: skip
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["began"]))
     yield from _wrapped(f"Judged: {when}, by lazyobs {run['lazyobs']}, {run['host']}", "", "        ")
+    if workload := run.get("workload"):
+        yield from _wrapped(f"Given:  workload {workload['name']}, {workload['bytes']} bytes, sha256 {workload['sha256']}", "", "        ")  # fmt: skip
     for arm in arms:
         yield from _arm(arm, len(arms) > 1)
     yield ""
@@ -49,7 +54,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _built(document)
     yield "To run it again:"
     yield from _command(run["again"])
-    yield from _repeated(arms)
+    yield from _repeated(arms, {one["kind"] for one in document["boots"].values()})
 
 
 def _arm(arm: Mapping[str, Any], several: bool) -> Iterator[str]:
@@ -153,12 +158,15 @@ def _built(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"Boots: {len(boots)}, {took / 60:.0f} minutes of this machine.")
 
 
-def _repeated(arms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """How to see a failed check again: the boot alone, with that step."""
+def _repeated(arms: Sequence[Mapping[str, Any]], kinds: set[str]) -> Iterator[str]:
+    """How to see a failed check again: the boot alone, with that step. ``kinds``: of the boots that there are; without
+    waits the folder is of an older lazyobs, which had no line for a workload that died."""
     failed = [
         (arm["arm"], one["name"].split(", ")) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL
     ]
-    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in STEPS]
+    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in (*STEPS, STEP)]
+    for arm, name in failed if "waits" in kinds else []:
+        boots += [f"{arm}-plain-{BESIDE[name[0]]}"] if name[0] in BESIDE else []
     if boots:
         yield "To see a failure again, DIR being the folder of this letter:"
         for boot in boots[:_MOST_LISTED]:

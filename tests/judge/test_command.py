@@ -44,7 +44,7 @@ def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.Com
 def asked(series: Path, **said: Any) -> Asked:
     given: dict[str, Any] = {
         "series": (str(series),), "base": None, "arms": (), "cover": None, "output": None, "cache": None, "budget": 1.0,
-        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False,
+        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False, "workload": None,
     }  # fmt: skip
     return Asked(**{**given, **said})
 
