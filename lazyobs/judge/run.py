@@ -94,7 +94,13 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     _write_down(folder, cache, asked, fitted, base, why, who, open_still, given)
     place = Path(asked.base).resolve() if base is None and asked.base else None
     work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found)
-    return work.run(asked.until, as_b4, asked.each_patch)
+    try:
+        return work.run(asked.until, as_b4, asked.each_patch)
+    except OSError as error:
+        if not build.is_full(error):
+            raise
+        full = next((where for where in (folder.path, cache) if not os.statvfs(where).f_bavail), cache)
+        raise build.NoRoom(full) from None
 
 
 def _base(name: str | None, wanted: Sequence[Arm]) -> tuple[Base | None, str]:

@@ -56,13 +56,16 @@ def read(path: Path) -> Script:
         if getattr(error, "errno", None) == errno.ELOOP:
             raise UsageError(shown, "is a symbolic link", "name the program itself") from None
         raise UsageError(shown, f"cannot be read ({getattr(error, 'strerror', error)})", after) from None
-    with open(fd, "rb") as file:
+    try:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
             raise UsageError(shown, "is no regular file", after)
         if not state.st_mode & 0o111:
             raise UsageError(shown, "is not executable", f"chmod +x {printable(str(path))}")
-        content = file.read(MOST_BYTES + 1)
+        with open(fd, "rb", closefd=False) as file:
+            content = file.read(MOST_BYTES + 1)
+    finally:
+        os.close(fd)
     if len(content) > MOST_BYTES:
         raise UsageError(shown, f"has more than {MOST_BYTES >> 20} MiB", "let a script run what is larger: the guest has this machine's files")  # fmt: skip
     if not content.startswith(_BEGINS):

@@ -21,6 +21,11 @@ COVER = (
     "1 files, +1 lines.\n\nOf 5003 VMAs touched for the first time 5003 are lazy and allocate nothing.\n\n"
     "A fork takes 3 % longer than before. Nothing else is said here."
 )
+#: What the first folders have; tests/judge/old has what was said of such.
+OLD_STEPS = {
+    "plain": ("boot", "kselftest", "moves", "stress", "leak", "battery"),
+    "debug": ("boot", "kselftest", "moves", "stress"),
+}
 # Instructions, of a kernel that is neither fast nor slow.
 COSTS = dict.fromkeys(measure.COSTS, 10_000.0)
 MEMORY = {"anon_vma": 5003 * 104.0, "anon_vma_chain": 5003 * 64.0, "vm_area_struct": 10_006 * 192.0}
@@ -78,14 +83,22 @@ def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
 
 
 def add_checks(
-    found: state.Folder, arm: str, flavour: str, failing: Mapping[str, str] | None = None, last: Boot | None = None
+    found: state.Folder,
+    arm: str,
+    flavour: str,
+    failing: Mapping[str, str] | None = None,
+    last: Boot | None = None,
+    more: tuple[str, ...] = (),
+    numbers: Mapping[str, Any] | None = None,
 ) -> None:
-    """All steps pass but ``failing`` {step: why}; ``last``: how the boot ended, if not well."""
-    steps = checks.STEPS[flavour]
+    """All steps, and ``more``, pass but ``failing`` {step: why}; ``last``: how the boot ended, if not well; ``numbers``:
+    of those that fail."""
+    steps = (*OLD_STEPS[flavour], *more)
     lines = []
     for step in steps:
         why = (failing or {}).get(step, "")
-        result = inside.Result(step, inside.FAIL if why else inside.PASS, why, hits={"promote": 3, "never": 0})
+        counted = dict(numbers or {}) if why else {}
+        result = inside.Result(step, inside.FAIL if why else inside.PASS, why, counted, {"promote": 3, "never": 0})
         lines += [json.dumps({"begin": step}), json.dumps(asdict(result))]
     text = "\n".join(lines)
     document = checks.document(last or boot(output=text), steps)
