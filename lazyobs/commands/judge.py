@@ -18,7 +18,20 @@ from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|min|m|h|d)?")
 _UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
-_BEGINS = ("series", "base", "arms", "cover", "output", "cache", "budget", "flavours", "options", "until", "each_patch", "workload")
+_BEGINS = (
+    "series",
+    "base",
+    "arms",
+    "cover",
+    "output",
+    "cache",
+    "budget",
+    "flavours",
+    "options",
+    "until",
+    "each_patch",
+    "workload",
+)
 
 
 @dataclass(frozen=True)

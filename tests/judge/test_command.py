@@ -261,7 +261,7 @@ def test_a_disk_that_is_full_later_is_one_line(
 
     monkeypatch.setattr(run.Work, "run", full)
     for name in ("make_folder", "confine"):
-        monkeypatch.setattr(run.confined, name, lambda *_of: [])
+        monkeypatch.setattr(confined, name, lambda *_of: [])
     monkeypatch.setattr(run, "prepare", lambda *_of: None)
     monkeypatch.setattr(run, "_need_python", lambda _who: None)
     monkeypatch.setattr(run, "_need_room", lambda _cache: None)
@@ -289,11 +289,15 @@ def test_a_program_of_the_users_is_part_of_the_judgement(place: Path) -> None:
     for other in (["--workload", str(load)], []):
         done = judge(place, *words, *other)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.splitlines()[-1].endswith("has a judgement with another --workload; name another folder (-o)")
+        assert done.stderr.splitlines()[-1].endswith(
+            "has a judgement with another --workload; name another folder (-o)"
+        )
     load.unlink()
     again = judge(place, "--resume", str(out))
     assert again.returncode == 0, again.stderr
-    assert "Given: workload load.sh, 20 bytes" in " ".join(again.stdout.split()), "it goes on with the bytes that it began with"
+    assert "Given: workload load.sh, 20 bytes" in " ".join(again.stdout.split()), (
+        "it goes on with the bytes that it began with"
+    )
 
 
 def test_a_program_that_no_guest_can_run_is_one_line(place: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import controls, controls_page, mutations
+from lab.cache import LAB
 from lab.controls import Run
 from lab.errors import LabError
 from lab.source import restore
@@ -63,7 +64,7 @@ def test_a_mutant_that_has_changed_is_said(mutant: Path) -> None:
 
 
 def test_the_lines_of_the_real_mutant_are_those() -> None:
-    text = (controls.LAB / "patches/mutations-7.3.patch").read_text() + (controls.LAB / "patches/lab-7.3.patch").read_text()  # fmt: skip
+    text = (LAB / "patches/mutations-7.3.patch").read_text() + (LAB / "patches/lab-7.3.patch").read_text()  # fmt: skip
     pairs = [pair for file in controls._FLIPPED.values() for pair in file] + [controls._FAULT]
     assert [was for was, _ in pairs if f"\n+{was}\n" not in text] == []
 
@@ -97,7 +98,10 @@ def test_what_has_a_row_is_not_judged_again(tmp_path: Path) -> None:
     row: dict[str, Any] = {"control": "leak", "run": 1, "word": "FAIL", "right": True}
     controls.keep([{**row, "control": "rename-function", "run": 2}, row], path)
     controls.keep([{**row, "right": False}], path)
-    assert [(one["control"], one["right"]) for one in controls.kept(path)] == [("rename-function", True), ("leak", False)]
+    assert [(one["control"], one["right"]) for one in controls.kept(path)] == [
+        ("rename-function", True),
+        ("leak", False),
+    ]
     assert ("leak", 1) not in [run.key for run in controls.waiting(names, controls.kept(path))]
     assert len(controls.waiting(names, controls.kept(path))) == 5
     assert controls.kept(tmp_path / "none") == []
@@ -125,7 +129,11 @@ def test_the_words_that_judge_is_given(tmp_path: Path) -> None:
 
 def test_a_row_is_what_judge_says() -> None:
     run = Run(controls.controls()["walk_child"], 1)
-    boots = {"walk-child-plain-checks": ("walk-child", 100.0), "base-plain-checks": ("base", 200.0), "x": ("other", 9.0)}
+    boots = {
+        "walk-child-plain-checks": ("walk-child", 100.0),
+        "base-plain-checks": ("base", 200.0),
+        "x": ("other", 9.0),
+    }
     document = {
         "arms": [{"arm": "walk-child", "word": "FAIL", "said": "kselftest, plain: x"}, {"arm": "other", "word": "PASS", "said": ""}],
         "boots": {name: {"arm": arm, "seconds": seconds} for name, (arm, seconds) in boots.items()},
@@ -160,7 +168,9 @@ def test_the_page_shows_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(controls, "kept", lambda: rows)
     text = controls_page.page()
     assert "- Of patches that only rename and move code: 1 of 2 right; 20 are to be judged.\n" in text
-    assert "| `rename-function` | a function has another name | not FAIL | 1 of 2 | FAIL no \\| difference | 14 |" in text
+    assert (
+        "| `rename-function` | a function has another name | not FAIL | 1 of 2 | FAIL no \\| difference | 14 |" in text
+    )
     assert "| `leak` | one fork in a thousand loses an anon_vma | FAIL | not judged yet |  |  |  |" in text
 
 
