@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lazyobs.errors import UsageError
 from lazyobs.judge import checks, inside, inside_programs, measure, more, own, run, state, vma_tests
 from lazyobs.judge.apply import Applied
 from lazyobs.judge.libraries import Library
@@ -338,6 +339,6 @@ def test_waits_are_counted_once_for_each_of_the_first_boots(tmp_path: Path, monk
 @pytest.mark.parametrize("step", ["vma", "workload", "waits"])
 @pytest.mark.parametrize("which", ["new-debug", "rival-plain"])
 def test_only_what_was_done_is_done_again(tmp_path: Path, step: str, which: str) -> None:
-    with pytest.raises(Exception, match="is no boot of that folder; take ARM-FLAVOUR-STEP, with a step of boot, .*own, vma, workload, waits$"):  # fmt: skip
+    with pytest.raises(UsageError, match=r"is no boot of that folder; take ARM-FLAVOUR-STEP, with a step of boot, .*own, vma, workload, waits$"):  # fmt: skip
         run.repeat(folder(tmp_path).path, f"{which}-{step}")
     assert step in more.BESIDES
