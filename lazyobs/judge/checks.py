@@ -90,7 +90,7 @@ def new_ones(row: Mapping[str, Any], of_base: Mapping[str, Any]) -> list[str]:
     here, there = row["numbers"].get("failed"), of_base["numbers"].get("failed")
     if not isinstance(here, list) or not isinstance(there, list):
         return []
-    return [str(name) for name in here if name not in there]
+    return [printable(str(name))[:120] for name in here if name not in there]
 
 
 def one_line(row: dict[str, Any]) -> str:

@@ -34,9 +34,9 @@ _BETWEEN = 2
 _SET_UP = "echo 256M > /sys/block/zram0/disksize; mkswap /dev/zram0 > /dev/null; swapon /dev/zram0; "
 _WORKLOAD = "/mnt/share/workload"
 _SCRIPT_BEGINS = "script begins\n"
-_SCRIPT = re.compile(r"^script (\d+) (\d+)$", re.M)
+_SCRIPT = re.compile(r"^script (\d{1,18}) (\d{1,3})$", re.M | re.ASCII)
 _MOST_OF_SCRIPT = 40  # numbers that a program of the user's may print
-_LINE = re.compile(r"(memory|cost) ([a-z_.]+) (-?\d+(?:\.\d+)?)$|(share) ([a-z_]+) (\d+) (\d+)$")
+_LINE = re.compile(r"(memory|cost) ([a-z_.]{1,60}) (-?\d{1,18}(?:\.\d{1,9})?)$|(share) ([a-z_]{1,60}) (\d{1,18}) (\d{1,18})$", re.ASCII)  # fmt: skip
 
 #: What is held while memory is read, and what of it people call it.
 HELD = {

@@ -202,6 +202,32 @@ def test_one_that_fails_on_the_base_hides_no_other(tmp_path: Path, new: list[str
     assert trial.failed("new") == word.startswith("FAIL")
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [{"failed_allocations": "x"}, {"checked": []}, {"counts": {"pass": 7}}, {"counts": 7}, {"orphans": 1}, {"failed_share": "1"}],
+)  # fmt: skip
+def test_numbers_of_a_hostile_guest_are_no_traceback(tmp_path: Path, numbers: dict[str, Any]) -> None:
+    found = complete(tmp_path)
+    document = found.read("boots/new-plain-checks.json")
+    assert document is not None
+    document["results"][1]["numbers"] = numbers
+    found.write("boots/new-plain-checks.json", document)
+    (arm,) = said(found)["arms"]
+    (row,) = [one for one in arm["findings"] if one["name"] == "kselftest, plain"]
+    assert (row["outcome"], row["text"]) == ("PASS", "no complaint of the kernel; its numbers cannot be read")
+
+
+@pytest.mark.parametrize("failed", [None, 7, [[], {}], ["a\x1b[31m" * 99]])
+def test_names_of_a_hostile_guest_are_text(tmp_path: Path, failed: Any) -> None:
+    found = complete(tmp_path)
+    add_checks(found, "base", "plain", {"own": "x"}, more=("own",), numbers={"failed": ["x"]})
+    add_checks(found, "new", "plain", {"own": "x"}, more=("own",), numbers={"failed": failed})
+    run.again(tmp_path)
+    text = (tmp_path / state.LETTER).read_text()
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert text.startswith("lazyobs judge: FAIL" if isinstance(failed, list) else "lazyobs judge: INCONCLUSIVE")
+
+
 def test_a_guest_is_told_what_to_run() -> None:
     guest = {"script": "script-0", "own": {"new": {"folder": "own/0", "programs": ["cow", "rmap"], "notes": []}}}
     found = extras(guest, "new")
