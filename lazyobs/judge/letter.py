@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lazyobs.judge import claims, measure, more_findings
+from lazyobs.judge.asked import FLAVOURS
 from lazyobs.judge.inside import STEPS
 from lazyobs.judge.vma_tests import STEP
 from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
@@ -16,8 +17,6 @@ from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.text import NULL, plural
 
 _MOST_LISTED = 16
-#: First words of findings that are not named after a step, and what --repeat calls them.
-BESIDE = {"workload": "workload", measure.GIVEN: "workload", more_findings.CONTENDED: "waits"}
 _WORDS = {PASS: "pass", FAIL: "FAIL", INCONCLUSIVE: "open", "": ""}
 _METHOD = (
     "How: every boot of the workload is one value; boots of the arms alternate. Costs are instructions of the guest "
@@ -54,7 +53,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _built(document)
     yield "To run it again:"
     yield from _command(run["again"])
-    yield from _repeated(arms, {one["kind"] for one in document["boots"].values()})
+    yield from _repeated(arms, run)
 
 
 def _arm(arm: Mapping[str, Any], several: bool) -> Iterator[str]:
@@ -158,19 +157,33 @@ def _built(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"Boots: {len(boots)}, {took / 60:.0f} minutes of this machine.")
 
 
-def _repeated(arms: Sequence[Mapping[str, Any]], kinds: set[str]) -> Iterator[str]:
-    """How to see a failed check again: the boot alone, with that step. ``kinds``: of the boots that there are; without
-    waits the folder is of an older lazyobs, which had no line for a workload that died."""
-    failed = [
-        (arm["arm"], one["name"].split(", ")) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL
-    ]
-    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in (*STEPS, STEP)]
-    for arm, name in failed if "waits" in kinds else []:
-        boots += [f"{arm}-plain-{BESIDE[name[0]]}"] if name[0] in BESIDE else []
-    if boots:
+def _repeated(arms: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> Iterator[str]:
+    """How to see a failure again: the boot alone with that step, the boots that were compared, or the build."""
+    failed = [(arm["arm"], one) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL]
+    lines = [line for arm, one in failed for line in _again(arm, one, run)]
+    if run.get("version", 1) >= 2:
+        lines = list(dict.fromkeys(lines))
+    if lines:
         yield "To see a failure again, DIR being the folder of this letter:"
-        for boot in boots[:_MOST_LISTED]:
-            yield from _command(f"lazyobs judge --resume DIR --repeat {boot}")
+        for line in lines[:_MOST_LISTED]:
+            yield from _command(f"lazyobs judge --resume DIR{line}")
+
+
+def _again(arm: str, one: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    name, _, flavour = one["name"].partition(", ")
+    if name in STEPS and flavour in FLAVOURS:
+        return [f" --repeat {arm}-{flavour}-{name}"]
+    if run.get("version", 1) < 2:  # an older lazyobs had no others
+        return []
+    if name == STEP:
+        return [f" --repeat {arm}-plain-{STEP}"]
+    if name == more_findings.CONTENDED:
+        return [f" --repeat {arm}-plain-waits"]
+    if name == "build" or one["name"] == "each patch builds":
+        return [""]
+    if one["part"] == "cost":
+        return [f" --repeat {which}-plain-workload" for which in ("base", arm)]
+    return [f" --repeat {arm}-plain-workload"] if name in ("workload", measure.GIVEN) else []
 
 
 def _command(command: str) -> Iterator[str]:

@@ -206,7 +206,7 @@ def _write_down(
             "run": {
                 "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
                 "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(_flavours(asked, fitted, base)),
-                "builder": who.name, "open_still": open_still, **workload,
+                "builder": who.name, "open_still": open_still, "version": state.VERSION, **workload,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
         },

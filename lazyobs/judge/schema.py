@@ -36,7 +36,7 @@ def judgement_schema() -> dict[str, Any]:
                         "budget": {"type": "number", "description": "seconds of boots"}, "again": _TEXT,
                         "flavours": _TEXTS, "builder": _TEXT, "open_still": _TEXTS,
                     },
-                    {"workload": _object({"name": _TEXT, "bytes": _COUNT, "sha256": _TEXT})},
+                    {"version": {"type": "integer", "description": "of what the folder has; 1 where it is missing"}, "workload": _object({"name": _TEXT, "bytes": _COUNT, "sha256": _TEXT})},
                 ),
                 "builds": {"type": "object", "additionalProperties": _build()},
                 "boots": {"type": "object", "additionalProperties": _boot()},

@@ -18,6 +18,8 @@ from lazyobs.text import printable
 from lazyobs.unix.small_file import Unusable, read_bytes
 
 FORMAT = 1
+#: Of what a folder has, as judge.json says it. 2: its letter names a line for each failure.
+VERSION = 2
 SETTINGS, CARD, BUILDS, BOOTS = "judge.json", "card-{arm}.json", "builds.json", "boots"
 #: What the guests run besides, which not every judgement has: {script, own: {arm: {folder, programs, notes}}}.
 GUEST = "guest.json"

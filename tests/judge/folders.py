@@ -52,8 +52,8 @@ def boot(**said: Any) -> Boot:
     return Boot(**{**given, **said})
 
 
-def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
-    """With its settings, a series and a card for each arm, and no boot."""
+def folder(path: Path, arms: tuple[str, ...] = ("new",), version: int | None = state.VERSION) -> state.Folder:
+    """With its settings, a series and a card for each arm, and no boot. ``version`` None: of the first lazyobs."""
     path.mkdir(parents=True, exist_ok=True)
     found = state.Folder(path)
     about = {"subject": "[PATCH 0/1] a series", "patches": ["1/1 x"], "notes": [], "options": [], "added": 1, "removed": 1, "files": 1}  # fmt: skip
@@ -65,7 +65,7 @@ def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
             "run": {
                 "began": 1_764_000_000, "lazyobs": "0.1.0", "host": "2 CPUs, guests emulated", "budget": 7200,
                 "again": "lazyobs judge 'a series.mbox' --base linux-source-7.3", "flavours": ["plain", "debug"],
-                "builder": "this user", "open_still": [],
+                "builder": "this user", "open_still": [], **({} if version is None else {"version": version}),
             },
             "arms": {arm: {"kind": "series", "source": "x", "series": about} for arm in arms},
         },
@@ -133,9 +133,9 @@ def add_measured(found: state.Folder, arm: str, boots: int = 6, **said: Any) -> 
         )  # fmt: skip
 
 
-def complete(path: Path, **said: Any) -> state.Folder:
+def complete(path: Path, version: int | None = state.VERSION, **said: Any) -> state.Folder:
     """Everything passes; ``said``: of the new kernel's workload."""
-    found = folder(path)
+    found = folder(path, version=version)
     for flavour in ("plain", "debug"):
         add_checks(found, "new", flavour)
     add_checks(found, "base", "plain")

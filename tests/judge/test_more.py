@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,7 +42,7 @@ VMA = "static int answer(void)\n{\n\treturn 23;\n}\n"
 @pytest.mark.parametrize("name", ["passed", "failed"])
 def test_an_older_folder_is_said_anew_byte_for_byte(tmp_path: Path, name: str) -> None:
     """``old`` has what the first lazyobs with judge said of these folders."""
-    found = complete(tmp_path)
+    found = complete(tmp_path, version=None)
     if name == "failed":
         add_checks(found, "new", "plain", {"stress": "2 of 211 pages held what they must not (status 1)"})
         died = measure.document(boot(output="begin\n", status=None, failure="died during the command: Oops: 0000"))
@@ -368,3 +369,27 @@ def test_only_what_was_done_is_done_again(tmp_path: Path, step: str, which: str)
     with pytest.raises(UsageError, match=r"is no boot of that folder; take ARM-FLAVOUR-STEP, with a step of boot, .*own, vma, workload, waits$"):  # fmt: skip
         run.repeat(folder(tmp_path).path, f"{which}-{step}")
     assert step in more.BESIDES
+
+
+@pytest.mark.parametrize(
+    "fails, lines",
+    [
+        ("build", [""]),
+        ("patch", [""]),
+        ("cost", [" --repeat base-plain-workload", " --repeat new-plain-workload"]),
+        ("died", [" --repeat new-plain-workload"]),
+        ("debug", [" --repeat new-debug-failslab"]),
+    ],
+)
+def test_each_failure_has_a_line_to_see_it_again(tmp_path: Path, fails: str, lines: list[str]) -> None:
+    found = complete(tmp_path, costs={"fork": 11_000.0} if fails == "cost" else {})
+    if fails in ("build", "patch"):
+        found.add_build("new-plain" if fails == "build" else "new.1-plain", {"image": "", "seconds": 0, "why": "does not build: x"})  # fmt: skip
+    elif fails == "debug":
+        add_checks(found, "new", "debug", {"failslab": "2 pages held what they must not"}, more=("failslab",))
+    elif fails == "died":
+        died = measure.document(boot(status=None, failure="died during the command: Oops: 0000"))
+        found.add_boot("new-007", {"arm": "new", "kind": "measure", "flavour": "plain", "number": 7, "seconds": 60.0, **died}, "console")  # fmt: skip
+    assert run.again(tmp_path) == 1
+    text = (tmp_path / state.LETTER).read_text()
+    assert re.findall(r"^  lazyobs judge --resume DIR(.*)$", text, re.M) == lines
