@@ -184,6 +184,8 @@ class Builder:
             said = file.read().decode("utf-8", "replace")
         if _FULL in said:
             raise NoRoom(self._cache)
+        if done.flooded:
+            raise BuildFailed(f"printed more than {programs.MOST_PRINTED >> 20} MiB", log)
         if done.status is None:
             raise BuildFailed(f"was not done after {limit / 60:.0f} minutes", log)
         raise BuildFailed(complaint(said), log)

@@ -74,7 +74,7 @@ class VmaTests:
                 self._make([*words, "clean"], log, arm)
                 done = self._make([*words, PROGRAM], log, arm)
                 if done.status != 0 or not (folder / PROGRAM).is_file():
-                    return "no end of the build" if done.status is None else build.complaint(log.read_text(errors="replace"))  # fmt: skip
+                    return "the build does not come to an end" if done.status is None else build.complaint(log.read_text(errors="replace"))  # fmt: skip
                 program.parent.mkdir(parents=True, exist_ok=True)
                 own = program.with_suffix(".new")
                 shutil.copy(folder / PROGRAM, own)
@@ -102,7 +102,13 @@ def run(program: Path, log: Path) -> dict[str, Any]:
     if done.status == 0 and counts and int(counts[1]) and counts[1] == counts[2]:
         return found
     first = _FAILED.search(said)
-    what = "no end within the time" if done.status is None else f"status {done.status}"
+    what = (
+        "no end of its output"
+        if done.flooded
+        else "no end within the time"
+        if done.status is None
+        else f"status {done.status}"
+    )
     where = f"; first: {printable(' '.join(first[0].split()))[:_MOST_LETTERS]}" if first else ""
     failed = f"{found['tests'] - found['passed']} of {found['tests']} tests failed" if counts else f"ended with {what}"
     return {**found, "outcome": "fail", "why": failed + where}

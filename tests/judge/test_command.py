@@ -307,3 +307,15 @@ def test_a_program_that_no_guest_can_run_is_one_line(place: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(f"lazyobs: --workload {place}/nowhere: cannot be read (No such file or directory); ")
     assert everything(place) == before
+
+
+def test_a_build_that_prints_for_ever_fails(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", "yes", feature="lab")
+    floods = MAKEFILE.replace("bzImage:\n", "bzImage:\n\tyes\n")
+    (place / "floods.mbox").write_text(mail("[PATCH 1/1] x", diff("Makefile", MAKEFILE, floods)))
+    out = place / "out6"
+    done = judge(place, str(place / "floods.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out))  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("lazyobs judge: FAIL\n  build, plain: does not build: printed more than 256 MiB\n")
+    assert sum(path.stat().st_size for path in out.rglob("*")) < 4 << 20
+    assert running("yes") == []

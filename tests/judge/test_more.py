@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.judge import checks, inside, inside_programs, measure, more, own, run, state, vma_tests
+from lazyobs.judge import checks, inside, inside_programs, measure, more, own, programs, run, state, vma_tests
 from lazyobs.judge.apply import Applied
 from lazyobs.judge.libraries import Library
 from lazyobs.judge.progress import Progress
@@ -100,6 +100,15 @@ def test_a_test_that_does_not_end(place: vma_tests.Place, tmp_path: Path, monkey
     monkeypatch.setattr(vma_tests, "_RUN_SECONDS", 0.6)
     found = outcome_of(place, tmp_path, "static int answer(void)\n{\n\tfor (;;)\n\t\t;\n}\n")
     assert (found["outcome"], found["why"]) == ("fail", "ended with no end within the time")
+
+
+def test_a_test_that_prints_for_ever(place: vma_tests.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "MOST_PRINTED", 7 << 20)
+    found = outcome_of(
+        place, tmp_path, '#include <stdio.h>\nstatic int answer(void)\n{\n\tfor (;;)\n\t\tputs("x");\n}\n'
+    )
+    assert (found["outcome"], found["why"]) == ("fail", "ended with no end of its output")
+    assert (tmp_path / "build-new-vma.log").stat().st_size < 2 << 20, "the log does not fill the disk"
 
 
 def test_a_tree_without_them_and_a_machine_without_a_library(place: vma_tests.Place, tmp_path: Path) -> None:
