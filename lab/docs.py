@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import mutation_page, roots, tour
+from . import controls_page, mutation_page, roots, tour
 from .cache import LAB
 from .kernels import Kernel, table
 
@@ -164,6 +164,7 @@ def pages() -> dict[Path, str]:
     """Every document that is written here, and its text."""
     return {
         PAGE: page(),
+        controls_page.PAGE: controls_page.page(),
         mutation_page.PAGE: mutation_page.page(),
         mutation_page.LETTER: mutation_page.letter(),
     }

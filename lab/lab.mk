@@ -8,7 +8,7 @@ KERNEL ?=
 ROOT ?=
 SECONDS ?= 60
 
-.PHONY: lab lab-kernels lab-stress lab-mutations lab-clean
+.PHONY: lab lab-kernels lab-stress lab-mutations judge-controls lab-clean
 lab: ## build the image of a lab kernel (cached; half an hour on 2 CPUs the first time)
 	@python3 -m lab.build $(KERNEL) $(addprefix --root ,$(ROOT))
 
@@ -22,6 +22,9 @@ lab-stress: ## run the stress program in a lab kernel
 lab-mutations: ## which test notices which mistake of the kernel; results go to docs/kernel-selftests.md
 	@python3 -m lab.build lab73-mutant
 	@status=0; python3 -m lab.mutations --missing || status=$$?; python3 -m lab.docs; exit $$status
+
+judge-controls: installed ## whether judge says what is right of patches that are known (days; goes on where it was); docs/judge-controls.md
+	@status=0; $(PYTHON) -m lab.controls || status=$$?; python3 -m lab.docs; exit $$status
 
 lab-clean: ## remove the lab's cache: source, objects, images
 	@python3 -c 'import shutil, lab.cache; shutil.rmtree(lab.cache.root(), ignore_errors=True)'

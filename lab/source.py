@@ -106,6 +106,16 @@ def _original(source: Path, name: str, into: Path) -> None:
         shutil.copy(kept, into / name)
 
 
+def restore(copy: Path, pristine: Path) -> None:
+    """Makes a copy of a tree what the package had, whatever series was in the tree. ``pristine``: as ``originals``."""
+    for kept in pristine.rglob("*") if pristine.is_dir() else ():
+        name = str(kept.relative_to(pristine))
+        if kept.is_file() and name.endswith(".absent"):
+            (copy / name[: -len(".absent")]).unlink(missing_ok=True)
+        elif kept.is_file():
+            shutil.copy(kept, copy / name)
+
+
 def apply_series(source: Path, patches: Sequence[Path], version: str) -> None:
     """Makes the tree that of the package plus exactly this series.
 

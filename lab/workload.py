@@ -9,16 +9,17 @@ from pathlib import Path
 from .cache import LAB, content_hash, made_once, root
 from .errors import LabError
 
-SOURCE = LAB / "guest" / "workload.c"
+SOURCES = tuple(LAB / "guest" / name for name in ("workload.c", "family.c", "workload.h"))
 
 
 def program() -> Path:
     """The compiled program."""
 
     def make(folder: Path) -> None:
-        command = ["gcc", "-O2", "-Wall", "-static", "-o", str(folder / "workload"), str(SOURCE)]
+        code = [str(path) for path in SOURCES if path.suffix == ".c"]
+        command = ["gcc", "-O2", "-Wall", "-static", "-o", str(folder / "workload"), *code]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode:
             raise LabError("cannot compile the workload; gcc and libc6-dev are needed", result.stdout)
 
-    return made_once(root() / "workload" / content_hash([SOURCE]), make) / "workload"
+    return made_once(root() / "workload" / content_hash(SOURCES), make) / "workload"

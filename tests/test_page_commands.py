@@ -72,6 +72,7 @@ TABLE: tuple[tuple[str, Run | By | Not], ...] = (
     (r"make top", Not("it sets up, and runs until it is ended; .ci/run sets up, and sudo lazyobs top is below")),
     (r"make (test-quick|test TESTS=.*)", Not("it is a part of the suite that this test is of")),
     (r"make -C lab kselftest", By("tests/lab/test_kselftest.py::test_make_builds_it")),
+    (r"make judge-controls", Not("it takes days; tests/lab/test_controls.py is of what it judges and keeps")),
     (r"make (lab|lab-\w+)( .*)?", Not("it builds or boots kernels: minutes to hours")),
     (r"make deb && ansible-playbook .*", Not("it takes hosts and ansible; tests/test_deploy.py reads the role")),
     (r"lab/run --list", Run()),
@@ -81,6 +82,8 @@ TABLE: tuple[tuple[str, Run | By | Not], ...] = (
     (r"\.venv/bin/python -m lazyobs\.exporter\.reference > .*", By("tests/exporter/test_reference.py::test_the_document_is_what_the_table_says")),
     (r"(LAZYOBS_SNAPSHOTS=write )?\.venv/bin/python -m pytest .*", Not("it is a part of the suite that this test is of")),
     (r"python3 -m lab\.mutations .*", HOURS),
+    (r"python3 -m lab\.controls --list", Run()),
+    (r"sudo \.venv/bin/python -m lab\.controls .*", HOURS),
     (r"python3 -m venv .*|/opt/lazyobs/bin/pip install .*|sudo /opt/lazyobs/bin/lazyobs .*", By("tests/test_dist.py::test_an_unpacked_wheel_runs_alone")),
     # What only other machines have
     (r"docker .*", Not("it takes docker and an image; tests/confined.py grants the same capabilities")),

@@ -4,10 +4,15 @@
  *
  *	memory WHAT.CACHE BYTES		gained in the slab cache by what is held
  *	cost WHAT NS			of one operation; with QEMU's -icount a nanosecond is an
- *instruction share WHAT DONE OF		operations that did what was asked
+ *					instruction
+ *	share WHAT DONE OF		operations that did what was asked
  *
- * Counts are primes. Everything runs on one CPU, one process at a time. "workload forks N" forks N
- * times instead, and says nothing: what is lost by that is counted from outside.
+ * Counts are primes. Everything runs on one CPU, one process at a time. With two words it does one
+ * thing instead:
+ *
+ * "workload forks N" forks N times, and says nothing: what is lost by that is counted from outside.
+ * "workload time PROGRAM" runs a program of the user's, whose lines go to stdout as they are, and
+ * says "script NS STATUS"; "workload contend N" and "workload fail N": see family.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,28 +28,37 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "workload.h"
+
 #define ISLANDS 5003 /* held alone */
-#define FEW 101	     /* of a process that forks */
 #define WRITTEN 23   /* of them, by a child */
 #define ROUNDS 61
 #define FIRST 11 /* processes that fork for the first time */
 #define STARTED 23
-#define ADVISED 211 /* pages that are paged out, in, and moved */
-#define PAGEOUT 21  /* MADV_PAGEOUT, include/uapi/asm-generic/mman-common.h */
-#define GLOBAL 1    /* MEMBARRIER_CMD_GLOBAL */
+#define GLOBAL 1 /* MEMBARRIER_CMD_GLOBAL */
 
-static long page;
+long page;
 static const char *const caches[] = { "anon_vma", "anon_vma_chain", "vm_area_struct" };
 
 #define CACHES (sizeof(caches) / sizeof(*caches))
 
-static void die(const char *what)
+void die(const char *what)
 {
 	fprintf(stderr, "workload: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static long long now(void)
+void on_cpu(int number)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(number, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		die("sched_setaffinity");
+}
+
+long long now(void)
 {
 	struct timespec at;
 
@@ -131,8 +145,7 @@ static void gained(const char *what, const long long *before)
 	fflush(stdout);
 }
 
-/* VMAs apart by pages that cannot be accessed, so that none merges with another. */
-static char *islands(long count)
+char *islands(long count)
 {
 	char *sea = mmap(NULL, 2 * count * page, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -145,7 +158,7 @@ static char *islands(long count)
 	return sea;
 }
 
-static void touch(char *sea, long count)
+void touch(char *sea, long count)
 {
 	for (long index = 0; index < count; index++)
 		*(volatile char *)(sea + 2 * index * page) = 1;
@@ -396,7 +409,7 @@ static long vmstat(const char *wanted)
 	return found;
 }
 
-static int node_of(void *at)
+int node_of(void *at)
 {
 	int status = -1;
 
@@ -451,17 +464,18 @@ static int fork_only(long times)
 
 int main(int argc, char **argv)
 {
-	cpu_set_t first;
-
 	page = sysconf(_SC_PAGESIZE);
 	if (argc == 2 && !strcmp(argv[1], "nothing"))
 		return 0;
 	if (argc == 3 && !strcmp(argv[1], "forks"))
 		return fork_only(atol(argv[2]));
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	if (sched_setaffinity(0, sizeof(first), &first))
-		die("sched_setaffinity");
+	if (argc == 3 && !strcmp(argv[1], "time"))
+		return time_program(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "contend"))
+		return contend(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "fail"))
+		return fail_only(atol(argv[2]));
+	on_cpu(0);
 	/* What a first run reads from the host. */
 	start();
 	printf("begin\n");
@@ -470,6 +484,7 @@ int main(int argc, char **argv)
 	start();
 	costs();
 	walks();
+	shared();
 	printf("done\n");
 	return 0;
 }

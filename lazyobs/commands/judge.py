@@ -18,7 +18,20 @@ from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|min|m|h|d)?")
 _UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
-_BEGINS = ("series", "base", "arms", "cover", "output", "cache", "budget", "flavours", "options", "until", "each_patch")
+_BEGINS = (
+    "series",
+    "base",
+    "arms",
+    "cover",
+    "output",
+    "cache",
+    "budget",
+    "flavours",
+    "options",
+    "until",
+    "each_patch",
+    "workload",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
 @click.option("--until", type=click.Choice(UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
 @click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
+@click.option("--workload", type=_FILE, metavar="SCRIPT", help="A program of your own that every guest runs, too: it has to end with 0, and what it takes is compared.")  # fmt: skip
 @click.option("--resume", type=_FILE, metavar="DIR", help="Go on with the judgement in this folder.")
 @click.option("--repeat", metavar="ARM-FLAVOUR-STEP", help="With --resume: boot that kernel again and run that step alone.")  # fmt: skip
 @click.option(

@@ -16,7 +16,7 @@ FLAVOURS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """``until``: the last of UNTIL that is done; ``budget``: seconds of boots; ``flavours``: of FLAVOURS."""
+    """``workload``: a program of the user's own; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots; ``flavours``: of FLAVOURS."""
 
     series: tuple[str, ...]
     base: str | None
@@ -29,3 +29,4 @@ class Asked:
     options: tuple[str, ...]
     until: str
     each_patch: bool
+    workload: Path | None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lazyobs.errors import LazyobsError, NotSupported
+from lazyobs.errors import NotSupported
 from lazyobs.judge import lab, programs
 from lazyobs.judge.apply import Applied
 from lazyobs.judge.asked import DEBUG, PLAIN
@@ -114,10 +114,14 @@ class Builder:
                 try:
                     self._tree.put(applied)
                     self._make(f"{arm}, {flavour}", flavour, options, folder)
-                except OSError as error:
-                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                except (OSError, NoRoom) as error:
+                    if isinstance(error, OSError) and not is_full(error):
                         raise
-                    raise _no_room(self._cache) from None
+                    free = NoRoom(self._cache)
+                    # What this build has filled the disk with is not left there.
+                    for made in (self._tree.objects(flavour), Path(f"{folder}.making")):
+                        shutil.rmtree(made, ignore_errors=True)
+                    raise free from None
         made = json.loads((folder / "image.json").read_text())
         return Image(folder, tuple(made["notes"]), made["seconds"])
 
@@ -172,34 +176,47 @@ class Builder:
 
     def _run(self, command: Sequence[str], log: Path, what: str, limit: float) -> None:
         begin = log.stat().st_size
-        temporary = self._cache / "tmp"
-        temporary.mkdir(exist_ok=True)
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(temporary), "TMPDIR": str(temporary),
-            "KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "judge", "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_TIMESTAMP": "judge",
-            "CCACHE_DIR": str(self._cache / "ccache"), "CCACHE_MAXSIZE": "4G", "CCACHE_COMPRESS": "1",
-        }  # fmt: skip
-        done = programs.run(command, log, limit, environment, lambda seconds: self._tell(what, seconds))
+        done = programs.run(command, log, limit, environment(self._cache), lambda seconds: self._tell(what, seconds))
         if done.status == 0:
             return
         with open(log, "rb") as file:
             file.seek(begin)
             said = file.read().decode("utf-8", "replace")
         if _FULL in said:
-            raise _no_room(self._cache)
+            raise NoRoom(self._cache)
+        if done.flooded:
+            raise BuildFailed(f"printed more than {programs.MOST_PRINTED >> 20} MiB", log)
         if done.status is None:
             raise BuildFailed(f"was not done after {limit / 60:.0f} minutes", log)
-        raise BuildFailed(_complaint(said), log)
+        raise BuildFailed(complaint(said), log)
 
 
-def _complaint(said: str) -> str:
+def environment(cache: Path) -> dict[str, str]:
+    """What makefiles are given: the same each time, so that the same source gives the same kernel."""
+    temporary = cache / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(temporary), "TMPDIR": str(temporary),
+        "KBUILD_BUILD_USER": "lazyobs", "KBUILD_BUILD_HOST": "judge", "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_TIMESTAMP": "judge",
+        "CCACHE_DIR": str(cache / "ccache"), "CCACHE_MAXSIZE": "4G", "CCACHE_COMPRESS": "1",
+    }  # fmt: skip
+
+
+def complaint(said: str) -> str:
     """The first error in the output of make, as one line."""
     lines = [line[:_MOST_LETTERS] for line in said.splitlines() if line.strip()]
     found = next((line for line in lines if _ERROR.match(line)), lines[-1] if lines else "make failed without a word")
     return printable(" ".join(found.split()))
 
 
-def _no_room(cache: Path) -> LazyobsError:
-    state = os.statvfs(cache)
-    free = state.f_bavail * state.f_frsize
-    return NotSupported("judge", f"the disk is full: {free >> 20} MiB are free in {printable(str(cache))}", "make room, or name another folder with --cache")  # fmt: skip
+class NoRoom(NotSupported):
+    """The disk is full. ``place``: a folder on it."""
+
+    def __init__(self, place: Path) -> None:
+        state = os.statvfs(place)
+        free = state.f_bavail * state.f_frsize
+        super().__init__("judge", f"the disk is full: {free >> 20} MiB are free in {printable(str(place))}", "make room, or name another folder with --cache")  # fmt: skip
+
+
+def is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -4,22 +4,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lazyobs.judge import inside
+from lazyobs.judge import inside, inside_programs, own
 from lazyobs.judge.asked import DEBUG, PLAIN
 from lazyobs.judge.boots import Boot, Job, boot, python
 from lazyobs.text import printable
 
 #: The steps by flavour, what is quick and sharp first. The battery checks numbers, which KASAN and lockdep do not change.
-STEPS = {PLAIN: inside.STEPS, DEBUG: ("boot", "kselftest", "moves", "stress")}
+STEPS = {
+    PLAIN: ("boot", "kselftest", "moves", "stress", "leak", "battery"),
+    DEBUG: ("boot", "kselftest", "moves", "stress", "failslab"),
+}
 _SECONDS = {PLAIN: 3600.0, DEBUG: 3600.0}
 #: Of the machine: caches are not merged, so that a row of slabinfo counts what it says.
 APPEND = "slab_nomerge"
 _MOST_WATCHED = 60
 _MOST_LETTERS = 50_000  # of what a step counted
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What not every judgement runs, by its names below the guests' folder: a program of the user's, and the kernel's
+    own selftests as this arm's source has them."""
+
+    script: str = ""
+    own: str = ""
+    programs: tuple[str, ...] = ()
+
+    def steps(self, flavour: str) -> tuple[str, ...]:
+        """The kernel's own selftests come last: what the base fails, too, must not keep others from being run."""
+        more = ("script",) if self.script else ()
+        return (*STEPS[flavour], *more, *(("own",) if self.programs and flavour == PLAIN else ()))
+
+    def environment(self) -> tuple[str, ...]:
+        return (
+            f"{inside_programs.SCRIPT}={self.script}",
+            f"{inside_programs.OWN}={self.own}:{','.join(self.programs)}",
+        )
+
+
+NOTHING_MORE = Extras()
 
 
 def check(
@@ -29,13 +57,14 @@ def check(
     functions: list[str],
     tell: Callable[[str], None],
     steps: tuple[str, ...] = (),
+    extras: Extras = NOTHING_MORE,
 ) -> tuple[dict[str, Any], Boot]:
     """Boots the image and runs the steps. ``functions``: those whose runs are counted, of the plain flavour; ``tell``:
     called with a line when a step has ended. ``steps``: instead of all."""
-    steps = steps or STEPS[flavour]
+    steps = steps or extras.steps(flavour)
     watched = functions[:_MOST_WATCHED] if flavour == PLAIN else []
     words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
-    job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND)
+    job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND, environment=extras.environment())
 
     def heard(line: str) -> None:
         row = _row(line)
@@ -44,6 +73,24 @@ def check(
 
     done = boot(image, job, share, heard)
     return document(done, steps), done
+
+
+def is_new(row: Mapping[str, Any], of_base: Mapping[str, Any] | None) -> bool:
+    """Whether a step failed in a way in which it does not fail on the base. Of the kernel's own selftests some fail
+    anywhere: those count one by one."""
+    if row["outcome"] != inside.FAIL:
+        return False
+    if of_base is None or of_base["outcome"] != inside.FAIL:
+        return True
+    return row["step"] == own.STEP and bool(new_ones(row, of_base))
+
+
+def new_ones(row: Mapping[str, Any], of_base: Mapping[str, Any]) -> list[str]:
+    """Tests that fail here and not on the base; none where either side does not say which."""
+    here, there = row["numbers"].get("failed"), of_base["numbers"].get("failed")
+    if not isinstance(here, list) or not isinstance(there, list):
+        return []
+    return [printable(str(name))[:120] for name in here if name not in there]
 
 
 def one_line(row: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lazyobs.judge import inside_programs
+from lazyobs.judge.inside_programs import SHARE
 from lazyobs.kernel import taint
 from lazyobs.kernel.log import KernelLog, kind_of
 from lazyobs.model import COUNTERS, Sample
@@ -27,7 +29,6 @@ from lazyobs.selftest.readings import Violations
 from lazyobs.sources.orphans import OrphanFiles
 from lazyobs.text import printable
 
-SHARE = Path(os.environ.get("LAZYOBS_LAB_SHARE", "/mnt/share"))
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 _TRACING = Path("/sys/kernel/tracing")
 _STRESS_SECONDS, _MOVES_SECONDS = 25, 8
@@ -292,6 +293,9 @@ _STEPS: dict[str, Callable[[Inside, Result], None]] = {
     "stress": _stress,
     "leak": _leak,
     "battery": _battery,
+    "failslab": inside_programs.failslab,
+    "script": inside_programs.script,
+    "own": inside_programs.own,
 }
 STEPS = tuple(_STEPS)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lazyobs.judge import claims, inside, measure
+from lazyobs.judge import checks, claims, inside, measure, more_findings, vma_tests
 from lazyobs.judge.asked import FLAVOURS, PLAIN
 from lazyobs.judge.series import Series
-from lazyobs.judge.state import Folder
+from lazyobs.judge.state import GUEST, Folder
 from lazyobs.kernel.slab import CACHES
 from lazyobs.soak import compare, hodges_lehmann
 from lazyobs.soak.report import word
@@ -50,10 +50,14 @@ def judge(folder: Folder, arm: str, series: Series, thresholds: Thresholds) -> J
     flavours = tuple(folder.settings()["run"]["flavours"])
     found = [
         *_of_builds(builds, arm, flavours),
+        *more_findings.of_vma_tests(folder.read(vma_tests.RESULTS), arm),
         *_of_checks(boots, arm, flavours),
         *_paths(boots, arm, folder.card(arm)),
     ]
     found += _of_measuring(boots, arm, builds)
+    found += more_findings.of_script(boots, arm)
+    found += more_findings.of_waits(boots, arm)
+    found += more_findings.of_guest(folder.read(GUEST), arm)
     enough = min(len(base), len(new)) >= measure.looks()[0]
     found += [_cost(one, thresholds, enough) for one in judgements]
     found += list(_validity(base, new, judgements, thresholds))
@@ -62,7 +66,11 @@ def judge(folder: Folder, arm: str, series: Series, thresholds: Thresholds) -> J
     return Judged(
         arm, answer, _said(answer, found, judgements, memory), found,
         claims.claims(series.cover, claims.Evidence(series, folder.card(arm), memory)),
-        [*_memory_table(base, new, thresholds), *_cost_table(judgements, found, thresholds)],
+        [
+            *_memory_table(base, new, thresholds),
+            *_cost_table(judgements, found, thresholds),
+            *more_findings.success_table(base, new, boots, arm, thresholds),
+        ],
     )  # fmt: skip
 
 
@@ -107,13 +115,21 @@ def _check(row: Mapping[str, Any], of_base: Mapping[str, Any] | None, flavour: s
         return Finding(part, name, INCONCLUSIVE, f"skipped: {row['why']}", arm)
     if row["outcome"] == inside.PASS:
         return Finding(part, name, PASS, _passed(row), arm)
-    if of_base is not None and of_base["outcome"] == inside.FAIL:
+    if of_base is not None and not checks.is_new(row, of_base):
         return Finding(part, name, INCONCLUSIVE, f"{row['why']} -- but the base fails it, too: {of_base['why']}", arm)
+    if of_base is not None and (new := checks.new_ones(row, of_base)):
+        row = {**row, "why": f"the kernel's own selftest fails, and does not on the base: {', '.join(new[:4])}"}
     return Finding(part, name, FAIL, row["why"], arm)
 
 
 def _passed(row: Mapping[str, Any]) -> str:
-    numbers = row["numbers"]
+    try:
+        return _counted(row["numbers"])
+    except (KeyError, TypeError, ValueError):  # the guest runs an unknown kernel, and may say anything
+        return "no complaint of the kernel; its numbers cannot be read"
+
+
+def _counted(numbers: Mapping[str, Any]) -> str:
     counts = numbers.get("counts")
     if counts:
         return f"{counts['pass']} passed, {counts['skip']} skipped"
@@ -121,6 +137,8 @@ def _passed(row: Mapping[str, Any]) -> str:
         return f"{numbers['failed_share']:.2%} of the moves failed"
     if "checked" in numbers:
         return f"{numbers['checked']:,} pages checked, none wrong"
+    if "failed_allocations" in numbers:
+        return f"{numbers['failed_allocations']:,} allocations failed, {numbers['refused']:,} operations were refused, no page was wrong"  # fmt: skip
     if "orphans" in numbers:
         return f"no object lost in two times {numbers['forks']:,} forks"
     return "no complaint of the kernel"
@@ -128,11 +146,11 @@ def _passed(row: Mapping[str, Any]) -> str:
 
 def _paths(boots: Mapping[str, Mapping[str, Any]], arm: str, card: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Which of the new functions never ran."""
-    checks = boots.get(f"{arm}-{PLAIN}-checks")
-    if not card or not checks:
+    done = boots.get(f"{arm}-{PLAIN}-checks")
+    if not card or not done:
         return
     hits: dict[str, int] = {}
-    for row in checks["results"]:
+    for row in done["results"]:
         hits.update(row["hits"])
     new = [row["function"] for row in card["functions"]["new"]]
     if not new:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         initramfs,
         kernels,
         kselftest,
+        own_tests,
         packages,
         qemu,
         source,
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
         workload,
     )  # fmt: skip
 __all__ = [
-    "accel", "apt", "build", "cache", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "packages",
-    "qemu", "source", "splats", "stress", "type_data", "workload",
+    "accel", "apt", "build", "cache", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "own_tests",
+    "packages", "qemu", "source", "splats", "stress", "type_data", "workload",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lazyobs.judge import claims
+from lazyobs.judge import claims, measure, more_findings
+from lazyobs.judge.asked import FLAVOURS
 from lazyobs.judge.inside import STEPS
+from lazyobs.judge.vma_tests import STEP
 from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS
 from lazyobs.text import NULL, plural
@@ -40,6 +42,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"Base:   {base['name']} {base['version']}" + (f" ({base['why']})" if base["why"] else ""), "", "        ")  # fmt: skip
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["began"]))
     yield from _wrapped(f"Judged: {when}, by lazyobs {run['lazyobs']}, {run['host']}", "", "        ")
+    if workload := run.get("workload"):
+        yield from _wrapped(f"Given:  workload {workload['name']}, {workload['bytes']} bytes, sha256 {workload['sha256']}", "", "        ")  # fmt: skip
     for arm in arms:
         yield from _arm(arm, len(arms) > 1)
     yield ""
@@ -49,7 +53,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _built(document)
     yield "To run it again:"
     yield from _command(run["again"])
-    yield from _repeated(arms)
+    yield from _repeated(arms, run)
 
 
 def _arm(arm: Mapping[str, Any], several: bool) -> Iterator[str]:
@@ -153,16 +157,33 @@ def _built(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"Boots: {len(boots)}, {took / 60:.0f} minutes of this machine.")
 
 
-def _repeated(arms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """How to see a failed check again: the boot alone, with that step."""
-    failed = [
-        (arm["arm"], one["name"].split(", ")) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL
-    ]
-    boots = [f"{arm}-{name[1]}-{name[0]}" for arm, name in failed if len(name) == 2 and name[0] in STEPS]
-    if boots:
+def _repeated(arms: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> Iterator[str]:
+    """How to see a failure again: the boot alone with that step, the boots that were compared, or the build."""
+    failed = [(arm["arm"], one) for arm in arms for one in arm["findings"] if one["outcome"] == FAIL]
+    lines = [line for arm, one in failed for line in _again(arm, one, run)]
+    if run.get("version", 1) >= 2:
+        lines = list(dict.fromkeys(lines))
+    if lines:
         yield "To see a failure again, DIR being the folder of this letter:"
-        for boot in boots[:_MOST_LISTED]:
-            yield from _command(f"lazyobs judge --resume DIR --repeat {boot}")
+        for line in lines[:_MOST_LISTED]:
+            yield from _command(f"lazyobs judge --resume DIR{line}")
+
+
+def _again(arm: str, one: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    name, _, flavour = one["name"].partition(", ")
+    if name in STEPS and flavour in FLAVOURS:
+        return [f" --repeat {arm}-{flavour}-{name}"]
+    if run.get("version", 1) < 2:  # an older lazyobs had no others
+        return []
+    if name == STEP:
+        return [f" --repeat {arm}-plain-{STEP}"]
+    if name == more_findings.CONTENDED:
+        return [f" --repeat {arm}-plain-waits"]
+    if name == "build" or one["name"] == "each patch builds":
+        return [""]
+    if one["part"] == "cost":
+        return [f" --repeat {which}-plain-workload" for which in ("base", arm)]
+    return [f" --repeat {arm}-plain-workload"] if name in ("workload", measure.GIVEN) else []
 
 
 def _command(command: str) -> Iterator[str]:

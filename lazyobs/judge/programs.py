@@ -17,6 +17,9 @@ from pathlib import Path
 from lazyobs.unix.fork import die_with_parent
 
 _TICK = 0.5  # seconds between two looks at a program
+#: Bytes that a program may print: one of an unknown patch may print for ever.
+MOST_PRINTED = 256 << 20
+_KEPT = 1 << 20  # of one that printed more
 _GRACE = 3.0  # seconds that it has to end itself
 _ROUNDS = 20  # of orphans that leave orphans
 _PR_SET_CHILD_SUBREAPER = 36
@@ -26,10 +29,11 @@ _adopts = False
 
 @dataclass(frozen=True)
 class Done:
-    """``status`` is None where the time was up."""
+    """``status`` is None where the time was up, or where it printed more than MOST_PRINTED (``flooded``)."""
 
     status: int | None
     seconds: float
+    flooded: bool = False
 
 
 def run(
@@ -43,6 +47,7 @@ def run(
     cannot be started. Whatever raises meanwhile (Ctrl-C), nothing of it is left."""
     began = time.monotonic()
     with open(log, "ab") as out:
+        begin = out.tell()
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env=None if environment is None else dict(environment), start_new_session=True, preexec_fn=die_with_parent,
@@ -51,13 +56,22 @@ def run(
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = process.wait(_TICK)
-                return Done(status, time.monotonic() - began)
+                if _printed(log, begin) <= MOST_PRINTED:
+                    return Done(status, time.monotonic() - began)
             took = time.monotonic() - began
+            if _printed(log, begin) > MOST_PRINTED:
+                end(process)
+                os.truncate(log, begin + _KEPT)
+                return Done(None, took, flooded=True)
             if took > limit:
                 return Done(None, took)
             tell(took)
     finally:
         end(process)
+
+
+def _printed(log: Path, begin: int) -> int:
+    return log.stat().st_size - begin
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

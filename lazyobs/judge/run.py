@@ -9,8 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,14 @@ from lazyobs.judge import (
     inside,
     lab,
     letter,
+    libraries,
+    measure,
+    more,
     page,
+    script,
     series,
     state,
+    vma_tests,
 )
 from lazyobs.judge import base as bases
 from lazyobs.judge.arms import Arm
@@ -41,7 +46,8 @@ from lazyobs.judge.document import document
 from lazyobs.judge.judgement import BASE, judge
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.tree import Tree, prepare
-from lazyobs.judge.trial import Trial
+from lazyobs.judge.trial import Trial, extras
+from lazyobs.judge.vma_tests import Place
 from lazyobs.soak import thresholds
 from lazyobs.soak.verdict import FAIL
 from lazyobs.text import printable
@@ -56,6 +62,7 @@ def run(asked: Asked, as_b4: bool = False) -> int:
         raise NotSupported("judge", f"it builds and boots kernels for x86-64, and this machine is {os.uname().machine}", "run it on such a machine")  # fmt: skip
     wanted = [arms.given("new", asked.series, asked.cover, asked.options)] if asked.series else []
     wanted += [arms.given(name, [words], None, asked.options) for name, words in asked.arms]
+    given = script.read(asked.workload) if asked.workload is not None else None
     names = [arm.name for arm in wanted]
     if len(names) > len(set(names)):
         raise UsageError("--arm", "two arms have one name", "give each a name of its own")
@@ -80,13 +87,20 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     trees = {
         arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
     }
+    found = libraries.provide(cache, who) if asked.until in ("checks", "measure") and (tree or trees) else {}
     open_still = confined.confine(who, [cache, folder.path])
     (cache / "tmp").mkdir(exist_ok=True)
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
-    _write_down(folder, cache, asked, fitted, base, why, who, open_still)
+    _write_down(folder, cache, asked, fitted, base, why, who, open_still, given)
     place = Path(asked.base).resolve() if base is None and asked.base else None
-    work = Work(folder, cache, base, tree, trees, place, fitted, progress)
-    return work.run(asked.until, as_b4, asked.each_patch)
+    work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found)
+    try:
+        return work.run(asked.until, as_b4, asked.each_patch)
+    except OSError as error:
+        if not build.is_full(error):
+            raise
+        full = next((where for where in (folder.path, cache) if not os.statvfs(where).f_bavail), cache)
+        raise build.NoRoom(full) from None
 
 
 def _base(name: str | None, wanted: Sequence[Arm]) -> tuple[Base | None, str]:
@@ -164,11 +178,17 @@ def _write_down(
     why: str,
     who: confined.Builder,
     open_still: list[str],
+    given: script.Script | None,
 ) -> None:
     """judge.json, and the series as they came; kept as they are where a judgement goes on."""
-    if folder.read(state.SETTINGS) is not None:
+    workload = {"workload": given.about()} if given else {}
+    if (kept := folder.read(state.SETTINGS)) is not None:
         _same(folder, fitted, base)
+        if (kept["run"].get("workload") or {}).get("sha256") != (given.about()["sha256"] if given else None):
+            raise UsageError(printable(str(folder.path)), "has a judgement with another --workload", "name another folder (-o)")  # fmt: skip
         return
+    if given:
+        folder.write_bytes(script.KEPT, given.content, 0o755)
     for arm in fitted:
         place = folder.path / "series" / arm.name
         place.mkdir(parents=True, exist_ok=True)
@@ -186,7 +206,7 @@ def _write_down(
             "run": {
                 "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
                 "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(_flavours(asked, fitted, base)),
-                "builder": who.name, "open_still": open_still,
+                "builder": who.name, "open_still": open_still, "version": state.VERSION, **workload,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
         },
@@ -227,6 +247,8 @@ class Work:
     place: Path | None
     arms: list[Arm]
     progress: Progress
+    given: script.Script | None = None
+    libraries: dict[str, libraries.Library] = field(default_factory=dict)
 
     def run(self, until: str, as_b4: bool, each_patch: bool = False) -> int:
         settings = self.folder.settings()
@@ -238,6 +260,7 @@ class Work:
                 self._each_patch()
             if until in ("checks", "measure"):
                 share = boots.share(self.cache, self._harness())
+                self._more(images, share)
                 trial = Trial(self.folder, images, share, self.progress, float(settings["run"]["budget"]), flavours)
                 trial.check([arm.name for arm in self.arms])
                 if until == "measure":
@@ -248,6 +271,24 @@ class Work:
             )
             raise
         return say(self.folder, as_b4)
+
+    def _more(self, images: Mapping[str, Path], share: Path) -> None:
+        """What not every judgement has: the tests that come with the arms' sources, and a program of the user's."""
+        places: dict[str, Place] = {}
+        for name in (BASE, *(arm.name for arm in self.arms)):
+            arm = next((one for one in self.arms if one.name == name), None)
+            if f"{name}-{PLAIN}" in images and (source := self._source(name, arm)):
+                places[name] = Place(*source, arm.options if arm is not None else ())
+        more.prepare(more.Job(self.folder, self.cache, share, self.progress, self.arms, places), self.given, self.libraries)  # fmt: skip
+
+    def _source(self, name: str, arm: Arm | None) -> tuple[Tree, str, apply.Applied] | None:
+        """The tree that an arm is built in, the key of what it is built on, and what is put into it; None of an image."""
+        tree, base = (
+            (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
+        )
+        if tree is None or base is None or (arm is not None and arm.kind == arms.IMAGE):
+            return None
+        return tree, base.key, arm.applied if arm is not None else apply.Applied()
 
     def _harness(self) -> Path:
         """A source that has the harness of the kernel's selftests."""
@@ -275,21 +316,20 @@ class Work:
         given = self.place if arm is None else arm.place
         if given is not None:
             return self._given(name, given) if flavour == PLAIN else None
-        tree, base = (
-            (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
-        )
-        assert tree is not None and base is not None
-        applied = arm.applied if arm is not None else apply.Applied()
+        source = self._source(name, arm)
+        assert source is not None
+        tree, base_key, applied = source
         options = arm.options if arm is not None else ()
         builder = build.Builder(self.cache, tree, self.folder.path, self.progress.still)
         label = f"{name}-{flavour}"
-        if not builder.has(build.key(tree, base.key, applied, flavour, options)):
+        if not builder.has(build.key(tree, base_key, applied, flavour, options)):
             self.progress.say(f"building {name}, {flavour} ({FLAVOURS[flavour]})")
         try:
-            image = builder.image(name, base.key, applied, flavour, options)
+            image = builder.image(name, base_key, applied, flavour, options)
         except build.BuildFailed as error:
             if arm is None:
-                raise NotSupported(f"the base {base.name}", f"does not build here: {error.why}", f"look into {printable(str(error.log))}") from None  # fmt: skip
+                assert self.base is not None
+                raise NotSupported(f"the base {self.base.name}", f"does not build here: {error.why}", f"look into {printable(str(error.log))}") from None  # fmt: skip
             self.folder.add_build(label, {"image": "", "seconds": 0, "why": f"does not build: {error.why}"})
             self.progress.say(f"{name}, {flavour}: does not build: {error.why}")
             return None
@@ -366,29 +406,44 @@ def again(path: Path, as_b4: bool = False) -> int:
 
 
 def repeat(path: Path, which: str) -> int:
-    """Boots one image of a folder again and runs one step in it; prints what the step says, as JSON. The exit status."""
+    """Boots one image of a folder again and runs one step in it, or runs the tests of mm/vma.c again; prints what it
+    says, as JSON. The exit status."""
     folder = state.Folder(path.absolute())
     settings = folder.settings()
     arm, _, rest = which.partition("-")
     flavour, _, step = rest.partition("-")
     made = folder.builds().get(f"{arm}-{flavour}")
-    if made is None or step not in inside.STEPS:
-        raise UsageError(f"--repeat {printable(which)}", "is no boot of that folder", f"take ARM-FLAVOUR-STEP, with a step of {', '.join(inside.STEPS)}")  # fmt: skip
+    steps = (*inside.STEPS, *more.BESIDES)
+    if made is None or step not in steps or (step in more.BESIDES and flavour != PLAIN):
+        raise UsageError(f"--repeat {printable(which)}", "is no boot of that folder", f"take ARM-FLAVOUR-STEP, with a step of {', '.join(steps)}")  # fmt: skip
     cache = Path(str(settings["cache"]))
     image = cache / "images" / Path(str(made["image"])).name
     share = cache / "lab" / "share"
-    if not (image / "vmlinuz").is_file() or not share.is_dir():
+    tests = (folder.read(vma_tests.RESULTS) or {}).get(arm, {}).get("program", "")
+    program = cache / "vma" / Path(str(tests)).name / vma_tests.PROGRAM
+    there = program.is_file() if step == vma_tests.STEP else (image / "vmlinuz").is_file() and share.is_dir()
+    if not there:
         raise NotSupported(
             f"--repeat {printable(which)}", "its image is no longer in the cache", "judge the series anew"
         )
     who = confined.builder()
     confined.confine(who, [cache, folder.path])
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
-    found, boot = checks.check(image, flavour, share, [], Progress().say, (step,))
+    guest = folder.read(state.GUEST) or {}
+    if step == vma_tests.STEP:
+        found = vma_tests.run(program, folder.path / f"build-{arm}-{vma_tests.STEP}.log")
+        print(json.dumps(found, indent=1))
+        return EXIT_BAD if found["outcome"] == inside.FAIL else EXIT_OK
+    if step in more.BESIDES:
+        found, boot = measure.waits(image, share) if step == more.WAITS else measure.measure(image, share, str(guest.get("script", "")))  # fmt: skip
+        bad = bool(found["why"] or (found.get("script") or {}).get("status"))
+    else:
+        found, boot = checks.check(image, flavour, share, [], Progress().say, (step,), extras(guest, arm))
+        bad = any(row["outcome"] == inside.FAIL for row in found["results"])
     print(json.dumps(found, indent=1))
     for line in (*boot.errors.splitlines()[-20:], *boot.splats):
         text.say(line)
-    return EXIT_BAD if any(row["outcome"] == inside.FAIL for row in found["results"]) else EXIT_OK
+    return EXIT_BAD if bad else EXIT_OK
 
 
 def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
@@ -400,6 +455,8 @@ def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
     if words[:2] != ["lazyobs", "judge"]:
         raise UsageError(printable(str(path)), "does not say how it began", "run the command again with -o")
     instead: dict[str, Any] = {"output": path}
+    if settings["run"].get("workload"):
+        instead["workload"] = path / script.KEPT
     kept = {
         name: str(path / "series" / name) for name, about in settings["arms"].items() if about["kind"] == arms.SERIES
     }

@@ -35,7 +35,8 @@ def judgement_schema() -> dict[str, Any]:
                         "began": {"type": "number", "description": "unix seconds"}, "lazyobs": _TEXT, "host": _TEXT,
                         "budget": {"type": "number", "description": "seconds of boots"}, "again": _TEXT,
                         "flavours": _TEXTS, "builder": _TEXT, "open_still": _TEXTS,
-                    }
+                    },
+                    {"version": {"type": "integer", "description": "of what the folder has; 1 where it is missing"}, "workload": _object({"name": _TEXT, "bytes": _COUNT, "sha256": _TEXT})},
                 ),
                 "builds": {"type": "object", "additionalProperties": _build()},
                 "boots": {"type": "object", "additionalProperties": _boot()},
@@ -52,7 +53,7 @@ def _build() -> dict[str, Any]:
 def _boot() -> dict[str, Any]:
     return _object(
         {
-            "arm": _TEXT, "kind": {"enum": ["checks", "measure"]}, "flavour": _TEXT, "number": _COUNT,
+            "arm": _TEXT, "kind": {"enum": ["checks", "measure", "waits"]}, "flavour": _TEXT, "number": _COUNT,
             "seconds": {"type": "number", "description": "that it took on the host"},
         }
     )  # fmt: skip
@@ -114,8 +115,10 @@ def _card() -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+def _object(properties: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``optional``: what not every document has."""
+    every = {**properties, **(optional or {})}
+    return {"type": "object", "properties": every, "required": list(properties), "additionalProperties": False}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,11 @@ from lazyobs.text import printable
 from lazyobs.unix.small_file import Unusable, read_bytes
 
 FORMAT = 1
+#: Of what a folder has, as judge.json says it. 2: its letter names a line for each failure.
+VERSION = 2
 SETTINGS, CARD, BUILDS, BOOTS = "judge.json", "card-{arm}.json", "builds.json", "boots"
+#: What the guests run besides, which not every judgement has: {script, own: {arm: {folder, programs, notes}}}.
+GUEST = "guest.json"
 LETTER, VERDICT, PAGE = "letter.txt", "verdict.json", "page.html"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 _MOST_BOOTS = 5000
@@ -56,14 +60,17 @@ class Folder:
         self.write_text(name, json.dumps(document, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes, mode: int = 0o644) -> None:
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         own = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             # The builder can write here, too: no link of its own is followed.
-            fd = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            with open(fd, "w", encoding="utf-8") as file:
-                file.write(text)
+            fd = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+            with open(fd, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             own.replace(path)

@@ -11,14 +11,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazyobs.judge import checks, inside, measure
+from lazyobs.judge import checks, inside, measure, more_findings, vma_tests
 from lazyobs.judge.asked import PLAIN
+from lazyobs.judge.boots import Boot
 from lazyobs.judge.judgement import BASE
 from lazyobs.judge.progress import Progress
-from lazyobs.judge.state import Folder
+from lazyobs.judge.state import GUEST, Folder
 from lazyobs.soak import thresholds
 
 _MOST_BROKEN = 2  # boots of the workload that an arm may lose before it is given up
+
+
+def extras(guest: Mapping[str, Any], arm: str) -> checks.Extras:
+    """What the guests of an arm run besides, of what guest.json says."""
+    own = guest.get("own", {}).get(arm) or {"folder": "", "programs": []}
+    return checks.Extras(str(guest.get("script", "")), str(own["folder"]), tuple(own["programs"]))
 
 
 class Trial:
@@ -34,6 +41,7 @@ class Trial:
         flavours: Sequence[str],
     ) -> None:
         self._folder, self._images, self._share, self._progress = folder, images, share, progress
+        self._guest = folder.read(GUEST) or {}
         self._flavours = flavours
         spent = sum(float(one.get("seconds") or 0) for one in folder.boots().values())
         self._until = time.monotonic() + budget - spent
@@ -54,13 +62,19 @@ class Trial:
         if self._is_up():
             self._progress.say(f"the budget is spent before the checks of {arm}, {flavour}")
             return
-        self._progress.say(f"booting {arm}, {flavour}: {', '.join(checks.STEPS[flavour])}")
+        more = extras(self._guest, arm)
+        self._progress.say(f"booting {arm}, {flavour}: {', '.join(more.steps(flavour))}")
         began = time.monotonic()
         functions = [row["function"] for row in (self._folder.card(arm) or {}).get("functions", {}).get("new", [])]
         name = f"{arm}, {flavour}"
         image = self._images[f"{arm}-{flavour}"]
         found, boot = checks.check(
-            image, flavour, self._share, functions, lambda line: self._progress.say(f"{name}, {line}")
+            image,
+            flavour,
+            self._share,
+            functions,
+            lambda line: self._progress.say(f"{name}, {line}"),
+            extras=more,
         )
         whole = {
             "arm": arm,
@@ -82,12 +96,13 @@ class Trial:
     def failed(self, arm: str) -> bool:
         """Whether the arm has failed a check that the base does not fail."""
         boots = self._folder.boots()
+        if more_findings.failed_vma_tests(self._folder.read(vma_tests.RESULTS), arm):
+            return True
         for flavour in self._flavours:
             own, other = boots.get(f"{arm}-{flavour}-checks"), boots.get(f"{BASE}-{flavour}-checks")
-            of_base = {row["step"]: row["outcome"] for row in other["results"]} if other else {}
-            for row in own["results"] if own else []:
-                if row["outcome"] == inside.FAIL and of_base.get(row["step"]) != inside.FAIL:
-                    return True
+            of_base = {row["step"]: row for row in other["results"]} if other else {}
+            if any(checks.is_new(row, of_base.get(row["step"])) for row in (own["results"] if own else [])):
+                return True
         return False
 
     def measure(self, arms: Sequence[str]) -> None:
@@ -101,6 +116,9 @@ class Trial:
             able = [arm for arm in able if arm not in broken]
             if BASE not in able or len(able) < 2:
                 return
+            if waiting := self._without_waits(able, counts):
+                self._waits(*waiting)
+                continue
             arm = (
                 BASE
                 if counts.get(BASE, 0) < 2 and not any(counts.get(one, 0) for one in able[1:])
@@ -131,16 +149,29 @@ class Trial:
         left = max(0.0, self._until - time.monotonic()) / 60
         self._progress.say(f"measuring {arm}, boot {number}; {left:.0f} min of the budget are left")
         began = time.monotonic()
-        found, boot = measure.measure(self._images[f"{arm}-{PLAIN}"], self._share)
-        whole: dict[str, Any] = {
-            "arm": arm,
-            "kind": "measure",
-            "flavour": PLAIN,
-            "number": number,
-            "seconds": round(time.monotonic() - began, 1),
-            **found,
-        }
-        self._folder.add_boot(f"{arm}-{number:03}", whole, boot.console)
+        script = str(self._guest.get("script", ""))
+        found, boot = measure.measure(self._images[f"{arm}-{PLAIN}"], self._share, script)
+        self._keep(arm, "measure", number, began, found, boot)
+
+    def _without_waits(self, able: Sequence[str], counts: Mapping[str, int]) -> tuple[str, int] | None:
+        """A measured boot whose kernel was not yet tried with forks at the same time."""
+        boots = self._folder.boots()
+        for number in range(1, measure.WAITS_BOOTS + 1):
+            for arm in able:
+                if counts.get(arm, 0) >= number and f"{arm}-{number:03}-waits" not in boots:
+                    return arm, number
+        return None
+
+    def _waits(self, arm: str, number: int) -> None:
+        self._progress.say(f"counting waits for locks of {arm}, boot {number}")
+        began = time.monotonic()
+        found, boot = measure.waits(self._images[f"{arm}-{PLAIN}"], self._share)
+        self._keep(arm, "waits", number, began, found, boot)
+
+    def _keep(self, arm: str, kind: str, number: int, began: float, found: dict[str, Any], boot: Boot) -> None:
+        seconds = round(time.monotonic() - began, 1)
+        whole: dict[str, Any] = {"arm": arm, "kind": kind, "flavour": PLAIN, "number": number, "seconds": seconds, **found}  # fmt: skip
+        self._folder.add_boot(f"{arm}-{number:03}{'' if kind == 'measure' else f'-{kind}'}", whole, boot.console)
         if found["why"]:
             self._progress.say(f"{arm}, boot {number}: {found['why']}")
 

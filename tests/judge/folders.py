@@ -21,6 +21,11 @@ COVER = (
     "1 files, +1 lines.\n\nOf 5003 VMAs touched for the first time 5003 are lazy and allocate nothing.\n\n"
     "A fork takes 3 % longer than before. Nothing else is said here."
 )
+#: What the first folders have; tests/judge/old has what was said of such.
+OLD_STEPS = {
+    "plain": ("boot", "kselftest", "moves", "stress", "leak", "battery"),
+    "debug": ("boot", "kselftest", "moves", "stress"),
+}
 # Instructions, of a kernel that is neither fast nor slow.
 COSTS = dict.fromkeys(measure.COSTS, 10_000.0)
 MEMORY = {"anon_vma": 5003 * 104.0, "anon_vma_chain": 5003 * 64.0, "vm_area_struct": 10_006 * 192.0}
@@ -47,8 +52,8 @@ def boot(**said: Any) -> Boot:
     return Boot(**{**given, **said})
 
 
-def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
-    """With its settings, a series and a card for each arm, and no boot."""
+def folder(path: Path, arms: tuple[str, ...] = ("new",), version: int | None = state.VERSION) -> state.Folder:
+    """With its settings, a series and a card for each arm, and no boot. ``version`` None: of the first lazyobs."""
     path.mkdir(parents=True, exist_ok=True)
     found = state.Folder(path)
     about = {"subject": "[PATCH 0/1] a series", "patches": ["1/1 x"], "notes": [], "options": [], "added": 1, "removed": 1, "files": 1}  # fmt: skip
@@ -60,7 +65,7 @@ def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
             "run": {
                 "began": 1_764_000_000, "lazyobs": "0.1.0", "host": "2 CPUs, guests emulated", "budget": 7200,
                 "again": "lazyobs judge 'a series.mbox' --base linux-source-7.3", "flavours": ["plain", "debug"],
-                "builder": "this user", "open_still": [],
+                "builder": "this user", "open_still": [], **({} if version is None else {"version": version}),
             },
             "arms": {arm: {"kind": "series", "source": "x", "series": about} for arm in arms},
         },
@@ -78,14 +83,22 @@ def folder(path: Path, arms: tuple[str, ...] = ("new",)) -> state.Folder:
 
 
 def add_checks(
-    found: state.Folder, arm: str, flavour: str, failing: Mapping[str, str] | None = None, last: Boot | None = None
+    found: state.Folder,
+    arm: str,
+    flavour: str,
+    failing: Mapping[str, str] | None = None,
+    last: Boot | None = None,
+    more: tuple[str, ...] = (),
+    numbers: Mapping[str, Any] | None = None,
 ) -> None:
-    """All steps pass but ``failing`` {step: why}; ``last``: how the boot ended, if not well."""
-    steps = checks.STEPS[flavour]
+    """All steps, and ``more``, pass but ``failing`` {step: why}; ``last``: how the boot ended, if not well; ``numbers``:
+    of those that fail."""
+    steps = (*OLD_STEPS[flavour], *more)
     lines = []
     for step in steps:
         why = (failing or {}).get(step, "")
-        result = inside.Result(step, inside.FAIL if why else inside.PASS, why, hits={"promote": 3, "never": 0})
+        counted = dict(numbers or {}) if why else {}
+        result = inside.Result(step, inside.FAIL if why else inside.PASS, why, counted, {"promote": 3, "never": 0})
         lines += [json.dumps({"begin": step}), json.dumps(asdict(result))]
     text = "\n".join(lines)
     document = checks.document(last or boot(output=text), steps)
@@ -120,9 +133,9 @@ def add_measured(found: state.Folder, arm: str, boots: int = 6, **said: Any) -> 
         )  # fmt: skip
 
 
-def complete(path: Path, **said: Any) -> state.Folder:
+def complete(path: Path, version: int | None = state.VERSION, **said: Any) -> state.Folder:
     """Everything passes; ``said``: of the new kernel's workload."""
-    found = folder(path)
+    found = folder(path, version=version)
     for flavour in ("plain", "debug"):
         add_checks(found, "new", flavour)
     add_checks(found, "base", "plain")

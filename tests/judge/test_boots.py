@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from lazyobs.errors import NotSupported
-from lazyobs.judge import boots, lab
+from lazyobs.judge import boots, checks, lab
+from lazyobs.judge.progress import Progress
+from lazyobs.judge.run import _document
+from lazyobs.judge.trial import Trial
+from tests.harness import need_programs
+from tests.judge.folders import folder
 
 OOPS = "[  1.0] Oops: int3: 0000 [#1]\n[  1.0] Code: e9 <a7> 00 00 00\n"
 
@@ -54,3 +59,36 @@ def test_where_the_emulator_counts_instructions_the_kernel_is_blamed(spoilt: lis
     said: dict[str, Any] = {"counts": True}
     done = boots.boot(tmp_path, boots.Job(("true",), 1, **said), tmp_path)
     assert done.status is None and "Oops: int3" in done.failure
+
+
+# A kernel in the eyes of the firmware: its setup code, at the second sector, jumps to itself for ever.
+HANGS = bytearray(1024 + 512)
+HANGS[0x1F1] = 1  # sectors of setup code
+HANGS[0x1FE:0x200] = b"\x55\xaa"
+HANGS[0x200:0x206] = b"\xeb\xfeHdrS"
+HANGS[0x206:0x208] = b"\x02\x02"
+
+
+def test_a_kernel_that_hangs_in_boot_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real machine, on which nothing happens; no process and no file is left of it."""
+    need_programs("qemu-system-x86_64", "gcc", feature="lab")
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path / "lab"))
+    monkeypatch.setitem(checks._SECONDS, "plain", 7.0)
+    image = tmp_path / "image"
+    image.mkdir()
+    (image / "vmlinuz").write_bytes(HANGS)
+    found = folder(tmp_path / "out")
+    share = tmp_path / "share"
+    share.mkdir()
+    Trial(found, {"new-plain": image}, share, Progress(), 7200.0, ("plain",)).check(["new"])
+    (arm,) = _document(found)["arms"]
+    assert arm["said"] == "boot, plain: the kernel did not come up in 7 s (--timeout)"
+    assert list(share.iterdir()) == []
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(image).encode() in _content(path)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +18,9 @@ from click.testing import CliRunner
 
 from lazyobs.commands.judge import judge as command
 from lazyobs.errors import NotSupported, UsageError
-from lazyobs.judge import lab, run
+from lazyobs.judge import confined, lab, run
 from lazyobs.judge.asked import Asked
-from tests.harness import lazyobs, need_open_checkout, need_programs
+from tests.harness import ROOT, lazyobs, need_open_checkout, need_programs, need_root, skip
 from tests.judge.mails import RMAP as LINES
 from tests.judge.mails import diff, mail
 from tests.judge.mails import series as of
@@ -44,7 +46,7 @@ def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.Com
 def asked(series: Path, **said: Any) -> Asked:
     given: dict[str, Any] = {
         "series": (str(series),), "base": None, "arms": (), "cover": None, "output": None, "cache": None, "budget": 1.0,
-        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False,
+        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False, "workload": None,
     }  # fmt: skip
     return Asked(**{**given, **said})
 
@@ -223,3 +225,97 @@ def test_a_full_disk_is_one_line(place: Path) -> None:
     done = judge(place, str(place / "good2.mbox"), "--base", str(base), "--flavour", "plain", "--until", "card", "-o", str(place / "out3"))  # fmt: skip
     assert (done.returncode, done.stdout) == (3, "")
     assert "lazyobs: judge: the disk is full:" in done.stderr
+
+
+def test_a_patch_that_fills_the_disk_leaves_room(place: Path) -> None:
+    """A disk of 24 MiB, and a makefile of the patch that writes 64."""
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", "unshare", "mount", feature="lab")
+    need_root("it mounts a small disk")
+    fills = MAKEFILE.replace("bzImage:\n", "bzImage:\n\thead -c 64M /dev/zero > $(O)/fill\n")
+    (place / "fills.mbox").write_text(mail("[PATCH 1/1] x", diff("Makefile", MAKEFILE, fills)))
+    disk = place / "disk"
+    disk.mkdir()
+    words = [str(place / "fills.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card"]
+    words += ["--cache", str(disk / "cache"), "-o", str(disk / "out")]
+    # Room was there when it began: the folder of sources is.
+    uid = confined.builder().uid
+    script = 'mount -t tmpfs -o size=24m,mode=755 none "$0" && mkdir -p "$0/cache/base" && chown -R "$1" "$0/cache" && shift && '  # fmt: skip
+    script += '"$@"; status=$?; df --output=avail -B1M "$0" | tail -1; find "$0" -name fill; exit $status'
+    environment = {**os.environ, "LAZYOBS_LAB_CACHE": str(place / "lab"), "PYTHONPATH": str(ROOT)}
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(disk), str(uid)]
+    done = subprocess.run([*command, sys.executable, "-m", "lazyobs", "judge", *words], capture_output=True, text=True, env=environment, check=False)  # fmt: skip
+    if "mount:" in done.stderr:
+        skip("lab", "no disk can be mounted here")
+    assert done.returncode == 3, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("judge: ")]
+    assert len(lines) == 1 and lines[0].startswith("lazyobs: judge: the disk is full: 0 MiB are free in "), done.stderr
+    assert int(done.stdout.split()[0]) > 16 and len(done.stdout.split()) == 1, "what the patch wrote is gone"
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_later_is_one_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch, error: int, tmp_path: Path
+) -> None:
+    def full(*_of: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(run.Work, "run", full)
+    for name in ("make_folder", "confine"):
+        monkeypatch.setattr(confined, name, lambda *_of: [])
+    monkeypatch.setattr(run, "prepare", lambda *_of: None)
+    monkeypatch.setattr(run, "_need_python", lambda _who: None)
+    monkeypatch.setattr(run, "_need_room", lambda _cache: None)
+    monkeypatch.setattr(run, "_write_down", lambda *_of: None)
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (place / "good3.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
+    with pytest.raises(NotSupported, match=r"^judge: the disk is full: \d+ MiB are free in .*; make room, or "):
+        run.run(asked(place / "good3.mbox", base=str(place / "other"), output=tmp_path, cache=tmp_path))
+
+
+def test_a_program_of_the_users_is_part_of_the_judgement(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    (place / "good4.mbox").write_text(mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("0", "2"))))
+    load = place / "load.sh"
+    load.write_text("#!/bin/sh\nexec true\n")
+    load.chmod(0o755)
+    out = place / "out4"
+    words = [str(place / "good4.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out)]  # fmt: skip
+    done = judge(place, *words, "--workload", str(load))
+    assert done.returncode == 0, done.stderr
+    assert "Given: workload load.sh, 20 bytes, sha256 " in " ".join(done.stdout.split())
+    assert (out / "workload").read_bytes() == load.read_bytes()
+    load.write_text("#!/bin/sh\nexec false\n")
+    for other in (["--workload", str(load)], []):
+        done = judge(place, *words, *other)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[-1].endswith(
+            "has a judgement with another --workload; name another folder (-o)"
+        )
+    load.unlink()
+    again = judge(place, "--resume", str(out))
+    assert again.returncode == 0, again.stderr
+    assert "Given: workload load.sh, 20 bytes" in " ".join(again.stdout.split()), (
+        "it goes on with the bytes that it began with"
+    )
+
+
+def test_a_program_that_no_guest_can_run_is_one_line(place: Path) -> None:
+    (place / "good5.mbox").write_text(mail("[PATCH 1/1] x", GOOD))
+    before = everything(place)
+    done = judge(place, str(place / "good5.mbox"), "--base", str(place / "other"), "--workload", str(place / "nowhere"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"lazyobs: --workload {place}/nowhere: cannot be read (No such file or directory); ")
+    assert everything(place) == before
+
+
+def test_a_build_that_prints_for_ever_fails(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", "yes", feature="lab")
+    floods = MAKEFILE.replace("bzImage:\n", "bzImage:\n\tyes\n")
+    (place / "floods.mbox").write_text(mail("[PATCH 1/1] x", diff("Makefile", MAKEFILE, floods)))
+    out = place / "out6"
+    done = judge(place, str(place / "floods.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out))  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("lazyobs judge: FAIL\n  build, plain: does not build: printed more than 256 MiB\n")
+    assert sum(path.stat().st_size for path in out.rglob("*")) < 4 << 20
+    assert running("yes") == []
