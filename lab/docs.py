@@ -54,9 +54,9 @@ What `make lab-kernels` found, and when: islands of 23, 211 and 5,003 VMAs, touc
 and unmapped, counted at each tier, and what chains were copied for, where the kernel says it; with
 every point attached first faults, forks whose page tables were timed and copies on write (*exact*:
 numbers that were equal, of how many, with the programs that come along; *compiled*: the same with
-those that the userland's BCC compiles there, without the points on request); `top`, `census`, `trace`, `record` and
-`export` at each tier (*commands*); scenarios of `lazyobs selftest`; a recording with a workload,
-and its report. Every guest is emulated.
+those that the userland's BCC compiles there, without the points on request); `top`, `census`,
+`trace`, `record` and `export` at each tier (*commands*); scenarios of `lazyobs selftest`; a
+recording with a workload, and its report. Every guest is emulated.
 
 | kernel | userland | release | tier | BCC | Python | exact | compiled | commands | selftest | record, report | date |
 |---|---|---|---|---|---|---|---|---|---|---|---|

@@ -7,7 +7,8 @@
  * object itself, can be such a lock. Whether that object is an anon_vma its slab cache says, asked
  * once a family; where the kernel cannot say, the stack of the waiting task does: one of the
  * functions that take the lock is on it. The stack gives the path as well; reading it is the dear
- * part, and done for the few that pass the other questions.
+ * part, and done for the few that pass the other questions: not for a write in a fork or an exit,
+ * of which there are most, and which take that lock for nothing else.
  */
 
 /* include/trace/events/lock.h: LCB_F_* */
@@ -84,8 +85,11 @@ static __always_inline bool is_anon_vma(u64 address)
 
 #define PF_EXITING 0x00000004 /* include/linux/sched.h */
 
-/* What a task that has the lock is about, as far as it can be seen from outside of the task. */
-static __always_inline u32 path_of_holder(struct task_struct *task)
+/*
+ * What a task that has the lock, or wants it for writing, is about, as far as it can be seen from
+ * outside of the task.
+ */
+static __always_inline u32 path_of_writer(struct task_struct *task)
 {
 	if (find_fork_window(READ(task, pid)))
 		return LOCK_PATH_FORK;
@@ -120,7 +124,7 @@ static __always_inline struct holder describe_holder(struct anon_vma *root)
 
 	if (!task)
 		return found;
-	found.path_and_tgid = (u64)path_of_holder(task) << 32 | (u32)READ(task, tgid);
+	found.path_and_tgid = (u64)path_of_writer(task) << 32 | (u32)READ(task, tgid);
 	found.tid = READ(task, pid);
 	return found;
 }
@@ -138,14 +142,18 @@ static __always_inline void note_holder(struct holder *holder, u64 root)
 }
 
 /* The path of a wait for that root's lock; LOCK_PATH_COUNT where it is none. */
-static __always_inline u32 path_of_wait(void *ctx, u64 root)
+static __always_inline u32 path_of_wait(void *ctx, u64 root, u32 flags)
 {
 	bool known = find_family(root);
-	u32 path;
+	u32 path = LOCK_PATH_COUNT;
 
 	if (HAVE_CACHE_OF && !known && !is_anon_vma(root))
 		return LOCK_PATH_COUNT;
-	path = lock_path(ctx);
+	/* A lazy design promotes below a fork, which only the stack tells apart. */
+	if (HAVE_CACHE_OF && !LAZY_DESIGN && flags == LOCK_WRITE)
+		path = path_of_writer((struct task_struct *)bpf_get_current_task());
+	if (path == LOCK_PATH_COUNT)
+		path = lock_path(ctx);
 	if (!HAVE_CACHE_OF && path == LOCK_PATH_COUNT)
 		return LOCK_PATH_COUNT;
 	if (!known)
@@ -205,7 +213,7 @@ int lock_wait_begins(u64 *ctx)
 		return 0;
 	start = bpf_ktime_get_ns(); /* reading the stack takes microseconds, and the task waits */
 	holder = describe_holder((struct anon_vma *)root);
-	path = path_of_wait(ctx, root);
+	path = path_of_wait(ctx, root, flags);
 	if (path == LOCK_PATH_COUNT) {
 		count_total(TOTAL_LOCKS_UNPLACED, 1);
 		return 0;
