@@ -12,7 +12,7 @@ from .cache import LAB
 from .controls import Control
 
 PAGE = LAB.parent / "docs" / "judge-controls.md"
-HEAD = """<!-- Written by `python3 -m lab.docs` from controls.toml, mutations.toml, controls.json. -->
+HEAD = """<!-- Written by `python3 -m lab.docs` from controls.toml and controls.json in lab/. -->
 # What judge says of patches whose outcome is known
 
 A verdict is worth something when a bad patch fails for the right reason, and a patch that changes

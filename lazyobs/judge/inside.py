@@ -161,20 +161,43 @@ def _events(before: Sample, after: Sample) -> Iterator[tuple[str, int]]:
             yield counter.name, now - old
 
 
+#: A test waits for its processes by turns; on two emulated CPUs a busy host makes page_out fail on kernels without fault.
+_ON_ONE_CPU = ("taskset", "1")
+_KSELFTEST_SECONDS = 1800.0
+
+
 def _kselftest(inside: Inside, result: Result) -> None:
+    """A test fails that fails twice: what a walk does not see, it does not see the second time either."""
     done: list[subprocess.CompletedProcess[str]] = []
-    inside.observed(result, lambda: done.append(inside.program(str(SHARE / "anon_rmap"), seconds=900)))
-    found = re.findall(r"^(not ok|ok) \d+ (\S+)( # SKIP)?", done[0].stdout, re.M)
-    counts = {PASS: 0, FAIL: 0, SKIP: 0}
-    for state, _name, skipped in found:
-        counts[SKIP if skipped else PASS if state == "ok" else FAIL] += 1
-    failed = [name for state, name, skipped in found if state == "not ok" and not skipped]
-    result.numbers.update(counts=counts, failed=failed[:50])
+    program = [*_ON_ONE_CPU, str(SHARE / "anon_rmap")]
+    inside.observed(result, lambda: done.append(inside.program(*program, seconds=_KSELFTEST_SECONDS)))
+    counts, failed = _variants(done[0].stdout)
+    once: list[str] = []
+    if failed:
+        chosen = [word for name in failed for word in ("-r", name)]
+        inside.observed(result, lambda: done.append(inside.program(*program, *chosen, seconds=_KSELFTEST_SECONDS)))
+        again, failed_again = _variants(done[1].stdout)
+        if sum(again.values()):  # else it died, which is no success
+            once = [name for name in failed if name not in failed_again]
+    failed = [name for name in failed if name not in once]
+    counts = {**counts, FAIL: len(failed)}
+    result.numbers.update(counts=counts, failed=failed[:50], once=once[:50])
     if failed:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         result.fail(f"a walk of the reverse map missed a mapping: anon_rmap {failed[0]}{others}")
-    elif not found or done[0].returncode not in (0, 4):
+    elif not sum(counts.values()) or (not once and done[0].returncode not in (0, 4)):
         result.fail(f"anon_rmap ended with status {done[0].returncode}: {_last(done[0])}")
+
+
+def _variants(output: str) -> tuple[dict[str, int], list[str]]:
+    """How many passed, failed and were skipped, and the names of those that failed."""
+    counts = {PASS: 0, FAIL: 0, SKIP: 0}
+    failed = []
+    for state, name, skipped in re.findall(r"^(not ok|ok) \d+ (\S+)( # SKIP)?", output, re.M):
+        counts[SKIP if skipped else PASS if state == "ok" else FAIL] += 1
+        if state == "not ok" and not skipped:
+            failed.append(name)
+    return counts, failed
 
 
 def _stress(inside: Inside, result: Result) -> None:

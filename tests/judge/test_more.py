@@ -247,6 +247,32 @@ def test_a_guest_is_told_what_to_run() -> None:
     assert set(checks.STEPS["debug"] + found.steps("plain")) == set(inside.STEPS)
 
 
+@pytest.mark.parametrize(
+    "second, failed",
+    [
+        ("ok 1 a.page_out\nnot ok 2 b.migrate\n", ["b.migrate"]),
+        ("ok 1 a.page_out\nok 2 b.migrate\n", []),
+        ("not ok 1 a.page_out\nnot ok 2 b.migrate\n", ["a.page_out", "b.migrate"]),
+        ("", ["a.page_out", "b.migrate"]),
+    ],
+)
+def test_a_walk_has_missed_what_it_misses_twice(monkeypatch: pytest.MonkeyPatch, second: str, failed: list[str]) -> None:  # fmt: skip
+    outputs = iter(["not ok 1 a.page_out\nnot ok 2 b.migrate\nok 3 c.write\nok 4 d # SKIP no swap\n", second])
+    words: list[tuple[str, ...]] = []
+
+    def program(_self: object, *given: str, seconds: float) -> SimpleNamespace:
+        words.append(given)
+        return SimpleNamespace(stdout=next(outputs), stderr="", returncode=1)
+
+    monkeypatch.setattr(inside.Inside, "program", program)
+    monkeypatch.setattr(inside.Inside, "observed", lambda _self, _result, work: work())
+    result = inside.Result("kselftest")
+    inside._kselftest(inside.Inside([]), result)
+    assert words[1][3:] == ("-r", "a.page_out", "-r", "b.migrate")
+    assert result.numbers["failed"] == failed and result.outcome == ("fail" if failed else "pass"), result.why
+    assert result.numbers["counts"] == {"pass": 1, "fail": len(failed), "skip": 1}
+
+
 # --- allocations that fail ---
 
 
