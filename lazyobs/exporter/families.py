@@ -242,6 +242,8 @@ _HEALTH_COUNTERS = {
     "bpf_runs": "bpf_runs",
     "bpf_seconds": "bpf_seconds",
     "self_cpu_seconds": "self_cpu_seconds",
+    "loader_cpu_seconds": "loader_cpu_seconds",
+    "shed_seconds": "shed_seconds",
 }
 _HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
 _HEALTH_NOTES = {"ring_lost": " (with --replay alone: the live exporter has no stream of events that could be lost)"}

@@ -14,6 +14,7 @@ from lazyobs.screen import cost_lines
 from lazyobs.screen.line import Line, cut, spark, spread, words
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.state import TRENDS, ScreenState
+from lazyobs.sources import budget
 from lazyobs.views import columns
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
@@ -91,6 +92,11 @@ def problems(sample: Sample, notice: str = "") -> list[str]:
     for count, noun, state in counts:
         if count:
             messages.append(f"{text.number(count)} {text.plural(count, noun)} {state}")
+    if shed := budget.shed_words(health):
+        allowed = health.get("budget_share")
+        messages.append(f"shed for budget {budget.percent(allowed or 0.0)}: {', '.join(shed)}")
+    if (floor := health.get("floor_share")) is not None:
+        messages.append(f"over budget: empty programs alone would take {budget.percent(floor)}")
     if notice:
         messages.append(text.printable(notice))
     return messages
@@ -105,6 +111,7 @@ def _health(sample: Sample, own_cpu: float | None, notice: str, width: int, pale
         ("missed", text.number(health.get("recursion_misses"))),
         ("ledger", text.number(health.get("ledger_residual"))),
         ("own CPU", cpu),
+        *([("BPF", budget.percent(programs))] if (programs := health.get("bpf_share")) is not None else []),
         ("RSS", text.size(health.get("self_rss_bytes"))),
     ]
     right = _labelled(numbers, palette)

@@ -8,7 +8,7 @@ from typing import Any
 from lazyobs.bpf.counts import LOCKS_UNPLACED, MAP_FULL_COUNTS, RETURNS_MISSED
 from lazyobs.bpf.layouts import PROCESS_CAPACITY
 from lazyobs.kernel.slab import SlabRow
-from lazyobs.sources import self_usage
+from lazyobs.unix import self_usage
 
 Health = dict[str, float | None]
 

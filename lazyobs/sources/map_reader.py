@@ -10,6 +10,7 @@ from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.families import FamilyMaps, FamilyRow
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
+from lazyobs.bpf.program_info import program_stats
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slow_forks import SlowFork
@@ -106,7 +107,7 @@ class MapReader:
     def account(self) -> Account:
         """Objects allocated and freed. Needs the point slab."""
         counts = maps.totals(self._session.maps["totals"], self._cpus)
-        misses = sum(maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE))
+        misses = sum(program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE))
         return Account(
             Flow(counts["anon_vma_allocs"], counts["anon_vma_frees"]),
             Flow(counts["chain_allocs"], counts["chain_frees"]),
@@ -126,17 +127,17 @@ class MapReader:
 
     def alloc_misses(self) -> int:
         """Runs that the probe of allocations has missed. Needs the point slab."""
-        return maps.program_stats(self._session.programs[_ALLOC])[2]
+        return program_stats(self._session.programs[_ALLOC])[2]
 
-    def program_stats(self) -> list[tuple[int, int, int]]:
-        """[(run time in ns, runs, recursion misses)] of the programs."""
-        return [maps.program_stats(fd) for fd in self._session.programs.values()]
+    def program_stats(self) -> dict[str, tuple[int, int, int]]:
+        """{program: (run time in ns, runs, recursion misses)}."""
+        return {name: program_stats(fd) for name, fd in self._session.programs.items()}
 
     def programs(self) -> list[ProgramRuns]:
         """The same with the names of the programs."""
         return [
             ProgramRuns(point_of(name), name, runs, nanoseconds, missed)
-            for name, (nanoseconds, runs, missed) in zip(self._session.programs, self.program_stats())
+            for name, (nanoseconds, runs, missed) in self.program_stats().items()
         ]
 
     def close(self) -> None:
