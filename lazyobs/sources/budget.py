@@ -140,8 +140,11 @@ class Policy:
         if self._calm < self._patience.get(step, CALM_SAMPLES):
             return
         self._calm, self._trials[step] = 0, 0
-        if step == "census":
-            self.state = replace(state, every=state.every // 2)
+        if step == "census":  # its cost is known: as often as there is room for
+            every = state.every // 2
+            while every > 1 and self._steady(costs, every // 2) <= self.share * ROOM_OF_CENSUS:
+                every //= 2
+            self.state = replace(state, every=every)
         else:
             self.state = replace(state, shed=state.shed[:-1])
 

@@ -171,7 +171,8 @@ class OwnCost:
 
     def _columns(self, cpu: float | None, programs: float | None) -> health.Health:
         meter, policy = self._session.meter, self._policy
-        floor = self._floor() if self._state.at_floor else None
+        is_over = self.share is not None and (cpu or 0.0) + (programs or 0.0) > self.share
+        floor = self._floor() if self._state.at_floor and is_over else None
         loader = meter.cpu_seconds if meter else self._session.loader_cpu_seconds
         found: health.Health = {
             "own_cpu_share": None if cpu is None else round(cpu, 9),

@@ -90,6 +90,15 @@ def test_a_census_that_costs_more_than_the_budget_is_taken_less_often(machine: M
     assert machine.policy.state == State(EVERY, 4)  # 0.0005 + 0.0125 / 4 fits, with / 2 it does not
 
 
+def test_censuses_come_back_as_far_as_there_is_room(machine: Machine) -> None:
+    machine.census = 0.2
+    machine.run(40)
+    assert machine.policy.state.every == budget.MOST_EVERY
+    machine.census = 0.01
+    machine.run(2 * budget.MOST_EVERY)
+    assert machine.policy.state == State(EVERY, 4)  # 0.0005 + 0.01 / 4 is within 80 % of 0.005, with / 2 it is not
+
+
 @pytest.mark.parametrize("steps", [(), (EVENTS,), (POINTS,), STEPS])
 @pytest.mark.parametrize("load", [0.006, 0.01, 0.05, 0.5])
 @pytest.mark.parametrize("step", STEPS)
@@ -130,7 +139,7 @@ def test_what_was_shed_is_taken_back_in_reverse_when_the_load_has_ended(machine:
         if machine.policy.state != states[-1]:
             states.append(machine.policy.state)
     censuses = [state.every for state in states if state.shed == EVERY and not state.at_floor]
-    assert censuses == [32, 16, 8, 4, 2, 1]
+    assert censuses == [32, 1]  # what a census costs is known, and there is room for one a sample
     assert [state.shed for state in states[-3:]] == [EVERY[:2], EVERY[:1], ()]
 
 
