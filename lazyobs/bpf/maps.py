@@ -57,6 +57,12 @@ def possible_cpus(sys_root: str = "/sys") -> int:
     return max(int(part.split("-")[-1]) for part in ranges) + 1
 
 
+def entries(fd: int) -> int:
+    """Entries that a map has room for."""
+    found: int = struct.unpack_from("=6I", abi.object_info(fd))[4]  # struct bpf_map_info: max_entries
+    return found
+
+
 def per_cpu_sums(fd: int, key: int, words: int, cpus: int) -> list[int]:
     """A per-CPU value of ``words`` 64-bit counts, summed over the CPUs."""
     return _summed(abi.map_lookup(fd, struct.pack("=I", key), words * 8 * cpus), words)
@@ -133,14 +139,14 @@ class ProcessSlots:
 
     def __init__(self, fd: int) -> None:
         size = struct.unpack_from("=6I", abi.object_info(fd))[3]  # of the only value: all slots
-        entries = size // PROCESS_SLOT.size
-        self._bytes = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+        slots = size // PROCESS_SLOT.size
+        self._bytes = -(-slots * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
         # Not Python's mmap: it keeps a duplicate of the descriptor, which could write, for as long as it lives.
         self._at = _libc.mmap(None, self._bytes, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
         if self._at == _MAP_FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        content = (ctypes.c_uint64 * (entries * self._WORDS)).from_address(self._at)
+        content = (ctypes.c_uint64 * (slots * self._WORDS)).from_address(self._at)
         self._words = memoryview(content).cast("B").cast("Q").toreadonly()
         self._owners = b""
         self._taken: list[tuple[int, int]] = []  # (index of the first word, owner) of the slots with a process

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lazyobs.bpf import loader_protocol
+from lazyobs.bpf import loader_protocol, room
 from lazyobs.bpf.meter import Meter
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import BpfRefused, UsageError
@@ -178,7 +178,10 @@ class Loader:
         """Sends the plan. ``receive`` reports a loader that has died. ``stays``: it is to go on for a budget."""
         self._plan = plan
         try:
-            loader_protocol.send(self._sock, plan.as_request() | {"compile": why_compile(), "stays": stays})
+            asked = plan.as_request()
+            sizes = {**room.entries(), **asked["entries"]}
+            more = {"compile": why_compile(), "stays": stays, "entries": sizes}
+            loader_protocol.send(self._sock, asked | more)
         except ConnectionError:
             pass
 

@@ -31,7 +31,7 @@ from lazyobs.sources.climbing import ClimbingSource
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.source import Source
 
-_EVENTS_A_BATCH = 1 << 16
+EVENTS_A_BATCH = 1 << 16
 _RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
 
 
@@ -128,7 +128,7 @@ class Recorder:
         while left > 0 and (found := self.stream.ring.read_records()):
             left -= len(found) // event.BYTES
             records += self.stream.chosen_of(found)
-            if len(records) >= _EVENTS_A_BATCH * event.BYTES:
+            if len(records) >= EVENTS_A_BATCH * event.BYTES:
                 self._write_events(records, clocks)
                 records = bytearray()
         if records:

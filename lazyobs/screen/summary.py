@@ -21,6 +21,7 @@ _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
 _STATES = (*VMA_STATE_NAMES[1:], VMA_STATE_NAMES[0])  # plain last: it matters least
 _TREND_NAMES = {"prepares": "prepares", "forks": "forks", "promotions": "promotions", "rmap_walks": "walks"}
 _LEAST_BAR = 16
+_NEARLY_FULL = 0.8  # as the alert LazyobsMapNearlyFull has it
 
 
 def height(rows: int) -> int:
@@ -92,6 +93,9 @@ def problems(sample: Sample, notice: str = "") -> list[str]:
     for count, noun, state in counts:
         if count:
             messages.append(f"{text.number(count)} {text.plural(count, noun)} {state}")
+    filled, room = health.get("process_map_entries"), health.get("process_map_capacity")
+    if filled is not None and room and filled / room >= _NEARLY_FULL:
+        messages.append(f"the map of processes is {filled / room:.0%} full")
     if shed := budget.shed_words(health):
         allowed = health.get("budget_share")
         messages.append(f"shed for budget {budget.percent(allowed or 0.0)}: {', '.join(shed)}")

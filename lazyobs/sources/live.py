@@ -156,7 +156,7 @@ class LiveSource:
         processes = self._processes.read(census, counted, elapsed, shed)
         totals = self._totals(counts)
         found_health = {
-            **health.of_maps(counts, None if counted is None else len(counted), self._maps.counts_processes),
+            **health.of_maps(counts, None if counted is None else len(counted), self._maps.process_capacity),
             **(health.of_programs(list(stats.values()), counts) if stats else {}),
             **self._own_health(totals, slabs),
             **self._own.note(elapsed, census_cpu, {name: one[:2] for name, one in (stats or {}).items()}),

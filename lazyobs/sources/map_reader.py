@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.bpf import abi, followed, lives, maps, slow_forks
+from lazyobs.bpf import abi, followed, lives, maps, room, slow_forks
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.families import FamilyMaps, FamilyRow
+from lazyobs.bpf.layouts import ENTRIES
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
 from lazyobs.bpf.program_info import program_stats
 from lazyobs.bpf.programs import ProgramRuns, point_of
@@ -29,6 +30,7 @@ class MapReader:
         self._session = session
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
+        self._capacity = process_capacity(session)
         self._slots = _mapped_slots(session)
         self._programs = lives.reader(session.maps["programs"]) if "programs" in session.maps else None
         self._families = (
@@ -38,8 +40,9 @@ class MapReader:
         self._census_rows = iterators.CensusRows()
 
     @property
-    def counts_processes(self) -> bool:
-        return self._processes is not None
+    def process_capacity(self) -> int | None:
+        """Processes that may have counts; None where they are not counted."""
+        return self._capacity
 
     @property
     def has_census(self) -> bool:
@@ -143,6 +146,12 @@ class MapReader:
     def close(self) -> None:
         if self._slots is not None:
             self._slots.close()
+
+
+def process_capacity(session: Session) -> int | None:
+    """Processes that its maps have room for; None where it does not count them."""
+    fd = session.maps.get(room.MAP)
+    return None if fd is None else maps.entries(fd) + ENTRIES["PROCESS_SLOTS"]
 
 
 def _mapped_slots(session: Session) -> ProcessSlots | None:

@@ -194,8 +194,12 @@ def _lacking(session: Session) -> Iterator[str]:
 
 
 def _how_attached(session: Session) -> Iterator[str]:
+    from lazyobs.sources.map_reader import process_capacity
+
     count = len(session.programs)
     yield f"probes {session.origin}; {count} {plural(count, 'program')} attached"
+    if (capacity := process_capacity(session)) is not None:
+        yield f"maps have room for the counts of {capacity} processes"
     for ignored in session.ignored:
         yield f"kept but not used: {ignored}"
     for point, refused in session.refused.items():
