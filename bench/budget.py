@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 	long page = sysconf(_SC_PAGESIZE), vmas = atol(argv[3]);
 	char *memory;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* of the bench: what it forks itself ends by itself */
 	if (!strcmp(argv[1], "vmas")) {
 		memory = mmap(NULL, vmas * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		for (long at = 1; at < vmas; at += 2)

@@ -49,13 +49,15 @@ _CROWD = r"""
 #include <unistd.h>
 int main(int argc, char **argv)
 {
+	pid_t parent = getpid();
+
 	for (int left = atoi(argv[1]); left > 0; left--) {
 		pid_t pid = fork();
 		if (pid < 0)
 			return 1;
 		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (;;)
+			while (getppid() == parent)
 				pause();
 		}
 		printf("%d%c", pid, left > 1 ? ' ' : '\n');
