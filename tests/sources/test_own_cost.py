@@ -222,3 +222,44 @@ def test_what_is_no_budget_is_refused(command, value, tmp_path):
     more = {"top": [], "record": ["-o", str(tmp_path / "r")], "export": []}[command]
     done = lazyobs(command, *more, "--budget", value)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "0.5%" in done.stderr
+
+
+def decide(source, state):
+    """As if the policy had."""
+    source._own._policy.state = state
+    assert source._own._apply(state)
+    source._table.refresh()
+
+
+@pytest.mark.parametrize("tier", ["fentry", "kprobe", "tracepoint"])
+def test_points_of_every_tier_are_detached_and_attached_again(live, islands, tier, monkeypatch):
+    """Without a load: what the policy would decide is said here, so that it holds on an emulated machine, too."""
+    monkeypatch.setenv("LAZYOBS_ALSO", "all")
+    source = live(cap=tier, budget=1.0)
+    program = islands(211)
+    first = source.read()
+    links = set(source.session.links)
+    decide(source, budget.State((budget.ALSO, budget.POINTS)))
+    shed = source.read()  # exits are detached after the next sample
+    required = {point.name for point in POINTS if point.required}
+    assert {point for point, at in shed.tiers.items() if at} == {
+        p for p in required | {"census_vmas"} if first.tiers[p]
+    }
+    assert shed.health["points_shed"] == sum(map(bool, first.tiers.values())) - sum(map(bool, shed.tiers.values())) > 0
+    assert not [name for name in source.session.links if "cow" in name or "prepare" in name or "lock_" in name]
+    program.tell("touch")  # nothing counts it but the slab point
+    decide(source, budget.State())
+    back = source.read()
+    assert back.tiers == first.tiers and set(source.session.links) == links
+    before = process_of(back, program.pid).counts
+    program.tell("fork")
+    after = process_of(source.read(), program.pid).counts
+    program.tell("reap")
+    program.tell("unmap")
+    last = process_of(source.read(), program.pid).counts
+    assert after["forks"] - before["forks"] == 1
+    assert after["chain_allocs"] - before["chain_allocs"] == 2 * (after["anon_vma_allocs"] - before["anon_vma_allocs"])
+    assert last["chain_frees"] - after["chain_frees"] == 211
+    if first.tiers["prepare"]:
+        whole = source.read().histograms["prepare_seconds"]
+        assert whole["sum"] < 60 * max(whole["count"], 1)  # no call that began before the point was shed
