@@ -247,7 +247,7 @@ _HEALTH_COUNTERS = {
 }
 _HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
 # Of the time between two readings: rate() of self_cpu_seconds and loader_cpu_seconds says the same of any time.
-_NO_METRICS = ("own_cpu_share",)
+NO_METRICS = ("own_cpu_share",)
 _HEALTH_NOTES = {"ring_lost": " (with --replay alone: the live exporter has no stream of events that could be lost)"}
 
 
@@ -325,7 +325,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _single(lambda scrape: scrape.splats()["oopses"])),
     Family("lock_families", GAUGE, f"families of processes that have waited for the lock of their root anon_vma, {model.MOST_FAMILIES} at most", "families", _lock_families),
     Family("lock_families_longest_wait_seconds", GAUGE, "the longest wait in any of these families since attach", "families", _longest_wait),
-    *(_health(name, text) for name, text in model.HEALTH_COLUMNS if name not in _NO_METRICS),
+    *(_health(name, text) for name, text in model.HEALTH_COLUMNS if name not in NO_METRICS),
     *(_exporter(*row) for row in EXPORTER),
 )  # fmt: skip
 

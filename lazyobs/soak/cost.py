@@ -150,7 +150,7 @@ def overhead(series: Series) -> list[Finding]:
         parts.append(f"BPF programs {programs / length:.2%} of one CPU")
         numbers["bpf_share"] = programs / length
     else:
-        parts.append("time in BPF programs not known (neither --budget nor kernel.bpf_stats_enabled)")
+        parts.append("time in BPF programs not known (kernel.bpf_stats_enabled is 0)")
     rss = known(series.samples, "health_self_rss_bytes")
     if len(rss):
         parts.append(f"{text.size(float(rss.max()))} of memory at most")
