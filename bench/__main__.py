@@ -23,6 +23,8 @@ BENCHMARKS = {
     "lock_cost": "ns per wait for a root anon_vma's lock beside bpftrace on the same waits; <= 1.0",
     "unrelated": "ns per unrelated slab allocation beside an empty program; within noise",
     "census": "census of 40,000 VMAs beside reading smaps; >= 10 times faster",
+    "cost_model": "how a reading grows with processes, VMAs, cgroups and events: fitted exponents; <= 1.2",
+    "budget": "samples over a budget under slab allocations, a fork bomb and 100,000 VMAs; <= 3, or beside the floor",
     "workloads": "fork, mmap and fault loops with everything on beside off; <= 1.02",
     "ring": "events decoded per CPU second beside BCC's callback; >= 20 bulk, >= 4 light",
     "recording": "bytes per event on disk, CPU per million recorded events, CPU of record beside procps' top",

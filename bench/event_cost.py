@@ -11,7 +11,7 @@ from bench import bpftrace, program_time
 from bench.islands import islands
 from bench.live import live_source
 from lazyobs.bpf import sites
-from lazyobs.bpf.maps import program_stats
+from lazyobs.bpf.program_info import program_stats
 from lazyobs.kernel.kallsyms import Kallsyms
 
 _ISLANDS, _FORKS = 5003, 101

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import bpftrace, program_time
 from bench.live import live_source
-from lazyobs.bpf.maps import program_stats
+from lazyobs.bpf.program_info import program_stats
 from lazyobs.kernel.btf import Btf
 
 _ROOT = Path(__file__).resolve().parent.parent

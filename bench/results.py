@@ -60,6 +60,14 @@ def _loop(what: str, key: str) -> Row:
                scale=1e-6)  # fmt: skip
 
 
+def _growth(axis: str, what: str, unit: str, scale: float) -> tuple[Row, Row]:
+    """Rows of bench/cost_model.py."""
+    return (
+        Row("cost_model", f"how {what} grows: exponent", f"exponents.{axis}", unit="1 is linear", goal="<= 1.2"),
+        Row("cost_model", f"{what}, CPU of each at the most", f"each.{axis}", unit=unit, scale=scale),
+    )
+
+
 ROWS = (
     _instructions("empty programs on the tracepoints", "empty", "none", "nothing attached", ""),
     _instructions("tracepoint tier", "tracepoint", "none", "nothing attached", "<= 1.20"),
@@ -87,6 +95,18 @@ ROWS = (
         "smaps_over_census.ratio", "smaps_over_census.ratio_quartiles", "ms", ">= 10", 1e3),
     Row("census", "the same beside an empty pass over the VMAs", "census_over_empty.one", "census_over_empty.other",
         "an empty program", "census_over_empty.ratio", "census_over_empty.ratio_quartiles", "ms", "", 1e3),
+    *_growth("processes", "a sample of 10 to 10,000 processes", "us", 1e6),
+    *_growth("vmas", "a census of 1,000 to 1,000,000 VMAs", "ns", 1e9),
+    *_growth("cgroups", "a sample of 10 to 10,000 cgroups, folded", "us", 1e6),
+    *_growth("events", "writing 100 to 1,000,000 events", "ns", 1e9),
+    *_growth("cpus", "adding up the maps of 1 to 256 CPUs", "us", 1e6),
+    Row("budget", "100,000 VMAs in a process: most samples over a budget of 0.7%", "longest_over.vmas", unit="samples",
+        goal="<= 3"),
+    Row("budget", "slab allocations without end, all shed", "own.slab", "floor.slab", "empty programs",
+        unit="% of the machine", scale=100),
+    Row("budget", "a fork bomb, all shed", "own.forks", "floor.forks", "empty programs", unit="% of the machine",
+        scale=100),
+    Row("budget", "PSS of the loader that stays for a budget", "loader_pss_bytes", unit="MB", scale=1e-6),
     _pair("start", "first numbers, the first time ever", "first_ever_seconds", "a stock BCC tool", "s", "<= 1.0"),
     _pair("start", "first numbers, first in a boot", "first_in_a_boot_seconds", "a stock BCC tool", "s", "<= 1.0"),
     _pair("start", "first numbers, later", "warm_seconds", "a stock BCC tool", "s", "<= 0.75"),

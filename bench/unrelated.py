@@ -7,7 +7,7 @@ import os
 
 from bench import program_time
 from bench.live import live_source
-from lazyobs.bpf.maps import program_stats
+from lazyobs.bpf.program_info import program_stats
 
 _OPENS = 500_009
 

@@ -189,7 +189,10 @@ HEALTH_COLUMNS = (
     ("recursion_misses", "program runs the kernel skipped: the program was already running, or no kretprobe was free"),
     ("probes_missing", "required probe points that are not attached"),
     ("bpf_runs", "runs of the BPF programs (kernel.bpf_stats_enabled)"),
-    ("bpf_seconds", "CPU time spent in the BPF programs (kernel.bpf_stats_enabled)"),
+    (
+        "bpf_seconds",
+        "CPU time spent in the BPF programs (kernel.bpf_stats_enabled; with --budget an estimate from windows)",
+    ),
     ("self_cpu_seconds", "CPU time this process used"),
     ("self_rss_bytes", "resident memory of this process"),
     (
@@ -197,6 +200,26 @@ HEALTH_COLUMNS = (
         "contended locks that look like that of a root anon_vma, on a path that is not known: not counted",
     ),
     ("ledger_residual", "change of live anon_vma objects in slabinfo minus (allocs - frees)"),
+    (
+        "own_cpu_share",
+        "share of the machine's CPU time since the previous sample that this process and its loader took",
+    ),
+    (
+        "bpf_share",
+        "share of the machine's CPU time that the programs on tracepoints and functions take (with --budget in short windows, else kernel.bpf_stats_enabled)",
+    ),
+    ("loader_cpu_seconds", "CPU time that loading the probes took, and with --budget the loader since"),
+    ("loader_rss_bytes", "resident memory of the loader, which stays with --budget"),
+    ("map_bytes", "kernel memory of the BPF maps when they were made"),
+    ("budget_share", "share of the machine's CPU time that lazyobs is to keep within (--budget)"),
+    (
+        "floor_share",
+        "share that empty programs on the same tracepoints would take, where the cost is over the budget with everything shed",
+    ),
+    ("events_shed", "1 while the budget sheds the stream of events, else 0"),
+    ("points_shed", "probe points that the budget sheds"),
+    ("census_every", "samples to a census: more than 1 where the budget sheds the others"),
+    ("shed_seconds", "time for which the budget shed probe points: the counters that they feed lack it"),
 )
 HEALTH_NAMES = tuple(name for name, _ in HEALTH_COLUMNS)
 

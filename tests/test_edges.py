@@ -105,6 +105,7 @@ EDGES = {
     "soak/output.py": "views/report_table.py makes each cell printable; csv_safe; JSON",
     "soak/schema.py": OURS,
     "sources/climbing.py": SAID,
+    "sources/own_cost.py": SAID,
     "sources/patience.py": "the line through printable",
     "text.py": "text.say itself",
     "unix/aside.py": PIPE,

@@ -107,6 +107,7 @@ TABLE: tuple[tuple[str, Run | By | Not], ...] = (
     (r"lazyobs compare .* --calibrate", Not("it takes minutes; tests/soak is of --calibrate")),
     # lazyobs, run here
     (r"sudo lazyobs selftest --observe -- COMMAND\.\.\.", Run((("COMMAND...", "true"),), live=True)),
+    (r"sudo lazyobs top --budget \S+", Run((("top", "top -n 1"),), live=True)),
     (r"sudo lazyobs top", Run((("top", "top -n 1"),), live=True)),
     (r"sudo lazyobs record .*-- make -j8", Run((("make -j8", "true"),), live=True)),
     (r"sudo lazyobs record .*--duration 1h && .*", Run((("1h", "1"), ("soak", "made")), live=True)),

@@ -23,8 +23,8 @@ from typing import Any
 
 from each_command import each, lazyobs, traced
 
-from lazyobs.bpf.maps import verified_instructions
 from lazyobs.bpf.optional import ALSO
+from lazyobs.bpf.program_info import verified_instructions
 from lazyobs.bpf.session import COMPILE
 from lazyobs.selftest.memory import Memory
 from lazyobs.selftest.syscalls import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE, PROT_READ, mprotect, mremap

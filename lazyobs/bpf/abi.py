@@ -14,7 +14,8 @@ from lazyobs.unix import syscalls
 
 MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM = 0, 1, 2, 3
 PROG_LOAD, PROG_TEST_RUN, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
-MAP_LOOKUP_BATCH, LINK_CREATE, ITER_CREATE = 24, 28, 33
+MAP_LOOKUP_BATCH, LINK_CREATE, ENABLE_STATS, ITER_CREATE = 24, 28, 32, 33
+STATS_RUN_TIME = 0
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_TRACE_FENTRY, ATTACH_TRACE_FEXIT, ATTACH_TRACE_ITER = 24, 25, 28
@@ -109,6 +110,11 @@ def object_info(fd: int, size: int = 256) -> bytes:
     attr = attributes("II Q", fd, size, address(info))
     bpf(OBJ_GET_INFO_BY_FD, attr)
     return info.raw[: struct.unpack_from("=I", attr, 4)[0]]
+
+
+def enable_stats() -> int:
+    """Run time and runs of every program are counted while the returned fd is open (5.8, CAP_SYS_ADMIN)."""
+    return bpf(ENABLE_STATS, attributes("I", STATS_RUN_TIME))
 
 
 def perf_probe_open(pmu_type: int, function: str, is_return: bool) -> int:

@@ -22,26 +22,44 @@ class EventStream:
         """Needs a session loaded with events. OSError where the ring cannot be mapped."""
         self.ring = Ring(session.maps["events"])
         self._session = session
-        self._wanted = EventFilter()
+        self._wanted: EventFilter | None = None
+        self._paused = False
         self._counts = EventCounts(session.maps["event_counts"], possible_cpus())
 
     def begin(self, wanted: EventFilter) -> None:
         """From now on the probes send what passes ``wanted``, and nothing else."""
-        wanted.apply(self._session)
         self._wanted = wanted
+        if not self._paused:
+            wanted.apply(self._session)
+
+    def pause(self) -> None:
+        """Nothing is sent before ``resume``, whatever ``begin`` says."""
+        self._paused = True
+        EventFilter(kinds=()).apply(self._session)
+
+    def resume(self) -> None:
+        """What ``begin`` said holds again."""
+        self._paused = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """To be called where other points are attached than before: what stands in for an event depends on them."""
+        if self._wanted is not None and not self._paused:
+            self._wanted.apply(self._session)
 
     def chosen(self, found: list[Values]) -> list[Values]:
         """Of what the ring gave, the events that pass: the probes cannot compare a name as it is shown."""
-        if not self._wanted.comm_is_shown:
+        if self._wanted is None or not self._wanted.comm_is_shown:
             return found
         return [one for one in found if self._wanted.passes_comm(event.Event._make(one).comm)]
 
     def chosen_of(self, records: bytearray) -> bytearray:
         """The same for whole records."""
-        if not self._wanted.comm_is_shown:
+        wanted = self._wanted
+        if wanted is None or not wanted.comm_is_shown:
             return records
         names = event.column(records, "comm")
-        passing = (self._wanted.passes_comm(names[at : at + _NAME]) for at in range(0, len(names), _NAME))
+        passing = (wanted.passes_comm(names[at : at + _NAME]) for at in range(0, len(names), _NAME))
         begins = compress(range(0, len(records), event.BYTES), passing)
         return bytearray(b"".join(records[at : at + event.BYTES] for at in begins))
 

@@ -237,7 +237,6 @@ ENTRIES = {
 # An anon_vma that several VMAs share is added up from its parts. The error of n parts is less than n / ROOT_SHARE.
 ROOT_SHARE = 1 << 24
 FORK_COPIES_UNKNOWN = (1 << 32) - 1
-PROCESS_CAPACITY = ENTRIES["PROCESS_ENTRIES"] + ENTRIES["PROCESS_SLOTS"]
 
 
 def c_layouts() -> str:

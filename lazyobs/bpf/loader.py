@@ -7,6 +7,8 @@ point's candidates in order, and sends the descriptors over its socket. Where th
 made it takes one from the cache, or compiles: it alone imports bcc. What it is at it says before, because on a busy machine each step can take long.
 Where its interpreter has no bcc, it becomes the next one: by then its consumer may not be root any more. Everything
 lives in descriptors: if the loader or its consumer dies, nothing stays behind.
+
+It ends when it has answered, but where a budget is to be kept it stays, and measures (stays.py).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from lazyobs.bpf import abi, images, loader_protocol
+from lazyobs.bpf import abi, images, links, loader_protocol
 from lazyobs.bpf.blanks import BlankError, Switch, Values
 from lazyobs.bpf.compiler_errors import CompilerError, CompilerMissing
 from lazyobs.bpf.image import Image, ImageError
@@ -104,8 +106,13 @@ def main(fd: int, following: Sequence[str] = ()) -> None:
         reply, handover = {"error": "compiler", "why": str(error)}, Handover()
     except OSError as error:
         reply, handover = {"error": "refused", "why": error.strerror or str(error)}, Handover()
+    stays = bool(request.get("stays")) and "error" not in reply
     reply |= {"names": handover.names, "interpreter": sys.executable, "attached_at": time.time()}
-    loader_protocol.send(sock, reply, handover.fds)
+    loader_protocol.send(sock, reply | {"stays": stays, "cpu_seconds": time.process_time()}, handover.fds)
+    if stays:
+        from lazyobs.bpf import stays as staying
+
+        staying.serve(sock, staying.attached(request, reply, handover.names, handover.fds))
 
 
 def _request(sock: socket.socket) -> dict[str, Any] | None:
@@ -251,29 +258,11 @@ def _attach(attach: dict[str, Any], binary: Binary) -> list[tuple[str, str, int]
     if prog_fd < 0:
         raise Refused(_why_not_loaded(prog_type, code, attach, attach_type))
     try:
-        link_fd = _link(kind, prog_fd, attach["target"])
+        link_fd = links.attach(kind, prog_fd, attach["target"])
     except OSError as error:
         os.close(prog_fd)
         raise Refused(f"attaching {name} to {attach['target']}: {error.strerror}") from None
     return [("prog", label, prog_fd), ("link", label, link_fd)]
-
-
-def _link(kind: str, prog_fd: int, target: str) -> int:
-    if kind == "raw_tracepoint":
-        return abi.raw_tracepoint_open(prog_fd, target)
-    if kind == "iterator":
-        return abi.iter_link(prog_fd)
-    if kind in ("fentry", "fexit"):
-        return abi.raw_tracepoint_open(prog_fd)
-    with open("/sys/bus/event_source/devices/kprobe/type", encoding="ascii") as file:
-        pmu_type = int(file.read())
-    event_fd = abi.perf_probe_open(pmu_type, target, kind == "kretprobe")
-    try:
-        abi.perf_attach(event_fd, prog_fd)
-    except OSError:
-        os.close(event_fd)
-        raise
-    return event_fd
 
 
 def _why_not_loaded(prog_type: int, code: bytes, attach: dict[str, Any], attach_type: int) -> str:

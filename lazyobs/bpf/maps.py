@@ -57,6 +57,12 @@ def possible_cpus(sys_root: str = "/sys") -> int:
     return max(int(part.split("-")[-1]) for part in ranges) + 1
 
 
+def entries(fd: int) -> int:
+    """Entries that a map has room for."""
+    found: int = struct.unpack_from("=6I", abi.object_info(fd))[4]  # struct bpf_map_info: max_entries
+    return found
+
+
 def per_cpu_sums(fd: int, key: int, words: int, cpus: int) -> list[int]:
     """A per-CPU value of ``words`` 64-bit counts, summed over the CPUs."""
     return _summed(abi.map_lookup(fd, struct.pack("=I", key), words * 8 * cpus), words)
@@ -133,14 +139,14 @@ class ProcessSlots:
 
     def __init__(self, fd: int) -> None:
         size = struct.unpack_from("=6I", abi.object_info(fd))[3]  # of the only value: all slots
-        entries = size // PROCESS_SLOT.size
-        self._bytes = -(-entries * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+        slots = size // PROCESS_SLOT.size
+        self._bytes = -(-slots * self._WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
         # Not Python's mmap: it keeps a duplicate of the descriptor, which could write, for as long as it lives.
         self._at = _libc.mmap(None, self._bytes, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
         if self._at == _MAP_FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        content = (ctypes.c_uint64 * (entries * self._WORDS)).from_address(self._at)
+        content = (ctypes.c_uint64 * (slots * self._WORDS)).from_address(self._at)
         self._words = memoryview(content).cast("B").cast("Q").toreadonly()
         self._owners = b""
         self._taken: list[tuple[int, int]] = []  # (index of the first word, owner) of the slots with a process
@@ -237,22 +243,6 @@ class ProcessMap:
             ProcessCounts(tgid, start, uid, comm, tuple(counts))
             for tgid, (start, uid, _unused, comm, *counts) in self._reader.read()
         ]
-
-
-def program_stats(fd: int) -> tuple[int, int, int]:
-    """(run time ns, runs, recursion misses) of a program; the first two stay 0 unless statistics are on."""
-    info = abi.object_info(fd, 232)
-    # struct bpf_prog_info: run_time_ns at 192, run_cnt at 200, recursion_misses at 208 (5.12)
-    values = [struct.unpack_from("=Q", info, at)[0] if len(info) >= at + 8 else 0 for at in (192, 200, 208)]
-    return values[0], values[1], values[2]
-
-
-def verified_instructions(fd: int) -> int | None:
-    """How many instructions the verifier went through to accept a program; None before 5.16, which does not say it."""
-    info = abi.object_info(fd, 232)
-    # struct bpf_prog_info: verified_insns at 216
-    found: int = struct.unpack_from("=I", info, 216)[0] if len(info) >= 220 else 0
-    return found or None
 
 
 def read_iterator(link_fd: int) -> bytes:

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lazyobs.bpf import loader_protocol
+from lazyobs.bpf import loader_protocol, room
+from lazyobs.bpf.meter import Meter
 from lazyobs.bpf.plan import Plan
 from lazyobs.errors import BpfRefused, UsageError
 from lazyobs.unix.memory_file import memory_file
@@ -56,12 +57,17 @@ class Session:
     """Descriptors of loaded probes. ``tiers``: {point: tier or None}; ``refused``: {point: {tier: why}};
     ``attached_at``: unix time since when it counts; ``unjudged`` and ``unknown``: see Plan. ``image``: the file of the
     programs, "" where they were compiled, by this start (``compiled``) or an earlier one, and why; ``compiler``: the
-    version of BCC that made them. ``ignored``: cache entries that were not used, and why.
+    version of BCC that made them. ``ignored``: cache entries that were not used, and why. ``loader_cpu_seconds``: what
+    loading took; ``meter``: the loader, where it stays for a budget.
 
     Programs, links and maps live as long as these descriptors.
     """
 
-    def __init__(self, reply: dict[str, Any], fds: list[int], plan: Plan, interpreter: str) -> None:
+    def __init__(
+        self, reply: dict[str, Any], fds: list[int], plan: Plan, interpreter: str, meter: Meter | None = None
+    ) -> None:
+        self.meter = meter
+        self.loader_cpu_seconds: float | None = reply.get("cpu_seconds")
         self.maps: dict[str, int] = {}
         self.programs: dict[str, int] = {}
         self.links: dict[str, int] = {}
@@ -97,6 +103,9 @@ class Session:
         for table in (self.links, self.programs, self.maps):
             loader_protocol.close_all(list(table.values()))
             table.clear()
+        if self.meter is not None:
+            self.meter.close()
+            self.meter = None
 
     def __enter__(self) -> Session:
         return self
@@ -165,11 +174,14 @@ class Loader:
         self.send(plan)
         return self.receive(seconds)
 
-    def send(self, plan: Plan) -> None:
-        """Sends the plan. ``receive`` reports a loader that has died."""
+    def send(self, plan: Plan, stays: bool = False) -> None:
+        """Sends the plan. ``receive`` reports a loader that has died. ``stays``: it is to go on for a budget."""
         self._plan = plan
         try:
-            loader_protocol.send(self._sock, plan.as_request() | {"compile": why_compile()})
+            asked = plan.as_request()
+            sizes = {**room.entries(), **asked["entries"]}
+            more = {"compile": why_compile(), "stays": stays, "entries": sizes}
+            loader_protocol.send(self._sock, asked | more)
         except ConnectionError:
             pass
 
@@ -228,11 +240,19 @@ class Loader:
 
     def _session(self, reply: dict[str, Any]) -> Session:
         fds = loader_protocol.receive_fds(self._sock, len(reply.get("names", [])))
-        self._end(kill=False)
+        meter = Meter(self._sock, reply.get("cpu_seconds", 0.0), self._let_go) if reply.get("stays") else None
+        if meter is None:
+            self._end(kill=False)
         if "error" in reply:
             loader_protocol.close_all(fds)
             raise self._refusal(reply)
-        return Session(reply, fds, self._plan, self.interpreter)
+        return Session(reply, fds, self._plan, self.interpreter, meter)
+
+    def _let_go(self) -> None:
+        """The loader that stayed ends when nobody listens; where another process does, after a fork, it goes on."""
+        self._sock.close()
+        if not self._has_ended(1.0):
+            self._reap_later()
 
     def _refusal(self, reply: dict[str, Any]) -> BpfRefused:
         if reply["error"] == "compiler_missing":

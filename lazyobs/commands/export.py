@@ -10,13 +10,25 @@ from pathlib import Path
 import click
 
 from lazyobs.commands import completions
-from lazyobs.commands.options import ALSO, COMPILE, PROFILE, TIER, VERBOSE, Whole, exclude, say_how
+from lazyobs.commands.options import (
+    ALSO,
+    BUDGET,
+    COMPILE,
+    PROFILE,
+    TIER,
+    VERBOSE,
+    Whole,
+    check_budget,
+    exclude,
+    say_how,
+)
 from lazyobs.commands.replay_options import check_replay, open_recording, place
 from lazyobs.errors import NotPermitted, UsageError
 from lazyobs.exporter import run
 from lazyobs.exporter.orphans import slowly
 from lazyobs.exporter.playback import Playback
 from lazyobs.exporter.settings import Settings, load
+from lazyobs.sources.budget import parse, percent
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.orphans import OrphanFiles, Orphans
 from lazyobs.sources.source import Source
@@ -44,6 +56,7 @@ from lazyobs.unix import privileges
 @PROFILE
 @TIER
 @ALSO
+@BUDGET
 @COMPILE
 @click.option("--cgroup-depth", type=Whole(), metavar="N", help="Path components of a cgroup to keep (2).")
 @click.option("--cgroup-top", type=Whole(), metavar="N", help="Number of cgroups with series of their own (10).")
@@ -55,6 +68,7 @@ def export(
     replay: Path | None,
     verbose: bool,
     profile: Path | None,
+    budget: float | None,
     **given: str | int | float | None,
 ) -> None:
     """Prometheus exporter: what the kernel counted, read when it is scraped."""
@@ -62,8 +76,15 @@ def export(
     exclude(click.get_current_context(), "textfile", ("listen", "web_config"), "nothing listens")
     if given["web_config"] == "":
         raise UsageError('--web-config ""', "names no file", "omit it for plain HTTP without passwords")
-    settings = load(config, {**given, "profile": None if profile is None else str(profile)})
-
+    settings = load(
+        config,
+        {
+            **given,
+            "profile": None if profile is None else str(profile),
+            "budget": None if budget is None else percent(budget),
+        },
+    )
+    check_budget(parse(settings.budget) if settings.budget else None, settings.tier or None)
     _refuse_user(settings.user)
     if replay:
         run.run(settings, lambda: Playback(open_recording(replay)), live=False, say=say)
@@ -94,6 +115,7 @@ def _export_live(settings: Settings, verbose: bool) -> None:
             accept=lambda opened: found.append((opened.source, OrphanFiles())),
             climbs=True,
             user=settings.user,
+            budget=parse(settings.budget) if settings.budget else None,
         )
         if opened.notice:
             say(opened.notice)

@@ -21,6 +21,7 @@ from click.core import ParameterSource
 from lazyobs.bpf import optional
 from lazyobs.commands import completions, usage
 from lazyobs.model import LEAST_INTERVAL, MOST_INTERVAL, PROCESS_COLUMNS, TIERS
+from lazyobs.sources import budget as budgets
 from lazyobs.text import printable, say
 from lazyobs.unix import locale, process_id
 
@@ -154,6 +155,7 @@ PROFILE = click.option("--profile", type=click.Path(path_type=Path), metavar="FI
 TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
 COMPILE = click.option("--compile", is_flag=True, expose_value=False, callback=lambda _context, _option, asked: _compile(asked), help="Compile the probes with BCC, also where there is an image of them.")  # fmt: skip
 ALSO = click.option("--also", expose_value=False, callback=lambda _context, _option, names: _also(names), metavar="POINT,..", shell_complete=completions.list_of(tuple(optional.COSTS)), help=f"Attach probe points that are left out for what they cost: {', '.join(optional.COSTS)} or all.")  # fmt: skip
+BUDGET = click.option("--budget", "budget", callback=lambda _context, _option, value: _budget(value), metavar="SHARE", help="Share of the CPU time of the whole machine (all its CPUs) to keep within, such as 0.5%. Above it events, then probe points of --also, then the other optional points, then censuses are left out, and taken back when there is room; what is left out is null.")  # fmt: skip
 VERBOSE = click.option("-v", "--verbose", "verbose", is_flag=True, help="Say on standard error how the probes were loaded.")  # fmt: skip
 
 
@@ -163,6 +165,15 @@ def _compile(asked: bool) -> None:
         from lazyobs.bpf.session import COMPILE as VARIABLE
 
         os.environ[VARIABLE] = "1"
+
+
+def _budget(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return budgets.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{printable(value)[:40]!r} is no budget: {error}") from None
 
 
 def _also(names: str | None) -> None:
@@ -247,6 +258,12 @@ def exclude(context: click.Context, one: str, others: tuple[str, ...], why: str)
     for other in others:
         if other in typed:
             raise click.UsageError(f"{named[other]} has no meaning with {named[one]}: {why}")
+
+
+def check_budget(budget: float | None, tier: str | None) -> None:
+    """UsageError for a budget where there is nothing to shed."""
+    if budget is not None and tier == "procfs":
+        raise click.UsageError("--budget has no meaning with --tier procfs: that tier has no probes to shed")
 
 
 def say_how(opened: Opened, verbose: bool) -> None:

@@ -12,10 +12,12 @@ from lazyobs.commands import completions
 from lazyobs.commands.event_options import EVENT_OPTIONS, span
 from lazyobs.commands.options import (
     ALSO,
+    BUDGET,
     COMPILE,
     PROFILE,
     TIER,
     Finite,
+    check_budget,
     check_pids,
     collected,
     interval_option,
@@ -93,6 +95,7 @@ def _triggers(_context: click.Context, _parameter: click.Parameter, value: tuple
 @PROFILE
 @TIER
 @ALSO
+@BUDGET
 @COMPILE
 @pids_option("Only events of these processes; samples have all processes.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -101,6 +104,7 @@ def record(options: RecordOptions) -> None:
     """Record samples, events and the kernel log. With -- COMMAND, record until it ends and exit with its status."""
     if options.command[:1] == ("",):
         raise click.UsageError("'' is not a command")
+    check_budget(options.budget, options.tier)
     check_pids(options.events.pids)
     from lazyobs.recorder import run
 

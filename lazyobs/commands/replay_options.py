@@ -73,6 +73,7 @@ def check_replay() -> None:
     """UsageError for options of the command line that would have no effect."""
     context = click.get_current_context()
     exclude(context, "replay", ("tier", "profile"), "the kernel and the tiers of a recording are fixed")
+    exclude(context, "replay", ("budget",), "a recording is read as it is")
     if context.params.get("speed") is not None and context.params["replay"] is None:
         raise click.UsageError("--speed has no meaning without --replay")
 

@@ -13,10 +13,12 @@ import click
 from lazyobs.commands import completions
 from lazyobs.commands.options import (
     ARGS,
+    BUDGET,
     COMMON,
     SECONDS,
     ProbeOptions,
     Whole,
+    check_budget,
     check_pids,
     collected,
     exclude,
@@ -54,6 +56,7 @@ class TopCommand:
     plain: bool
     web: str | None
     args: bool
+    budget: float | None
 
     @property
     def seconds(self) -> float | None:
@@ -87,6 +90,7 @@ def _views(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--view", "views", default="processes", callback=_views, show_default=True, metavar="VIEW,..", shell_complete=completions.list_of(columns.VIEWS), help=f"Views to show: {', '.join(columns.VIEWS)}.")  # fmt: skip
 @click.option("--plain", is_flag=True, help="Use the plain screen, as on serial consoles.")
 @click.option("--web", is_flag=False, flag_value="127.0.0.1:9798", metavar="[HOST:PORT]", help="Serve a read-only copy of the screen to browsers (127.0.0.1:9798).")  # fmt: skip
+@BUDGET
 @REPLAY_OPTIONS
 @click.argument("interval", type=SECONDS, required=False)
 @click.argument("count", type=Whole(min=1), required=False)
@@ -98,6 +102,7 @@ def top(asked: TopCommand) -> None:
     live = asked.recorded.replay is None
     user = _user_of(asked.filter.user, live)
     _check(click.get_current_context())
+    check_budget(asked.budget, asked.probes.tier)
     cgroup = None if asked.filter.cgroup is None else _cgroup_of(asked.filter.cgroup, live)
     if live:
         check_pids(asked.filter.pids)

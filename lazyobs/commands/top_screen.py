@@ -60,7 +60,12 @@ def open_feed(asked: TopCommand, settings: Settings) -> KernelFeed | ReplayFeed:
     probes = asked.probes
     refuse_pids(asked.filter.pids, probes.tier)
     opened = open_live(
-        probes.profile, probes.tier, meanwhile=preload("lazyobs.screen.run", "curses"), events=True, args=asked.args
+        probes.profile,
+        probes.tier,
+        meanwhile=preload("lazyobs.screen.run", "curses"),
+        events=True,
+        args=asked.args,
+        budget=asked.budget,
     )
     say_how(opened, probes.verbose)
     return KernelFeed(opened.source, asked.seconds or settings.delay or 1.0, opened.notice)

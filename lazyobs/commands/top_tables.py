@@ -48,7 +48,12 @@ def _live(asked: TopCommand) -> tuple[Source, float, str]:
     probes = asked.probes
     refuse_pids(asked.filter.pids, probes.tier)
     opened = open_live(
-        probes.profile, probes.tier, points_but("census_vmas"), meanwhile=preload("lazyobs.views.top"), args=asked.args
+        probes.profile,
+        probes.tier,
+        points_but("census_vmas"),
+        meanwhile=preload("lazyobs.views.top"),
+        args=asked.args,
+        budget=asked.budget,
     )
     say_how(opened, probes.verbose)
     return opened.source, asked.seconds or 1.0, opened.notice

@@ -15,6 +15,7 @@ from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.families import COUNTER, FAMILIES, HISTOGRAM, PARTS, PREFIX, SUCCESS, Family, Scrape
 from lazyobs.kernel import taint
 from lazyobs.model import CENSUS_NAMES, Kernel, Sample
+from lazyobs.sources import budget
 from lazyobs.sources.orphans import Orphans
 from lazyobs.sources.source import SampleSource
 from lazyobs.text import printable, say
@@ -63,7 +64,10 @@ class LazyobsCollector(Collector):
             self._report("source", error)
             sample, failed = unknown_sample(), set(PARTS) - _WITHOUT_SOURCE
         # The reason of the whole census: there is none, or it covers other processes than the counters.
-        if "census" in failed or "census" in sample.null_reasons:
+        shed: set[str] = set()
+        if budget.leaves_out_census(sample):
+            shed = {"census", "cgroups", "processes"}
+        elif "census" in failed or "census" in sample.null_reasons:
             failed |= {"census", "cgroups", "processes"}
         itself = self._itself() | {"scrape_read_seconds": time.perf_counter() - started}
         scrape = Scrape(
@@ -73,14 +77,15 @@ class LazyobsCollector(Collector):
             itself,
             functools.cache(self._orphans),
         )
-        yield from self._families(scrape, failed)
+        yield from self._families(scrape, failed, shed)
         yield self._success(failed)
 
-    def _families(self, scrape: Scrape, failed: set[str]) -> Iterator[Metric]:
-        """Families of the parts that can be read; the names of the other parts are added to ``failed``."""
+    def _families(self, scrape: Scrape, failed: set[str], shed: set[str]) -> Iterator[Metric]:
+        """Families of the parts that can be read; the names of the other parts are added to ``failed``. Those that are
+        ``shed`` are left out, and have not failed."""
         found: dict[str, list[Metric]] = {}
         for family in FAMILIES:
-            if family.part in failed:
+            if family.part in failed or family.part in shed:
                 continue
             try:
                 found.setdefault(family.part, []).append(self._filled(family, scrape))

@@ -242,8 +242,12 @@ _HEALTH_COUNTERS = {
     "bpf_runs": "bpf_runs",
     "bpf_seconds": "bpf_seconds",
     "self_cpu_seconds": "self_cpu_seconds",
+    "loader_cpu_seconds": "loader_cpu_seconds",
+    "shed_seconds": "shed_seconds",
 }
 _HEALTH_GAUGES = {"ledger_residual": "ledger_residual_objects"}
+# Of the time between two readings: rate() of self_cpu_seconds and loader_cpu_seconds says the same of any time.
+NO_METRICS = ("own_cpu_share",)
 _HEALTH_NOTES = {"ring_lost": " (with --replay alone: the live exporter has no stream of events that could be lost)"}
 
 
@@ -321,7 +325,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("kernel_oopses", COUNTER, "oopses since boot", "splats", _single(lambda scrape: scrape.splats()["oopses"])),
     Family("lock_families", GAUGE, f"families of processes that have waited for the lock of their root anon_vma, {model.MOST_FAMILIES} at most", "families", _lock_families),
     Family("lock_families_longest_wait_seconds", GAUGE, "the longest wait in any of these families since attach", "families", _longest_wait),
-    *(_health(*column) for column in model.HEALTH_COLUMNS),
+    *(_health(name, text) for name, text in model.HEALTH_COLUMNS if name not in NO_METRICS),
     *(_exporter(*row) for row in EXPORTER),
 )  # fmt: skip
 

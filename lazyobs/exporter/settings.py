@@ -9,6 +9,7 @@ from typing import Any
 
 from lazyobs.errors import UsageError
 from lazyobs.model import TIERS
+from lazyobs.sources import budget
 from lazyobs.unix.small_file import Unusable, read_toml
 
 DEFAULT_FILE = Path("/etc/lazyobs/lazyobs.toml")
@@ -25,6 +26,7 @@ class Settings:
     user: str = ""  # to become after the start; lazyobs or nobody otherwise
     profile: str = ""  # file of a kernel design; detected otherwise
     tier: str = ""  # best tier to use; the best there is otherwise
+    budget: str = ""  # share of the machine's CPU time to keep within, such as 0.5%; none otherwise
     cgroup_depth: int = 2  # path components kept of a cgroup
     cgroup_top: int = 10  # cgroups with a row of their own
     connections: int = 64  # at a time
@@ -77,6 +79,15 @@ def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings
         low, high = _LIMITS.get(name, (float("-inf"), float("inf")))
         if name in _LIMITS and not low <= value <= high:
             raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"use a number from {low:g} to {high:g}")
+        if name == "budget" and value:
+            _check_budget(value, where)
         if value and value not in _CHOICES.get(name, (value,)):
             raise UsageError(f"settings in {where}", f"{name} = {value!r}", f"use one of {', '.join(_CHOICES[name])}")
     return replace(settings, **values)
+
+
+def _check_budget(value: str, where: str) -> None:
+    try:
+        budget.parse(value)
+    except ValueError as error:
+        raise UsageError(f"settings in {where}", f"budget = {value!r} is none", str(error)) from None

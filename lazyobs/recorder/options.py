@@ -15,7 +15,7 @@ class RecordOptions:
     """Times are seconds, None is no limit. ``barrier``: seconds between barrier readings, 0 for none; ``keep_on``:
     the triggers that make the recorder keep its present segments; ``segment_bytes`` None: the writer chooses;
     ``command``: the workload to record, () for the system as it is; ``whole_cmdline``: the kernel's command line with
-    everything in it."""
+    everything in it; ``budget``: share of the machine's CPU time to keep within (sources/budget.py)."""
 
     directory: str
     interval: float = 1.0
@@ -31,3 +31,4 @@ class RecordOptions:
     tier: str | None = None
     command: tuple[str, ...] = ()
     whole_cmdline: bool = False
+    budget: float | None = None

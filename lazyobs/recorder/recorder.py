@@ -26,11 +26,12 @@ from lazyobs.recorder.triggers import Tick, Trigger, Watch
 from lazyobs.recording import samples
 from lazyobs.recording.events import event_rows, log_rows
 from lazyobs.recording.writer import Store
+from lazyobs.sources import budget
 from lazyobs.sources.climbing import ClimbingSource
 from lazyobs.sources.live import LiveSource
 from lazyobs.sources.source import Source
 
-_EVENTS_A_BATCH = 1 << 16
+EVENTS_A_BATCH = 1 << 16
 _RMAP_WALK = event.KIND_NAMES.index("rmap_walk")
 
 
@@ -105,6 +106,7 @@ class Recorder:
         self._watch = Watch(triggers)
         self._longest_walk: float | None = None
         self._log_lost = self._violations = 0
+        self._shed: list[str] = []
         self.progress = Progress()
         self.last: Sample | None = None
 
@@ -126,7 +128,7 @@ class Recorder:
         while left > 0 and (found := self.stream.ring.read_records()):
             left -= len(found) // event.BYTES
             records += self.stream.chosen_of(found)
-            if len(records) >= _EVENTS_A_BATCH * event.BYTES:
+            if len(records) >= EVENTS_A_BATCH * event.BYTES:
                 self._write_events(records, clocks)
                 records = bytearray()
         if records:
@@ -155,6 +157,7 @@ class Recorder:
         self.drain()
         log = self._log(clocks)
         self.last = sample = self._source.read()
+        self._mark_shed(clocks, sample)
         self._write_sample(number, clocks, sample)
         tick = Tick(sample, log, self.progress.lost - lost_before, self._longest_walk, self._broken(sample))
         for trigger, value in self._watch.look(tick):
@@ -185,6 +188,13 @@ class Recorder:
             self.stream.begin(self._climbing.filter)
         self._barriers = self._new_barriers() if self._barriers else None
         self._climbing = None
+
+    def _mark_shed(self, clocks: Clocks, sample: Sample) -> None:
+        """Where the budget sheds more or less than at the sample before."""
+        shed = budget.shed_words(sample.health)
+        if shed != self._shed:
+            self._shed = shed
+            self._mark(clocks, "shed", len(shed), f"budget: {', '.join(shed) or 'nothing'} shed")
 
     def _log(self, clocks: Clocks) -> list[LogLine]:
         """Writes the kernel log lines since the last tick, and returns them."""

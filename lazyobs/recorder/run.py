@@ -102,6 +102,7 @@ def _open(options: RecordOptions, directory: Directory, around: Surroundings) ->
         # namespace the pids of /proc are others than those of the probes.
         climbs=procfs_serves and not options.command and sight.sees_every_process(),
         meanwhile=finish.best,  # imports what Store needs
+        budget=options.budget,
     )
 
 

@@ -14,12 +14,14 @@ from lazyobs.screen import cost_lines
 from lazyobs.screen.line import Line, cut, spark, spread, words
 from lazyobs.screen.palette import Glyphs, Palette
 from lazyobs.screen.state import TRENDS, ScreenState
+from lazyobs.sources import budget
 from lazyobs.views import columns
 
 _LAZY = {True: "lazy on", False: "lazy OFF", None: "no lazy switch"}
 _STATES = (*VMA_STATE_NAMES[1:], VMA_STATE_NAMES[0])  # plain last: it matters least
 _TREND_NAMES = {"prepares": "prepares", "forks": "forks", "promotions": "promotions", "rmap_walks": "walks"}
 _LEAST_BAR = 16
+_NEARLY_FULL = 0.8  # as the alert LazyobsMapNearlyFull has it
 
 
 def height(rows: int) -> int:
@@ -91,6 +93,14 @@ def problems(sample: Sample, notice: str = "") -> list[str]:
     for count, noun, state in counts:
         if count:
             messages.append(f"{text.number(count)} {text.plural(count, noun)} {state}")
+    filled, room = health.get("process_map_entries"), health.get("process_map_capacity")
+    if filled is not None and room and filled / room >= _NEARLY_FULL:
+        messages.append(f"the map of processes is {filled / room:.0%} full")
+    if shed := budget.shed_words(health):
+        allowed = health.get("budget_share")
+        messages.append(f"shed for budget {budget.percent(allowed or 0.0)}: {', '.join(shed)}")
+    if (floor := health.get("floor_share")) is not None:
+        messages.append(f"over budget: empty programs alone would take {budget.percent(floor)}")
     if notice:
         messages.append(text.printable(notice))
     return messages
@@ -105,6 +115,7 @@ def _health(sample: Sample, own_cpu: float | None, notice: str, width: int, pale
         ("missed", text.number(health.get("recursion_misses"))),
         ("ledger", text.number(health.get("ledger_residual"))),
         ("own CPU", cpu),
+        *([("BPF", budget.percent(programs))] if (programs := health.get("bpf_share")) is not None else []),
         ("RSS", text.size(health.get("self_rss_bytes"))),
     ]
     right = _labelled(numbers, palette)

@@ -155,4 +155,37 @@ def overhead(series: Series) -> list[Finding]:
     if len(rss):
         parts.append(f"{text.size(float(rss.max()))} of memory at most")
         numbers["rss_bytes"] = float(rss.max())
-    return [Finding("overhead", "lazyobs itself", "", ", ".join(parts), series.name, numbers)]
+    maps = known(series.samples, "health_map_bytes")
+    if len(maps):
+        parts.append(f"{text.size(float(maps.max()))} of BPF maps")
+        numbers["map_bytes"] = float(maps.max())
+    found = [Finding("overhead", "lazyobs itself", "", ", ".join(parts), series.name, numbers)]
+    return [*found, *_budget(series)]
+
+
+def _budget(series: Series) -> list[Finding]:
+    """How the cost of a sample lies to the budget, and what was shed for it; none where there was no budget."""
+    allowed = known(series.samples, "health_budget_share")
+    cpu, programs = (series.samples.get(name) for name in ("health_own_cpu_share", "health_bpf_share"))
+    if not len(allowed) or cpu is None:
+        return []
+    own = cpu + (np.nan_to_num(programs) if programs is not None else 0.0)
+    own = own[np.isfinite(own)]
+    share = float(allowed[-1])
+    over = int((own > share).sum())
+    middle = float(np.median(own)) if len(own) else 0.0
+    said = (
+        f"{share:.3%} of the machine; {middle:.3%} in the middle sample, more than the budget in {over} of {len(own)}"
+    )
+    censuses = known(series.samples, "health_census_every")
+    thinned = int((censuses > 1).sum())
+    shed = growth(series.samples, "health_shed_seconds") or 0.0
+    events = int((known(series.samples, "health_events_shed") > 0).sum())
+    parts = [
+        f"events in {events} {text.plural(events, 'sample')}" if events else "",
+        f"probe points for {shed:.0f} s" if shed else "",
+        f"censuses in {thinned} {text.plural(thinned, 'sample')}" if thinned else "",
+    ]
+    said += f"; shed: {', '.join(filter(None, parts)) or 'nothing'}"
+    numbers = {"share": middle, "budget": share, "over": over, "count": len(own), "shed_seconds": shed}
+    return [Finding("overhead", "budget", "", said, series.name, numbers)]

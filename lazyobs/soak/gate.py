@@ -94,6 +94,8 @@ def _probes(series: Series, most: float) -> Iterator[_Check]:
     before, after = (part.get("tiers") for part in (series.first, series.last))
     if before != after:
         yield _Check("probes kept", False, "probe points changed their tier while recording")
+    elif shed := growth(series.samples, "health_shed_seconds"):
+        yield _Check("probes kept", False, f"the budget shed probe points for {shed:.0f} s")
     elif series.unwatched:
         began = f"attached {series.unwatched:.0f} s after the recording began, which is judged from then on"
         yield _Check("probes kept", True, began)

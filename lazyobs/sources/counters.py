@@ -22,9 +22,15 @@ class CounterTable:
     """
 
     def __init__(self, session: Session, profile: Profile) -> None:
+        self._session, self._profile = session, profile
+        self._last_buckets: dict[str, tuple[tuple[int, list[int]], dict[str, object]]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """To be called where other points are attached than before: the budget sheds some and takes them back."""
+        session, profile = self._session, self._profile
         self.counts: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        self._session = session
         for counter in COUNTERS:
             if counter.split == _BY_INVARIANT:
                 continue
@@ -34,7 +40,6 @@ class CounterTable:
             else:
                 self.reasons[f"totals.{counter.name}"] = why
         self._watch_invariants(session, profile)
-        self._last_buckets: dict[str, tuple[tuple[int, list[int]], dict[str, object]]] = {}
         known_histograms: set[str] = set()
         for histogram in HISTOGRAMS:
             found, why = counted_as(histogram.name, session, profile)

@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from lazyobs.bpf.counts import LOCKS_UNPLACED, MAP_FULL_COUNTS, RETURNS_MISSED
-from lazyobs.bpf.layouts import PROCESS_CAPACITY
 from lazyobs.kernel.slab import SlabRow
-from lazyobs.sources import self_usage
+from lazyobs.unix import self_usage
 
 Health = dict[str, float | None]
 
@@ -23,13 +22,13 @@ def of_programs(stats: list[tuple[int, int, int]], totals: dict[str, int] | None
     }
 
 
-def of_maps(totals: dict[str, int] | None, entries: int | None, counts_processes: bool) -> Health:
-    """``totals`` has the names of the maps as keys; ``entries``: number of processes that have counts."""
+def of_maps(totals: dict[str, int] | None, entries: int | None, capacity: int | None) -> Health:
+    """``totals`` has the names of the maps as keys; ``entries``: number of processes that have counts, of ``capacity``."""
     return {
         "map_full": sum(totals[name] for name in MAP_FULL_COUNTS) if totals else None,
         "locks_unplaced": totals[LOCKS_UNPLACED] if totals else None,
         "process_map_entries": entries,
-        "process_map_capacity": PROCESS_CAPACITY if counts_processes else None,
+        "process_map_capacity": capacity,
     }
 
 

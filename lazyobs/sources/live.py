@@ -35,6 +35,7 @@ from lazyobs.sources.live_processes import LiveProcesses
 from lazyobs.sources.live_trace import LiveTrace
 from lazyobs.sources.map_reader import MapReader
 from lazyobs.sources.missing import NO_ARGS, NO_STREAM, missing_features
+from lazyobs.sources.own_cost import OwnCost
 from lazyobs.sources.slabs import slab_rows
 from lazyobs.sources.slow_forks import forks_of
 from lazyobs.text import plural
@@ -63,11 +64,14 @@ class LiveSource:
         stream: EventStream | None = None,
         splats: Splats | None = None,
         args: bool = False,
+        budget: float | None = None,
     ) -> None:
         """Without ``rates`` the processes have no rates, which makes occasional samples cheaper.
-        A trace reads from ``stream`` and ``splats``; None for neither. ``args``: processes have command lines."""
+        A trace reads from ``stream`` and ``splats``; None for neither. ``args``: processes have command lines.
+        ``budget``: see sources/budget.py; it takes a session whose loader stays."""
         self.facts, self.session, self._slabinfo = facts, session, slabinfo
         self._stream, self._splats = stream, splats
+        self._own = OwnCost(session, budget, stream)  # before MapReader closes what it maps
         self._maps = MapReader(session)
         self._table = CounterTable(session, facts.profile)
         self._slabs_at_attach = slabinfo.read()
@@ -140,18 +144,22 @@ class LiveSource:
         elapsed, self._last = now - self._last, now
         counts = self._part("totals", self._maps.totals)
         slabs = self._part("slabs", self._slabinfo.read) or {}
-        census = self._part("census", self._maps.census)
+        began = time.thread_time()
+        census = self._part("census", self._maps.census) if self._own.takes_census else None
+        census_cpu = time.thread_time() - began
         forks = self._part("slow_forks", self._maps.slow_forks)
         lives = self._part("programs", self._maps.programs_ended)
         waited = self._part("families", self._maps.families)
         histograms = self._part("histograms", self._histograms)
-        programs = self._part("health", lambda: health.of_programs(self._maps.program_stats(), counts))
-        processes = self._processes.read(census, counted, elapsed)
+        stats = self._part("health", self._maps.program_stats)
+        shed = not self._own.takes_census
+        processes = self._processes.read(census, counted, elapsed, shed)
         totals = self._totals(counts)
         found_health = {
-            **health.of_maps(counts, None if counted is None else len(counted), self._maps.counts_processes),
-            **(programs or {}),
+            **health.of_maps(counts, None if counted is None else len(counted), self._maps.process_capacity),
+            **(health.of_programs(list(stats.values()), counts) if stats else {}),
             **self._own_health(totals, slabs),
+            **self._own.note(elapsed, census_cpu, {name: one[:2] for name, one in (stats or {}).items()}),
         }
         self._note_misses(counts)
         sample = Sample(
@@ -167,7 +175,7 @@ class LiveSource:
             processes=processes,
             histograms=histograms or {series: None for kind in HISTOGRAMS for series in kind.series()},
             health={name: found_health.get(name) for name in HEALTH_NAMES},
-            null_reasons=self._null_reasons(),
+            null_reasons=self._null_reasons(shed),
             command=self._command(),
             failed=dict(self._failed),
             slow_forks=forks_of(forks or (), self._table.known, self._processes.boot_offset),
@@ -177,6 +185,8 @@ class LiveSource:
             else [],
         )
         self._totals_before = totals
+        if self._own.decide(found_health):
+            self._table.refresh()
         return sample
 
     @property
@@ -232,7 +242,7 @@ class LiveSource:
             **health.of_this_process(),
         }
 
-    def _null_reasons(self) -> dict[str, str]:
+    def _null_reasons(self, census_shed: bool) -> dict[str, str]:
         reasons = dict(self._table.reasons)
         if self._ledger.violations is not None:
             reasons.pop("totals.violations", None)
@@ -244,7 +254,9 @@ class LiveSource:
             reasons.setdefault(_LEDGER, why)
         if self._event_counts is None:
             reasons["health.ring_lost"] = NO_STREAM
-        reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
+        if self.session.meter is None:
+            reasons["health.bpf_runs"] = reasons["health.bpf_seconds"] = "kernel.bpf_stats_enabled is 0"
+        reasons |= self._own.reasons
         if self._slabinfo.why_not:
             reasons["health.ledger_residual"] = reasons["slabs"] = self._slabinfo.why_not
         if self._slabinfo.why_no_merges:
@@ -252,6 +264,9 @@ class LiveSource:
         if not self._maps.has_census:
             why = self.session.refused.get("census", {}).get("iter", "not attached")
             reasons["census"] = f"iter: {why}"
+        elif census_shed:
+            reasons["census"] = self._own.why_no_census
+            reasons["processes.vmas"] = f"{self._own.why_no_census}; the processes are those of the last census"
         elif not self._sees_all:
             reasons["census"] = sight.NO_SUMS
             if outside := self._processes.outside:

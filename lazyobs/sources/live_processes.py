@@ -54,18 +54,26 @@ class LiveProcesses:
         self.boot_offset = boot_offset()
         self._before: dict[_Identity, _Seen] = {}
         self._elapsed = 0.0
-        self._changes = columns.changes
+        self._changes, self._left_out = columns.changes, False
         self.outside = 0
 
     def read(
-        self, census: list[CensusRow] | None, counted: list[ProcessCounts] | None, elapsed: float
+        self,
+        census: list[CensusRow] | None,
+        counted: list[ProcessCounts] | None,
+        elapsed: float,
+        left_out: bool = False,
     ) -> list[Process]:
         """Each process once; ``outside`` is how many of them the census may not cover.
 
         ``census`` and ``counted`` are None where they could not be read; ``elapsed`` is the
-        time since the last call in seconds."""
+        time since the last call in seconds. Where a census was ``left_out``, the processes are those of the last one and
+        those that are counted, and what a census says of them is None."""
         self._elapsed = elapsed
-        same, self._changes = self._changes == self._columns.changes, self._columns.changes
+        same = self._changes == self._columns.changes and self._left_out == left_out
+        self._changes, self._left_out = self._columns.changes, left_out
+        if left_out:
+            census = [seen.row for seen in self._before.values() if seen.row is not None]
         self._cgroups.begin()
         self.outside = 0
         entries = {(entry.tgid, entry.start_boottime): entry for entry in counted or ()}
@@ -86,7 +94,7 @@ class LiveProcesses:
                 seen[identity] = before
             else:
                 seen[identity] = self._of_row(row, counts, before, counted is not None)
-        known = census is not None and self._sees_all
+        known = census is not None and self._sees_all and not left_out
         self.outside = 0 if self._sees_all else len(entries)
         for identity, entry in entries.items():
             seen[identity] = self._without_vmas(entry, self._before.get(identity), known)
@@ -99,7 +107,10 @@ class LiveProcesses:
         # Zeros for a process that has no entry, None where the entries could not be read.
         known = self._table.of_process(counts) if counts_known else dict.fromkeys(COUNTER_NAMES)
         idle = counts_known and before is not None and before.process.counts == known
-        process = self._process(row, self._columns.of_process(row, counts), known, before)
+        columns: Columns = dict.fromkeys(CENSUS_NAMES)
+        if not self._left_out:
+            columns = self._columns.of_process(row, counts)
+        process = self._process(row, columns, known, before)
         process.cgroup, process.ppid = self._cgroups.path(row.cgroup), row.ppid
         if not self._with_args:
             return _Seen(row, counts, process, idle)

@@ -27,8 +27,10 @@ class Loading:
         meanwhile: Callable[[], object] = lambda: None,
         events: bool = False,
         follows: bool = False,
+        stays: bool = False,
     ) -> None:
-        """The loader starts first and initializes while the plan is made; ``meanwhile`` is called while it works."""
+        """The loader starts first and initializes while the plan is made; ``meanwhile`` is called while it works.
+        ``stays``: it goes on afterwards, for a budget (bpf/stays.py)."""
         first, *following = interpreters()
         self._loader = Loader(first, following)
         self._kept = Cache()
@@ -36,7 +38,7 @@ class Loading:
             made = plan_cache.planned(
                 self._kept, profile_file, cap, points, events, lambda: self._announce(events), follows
             )
-            self._loader.send(made)
+            self._loader.send(made, stays)
             meanwhile()
         except BaseException:
             self._loader.close()

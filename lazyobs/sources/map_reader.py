@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 
-from lazyobs.bpf import abi, followed, lives, maps, slow_forks
+from lazyobs.bpf import abi, followed, lives, maps, room, slow_forks
 from lazyobs.bpf import census as iterators
 from lazyobs.bpf.census import CensusRow, VmaRow
 from lazyobs.bpf.families import FamilyMaps, FamilyRow
+from lazyobs.bpf.layouts import ENTRIES
 from lazyobs.bpf.maps import ProcessCounts, ProcessMap, ProcessSlots
+from lazyobs.bpf.program_info import program_stats
 from lazyobs.bpf.programs import ProgramRuns, point_of
 from lazyobs.bpf.session import Session
 from lazyobs.bpf.slow_forks import SlowFork
@@ -28,6 +30,7 @@ class MapReader:
         self._session = session
         self._cpus = maps.possible_cpus()
         self._processes = ProcessMap(session.maps["processes"]) if "processes" in session.maps else None
+        self._capacity = process_capacity(session)
         self._slots = _mapped_slots(session)
         self._programs = lives.reader(session.maps["programs"]) if "programs" in session.maps else None
         self._families = (
@@ -37,8 +40,9 @@ class MapReader:
         self._census_rows = iterators.CensusRows()
 
     @property
-    def counts_processes(self) -> bool:
-        return self._processes is not None
+    def process_capacity(self) -> int | None:
+        """Processes that may have counts; None where they are not counted."""
+        return self._capacity
 
     @property
     def has_census(self) -> bool:
@@ -106,7 +110,7 @@ class MapReader:
     def account(self) -> Account:
         """Objects allocated and freed. Needs the point slab."""
         counts = maps.totals(self._session.maps["totals"], self._cpus)
-        misses = sum(maps.program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE))
+        misses = sum(program_stats(self._session.programs[name])[2] for name in (_ALLOC, _FREE))
         return Account(
             Flow(counts["anon_vma_allocs"], counts["anon_vma_frees"]),
             Flow(counts["chain_allocs"], counts["chain_frees"]),
@@ -126,22 +130,28 @@ class MapReader:
 
     def alloc_misses(self) -> int:
         """Runs that the probe of allocations has missed. Needs the point slab."""
-        return maps.program_stats(self._session.programs[_ALLOC])[2]
+        return program_stats(self._session.programs[_ALLOC])[2]
 
-    def program_stats(self) -> list[tuple[int, int, int]]:
-        """[(run time in ns, runs, recursion misses)] of the programs."""
-        return [maps.program_stats(fd) for fd in self._session.programs.values()]
+    def program_stats(self) -> dict[str, tuple[int, int, int]]:
+        """{program: (run time in ns, runs, recursion misses)}."""
+        return {name: program_stats(fd) for name, fd in self._session.programs.items()}
 
     def programs(self) -> list[ProgramRuns]:
         """The same with the names of the programs."""
         return [
             ProgramRuns(point_of(name), name, runs, nanoseconds, missed)
-            for name, (nanoseconds, runs, missed) in zip(self._session.programs, self.program_stats())
+            for name, (nanoseconds, runs, missed) in self.program_stats().items()
         ]
 
     def close(self) -> None:
         if self._slots is not None:
             self._slots.close()
+
+
+def process_capacity(session: Session) -> int | None:
+    """Processes that its maps have room for; None where it does not count them."""
+    fd = session.maps.get(room.MAP)
+    return None if fd is None else maps.entries(fd) + ENTRIES["PROCESS_SLOTS"]
 
 
 def _mapped_slots(session: Session) -> ProcessSlots | None:

@@ -95,6 +95,7 @@ def open_live(
     user: str = "",
     args: bool = False,
     follows: bool = False,
+    budget: float | None = None,
 ) -> Opened:
     """Opens the running kernel. ``cap`` is the best tier to try, ``points`` are the probe points to attach (None: all).
     ``rates``: whether processes have rates; ``events``: whether there is a stream of events (bpf/event_stream.py);
@@ -112,6 +113,7 @@ def open_live(
     ``args``: whether processes have their command lines, for views that a person looks at.
     ``follows``: whether what a command and its children do can be counted apart (``LiveSource.begin_command``).
     ``user``: to become instead of the default one (unix/privileges.py).
+    ``budget``: share of the machine's CPU time to keep within (sources/budget.py).
     """
     if cap != "procfs" and (why := why_not_bpf()):
         raise NotPermitted(
@@ -125,7 +127,7 @@ def open_live(
         return _without_bpf(profile_file, "--tier procfs", once, accept, user, args, keep_root)
     log = _splats() if splats else None
     try:
-        loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events, follows)
+        loading = Loading(profile_file, cap, points, lambda: (_LIVE(), once()), events, follows, budget is not None)
         session = (
             loading.session_within(seconds_to_wait(SECONDS_TO_CLIMB)) if climbs else loading.session(procfs_serves)
         )
@@ -134,8 +136,8 @@ def open_live(
             log.log.close()
         return _without_bpf(profile_file, f"{error.what}: {error.why}", once, accept, user, args, keep_root)
     if session is None:
-        return _climbing(loading, rates, events, accept, user)
-    source = _live(loading.subject, session, Slabinfo(), rates, log, args)
+        return _climbing(loading, rates, events, accept, user, budget)
+    source = _live(loading.subject, session, Slabinfo(), rates, log, args, budget)
     how = tuple(_how_attached(session))
     unknown, lacking = loading.subject.profile.unknown_design, tuple(_lacking(session))
     opened = _accepted(Opened(source, "", how, unknown, _confined(user), lacking=lacking), accept)
@@ -145,12 +147,18 @@ def open_live(
 
 
 def _live(
-    subject: Subject, session: Session, slabinfo: Slabinfo, rates: bool, log: Splats | None, args: bool = False
+    subject: Subject,
+    session: Session,
+    slabinfo: Slabinfo,
+    rates: bool,
+    log: Splats | None,
+    args: bool,
+    budget: float | None,
 ) -> LiveSource:
     from lazyobs.sources.live import LiveSource
 
     stream = _stream(session) if "events" in session.maps else None
-    return LiveSource(subject, session, slabinfo, rates, stream, log, args)
+    return LiveSource(subject, session, slabinfo, rates, stream, log, args, budget)
 
 
 def _confined(user: str) -> tuple[str, ...]:
@@ -186,8 +194,12 @@ def _lacking(session: Session) -> Iterator[str]:
 
 
 def _how_attached(session: Session) -> Iterator[str]:
+    from lazyobs.sources.map_reader import process_capacity
+
     count = len(session.programs)
     yield f"probes {session.origin}; {count} {plural(count, 'program')} attached"
+    if (capacity := process_capacity(session)) is not None:
+        yield f"maps have room for the counts of {capacity} processes"
     for ignored in session.ignored:
         yield f"kept but not used: {ignored}"
     for point, refused in session.refused.items():
@@ -208,7 +220,14 @@ def attach(
     return loading.subject, loading.session()
 
 
-def _climbing(loading: Loading, rates: bool, events: bool, accept: Callable[[Opened], object], user: str) -> Opened:
+def _climbing(
+    loading: Loading,
+    rates: bool,
+    events: bool,
+    accept: Callable[[Opened], object],
+    user: str,
+    budget: float | None,
+) -> Opened:
     """The procfs tier, until the loader has answered. Everything that takes root is done here."""
     from lazyobs.sources.climbing import ClimbingSource
     from lazyobs.sources.procfs import ProcfsSource
@@ -218,9 +237,13 @@ def _climbing(loading: Loading, rates: bool, events: bool, accept: Callable[[Ope
     slabinfo = Slabinfo()
     why = loading.why_not_yet
     first = ProcfsSource(loading.subject.release, loading.subject.profile, slabinfo, why)
-    source = ClimbingSource(first, loading, lambda session: _live(loading.subject, session, slabinfo, rates, None))
+
+    def opened(session: Session) -> LiveSource:
+        return _live(loading.subject, session, slabinfo, rates, None, False, budget)
+
+    source = ClimbingSource(first, loading, opened)
     unknown = loading.subject.profile.unknown_design
-    opened = _accepted(Opened(source, why, (), unknown, _confined(user), source), accept)
+    found = _accepted(Opened(source, why, (), unknown, _confined(user), source), accept)
     trial = _trial_map()
     try:
         kept = privileges.give_up_root(_FOR_PROCFS, works_without=lambda: _ask_about(trial), user=user)
@@ -228,7 +251,7 @@ def _climbing(loading: Loading, rates: bool, events: bool, accept: Callable[[Ope
         if trial >= 0:
             os.close(trial)
     source.keeps = kept - _FOR_PROCFS
-    return opened
+    return found
 
 
 def _trial_map() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lazyobs import text
 from lazyobs.model import HOLD_PATHS, LOCK_PATHS, REASONS, WALKERS, Family, Process, Sample, points_by_tier
+from lazyobs.sources import budget
 from lazyobs.views import columns, family_cells
 from lazyobs.views.live_table import LiveTables
 
@@ -56,7 +57,14 @@ def header(sample: Sample) -> list[str]:
         f"missed {text.number(health['recursion_misses'])}  probes missing {text.number(health['probes_missing'])}  "
         f"ledger {text.within(health['ledger_residual'], sample.ledger_error)}  violations {_violations(sample)}  own CPU {health['self_cpu_seconds']:.2f} s  "
         f"RSS {text.size(health['self_rss_bytes'])}",
+        *_own_cost(sample),
     ]
+
+
+def _own_cost(sample: Sample) -> Iterator[str]:
+    """From the second sample on, where it is known; not of recordings that do not have it."""
+    if words := budget.words(sample.health):
+        yield f"cost     {words}"
 
 
 def _violations(sample: Sample) -> str:

@@ -36,13 +36,18 @@ class _Source:
     def close(self) -> None: ...
 
 
+_OF_A_BUDGET = (
+    "budget_share", "floor_share", "loader_rss_bytes", "events_shed", "points_shed", "census_every", "shed_seconds",
+)  # fmt: skip
+
+
 def _sample() -> Sample:
     """500 processes in 200 cgroups, every probe attached.
 
     The exporter has no event stream and takes no barrier readings for the ledger; BPF statistics are off.
     """
     sample = Host(processes=500, cgroups=200).read()
-    sample.health |= dict.fromkeys(("ring_lost", "bpf_runs", "bpf_seconds"))
+    sample.health |= dict.fromkeys(("ring_lost", "bpf_runs", "bpf_seconds", "bpf_share", *_OF_A_BUDGET))
     sample.totals["violations_by_invariant"]["ledger"] = None
     return sample
 
@@ -110,14 +115,24 @@ def test_series_of_a_host_at_the_tracepoint_tier() -> None:
     assert _documented(r"\*\*(\d+)\*\* at\s+the\s+tracepoint\s+tier") == series
 
 
-def test_bpf_statistics_add_two_series() -> None:
+def test_bpf_statistics_add_three_series() -> None:
     sample = _sample()
     without = of_page(_page(sample)).keys()
-    sample.health |= {"bpf_runs": 1e6, "bpf_seconds": 0.5}
+    sample.health |= {"bpf_runs": 1e6, "bpf_seconds": 0.5, "bpf_share": 0.001}
     assert {name for name, _ in of_page(_page(sample)).keys() - without} == {
         "lazyobs_bpf_runs_total",
         "lazyobs_bpf_seconds_total",
+        "lazyobs_bpf_share",
     }
+
+
+def test_series_that_a_budget_adds() -> None:
+    """The exporter has no events to shed, and the floor is known only where it is the matter; BPF time comes with it."""
+    sample = _sample()
+    without = of_page(_page(sample)).keys()
+    sample.health |= {name: 0.005 for name in _OF_A_BUDGET if name not in ("events_shed", "floor_share")}
+    sample.health |= {"bpf_share": 0.001, "bpf_seconds": 0.5, "own_cpu_share": 0.002}
+    assert len(of_page(_page(sample)).keys() - without) == _documented(r"`--budget` adds (\d+)")
 
 
 def test_size_of_a_page() -> None:

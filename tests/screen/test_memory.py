@@ -17,7 +17,7 @@ import sys
 from tests.screen.screens import Handmade, LiveClock, View, process, sample, text_of
 from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.screen.palette import PALETTES, UNICODE
-from lazyobs.sources.self_usage import rss_bytes
+from lazyobs.unix.self_usage import rss_bytes
 changing, seconds = map(int, sys.argv[1:])
 idle = {}
 feed = Handmade(None)
