@@ -4,10 +4,10 @@ limit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lazyobs.soak.trend import LEAST, trend
 
@@ -29,7 +29,7 @@ class Judged:
     points: int
 
 
-def judge(times: Sequence[float], values: Sequence[float], limit: float) -> Judged:
+def judge(times: npt.ArrayLike, values: npt.ArrayLike, limit: float) -> Judged:
     """``limit``: the rise, over the time after the warm-up, that is too much. ValueError for too few points."""
     time, value = np.array(times, "f8"), np.array(values, "f8")
     late = time >= time[0] + _WARM_UP * (time[-1] - time[0])

@@ -85,5 +85,6 @@ def run(hosts: int = 100, spark_hosts: int = 8, shape: Shape = SHAPE) -> dict[st
 
 
 if __name__ == "__main__":
-    json.dump(run(*[int(one) for one in sys.argv[1:3]]), sys.stdout, indent=1)
+    asked = dict(zip(("hosts", "spark_hosts"), map(int, sys.argv[1:])))
+    json.dump(run(asked.get("hosts", 100), asked.get("spark_hosts", 8)), sys.stdout, indent=1)
     print()
