@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import psutil
 
 from bench.bpftrace import tracefs
@@ -35,6 +36,7 @@ from bench.exporter import _number
 from bench.flat import FLAT, GROWS, judge
 from bench.held import Object, held, still_there
 from lazyobs.recording.reader import Recording
+from lazyobs.soak.trend import blocks
 
 SECONDS = 1800.0
 _ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +158,8 @@ def _judged(series: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str,
     found = {}
     for name, points in series.items():
         times, values = zip(*points)
-        found[name] = vars(judge(times, values, LIMITS[name]))
+        curve = blocks(np.array(values, "f8"), 24).tolist()  # says a step from a slope
+        found[name] = {**vars(judge(times, values, LIMITS[name])), "curve": curve}
     return found
 
 
