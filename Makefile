@@ -7,6 +7,7 @@
 ##                  write, nothing is done as root: make setup COMMAND=~/.local/bin/lazyobs
 ## SUDO=            tests and benchmarks as yourself; what needs root is skipped
 ## TESTS=ARGS       what pytest is given: TESTS="tests/kernel -k btf"
+## SECONDS=N        how long make soak-self runs (1800)
 ## BENCH=NAMES      some of the benchmarks: BENCH=start,screen
 ## PYTHON3=3.11,3.13  the Pythons of lazyobs-analysis (make deb): Debian 12's and Debian 13's
 ## PACKAGES=NAMES   one of the Debian packages: PACKAGES=lazyobs
@@ -16,6 +17,7 @@ COMMAND := /usr/local/bin/lazyobs
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS :=
 BENCH :=
+SECONDS := 1800
 PYTHON3 := 3.11,3.13
 PACKAGES :=
 SUITE := bookworm
@@ -23,7 +25,7 @@ SUITE := bookworm
 PYTHON = $(SUDO) $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup installed usable uninstall top test test-quick bench check man images dist deb deb-try deb-systemd rpm sbom site
+.PHONY: help setup installed usable uninstall top test test-quick bench soak-self check man images dist deb deb-try deb-systemd rpm sbom site
 
 help: ## print this text
 	@awk -f setup/help.awk $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ test-quick: installed ## set up, then run the tests that are fast (3 minutes on 
 
 bench: installed ## set up, then measure what lazyobs costs, beside its peers
 	@$(PYTHON) -m bench $(BENCH)
+
+soak-self: installed ## set up, then run record, export and top under load: nothing may grow (SECONDS=120)
+	@$(PYTHON) -m bench.soak_self $(SECONDS)
 
 check: installed ## lint, formats of Python and C, types; what CI asks first
 	@setup/check "$(VENV)"

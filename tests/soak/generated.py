@@ -39,16 +39,18 @@ COUNTED = ("forks", "promotions", "promotions_failed")  # by kind of event, in t
 _EXAMPLE = ROOT / "examples/debian-6.12/system-000001.parquet"
 SYSTEM_COLUMNS = tuple(pq.read_schema(_EXAMPLE).names[2:])  # behind number and time: as many as a kernel has
 _LARGE = ("processes", "system")
+_BYTES_A_GROUP = 4 << 20  # as the recorder's own: what is larger in one piece is refused
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How big. Samples are a second apart; every barrier is at a sample's number that BARRIER_SAMPLES divides."""
+    """How big. Samples are ``seconds`` apart; every barrier is at a sample's number that BARRIER_SAMPLES divides."""
 
     samples: int = 86_400
     events: int = 1_000_000
     processes: int = 59
     segment_samples: int = 900
+    seconds: int = 1
 
 
 def identity(seed: int) -> dict[str, Any]:
@@ -59,14 +61,15 @@ def identity(seed: int) -> dict[str, Any]:
 def make(path: Path, seed: int, shape: Shape, link_from: Path | None = None) -> None:
     """Writes a recording to a new directory. ``link_from``: one of the same shape, for the large tables."""
     path.mkdir(parents=True)
-    description = {"format": FORMAT, "version": VERSION, "interval": 1.0, "identity": identity(seed)}
+    description = {"format": FORMAT, "version": VERSION, "interval": float(shape.seconds), "identity": identity(seed)}
     (path / DESCRIPTION).write_text(json.dumps(description))
     day = _Day(seed, shape)
     for number, first in enumerate(range(1, shape.samples + 1, shape.segment_samples), 1):
         last = min(first + shape.segment_samples - 1, shape.samples)
         for name, table in day.tables(first, last, large=link_from is None):
             file = path / SegmentFile(name, number, PARQUET).name
-            pq.write_table(table, file, compression="zstd", store_schema=False, write_statistics=["number", "time", "stamp"])  # fmt: skip
+            group = max(1, len(table) * _BYTES_A_GROUP // max(table.nbytes, 1))
+            pq.write_table(table, file, row_group_size=group, compression="zstd", store_schema=False, write_statistics=["number", "time", "stamp"])  # fmt: skip
         for name in _LARGE if link_from is not None else ():
             linked = SegmentFile(name, number, PARQUET).name
             os.link(link_from / linked, path / linked)
@@ -79,7 +82,7 @@ def events(seed: int, shape: Shape) -> npt.NDArray[Any]:
     process = chance.integers(0, 211, count)
     found = np.zeros(count, event.dtype())
     first = BEGIN * 10**9 - BOOT_OFFSET
-    found["stamp"] = np.sort(chance.integers(first, first + shape.samples * 10**9, count))
+    found["stamp"] = np.sort(chance.integers(first, first + shape.samples * shape.seconds * 10**9, count))
     found["start"] = process.astype("u8") * 7_919_000_003
     found["tgid"] = found["tid"] = process * 3 + 1000
     found["address"] = chance.integers(0x7F00_0000_0, 0x7FFF_FFFF_F, count).astype("u8") << np.uint64(12)
@@ -102,7 +105,7 @@ class _Day:
         chance = np.random.default_rng([seed, 2])
         count = shape.samples
         self.number = np.arange(1, count + 1)
-        self.time = BEGIN + self.number + chance.integers(0, 1000, count) / 1e6
+        self.time = BEGIN + self.number * shape.seconds + chance.integers(0, 1000, count) / 1e6
         self.stamp = np.rint(self.time * 1e6).astype("i8") * 1000 - BOOT_OFFSET
         self.elapsed = np.diff(self.time, prepend=BEGIN).round(6)
         self.events = events(seed, shape)

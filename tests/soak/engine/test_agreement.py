@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from lazyobs.recording.errors import RecordingError
 from lazyobs.soak.engine import open_engine, series_builder
-from tests.harness import ROOT, skip
+from tests.harness import ROOT, lazyobs, skip
 from tests.recording import made
 from tests.soak.engine.comparing import differences
 from tests.soak.engine.test_exactness import made_rows
@@ -99,6 +100,13 @@ def test_a_file_uri(small, series):
 
 def test_an_object_store(s3, small, series):
     assert differences(series(s3(small), warm_up=101.0), series(small, warm_up=101.0)) == []
+
+
+def test_a_report_on_an_object_store(s3, small):
+    """The command itself, byte for byte."""
+    here, there = (lazyobs("report", "--json", where) for where in (str(small), s3(small)))
+    assert (there.stdout, there.returncode, there.stderr) == (here.stdout, here.returncode, here.stderr)
+    assert json.loads(there.stdout)["findings"]
 
 
 def test_streams_in_an_object_store(s3, tmp_path, series):

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""Staying power: ``record``, ``export`` and ``top -b`` together, while processes, threads, cgroups and mappings come and
+go (bench/churn.py). ``python -m bench.soak_self [SECONDS]`` (make soak-self): exit status 1 where something grew, or was
+miscounted, or where the control was not caught.
+
+What each process holds is sampled: memory, descriptors, threads, BPF objects; and the exporter's entries of processes
+beyond those that there are. A slope is held to a limit (bench/flat.py) over the last three quarters of the time. Beside
+them runs a process that leaks four times the limit of everything (bench/leaking.py): where that is not found, "flat"
+says nothing.
+
+At the end, totals are held to a second source, and have to be equal: what ``record`` counted of the load it ran, and
+``top`` in the row of the load, to what the load did; the exporter's count of all forks of the machine to bpftrace's, both
+between two moments at which nothing forked. No BPF object that was seen may be left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import psutil
+
+from bench.bpftrace import tracefs
+from bench.exporter import _number
+from bench.flat import FLAT, GROWS, judge
+from bench.held import Object, held, still_there
+from lazyobs.recording.reader import Recording
+from lazyobs.soak.trend import blocks
+
+SECONDS = 1800.0
+_ROOT = Path(__file__).resolve().parent.parent
+_POINTS = 360
+_KIB = 1024
+# What may come in the time judged, whatever its length.
+LIMITS = {"rss": 512 * _KIB, "pss": 512 * _KIB, "fds": 1, "threads": 1, "bpf_objects": 1, "stale_entries": 1}
+_LEAKED = 4  # times the limit, by the control
+_CONTROL = "control"
+_TOOLS = ("record", "export", "top")
+_FORKS = "tracepoint:task:task_newtask /!(args->clone_flags & 0x10000)/ { @forks = count(); }"  # but CLONE_THREAD
+
+
+class Bpftrace:
+    """The second source of forks: a program that bpftrace makes, whose count it prints when it gets SIGUSR1."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            ["bpftrace", "-f", "json", "-B", "line", "-e", _FORKS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._until("attached_probes")
+
+    def forks(self) -> int:
+        self.process.send_signal(signal.SIGUSR1)
+        return int(self._until("map")["data"]["@forks"])
+
+    def _until(self, kind: str) -> Any:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.strip() and (found := json.loads(line))["type"] == kind and found["data"]:
+                return found
+        raise RuntimeError("bpftrace ended")
+
+
+def run(seconds: float = SECONDS) -> dict[str, Any]:
+    """Needs root and bpftrace. RuntimeError where one of the processes ends early."""
+    with tracefs(), tempfile.TemporaryDirectory(prefix="lazyobs-soak-self-") as name, contextlib.ExitStack() as stack:
+        place = Path(name)
+        peer = Bpftrace()
+        stack.callback(_end, peer.process)
+        url, exporter = stack.enter_context(_exporter())
+        last: dict[str, Any] = {}
+        top = stack.enter_context(_top(place / "workload.json", last))
+        before = _at_rest(url, peer)
+        command = [sys.executable, str(_ROOT / "bench/churn.py"), str(seconds), str(place / "workload.json")]
+        record = _started("record", "-o", str(place / "r"), "--progress", "none", "--barrier", "60", "--", *command)
+        stack.callback(_end, record)
+        control = subprocess.Popen(
+            [sys.executable, "-m", "bench.leaking", str(seconds), str(_LEAKED * 512 * 4 // 3), str(_LEAKED * 4 // 3 + 1)],
+            cwd=_ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        stack.callback(_end, control)
+        watched = {"record": record, "export": exporter, "top": top, _CONTROL: control}
+        series, objects = _watched(watched, url, seconds)
+        if record.wait(120) != 0:
+            raise RuntimeError(f"record ended with {record.returncode}")
+        after = _at_rest(url, peer)
+        told = json.loads((place / "workload.json").read_text())
+        equal = _equalities(place / "r", told, last, before, after)
+        bytes_recorded = sum(file.stat().st_size for file in (place / "r").iterdir())
+    left = still_there(objects)
+    judged = {name: _judged(one) for name, one in series.items()}
+    flat = all(one["word"] == FLAT for name in _TOOLS for one in judged[name].values())
+    caught = all(judged[_CONTROL][name]["word"] == GROWS for name in LIMITS if name in judged[_CONTROL])
+    return {
+        "seconds": seconds,
+        "held": flat and caught and not left and all(one["ours"] == one["other"] for one in equal.values()),
+        "workload": told,
+        "equal": equal,
+        "judged": judged,
+        "control_caught": caught,
+        "scrapes_refused": len(series["export"]["rss"]) - len(series["export"].get("stale_entries", [])),
+        "bpf_objects_seen": len(objects),
+        "bpf_objects_left": sorted(map(str, left)),
+        "recorded_bytes": bytes_recorded,
+    }
+
+
+def _equalities(recording: Path, told: dict[str, Any], last: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
+    samples = list(Recording(str(recording)).samples())
+    lost = {name: samples[-1].health[name] for name in ("ring_lost", "map_full")}
+    return {
+        "record: forks of the command": {"ours": (samples[-1].command or {}).get("forks"), "other": told["forks"]},
+        "top: forks of the load": {"ours": last.get("forks"), "other": told["own_forks"]},
+        "export: forks of the machine": {"ours": after[0] - before[0], "other": after[1] - before[1]},
+        "record: events lost and counts without room": {"ours": sum(value or 0 for value in lost.values()), "other": 0},
+    }
+
+
+def _watched(
+    processes: dict[str, subprocess.Popen[Any]], url: str, seconds: float
+) -> tuple[dict[str, dict[str, list[tuple[float, float]]]], set[Object]]:
+    """{process: {figure: [(seconds, value)]}} until the load is over, and every BPF object of ours that was seen."""
+    series: dict[str, dict[str, list[tuple[float, float]]]] = {name: {} for name in processes}
+    objects: set[Object] = set()
+    began = time.monotonic()
+    every = max(seconds / _POINTS, 0.5)
+    due = began
+    while (now := time.monotonic()) < began + seconds:
+        time.sleep(max(0.0, due - now))
+        due = max(due + every, time.monotonic())
+        try:
+            stale = {"stale_entries": max(0.0, _number(_get(url), "lazyobs_process_map_entries") - len(psutil.pids()))}
+        except OSError:  # a scrape has ten seconds, which a machine under load may not have for it
+            stale = {}
+        since = time.monotonic() - began
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended with {process.returncode} after {since:.0f} s")
+            figures, its = held(process.pid)
+            objects |= its if name in _TOOLS else set()
+            figures |= stale if name == "export" else {}
+            for figure, value in figures.items():
+                series[name].setdefault(figure, []).append((since, value))
+    return series, objects
+
+
+def _judged(series: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name, points in series.items():
+        times, values = zip(*points)
+        curve = blocks(np.array(values, "f8"), 24).tolist()  # says a step from a slope
+        found[name] = {**vars(judge(times, values, LIMITS[name])), "curve": curve}
+    return found
+
+
+def _at_rest(url: str, peer: Bpftrace) -> tuple[int, int]:
+    """Forks since the start by the exporter and by bpftrace, at a moment at which nothing forks: either, asked twice in
+    turn with the other, has not moved."""
+    for _ in range(2000):
+        with contextlib.suppress(OSError):
+            other, ours = peer.forks(), _forks(url)
+            if (peer.forks(), _forks(url), peer.forks()) == (other, ours, other):
+                return ours, other
+        time.sleep(0.05)
+    raise RuntimeError("the machine never rests: forks go on all the time")
+
+
+def _forks(url: str) -> int:
+    return int(_number(_get(url), "lazyobs_forks_total"))
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return bytes(response.read())
+
+
+def _started(*arguments: str, **streams: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen([sys.executable, "-m", "lazyobs", *arguments], cwd=_ROOT, **streams)
+
+
+@contextlib.contextmanager
+def _exporter() -> Iterator[tuple[str, subprocess.Popen[Any]]]:
+    process = _started("export", "--listen", "127.0.0.1:0", stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if " http://" in line:
+                yield "http://" + line.split("http://")[1].split()[0], process
+                return
+        raise RuntimeError("the exporter ended at once")
+    finally:
+        _end(process)
+
+
+@contextlib.contextmanager
+def _top(report: Path, last: dict[str, Any]) -> Iterator[subprocess.Popen[Any]]:
+    """``last`` gets the row of the load in the last sample that has one."""
+    process = _started("top", "-b", "-d", "1", "-o", "json", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    if not first:
+        raise RuntimeError("top ended at once")
+    reader = threading.Thread(target=_rows, args=(process.stdout, report, last))
+    reader.start()
+    try:
+        yield process
+    finally:
+        _end(process)
+        reader.join()
+
+
+def _rows(lines: IO[bytes], report: Path, last: dict[str, Any]) -> None:
+    """Reads all that top says. The load has said which process it is when nothing is left to be counted."""
+    pid = None
+    for line in lines:
+        if pid is None and report.exists() and (text := report.read_text()):
+            pid = json.loads(text)["pid"]
+        if pid is not None:
+            last |= next((row for row in json.loads(line)["processes"] if row["pid"] == pid), {})
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    process.wait(60)
+
+
+def main() -> int:
+    found = run(*map(float, sys.argv[1:2]))
+    json.dump(found, sys.stdout, indent=1)
+    print()
+    return 0 if found["held"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
