@@ -39,6 +39,10 @@ BENCHMARKS = {
     "exporter": "CPU and memory of a scrape with 500 processes; <= 20 ms, <= 35 MB",
 }
 
+# Each takes longer than all the others together, or the whole machine: by name only.
+LONG = ("soak_scale", "soak_truth", "scale_out", "fleet_scale", "soak_self")
+SHORT = [name for name in BENCHMARKS if name not in LONG]
+
 
 def main() -> int:
     names = _asked()
@@ -63,11 +67,11 @@ def _asked() -> list[str]:
         prog="python -m bench",
         description="Measure what lazyobs costs beside its peers, a line of JSON for each benchmark. Run it as root on\n"
         "a quiet machine, with the Python of .venv (make bench BENCH=NAME,.. does both).",
-        epilog=f"benchmarks, their peers and goals:\n{about}",
+        epilog=f"benchmarks, their peers and goals:\n{about}\n\nby name only: {', '.join(LONG)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "names", nargs="?", metavar="NAME,..", default=",".join(BENCHMARKS), help="default: all of them"
+        "names", nargs="?", metavar="NAME,..", default=",".join(SHORT), help="default: all that are short"
     )
     parser.add_argument("--missing", action="store_true", help="only those without a result of this machine")
     asked = parser.parse_args()
