@@ -32,6 +32,7 @@ _NEXT_STEP = "omit it, or run lazyobs doctor for details"
 
 def run(options: RecordOptions) -> int:
     """Records until the duration is over, the command has ended or a signal comes. Returns the exit code."""
+    memory.one_arena()
     sight.refuse_pids(options.events.pids, options.tier)
     ProcessWaiter(
         options.events.pids

@@ -13,13 +13,22 @@ _M_ARENA_MAX = -8
 _READ_ONLY = (b"r-xp", b"r--p")
 
 
-def settle() -> None:
-    """Returns the memory that starting took, and keeps glibc from giving threads arenas of their own."""
+def one_arena() -> None:
+    """Keeps glibc from giving threads arenas of their own, of whose end trim() returns nothing (up to 64 MB each).
+
+    To be called before there are threads: an arena that one has made is used again by others. Libraries make theirs as
+    they are imported (pyarrow).
+    """
     libc = ctypes.CDLL(None)
-    gc.collect()
-    gc.freeze()
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def settle() -> None:
+    """Returns the memory that starting took."""
+    gc.collect()
+    gc.freeze()
+    one_arena()
     trim()
 
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from lazyobs.unix import memory
 from tests.harness import ROOT
@@ -53,3 +56,45 @@ def test_a_program_goes_on_with_less() -> None:
 def test_only_code_without_pages_of_its_own_is_unmapped(tmp_path: Path) -> None:
     assert list(memory._code(_SMAPS.splitlines())) == [(0x1000, 0x2000), (0x3000, 0x4000)]
     memory.forget_code(str(tmp_path / "none"))
+
+
+_IN_A_THREAD = """
+import ctypes, re, sys, threading
+from lazyobs.unix import memory
+if sys.argv[1] == "one":
+    memory.one_arena()
+threading.Thread(target=lambda: ctypes.CDLL(None).malloc(100)).start()  # as libraries do
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.free(libc.malloc(24 << 20))  # glibc maps nothing of this size any more
+memory.settle()
+
+def resident():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+def work():
+    held = [libc.malloc(1 << 20) for _ in range(15)]
+    for at in held:
+        ctypes.memset(at, 1, 1 << 20)
+    for at in held:
+        libc.free(at)
+    memory.trim()
+
+before = resident()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+def test_what_a_thread_has_freed_goes_back() -> None:
+    """Without one_arena() the end of the thread's own arena stays: 15 MB here."""
+    kept = {}
+    for arenas in ("one", "many"):
+        done = subprocess.run(
+            [sys.executable, "-c", _IN_A_THREAD, arenas], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        kept[arenas] = int(done.stdout)
+    assert kept["one"] < 1024 and kept["many"] > 14 * 1024, kept
