@@ -169,7 +169,9 @@ def _print(rows: list[Would], known: int, never: int, unknown: int) -> None:
     ]  # fmt: skip
     print(report_table.table(cells, list(_HEADINGS)))
     if not known:
-        print(f"\nof none of {unknown} {text.plural(unknown, 'process', 'processes')} is it known whether it ever forked")
+        print(
+            f"\nof none of {unknown} {text.plural(unknown, 'process', 'processes')} is it known whether it ever forked"
+        )
         return
     rest = f"; of {unknown} it is not known" if unknown else ""
     print(f"\n{never / known:.0%} of {known} {text.plural(known, 'process', 'processes')} never forked{rest}")
