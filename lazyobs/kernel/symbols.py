@@ -35,10 +35,14 @@ class Symbols:
         return not self._to
 
     def name(self, address: int) -> str | None:
-        """Function and offset; None outside of the kernel's own text."""
+        """Function and offset of a return address; None outside of the kernel's own text.
+
+        A call that never returns can be the last instruction of its function. The address after it is then the first
+        of the next function, and the call that of the one before.
+        """
         if not self._from < address < self._to:
             return None
-        at = bisect_right(self._addresses, address) - 1
+        at = bisect_right(self._addresses, address - 1) - 1
         name_at = self._names[at]
         name = self._text[name_at : self._text.find(b"\n", name_at)].decode("ascii", "replace")
         return f"{name}+{address - self._addresses[at]:#x}"

@@ -22,14 +22,14 @@ NO_CONTEXT_BYTES = "the size of a context of an address space is not public: con
 class Would:
     """One process, or those of one name, the ended ones included.
 
-    ``forked``: how many have copied their address space in a fork, in all their life; ``unknown``: of how many that is
-    not known. ``exclusive``: VMAs that got an anon_vma and that no fork shared, at least. ``mainline_bytes`` and what
+    ``ended``: None where ends are not counted. ``forked``: how many have copied their address space in a fork, in all
+    their life; ``unknown``: of how many that is not known, which ``forked`` leaves out. ``exclusive``: VMAs that got an anon_vma and that no fork shared, at least. ``mainline_bytes`` and what
     follows: of the living ones; ``promoted_bytes``: of a lazy design whose promotions are for good.
     """
 
     comm: str
     processes: int = 0
-    ended: int = 0
+    ended: int | None = 0
     forked: int = 0
     unknown: int = 0
     copying_forks: int | None = 0
@@ -99,6 +99,9 @@ def by_program(sample: Sample) -> list[Would]:
         known = found.setdefault(one.comm, Would(one.comm))
         for name in _NAMES[1:]:
             setattr(known, name, _plus(getattr(known, name), getattr(one, name)))
+    if "programs" in sample.null_reasons:
+        for known in found.values():
+            known.ended = None
     return sorted(found.values(), key=lambda one: (-(one.mainline_bytes or 0), -one.processes, one.comm))
 
 
@@ -125,6 +128,9 @@ def show(source: Source, watch: float, pids: tuple[int, ...], output: str) -> No
     sizes = object_bytes_of(sample)
     if pids:
         rows = [of_process(process, sizes) for process in sample.processes if process.pid in pids]
+        if "programs" in sample.null_reasons:
+            for row in rows:
+                row.ended = None
     known, never, unknown = never_forked(programs)
     reasons = {key: why for key, why in sample.null_reasons.items() if key.startswith(("census", "slabs", "programs", "totals.prepares", "totals.copying"))}  # fmt: skip
     if output == "json":
@@ -154,7 +160,7 @@ _HEADINGS = (
 def _print(rows: list[Would], known: int, never: int, unknown: int) -> None:
     cells = [
         [
-            text.number(row.processes), text.number(row.ended), text.number(row.forked), text.number(row.copying_forks),
+            text.number(row.processes), text.number(row.ended), _forked(row), text.number(row.copying_forks),
             _mean(row.fork_vmas, row.copying_forks), _mean(row.fork_threads, row.copying_forks), text.number(row.forks_again),
             text.number(row.prepares), text.number(row.exclusive), text.size(row.mainline_bytes), text.size(row.lazy_bytes),
             text.size(row.promoted_bytes), text.number(row.contexts), row.comm,
@@ -162,9 +168,20 @@ def _print(rows: list[Would], known: int, never: int, unknown: int) -> None:
         for row in rows
     ]  # fmt: skip
     print(report_table.table(cells, list(_HEADINGS)))
-    share = f"{never / known:.0%} of {known}" if known else "none of 0"
+    if not known:
+        print(
+            f"\nof none of {unknown} {text.plural(unknown, 'process', 'processes')} is it known whether it ever forked"
+        )
+        return
     rest = f"; of {unknown} it is not known" if unknown else ""
-    print(f"\n{share} {text.plural(known, 'process', 'processes')} never forked{rest}")
+    print(f"\n{never / known:.0%} of {known} {text.plural(known, 'process', 'processes')} never forked{rest}")
+
+
+def _forked(row: Would) -> str:
+    """At least so many, where it is not known of all; "-" where it is known of none."""
+    if row.unknown and row.unknown == row.processes:
+        return text.NULL
+    return (">=" if row.unknown else "") + text.number(row.forked)
 
 
 def _mean(total: int | None, count: int | None) -> str:

@@ -21,8 +21,13 @@ ffffffffc0001000 t bpf_prog_1234_name\t[bpf]
 def test_an_address_is_in_the_function_that_begins_before_it():
     symbols = Symbols(TEXT)
     assert symbols.name(0xFFFFFFFF81000103) == "second.isra.0+0x3"
-    assert symbols.name(0xFFFFFFFF81000100) == "second.isra.0+0x0"
+    assert symbols.name(0xFFFFFFFF81000101) == "second.isra.0+0x1"
     assert symbols.name(0xFFFFFFFF810000FF) in ("first+0xef", "first_alias+0xef")
+
+
+def test_a_return_address_is_of_the_function_that_called():
+    """do_exit() never returns: a call of it can be the last instruction of a function."""
+    assert Symbols(TEXT).name(0xFFFFFFFF81000100) in ("first+0xf0", "first_alias+0xf0")
 
 
 def test_what_is_outside_of_the_kernels_text_has_no_name():

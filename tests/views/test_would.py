@@ -77,3 +77,26 @@ def test_every_form(capsys):
     assert [row["forked"] for row in document["rows"]] == [0]
     assert document["shares"] == {"processes": 10, "never_forked": 7, "unknown": 1}
     assert document["null_reasons"]["context_bytes"]
+
+
+def test_where_nothing_is_counted_no_end_and_no_fork_is_said_to_be_missing(capsys):
+    made = sample(process(3, "server"), process(5, "server"), process(7, "mixed"), process(9, "mixed", vmas_copied=211))
+    for one in made.processes[:3]:
+        one.counts, one.census = dict.fromkeys(one.counts), HELD | {"vmas_copied": None}
+    made.processes[3].census["vmas"] = 23
+    made.null_reasons["programs"] = "counting needs BPF"
+    for pids in ((), (3, 9)):
+        would.show(_Source(made), 0, pids, "json")
+        assert {row["ended"] for row in json.loads(capsys.readouterr().out)["rows"]} == {None}
+    would.show(_Source(made), 0, (), "table")
+    table = capsys.readouterr().out.splitlines()
+    shown = {cells[-1]: cells[1:3] for cells in map(str.split, table[1:-2])}
+    assert shown == {"server": ["-", "-"], "mixed": ["-", ">=1"]}
+
+
+def test_where_it_is_known_of_no_process_there_is_no_share(capsys):
+    made = sample(process(3, "server"), process(5, "server"))
+    for one in made.processes:
+        one.counts, one.census = dict.fromkeys(one.counts), HELD | {"vmas_copied": None}
+    would.show(_Source(made), 0, (), "table")
+    assert "of none of 2 processes is it known whether it ever forked" in capsys.readouterr().out
