@@ -219,10 +219,11 @@ def lines_of(results: list[dict[str, Any]]) -> list[str]:
 _HEAD = """<!-- Written by `python -m bench.results` from bench/results.json. -->
 # What lazyobs costs
 
-`make bench` measures all of it, each figure beside its peer in one run, in turn with it, and keeps
-what it finds; `make bench BENCH=start,census` some of it, and `make bench BENCH=--missing` what has
-no result on this machine. Figures are medians. *load* is the machine's as the benchmark ended:
-ratios of a busy machine are less certain. What each benchmark does stands at the head of its file
+`make bench` measures it, each figure beside its peer in one run, in turn with it, and keeps what it
+finds; `make bench BENCH=start,census` some of it, and `make bench BENCH=--missing` what has no
+result on this machine. The five that take longest run by name only (`--help`). Figures are medians.
+*load* is the machine's as the benchmark ended: ratios of a busy machine are less certain. What each
+benchmark does stands at the head of its file
 in `bench/`.
 """
 
