@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.held import pss
+
 # Of the machine. What a census of VMAS alone would take more than, and a slab allocator or a fork bomb all of it.
 BUDGETS = {"slab": 0.005, "forks": 0.005, "vmas": 0.007}
 SAMPLES, FIRST, SECONDS = 21, 5, 14
@@ -139,8 +141,7 @@ def _loader_pss() -> int:
         for _ in range(3):
             process.stdout.readline()
         pid = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+        return pss(int(pid))
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.held import pss
 from bench.program_time import empty_iterator
 
 PROCESSES, CGROUPS = 500, 200
@@ -54,23 +55,23 @@ time.sleep(600)
 
 def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, object]:
     """Figures of one run; ``ratio`` is the exporter's PSS over the PSS of a process with BCC loaded."""
-    with _exporter() as (url, pid):
+    with exporter() as (url, process):
         few = _cost(url, 20)
         with _idle_processes() as cgroups:
             many = _cost(url, SCRAPES_OF_MANY)
-            pss = _pss(pid)
-            series = sum(1 for line in _get(url).splitlines() if line and not line.startswith(b"#"))
+            memory = pss(process.pid)
+            series = sum(1 for line in get(url).splitlines() if line and not line.startswith(b"#"))
             census_floor, vmas = _census_floor()
-            idle = _cpu_of(pid)
+            idle = _cpu_of(process.pid)
             time.sleep(3)
-            between = _cpu_of(pid) - idle
-        growth = _growth(url, pid, scrapes, come_and_go)
+            between = _cpu_of(process.pid) - idle
+        growth = _growth(url, process.pid, scrapes, come_and_go)
     stock = _pss_of(["/usr/bin/python3", "-c", _STOCK, str(_ROOT)])
     library = _pss_of([sys.executable, "-c", _LIBRARY])
     return {
         "name": "exporter",
-        "ratio": round(pss / stock, 3) if stock else None,
-        "pss_bytes": pss,
+        "ratio": round(memory / stock, 3) if stock else None,
+        "pss_bytes": memory,
         "stock_bcc_pss_bytes": stock,
         "prometheus_client_pss_bytes": library,
         "processes": PROCESSES,
@@ -86,7 +87,8 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
 
 
 @contextlib.contextmanager
-def _exporter() -> Iterator[tuple[str, int]]:
+def exporter() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """(its URL, the process) of the real command, on a port of its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"],
         stderr=subprocess.PIPE, text=True, cwd=_ROOT,
@@ -96,12 +98,12 @@ def _exporter() -> Iterator[tuple[str, int]]:
         for line in process.stderr:
             found = re.search(r"serving (http://\S+)", line)
             if found:
-                yield found[1], process.pid
+                yield found[1], process
                 return
         raise RuntimeError("the exporter ended at once")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 @contextlib.contextmanager
@@ -138,12 +140,12 @@ def _cgroup_root() -> Path | None:
     return None
 
 
-def _get(url: str) -> bytes:
+def get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=60) as response:
         return bytes(response.read())
 
 
-def _number(page: bytes, name: str) -> float:
+def number(page: bytes, name: str) -> float:
     found = re.search(rb"^%s (\S+)$" % name.encode(), page, re.MULTILINE)
     assert found, name
     return float(found[1])
@@ -152,9 +154,9 @@ def _number(page: bytes, name: str) -> float:
 def _cost(url: str, scrapes: int) -> float:
     """CPU seconds per scrape, everything included, by the exporter's own count."""
     for _ in range(3):
-        first = _number(_get(url), "lazyobs_self_cpu_seconds_total")
+        first = number(get(url), "lazyobs_self_cpu_seconds_total")
     for _ in range(scrapes):
-        last = _number(_get(url), "lazyobs_self_cpu_seconds_total")
+        last = number(get(url), "lazyobs_self_cpu_seconds_total")
     return (last - first) / scrapes
 
 
@@ -177,10 +179,6 @@ def _cpu_of(pid: int) -> float:
     return float(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _pss(pid: int) -> int:
-    return int(re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
-
-
 def _rss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -195,22 +193,22 @@ def _growth(url: str, pid: int, scrapes: int, come_and_go: int) -> dict[str, obj
         churn = subprocess.Popen(["/bin/sh", "-c", script, "sh", directory])
         rss = []
         try:
-            for number in range(scrapes):
-                page = _get(url)
-                if number % max(1, scrapes // 20) == 0:
+            for turn in range(scrapes):
+                page = get(url)
+                if turn % max(1, scrapes // 20) == 0:
                     rss.append(_rss(pid))
             rss.append(_rss(pid))
             churn.wait()
         finally:
             churn.kill()
             churn.wait()
-        last = _get(url)
+        last = get(url)
     warm, middle = rss[len(rss) // 10 or 1], rss[len(rss) // 2]
     return {
         "scrapes": scrapes,
         "processes_come_and_gone": come_and_go,
-        "forks_counted": _number(last, "lazyobs_forks_total"),
-        "map_entries_at_the_end": _number(last, "lazyobs_process_map_entries"),
+        "forks_counted": number(last, "lazyobs_forks_total"),
+        "map_entries_at_the_end": number(last, "lazyobs_process_map_entries"),
         "rss_warm_bytes": warm,
         "rss_end_bytes": rss[-1],
         "rss_growth_bytes": rss[-1] - warm,
@@ -225,7 +223,7 @@ def _pss_of(command: list[str]) -> int | None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        return _pss(process.pid) if process.stdout.readline() == "ready\n" else None
+        return pss(process.pid) if process.stdout.readline() == "ready\n" else None
     finally:
         process.kill()
         process.wait()

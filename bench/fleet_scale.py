@@ -10,12 +10,10 @@ compress better than those of hosts that differ: memory of the head is that of s
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from bench.exporter import get, number
 from lazyobs.exporter.cgroups import CgroupFold
 from lazyobs.exporter.collector import LazyobsCollector
 from lazyobs.exporter.page import Page
@@ -95,15 +94,8 @@ def _fleet(served: list[bytes]) -> Iterator[str]:
         thread.join()
 
 
-def _own(server: Prometheus) -> str:
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=60) as response:
-        return str(response.read().decode())
-
-
-def _number(page: str, name: str) -> float:
-    found = re.search(rf"^{name} (\S+)$", page, re.MULTILINE)
-    assert found, name
-    return float(found[1])
+def _own(server: Prometheus) -> bytes:
+    return get(f"{server.url}/metrics")
 
 
 def _configuration(address: str, targets: int) -> dict[str, Any]:
@@ -134,11 +126,11 @@ def run(targets: int = TARGETS, seconds: float = SECONDS) -> dict[str, Any]:
         place = Path(name)
         (place / "one.yml").write_text(yaml.safe_dump(_configuration(address, targets)))
         with running(programs, place / "one.yml", place / "one") as server:
-            empty = _number(_own(server), "process_resident_memory_bytes")
+            empty = number(_own(server), "process_resident_memory_bytes")
             (place / "two.yml").write_text(yaml.safe_dump(_federating(server.url.removeprefix("http://"))))
             with running(programs, place / "two.yml", place / "two") as second:
                 server.wait_for(f'count(up{{job="lazyobs"}} == 1) == {targets}', 180)
-                before, began = _number(_own(server), "process_cpu_seconds_total"), time.monotonic()
+                before, began = number(_own(server), "process_cpu_seconds_total"), time.monotonic()
                 time.sleep(seconds)
                 page, passed = _own(server), time.monotonic() - began
                 groups = server.api("rules")["groups"]
@@ -149,7 +141,7 @@ def run(targets: int = TARGETS, seconds: float = SECONDS) -> dict[str, Any]:
                 took = server.query('quantile(0.99, scrape_duration_seconds{job="lazyobs"})')
     if int(up[0]["value"][1]) != targets:
         raise RuntimeError(f"{up[0]['value'][1]} of {targets} targets are scraped")
-    series, resident = _number(page, "prometheus_tsdb_head_series"), _number(page, "process_resident_memory_bytes")
+    series, resident = number(page, "prometheus_tsdb_head_series"), number(page, "process_resident_memory_bytes")
     return {
         "targets": targets,
         "pages": len(served),
@@ -158,8 +150,8 @@ def run(targets: int = TARGETS, seconds: float = SECONDS) -> dict[str, Any]:
         "resident_bytes": resident,
         "resident_bytes_a_series": round((resident - empty) / series),
         "resident_bytes_a_target": round((resident - empty) / targets),
-        "heap_bytes": _number(page, "go_memstats_heap_inuse_bytes"),
-        "cpu_percent": round(100 * (_number(page, "process_cpu_seconds_total") - before) / passed, 1),
+        "heap_bytes": number(page, "go_memstats_heap_inuse_bytes"),
+        "cpu_percent": round(100 * (number(page, "process_cpu_seconds_total") - before) / passed, 1),
         "scrape_p99_seconds": float(took[0]["value"][1]),
         "rule_seconds": {group["name"]: round(group["evaluationTime"], 4) for group in groups},
         "recorded_series": int(recorded[0]["value"][1]),

@@ -9,6 +9,8 @@ import re
 import time
 from pathlib import Path
 
+import psutil
+
 from lazyobs.bpf import abi
 
 KINDS = ("prog", "map", "link")
@@ -35,6 +37,11 @@ def held(pid: int) -> tuple[dict[str, float], set[Object]]:
         "bpf_objects": len([one for one in objects if one[0] in KINDS]),
     }
     return figures, objects
+
+
+def pss(pid: int) -> int:
+    """Bytes of memory of a process, what it shares with others in part."""
+    return int(psutil.Process(pid).memory_full_info().pss)
 
 
 def still_there(objects: set[Object], seconds: float = 10.0) -> set[Object]:

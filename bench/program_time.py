@@ -41,18 +41,24 @@ def empty_program(tracepoint: str) -> Iterator[int]:
         os.close(program)
 
 
-@contextlib.contextmanager
-def empty_function_programs(function: str) -> Iterator[None]:
-    """Empty programs at the entry and the exit of a kernel function: what measuring its time costs any tool at least."""
+def _empty_tracing(function: str, attach_type: int) -> int:
+    """fd of a program that does nothing, for that function of the kernel; not attached."""
     types, why = read_btf([function])
     prototype = types.function(function) if types is not None else None
     if prototype is None:
         raise RuntimeError(f"no {function} in BTF {why}")
+    program, log = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "empty", attach_type, prototype.type_id)
+    if program < 0:
+        raise OSError(-program, f"{os.strerror(-program)} {log}")
+    return program
+
+
+@contextlib.contextmanager
+def empty_function_programs(function: str) -> Iterator[None]:
+    """Empty programs at the entry and the exit of a kernel function: what measuring its time costs any tool at least."""
     with contextlib.ExitStack() as attached:
         for kind in (abi.ATTACH_TRACE_FENTRY, abi.ATTACH_TRACE_FEXIT):
-            program, log = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "empty", kind, prototype.type_id)
-            if program < 0:
-                raise OSError(-program, f"{os.strerror(-program)} {log}")
+            program = _empty_tracing(function, kind)
             attached.callback(os.close, program)
             attached.callback(os.close, abi.raw_tracepoint_open(program))
         yield
@@ -61,15 +67,8 @@ def empty_function_programs(function: str) -> Iterator[None]:
 @contextlib.contextmanager
 def empty_iterator(iterator: str) -> Iterator[Callable[[], None]]:
     """A function that makes one pass of an iterator whose program does nothing: the least that any pass there costs."""
-    function = f"bpf_iter_{iterator}"
-    types, why = read_btf([function])
-    prototype = types.function(function) if types is not None else None
-    if prototype is None:
-        raise RuntimeError(f"no {function} in BTF {why}")
-    program, log = abi.prog_load(abi.PROG_TYPE_TRACING, abi.RETURN_0, "empty", abi.ATTACH_TRACE_ITER, prototype.type_id)
-    if program < 0:
-        raise OSError(-program, f"{os.strerror(-program)} {log}")
     with contextlib.ExitStack() as attached:
+        program = _empty_tracing(f"bpf_iter_{iterator}", abi.ATTACH_TRACE_ITER)
         attached.callback(os.close, program)
         link = abi.iter_link(program)
         attached.callback(os.close, link)

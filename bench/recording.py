@@ -20,6 +20,7 @@ from typing import Any
 import numpy
 import psutil
 
+from bench.held import pss
 from lazyobs.bpf import event
 from lazyobs.recording import samples
 from lazyobs.recording.directory import Directory
@@ -144,7 +145,8 @@ def _while_it_runs() -> dict[str, float]:
     for wait in (SETTLED, STEADY):
         time.sleep(wait)
         used.append([_cpu_seconds(process.pid) for process in running])
-    pss = sum(_pss(process) for process in psutil.Process(running[0].pid).children(recursive=True)) + _pss(running[0])
+    recorder_pid = running[0].pid
+    memory = sum(pss(pid) for pid in (recorder_pid, *(one.pid for one in psutil.Process(recorder_pid).children(True))))
     for process in running:
         process.wait()
     shutil.rmtree(place)
@@ -153,7 +155,7 @@ def _while_it_runs() -> dict[str, float]:
         "cpu_percent": round(100 * ours, 2),
         "cpu_percent_of_top": round(100 * theirs, 2),
         "ratio": round(ours / theirs, 3),
-        "pss_bytes": pss,
+        "pss_bytes": memory,
         "cpu_seconds_of_the_start": round(used[0][0] - SETTLED * ours, 3),
     }
 
@@ -162,11 +164,6 @@ def _cpu_seconds(pid: int) -> float:
     """Of all threads of a process, from the scheduler: ticks of 10 ms would be too coarse."""
     files = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(file.read_text().split()[0]) for file in files) / 1e9
-
-
-def _pss(process: psutil.Process | subprocess.Popen[bytes]) -> int:
-    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-    return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))) * 1024
 
 
 def run() -> dict[str, Any]:

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from bench import bpftrace, event_cost
+from bench.held import pss
 
 _ROOT = Path(__file__).parent.parent
 _PROCESSES, _SECONDS, _SETTLE, _ROUNDS = 500, 20, 8, 3
@@ -81,8 +82,7 @@ class _OnTerminal:
     def pss_bytes(self) -> int:
         if self._process.poll() is not None:
             raise RuntimeError(f"{self._command[0]} has ended: {self.last[-500:].decode(errors='replace')}")
-        text = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+        return pss(self._process.pid)
 
     def close(self) -> None:
         self._process.terminate()

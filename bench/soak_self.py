@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +31,7 @@ import numpy as np
 import psutil
 
 from bench.bpftrace import tracefs
-from bench.exporter import _number
+from bench.exporter import exporter, get, number
 from bench.flat import FLAT, GROWS, judge
 from bench.held import Object, held, still_there
 from lazyobs.recording.reader import Recording
@@ -77,7 +76,7 @@ def run(seconds: float = SECONDS) -> dict[str, Any]:
         place = Path(name)
         peer = Bpftrace()
         stack.callback(_end, peer.process)
-        url, exporter = stack.enter_context(_exporter())
+        url, exporting = stack.enter_context(exporter())
         last: dict[str, Any] = {}
         top = stack.enter_context(_top(place / "workload.json", last))
         before = _at_rest(url, peer)
@@ -89,7 +88,7 @@ def run(seconds: float = SECONDS) -> dict[str, Any]:
             cwd=_ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         stack.callback(_end, control)
-        watched = {"record": record, "export": exporter, "top": top, _CONTROL: control}
+        watched = {"record": record, "export": exporting, "top": top, _CONTROL: control}
         series, objects = _watched(watched, url, seconds)
         if record.wait(120) != 0:
             raise RuntimeError(f"record ended with {record.returncode}")
@@ -139,7 +138,7 @@ def _watched(
         time.sleep(max(0.0, due - now))
         due = max(due + every, time.monotonic())
         try:
-            stale = {"stale_entries": max(0.0, _number(_get(url), "lazyobs_process_map_entries") - len(psutil.pids()))}
+            stale = {"stale_entries": max(0.0, number(get(url), "lazyobs_process_map_entries") - len(psutil.pids()))}
         except OSError:  # a scrape has ten seconds, which a machine under load may not have for it
             stale = {}
         since = time.monotonic() - began
@@ -176,30 +175,11 @@ def _at_rest(url: str, peer: Bpftrace) -> tuple[int, int]:
 
 
 def _forks(url: str) -> int:
-    return int(_number(_get(url), "lazyobs_forks_total"))
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=60) as response:
-        return bytes(response.read())
+    return int(number(get(url), "lazyobs_forks_total"))
 
 
 def _started(*arguments: str, **streams: Any) -> subprocess.Popen[Any]:
     return subprocess.Popen([sys.executable, "-m", "lazyobs", *arguments], cwd=_ROOT, **streams)
-
-
-@contextlib.contextmanager
-def _exporter() -> Iterator[tuple[str, subprocess.Popen[Any]]]:
-    process = _started("export", "--listen", "127.0.0.1:0", stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if " http://" in line:
-                yield "http://" + line.split("http://")[1].split()[0], process
-                return
-        raise RuntimeError("the exporter ended at once")
-    finally:
-        _end(process)
 
 
 @contextlib.contextmanager

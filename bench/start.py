@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.held import pss
 from bench.pairs import pairs
 from lazyobs.bpf.cache import DIRECTORIES
 from lazyobs.bpf.session import interpreters
@@ -35,12 +36,11 @@ def _to_first_line(command: list[str]) -> tuple[float, int]:
     process.stdout.readline()
     seconds = time.monotonic() - begin
     time.sleep(0.2)
-    with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:
-        pss = next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    memory = pss(process.pid)
     process.kill()
     process.wait()
     process.stdout.close()
-    return seconds, pss
+    return seconds, memory
 
 
 def _without(directories: list[str]) -> float:
