@@ -28,7 +28,6 @@ from lazyobs.exporter import run
 from lazyobs.exporter.orphans import slowly
 from lazyobs.exporter.playback import Playback
 from lazyobs.exporter.settings import Settings, load
-from lazyobs.sources.budget import parse, percent
 from lazyobs.sources.open import open_live, points_but
 from lazyobs.sources.orphans import OrphanFiles, Orphans
 from lazyobs.sources.source import Source
@@ -81,10 +80,10 @@ def export(
         {
             **given,
             "profile": None if profile is None else str(profile),
-            "budget": None if budget is None else percent(budget),
+            "budget": None if budget is None else f"{budget:.6%}",
         },
     )
-    check_budget(parse(settings.budget) if settings.budget else None, settings.tier or None)
+    check_budget(settings.budget_share, settings.tier or None)
     _refuse_user(settings.user)
     if replay:
         run.run(settings, lambda: Playback(open_recording(replay)), live=False, say=say)
@@ -115,7 +114,7 @@ def _export_live(settings: Settings, verbose: bool) -> None:
             accept=lambda opened: found.append((opened.source, OrphanFiles())),
             climbs=True,
             user=settings.user,
-            budget=parse(settings.budget) if settings.budget else None,
+            budget=settings.budget_share,
         )
         if opened.notice:
             say(opened.notice)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lazyobs.errors import UsageError
 from lazyobs.model import TIERS
-from lazyobs.sources import budget
+from lazyobs.sources.budget import parse
 from lazyobs.unix.small_file import Unusable, read_toml
 
 DEFAULT_FILE = Path("/etc/lazyobs/lazyobs.toml")
@@ -31,6 +31,11 @@ class Settings:
     cgroup_top: int = 10  # cgroups with a row of their own
     connections: int = 64  # at a time
     seconds: float = 10.0  # that a connection may take, and a scrape waits for its reading
+
+    @property
+    def budget_share(self) -> float | None:
+        """``budget`` as a share; None without one."""
+        return parse(self.budget) if self.budget else None
 
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -88,6 +93,6 @@ def _checked(settings: Settings, values: dict[str, Any], where: str) -> Settings
 
 def _check_budget(value: str, where: str) -> None:
     try:
-        budget.parse(value)
+        parse(value)
     except ValueError as error:
         raise UsageError(f"settings in {where}", f"budget = {value!r} is none", str(error)) from None
