@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lazyobs.model import Sample
+from lazyobs.text import plural
 
 EVENTS, ALSO, POINTS = "events", "also", "points"
 STEPS = (EVENTS, ALSO, POINTS)  # in this order, and then the census
@@ -187,7 +188,7 @@ def shed_words(health: Mapping[str, float | None]) -> list[str]:
     if health.get("events_shed"):
         found.append("events")
     if points := health.get("points_shed"):
-        found.append(f"{points:.0f} probe point{'s' if points > 1 else ''}")
+        found.append(f"{points:.0f} {plural(points, 'probe point')}")
     every = health.get("census_every") or 1
     if every > 1:
         found.append(f"{every - 1:.0f} of {every:.0f} censuses")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from lazyobs import text
 from lazyobs.kernel.slab import CACHES
@@ -23,8 +23,9 @@ class Would:
     """One process, or those of one name, the ended ones included.
 
     ``ended``: None where ends are not counted. ``forked``: how many have copied their address space in a fork, in all
-    their life; ``unknown``: of how many that is not known, which ``forked`` leaves out. ``exclusive``: VMAs that got an anon_vma and that no fork shared, at least. ``mainline_bytes`` and what
-    follows: of the living ones; ``promoted_bytes``: of a lazy design whose promotions are for good.
+    their life; ``unknown``: of how many that is not known, which ``forked`` leaves out. ``exclusive``: VMAs that got an
+    anon_vma and that no fork shared, at least. ``mainline_bytes`` and what follows: of the living ones;
+    ``promoted_bytes``: of a lazy design whose promotions are for good.
     """
 
     comm: str
@@ -99,10 +100,14 @@ def by_program(sample: Sample) -> list[Would]:
         known = found.setdefault(one.comm, Would(one.comm))
         for name in _NAMES[1:]:
             setattr(known, name, _plus(getattr(known, name), getattr(one, name)))
-    if "programs" in sample.null_reasons:
-        for known in found.values():
-            known.ended = None
-    return sorted(found.values(), key=lambda one: (-(one.mainline_bytes or 0), -one.processes, one.comm))
+    return sorted(
+        _ends_of(sample, found.values()), key=lambda one: (-(one.mainline_bytes or 0), -one.processes, one.comm)
+    )
+
+
+def _ends_of(sample: Sample, rows: Iterable[Would]) -> list[Would]:
+    """The rows; where the sample counts no ends, those are not known."""
+    return [replace(row, ended=None) for row in rows] if "programs" in sample.null_reasons else list(rows)
 
 
 def _plus(a: int | None, b: int | None) -> int | None:
@@ -127,10 +132,8 @@ def show(source: Source, watch: float, pids: tuple[int, ...], output: str) -> No
     rows = programs
     sizes = object_bytes_of(sample)
     if pids:
-        rows = [of_process(process, sizes) for process in sample.processes if process.pid in pids]
-        if "programs" in sample.null_reasons:
-            for row in rows:
-                row.ended = None
+        chosen = (process for process in sample.processes if process.pid in pids)
+        rows = _ends_of(sample, (of_process(process, sizes) for process in chosen))
     known, never, unknown = never_forked(programs)
     reasons = {key: why for key, why in sample.null_reasons.items() if key.startswith(("census", "slabs", "programs", "totals.prepares", "totals.copying"))}  # fmt: skip
     if output == "json":
