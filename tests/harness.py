@@ -25,7 +25,7 @@ FEATURES = {
     "boards": "Python 3.11 and later, which grafana-foundation-sdk asks for",
     "bpf": "BPF programs load: root, a kernel with BTF, python3-bpfcc",
     "browser": "chromium",
-    "host": "what a machine may not be or a container forbid: a known processor, mounts, IPv6, a readable checkout",
+    "host": "what a machine may not be or a container forbid: a known processor, glibc, mounts, IPv6, a readable checkout",
     "kernel": "what the running kernel may lack: swap, KSM, NUMA nodes, a barrier for slabs",
     "lab": "QEMU, a compiler and the images of CI's lab kernels (make lab KERNEL=ci)",
     "lab-all": "the images of all lab kernels (make lab)",
