@@ -12,6 +12,7 @@ from typing import Any
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.judge import apply, b4, build, lab, series
 from lazyobs.judge import base as bases
+from lazyobs.judge.asked import BASE
 from lazyobs.judge.base import Base
 from lazyobs.judge.programs import run
 from lazyobs.judge.series import Series
@@ -55,7 +56,7 @@ class Arm:
 
 def given(name: str, words: Sequence[str], cover: Path | None, options: Sequence[str]) -> Arm:
     """The arm that these words of the command line name. UsageError where they name none."""
-    if not NAME.fullmatch(name) or name == "base":
+    if not NAME.fullmatch(name) or name == BASE:
         raise UsageError(
             f"--arm {printable(name)}", "is no name for an arm", "take small letters and digits, and not base"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 UNTIL = ("take", "card", "checks", "measure")
 PLAIN, DEBUG = "plain", "debug"
+BASE = "base"  # the name of the arm that the others are judged beside
 FLAVOURS = {
     PLAIN: "as a distribution would build it, but small",
     DEBUG: "KASAN, lockdep and the mm's own checks",
@@ -16,7 +17,8 @@ FLAVOURS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """``workload``: a program of the user's own; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots; ``flavours``: of FLAVOURS."""
+    """``workload``: a program of the user's own; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots;
+    ``flavours``: of FLAVOURS."""
 
     series: tuple[str, ...]
     base: str | None

@@ -18,7 +18,7 @@ from typing import Any
 import lazyobs
 from lazyobs import shipped
 from lazyobs.errors import NotSupported
-from lazyobs.judge import lab
+from lazyobs.judge import lab, programs
 from lazyobs.text import printable
 
 TIMED_OUT = 124
@@ -158,10 +158,5 @@ def share(cache: Path, sources: Path) -> Path:
     except lab.errors.LabError as error:
         raise NotSupported("judge", str(error), "install gcc and libc6-dev") from None
     for name, program in made.items():
-        target = folder / name
-        if not target.exists() or target.read_bytes() != program.read_bytes():
-            own = folder / f".{name}"
-            own.write_bytes(program.read_bytes())
-            own.chmod(0o755)
-            own.replace(target)
+        programs.put(folder / name, program.read_bytes())
     return folder

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs.judge import inside_programs
-from lazyobs.judge.inside_programs import SHARE
+from lazyobs.judge.inside_programs import SHARE, first_of
 from lazyobs.kernel import taint
 from lazyobs.kernel.log import KernelLog, kind_of
 from lazyobs.model import COUNTERS, Sample
@@ -29,7 +29,7 @@ from lazyobs.selftest.readings import Violations
 from lazyobs.sources.orphans import OrphanFiles
 from lazyobs.text import printable
 
-PASS, FAIL, SKIP = "pass", "fail", "skip"
+PASS, FAIL, SKIP = inside_programs.PASS, inside_programs.FAIL, inside_programs.SKIP
 _TRACING = Path("/sys/kernel/tracing")
 _STRESS_SECONDS, _MOVES_SECONDS = 25, 8
 _SEED = 211
@@ -183,8 +183,7 @@ def _kselftest(inside: Inside, result: Result) -> None:
     counts = {**counts, FAIL: len(failed)}
     result.numbers.update(counts=counts, failed=failed[:50], once=once[:50])
     if failed:
-        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        result.fail(f"a walk of the reverse map missed a mapping: anon_rmap {failed[0]}{others}")
+        result.fail(f"a walk of the reverse map missed a mapping: anon_rmap {first_of(failed)}")
     elif not sum(counts.values()) or (not once and done[0].returncode not in (0, 4)):
         result.fail(f"anon_rmap ended with status {done[0].returncode}: {_last(done[0])}")
 
@@ -282,8 +281,7 @@ def _battery(inside: Inside, result: Result) -> None:
     result.numbers.update(counts=counts, failed=[row["scenario"] for row in failed])
     if failed:
         result.numbers["details"] = {row["scenario"]: _why(row) for row in failed}
-        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        result.fail(f"scenario {failed[0]['scenario']}{others}: {_why(failed[0])}")
+        result.fail(f"scenario {first_of([one['scenario'] for one in failed])}: {_why(failed[0])}")
     elif not sum(counts.values()):
         result.fail(f"selftest ended with status {done.returncode}: {_last(done)}")
 

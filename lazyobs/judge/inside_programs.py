@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHARE = Path(os.environ.get("LAZYOBS_LAB_SHARE", "/mnt/share"))
 #: What a guest is told to run: the name of a program, and FOLDER:PROGRAM,... below the share.
 SCRIPT, OWN = "LAZYOBS_JUDGE_SCRIPT", "LAZYOBS_JUDGE_OWN"
-FAIL, SKIP = "fail", "skip"
+PASS, FAIL, SKIP = "pass", "fail", "skip"
 _FAILSLAB = Path("/sys/kernel/debug/failslab")
 _SCRIPT_SECONDS, _OWN_SECONDS, _REFUSED_SECONDS = 900.0, 600.0, 1800.0
 _REFUSED_PROCESSES = 211
@@ -68,6 +68,11 @@ def run(words: Sequence[str], seconds: float) -> Ended:
         return Ended(status, out.read().decode("utf-8", "replace"))
 
 
+def first_of(failed: Sequence[str]) -> str:
+    """The first, and how many more there are."""
+    return f"{failed[0]} and {len(failed) - 1} more" if len(failed) > 1 else failed[0]
+
+
 def script(inside: Inside, result: Result) -> None:
     """A program of the user's: what counts is its exit status, and what the kernel says meanwhile."""
     name = os.environ.get(SCRIPT, "")
@@ -105,8 +110,7 @@ def own(inside: Inside, result: Result) -> None:
     inside.observed(result, all_of_them)
     result.numbers.update(counts=counts, failed=failed[:100])
     if failed:
-        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        result.fail(f"the kernel's own selftest fails: {failed[0]}{others}")
+        result.fail(f"the kernel's own selftest fails: {first_of(failed)}")
     elif not counts["pass"]:
         result.fail("the kernel's own selftests said nothing")
 

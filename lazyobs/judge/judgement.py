@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lazyobs.judge import checks, claims, inside, measure, more_findings, vma_tests
-from lazyobs.judge.asked import FLAVOURS, PLAIN
+from lazyobs.judge.asked import BASE, FLAVOURS, PLAIN
 from lazyobs.judge.series import Series
 from lazyobs.judge.state import GUEST, Folder
 from lazyobs.kernel.slab import CACHES
@@ -21,7 +21,6 @@ from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable
 from lazyobs.text import percent, plural, size
 
-BASE = "base"
 _NOISY = 0.5  # of the margin: two boots of one kernel must not differ by more
 
 

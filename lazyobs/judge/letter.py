@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lazyobs.judge import claims, measure, more_findings
-from lazyobs.judge.asked import FLAVOURS
+from lazyobs.judge.asked import BASE, FLAVOURS
 from lazyobs.judge.inside import STEPS
 from lazyobs.judge.vma_tests import STEP
 from lazyobs.soak.letter_lines import COLUMNS, in_ascii, set_rows, wrapped
@@ -182,7 +182,7 @@ def _again(arm: str, one: Mapping[str, Any], run: Mapping[str, Any]) -> list[str
     if name == "build" or one["name"] == "each patch builds":
         return [""]
     if one["part"] == "cost":
-        return [f" --repeat {which}-plain-workload" for which in ("base", arm)]
+        return [f" --repeat {which}-plain-workload" for which in (BASE, arm)]
     return [f" --repeat {arm}-plain-workload"] if name in ("workload", measure.GIVEN) else []
 
 

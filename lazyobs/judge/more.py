@@ -11,7 +11,7 @@ from typing import Any
 
 from lazyobs.judge import arms, own, script, vma_tests
 from lazyobs.judge.arms import Arm
-from lazyobs.judge.judgement import BASE
+from lazyobs.judge.asked import BASE
 from lazyobs.judge.libraries import Library
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.state import GUEST, Folder

@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 
 from lazyobs.judge import measure, vma_tests
-from lazyobs.judge.asked import PLAIN
+from lazyobs.judge.asked import BASE, PLAIN
 from lazyobs.soak import hodges_lehmann
 from lazyobs.soak.thresholds import Thresholds
 from lazyobs.soak.verdict import FAIL, INCONCLUSIVE, PASS, Finding, ResultTable
 from lazyobs.text import percent
 
-_BASE = "base"
 CONTENDED = "forks at the same time"
 Boots = Mapping[str, Mapping[str, Any]]
 
 
 def of_vma_tests(results: Mapping[str, Any] | None, arm: str) -> Iterator[Finding]:
     """Of the arm; a failure of the base's is no failure of the series, and neither is a build that does not succeed."""
-    own, other = (results or {}).get(arm), (results or {}).get(_BASE)
+    own, other = (results or {}).get(arm), (results or {}).get(BASE)
     if own is None:
         return
     name = f"{vma_tests.STEP}, {PLAIN}"
@@ -53,7 +52,7 @@ def of_guest(guest: Mapping[str, Any] | None, arm: str) -> Iterator[Finding]:
 
 def of_script(boots: Boots, arm: str) -> Iterator[Finding]:
     """The exit status of the user's program in the boots that are measured."""
-    own, other = (_scripts(boots, which) for which in (arm, _BASE))
+    own, other = (_scripts(boots, which) for which in (arm, BASE))
     if not own:
         return
     bad = [one for one in own if one["status"]]
@@ -73,13 +72,13 @@ def _scripts(boots: Boots, arm: str) -> list[Mapping[str, Any]]:
 
 def of_waits(boots: Boots, arm: str) -> Iterator[Finding]:
     """Boots with forks at the same time that died, and why no waits were counted."""
-    own, other = (_of_kind(boots, which) for which in (arm, _BASE))
+    own, other = (_of_kind(boots, which) for which in (arm, BASE))
     if broken := [one for one in own if one["why"]]:
         outcome = INCONCLUSIVE if any(one["why"] for one in other) else FAIL
         yield Finding("correctness", f"{CONTENDED}, {PLAIN}", outcome, broken[0]["why"], arm)
     elif own:
         yield Finding("correctness", f"{CONTENDED}, {PLAIN}", PASS, f"no complaint of the kernel in {len(own)} boots", arm)  # fmt: skip
-    for which, rows in ((arm, own), (_BASE, other)):
+    for which, rows in ((arm, own), (BASE, other)):
         unknown = [one["waits"]["why_not"] for one in rows if one["waits"]["forks"] is None and not one["why"]]
         if unknown:
             yield Finding("cost", "waits for locks", "", f"not known in {len(unknown)} of {len(rows)} boots of {which}: {unknown[0]}", arm)  # fmt: skip
@@ -93,9 +92,9 @@ def success_table(
     base: Sequence[measure.Values], new: Sequence[measure.Values], boots: Boots, arm: str, thresholds: Thresholds
 ) -> list[ResultTable]:
     """Numbers that judge nothing: they differ too much between two boots of one kernel."""
-    waits = [_waits(boots, which) for which in (_BASE, arm)]
+    waits = [_waits(boots, which) for which in (BASE, arm)]
     rows = []
-    if any(_of_kind(boots, which) for which in (_BASE, arm)):
+    if any(_of_kind(boots, which) for which in (BASE, arm)):
         rows.append(_row("waits for the lock of a root anon_vma, per fork", [[w / f for f, w, _ in one] for one in waits], "{:.4f}", thresholds))  # fmt: skip
         rows.append(_row("nanoseconds that they took, per fork", [[t / f for f, _, t in one] for one in waits], "{:,.0f}", thresholds))  # fmt: skip
     shares = [[one.share[measure.RECLAIMED] for one in which if measure.RECLAIMED in one.share] for which in (base, new)]  # fmt: skip

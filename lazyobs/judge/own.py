@@ -4,13 +4,12 @@ of them those that a series affects."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lazyobs.judge import lab
+from lazyobs.judge import lab, programs
 from lazyobs.judge.libraries import Library
 from lazyobs.judge.vma_tests import Place
 from lazyobs.text import printable
@@ -56,10 +55,5 @@ def build(wanted: Iterable[str], place: Place, numa: Library, share: Path) -> di
     folder = share / STEP / lab.cache.content_hash(made)
     folder.mkdir(parents=True, exist_ok=True)
     for program in made:
-        target = folder / program.name
-        if not target.is_file():
-            own = folder / f".{program.name}.{os.getpid()}"
-            own.write_bytes(program.read_bytes())
-            own.chmod(0o755)
-            own.replace(target)
+        programs.put(folder / program.name, program.read_bytes())
     return {**found, "folder": f"{STEP}/{folder.name}", "programs": [program.name for program in made]}

@@ -40,10 +40,10 @@ from lazyobs.judge import (
 )
 from lazyobs.judge import base as bases
 from lazyobs.judge.arms import Arm
-from lazyobs.judge.asked import FLAVOURS, PLAIN, Asked
+from lazyobs.judge.asked import BASE, FLAVOURS, PLAIN, Asked
 from lazyobs.judge.base import Base
 from lazyobs.judge.document import document
-from lazyobs.judge.judgement import BASE, judge
+from lazyobs.judge.judgement import judge
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.tree import Tree, prepare
 from lazyobs.judge.trial import Trial, extras

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs.errors import UsageError
+from lazyobs.judge import programs
 from lazyobs.text import printable
 
 KEPT = "workload"  # its name in the folder of a judgement
@@ -36,12 +37,7 @@ class Script:
     def put(self, share: Path) -> str:
         """Its name in the folder of the guests' programs, where it is from now on."""
         name = f"script-{self.about()['sha256'][:16]}"
-        target = share / name
-        if not target.is_file() or target.read_bytes() != self.content:
-            own = share / f".{name}.{os.getpid()}"
-            own.write_bytes(self.content)
-            own.chmod(0o755)
-            own.replace(target)
+        programs.put(share / name, self.content)
         return name
 
 

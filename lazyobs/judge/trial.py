@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lazyobs.judge import checks, inside, measure, more_findings, vma_tests
-from lazyobs.judge.asked import PLAIN
+from lazyobs.judge.asked import BASE, PLAIN
 from lazyobs.judge.boots import Boot
-from lazyobs.judge.judgement import BASE
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.state import GUEST, Folder
 from lazyobs.soak import thresholds

@@ -5,18 +5,16 @@ often and how long they waited for the lock of their anon_vmas' root. One line o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from lazyobs.judge.inside_programs import SHARE
 from lazyobs.model import Sample
 from lazyobs.selftest.probes import Observer
 
 POINT = "lock"
 FORKS = 503  # of each of two processes
-_SHARE = Path(os.environ.get("LAZYOBS_LAB_SHARE", "/mnt/share"))
 _SECONDS = 900.0
 
 
@@ -29,7 +27,7 @@ def measured() -> dict[str, Any]:
             return unknown(observer.why_not)
         if before.tiers.get(POINT) is None:
             return unknown(f"probe point {POINT} cannot be attached to this kernel")
-        command = [str(_SHARE / "workload"), "contend", str(FORKS)]
+        command = [str(SHARE / "workload"), "contend", str(FORKS)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         after = observer.read()
     except (OSError, subprocess.SubprocessError) as error:
