@@ -41,20 +41,6 @@ static int write_to(const char *path, const char *text)
 
 static char *sea;
 
-static long of_group(const char *wanted)
-{
-	FILE *rows = fopen(GROUP "/memory.stat", "r");
-	char name[80];
-	long value, found = 0;
-
-	while (rows && fscanf(rows, "%79s %ld", name, &value) == 2)
-		if (!strcmp(name, wanted))
-			found = value;
-	if (rows)
-		fclose(rows);
-	return found;
-}
-
 /* Pages that three processes map: a walk has to find each of them before the page can go anywhere.
  */
 static void make_shared(void)
@@ -89,13 +75,14 @@ static void migrate_shared(void)
 static void reclaim_shared(void)
 {
 	char bytes[32];
-	long scanned = of_group("pgscan"), reclaimed = of_group("pgsteal");
+	long scanned = count_in(GROUP "/memory.stat", "pgscan"),
+	     reclaimed = count_in(GROUP "/memory.stat", "pgsteal");
 
 	snprintf(bytes, sizeof(bytes), "%ld", ADVISED * page);
 	/* That less was reclaimed than was asked for (EAGAIN) is in the numbers. */
 	write_to(GROUP "/memory.reclaim", bytes);
-	scanned = of_group("pgscan") - scanned;
-	reclaimed = of_group("pgsteal") - reclaimed;
+	scanned = count_in(GROUP "/memory.stat", "pgscan") - scanned;
+	reclaimed = count_in(GROUP "/memory.stat", "pgsteal") - reclaimed;
 	if (scanned > 0)
 		printf("share reclaimed_shared %ld %ld\n", reclaimed, scanned);
 }

@@ -77,6 +77,11 @@ class Workload:
         self._process.communicate()
 
 
+def row_of(source: LiveSource, pid: int) -> Any:
+    """The process in a sample that is read now."""
+    return next(process for process in source.read().processes if process.pid == pid)
+
+
 def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     """{number: {"expected", "found"}} of ``islands`` VMAs that are touched, forked twice and unmapped.
 
@@ -88,7 +93,7 @@ def count(source: LiveSource, islands: int) -> dict[str, dict[str, int | None]]:
     found: dict[str, int | None] = {}
 
     def row() -> Any:
-        return next(process for process in source.read().processes if process.pid == program.pid)
+        return row_of(source, program.pid)
 
     def gained(before: Any, after: Any, name: str) -> int | None:
         old, new = before.counts[name], after.counts[name]
@@ -129,14 +134,11 @@ def inherited(source: LiveSource, count: int = 211) -> dict[str, dict[str, int |
     assert family.stdin is not None and family.stdout is not None
     pid = int(family.stdout.readline())
 
-    def row() -> Any:
-        return next(process for process in source.read().processes if process.pid == pid)
-
-    before = row()
+    before = row_of(source, pid)
     family.stdin.write(b"fork\n")
     family.stdin.flush()
     family.stdout.readline()
-    after = row().counts
+    after = row_of(source, pid).counts
     family.communicate()
     gained = {name: after[name] - before.counts[name] for name in ("fork_anon_vmas", "fork_anon_unused")}
     kept = gained["fork_anon_vmas"] - gained["fork_anon_unused"]
@@ -181,14 +183,14 @@ def on_request(source: LiveSource, count: int = 211, copied: int = 101) -> dict[
     expected: dict[str, int] = {}
     found: dict[str, int | None] = {}
 
-    def row(pid: int) -> Any:
-        return next(process for process in source.read().processes if process.pid == pid)
-
     program = Workload(count)
-    before = row(program.pid).counts["first_faults"]
+    before = row_of(source, program.pid).counts["first_faults"]
     program.tell("touch")
     if before is not None:  # do_anonymous_page() is a function of its own here
-        expected["first_faults"], found["first_faults"] = count, row(program.pid).counts["first_faults"] - before
+        expected["first_faults"], found["first_faults"] = (
+            count,
+            row_of(source, program.pid).counts["first_faults"] - before,
+        )
     first = source.read()
     for _ in range(FORKS):
         program.tell("fork")
@@ -206,10 +208,10 @@ def on_request(source: LiveSource, count: int = 211, copied: int = 101) -> dict[
     for settle in ("write 0", "child 0"):
         program.tell(settle)
     for who, pid, command in (("a child", child, f"child {copied}"), ("its parent", program.pid, f"write {count}")):
-        before = row(pid).counts["cow_copies"]
+        before = row_of(source, pid).counts["cow_copies"]
         program.tell(command)
         expected[f"copies by {who}"] = copied if pid == child else count - copied
-        found[f"copies by {who}"] = row(pid).counts["cow_copies"] - before
+        found[f"copies by {who}"] = row_of(source, pid).counts["cow_copies"] - before
     program.tell("reap")
     program.end()
     source.close()

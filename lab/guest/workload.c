@@ -395,9 +395,9 @@ static void costs(void)
 	timed("start_a_program", start_one, ROUNDS);
 }
 
-static long vmstat(const char *wanted)
+long count_in(const char *path, const char *wanted)
 {
-	FILE *rows = fopen("/proc/vmstat", "r");
+	FILE *rows = fopen(path, "r");
 	char name[80];
 	long value, found = 0;
 
@@ -438,7 +438,7 @@ static void migrate_one(long index)
 static void walks(void)
 {
 	unsigned char there;
-	long out = 0, failed = vmstat("pgmigrate_fail");
+	long out = 0, failed = count_in("/proc/vmstat", "pgmigrate_fail");
 
 	sea = islands(ADVISED);
 	touch(sea, ADVISED);
@@ -449,7 +449,8 @@ static void walks(void)
 	timed("page_in", touch_one, ADVISED);
 	timed("migrate", migrate_one, ADVISED);
 	printf("share migrated %ld %d\n", moved, ADVISED);
-	printf("count migration_failures %ld\n", vmstat("pgmigrate_fail") - failed);
+	printf("count migration_failures %ld\n",
+	       count_in("/proc/vmstat", "pgmigrate_fail") - failed);
 	fflush(stdout);
 }
 

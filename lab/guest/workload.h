@@ -13,6 +13,8 @@ long long now(void);
 char *islands(long count);
 void touch(char *from, long count);
 int node_of(void *at);
+/* The row of that name, in a file of names and numbers; 0 where there is none. */
+long count_in(const char *path, const char *wanted);
 
 /* family.c */
 void shared(void);
