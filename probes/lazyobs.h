@@ -260,18 +260,6 @@ static __always_inline void find_tally(struct tally *tally)
 		count_total(TOTAL_PROCESS_MAP_FULL, 1);
 }
 
-static __always_inline void add(struct tally *tally, u32 index, u64 by)
-{
-	if (tally->all)
-		__sync_fetch_and_add(&tally->all->counts[index], by);
-	if (FOLLOWS && tally->command)
-		__sync_fetch_and_add(&tally->command->counts[index], by);
-	if (tally->process)
-		__sync_fetch_and_add(&tally->process->counts[index], by);
-	else if (tally->gone)
-		__sync_fetch_and_add(&tally->gone->counts[index], by);
-}
-
 /* To a total that processes have no part of. */
 static __always_inline void add_total(struct tally *tally, u32 index, u64 by)
 {
@@ -279,6 +267,15 @@ static __always_inline void add_total(struct tally *tally, u32 index, u64 by)
 		__sync_fetch_and_add(&tally->all->counts[index], by);
 	if (FOLLOWS && tally->command && index < TOTAL_COUNTS)
 		__sync_fetch_and_add(&tally->command->counts[index], by);
+}
+
+static __always_inline void add(struct tally *tally, u32 index, u64 by)
+{
+	add_total(tally, index, by);
+	if (tally->process)
+		__sync_fetch_and_add(&tally->process->counts[index], by);
+	else if (tally->gone)
+		__sync_fetch_and_add(&tally->gone->counts[index], by);
 }
 
 static __always_inline void count(u32 index, u64 by)
