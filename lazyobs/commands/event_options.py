@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import Finite, all_of
 from lazyobs.sources.event_choice import KINDS
-
-_TIMES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -35,14 +31,3 @@ EVENT_OPTIONS = all_of(
     click.option("--min-us", type=Finite(min=0, max=4_000_000), metavar="N", help="Only events of at least N microseconds (default: 1000 for walks and lock waits, 0 for others)."),
     click.option("--comm", callback=_comm, metavar="NAME", help="Only events of threads with this name; only its first 15 bytes count, because the kernel keeps no more."),
 )  # fmt: skip
-
-
-def span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """Seconds of "90", "15m", "24h" or "7d"."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
-    seconds = float(found[1]) * _TIMES[found[2]] if found else 0.0
-    if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r} is not a duration: use 90, 15m, 24h or 7d")
-    return seconds

@@ -12,11 +12,9 @@ from typing import Any
 import click
 
 from lazyobs.commands.libraries import need_lab, need_libraries
-from lazyobs.commands.options import collected, exclude
+from lazyobs.commands.options import collected, exclude, span
 from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|min|m|h|d)?")
-_UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
 _BEGINS = (
     "series",
@@ -40,13 +38,6 @@ class JudgeCommand(Asked):
     resume: Path | None
     repeat: str | None
     b4: bool
-
-
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    found = _DURATION.fullmatch(value)
-    if not found:
-        raise click.BadParameter(f"{value!r} is no time: use 90m, 2h or seconds")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _arms(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -75,7 +66,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("-o", "--output", type=_FILE, metavar="DIR", help="Folder for all that is found; default: judge-DATE.")
 @click.option("--cache", type=_FILE, metavar="DIR", help="Folder for sources, objects and images, which take some GB; default: /var/cache/lazyobs-judge of root, else ~/.cache/lazyobs/judge.")  # fmt: skip
-@click.option("--budget", callback=_seconds, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
+@click.option("--budget", callback=span, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
 @click.option("--flavour", "flavours", type=click.Choice(list(FLAVOURS)), multiple=True, default=tuple(FLAVOURS), show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
 @click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
 @click.option("--until", type=click.Choice(UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip

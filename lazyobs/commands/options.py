@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _Collected = TypeVar("_Collected")
 _Command = Callable[..., Any]
+_TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def collected(into: type[_Collected]) -> Callable[[Callable[[_Collected], None]], _Command]:
@@ -271,3 +273,14 @@ def say_how(opened: Opened, verbose: bool) -> None:
     if verbose:
         for line in opened.how:
             say(f"lazyobs: {line}")
+
+
+def span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds of "90", "15m" (or min), "24h" or "7d"."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(|s|min|m|h|d)", value)
+    seconds = float(found[1]) * _TIMES[found[2]] if found else 0.0
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r} is not a duration: use 90, 15m, 24h or 7d")
+    return seconds

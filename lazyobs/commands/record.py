@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lazyobs.commands import completions
-from lazyobs.commands.event_options import EVENT_OPTIONS, span
+from lazyobs.commands.event_options import EVENT_OPTIONS
 from lazyobs.commands.options import (
     ALSO,
     BUDGET,
@@ -22,6 +22,7 @@ from lazyobs.commands.options import (
     collected,
     interval_option,
     pids_option,
+    span,
 )
 from lazyobs.recorder.options import RecordOptions
 from lazyobs.recorder.triggers import TRIGGERS, Trigger, parse

@@ -19,8 +19,8 @@ import click
 from lazyobs.bpf import optional
 from lazyobs.bpf.features import HOLDER_STACKS
 from lazyobs.bpf.trace_event import LOST, TraceEvent
-from lazyobs.commands.event_options import EVENT_OPTIONS, span
-from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option
+from lazyobs.commands.event_options import EVENT_OPTIONS
+from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option, span
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.preload import preload

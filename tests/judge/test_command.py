@@ -130,7 +130,7 @@ def test_two_hundred_patches_with_windows_line_ends_are_taken(place: Path, capsy
         (["x.mbox", "--base", "no-such-tag-here"], "cannot be read"),
         (["/dev/null", "--arm", "one"], "is no NAME=SERIES"),
         (["/dev/null", "--config", "CONFIG_X=$(reboot)"], "is no option of a kernel's configuration"),
-        (["/dev/null", "--budget", "soon"], "is no time"),
+        (["/dev/null", "--budget", "soon"], "is not a duration"),
         (["--again", "/dev", "--base", "x"], "--base has no meaning with --again"),
     ],
 )
