@@ -15,7 +15,7 @@ from lazyobs.commands import completions
 from lazyobs.commands.examples import copied
 from lazyobs.commands.options import collected
 from lazyobs.errors import NotPermitted
-from lazyobs.text import printable
+from lazyobs.text import printable, say
 
 # Where the two servers of Debian's and Grafana's packages look: (what comes along, its place below the root).
 _PLACES = (
@@ -26,6 +26,8 @@ _PLACES = (
     ("grafana/host.json", "var/lib/grafana/dashboards/lazyobs/host.json"),
     ("grafana/kernel-ab.json", "var/lib/grafana/dashboards/lazyobs/kernel-ab.json"),
 )
+#: Whose package brings along which folder.
+_SERVERS = {"Prometheus": "etc/prometheus", "Grafana": "etc/grafana"}
 _THEN = """\
 Next, in /etc/prometheus/prometheus.yml (lazyobs dashboards DIR copies examples of whole files):
   rule_files: [lazyobs.rules.yml, lazyobs.alerts.yml]
@@ -61,8 +63,12 @@ def dashboards(asked: DashboardsCommand) -> None:
             f"{printable(str(asked.directory))}: boards in grafana, rules and alerts in prometheus; see lazyobs help fleet"
         )
         return
+    servers = {server: asked.root / folder for server, folder in _SERVERS.items()}
+    absent = {server: folder for server, folder in servers.items() if not folder.is_dir()}
     for name, place in _PLACES:
         _put(source / name, asked.root / place)
+    for server, folder in absent.items():
+        say(f"lazyobs: {folder} was not there and is new: {server} does not seem to be installed, or looks elsewhere")
     click.echo(_THEN, nl=False)
 
 

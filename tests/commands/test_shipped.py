@@ -112,9 +112,14 @@ def test_boards_and_rules_are_copied(tmp_path: Path) -> None:
 
 def test_boards_and_rules_are_provisioned(tmp_path: Path) -> None:
     """Twice: the second time in place of the first, with the modes that the servers' own users can read."""
+    said = []
     for _ in range(2):
         done = lazyobs("dashboards", "--provision", "--root", str(tmp_path))
         assert done.returncode == 0, done.stderr
+        said.append(done.stderr)
+    new = f"{tmp_path}/etc/%s was not there and is new: %s does not seem to be installed"
+    assert new % ("prometheus", "Prometheus") in said[0] and new % ("grafana", "Grafana") in said[0]
+    assert said[1] == ""
     there = {str(file.relative_to(tmp_path)): file for file in tmp_path.rglob("*") if file.is_file()}
     assert len(there) == 6
     assert all(file.stat().st_mode & 0o777 == 0o644 for file in there.values())
