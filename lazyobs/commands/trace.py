@@ -80,7 +80,7 @@ def trace(asked: TraceCommand) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        shown.say_how_many()
+        shown.say_how_many(asked.stacks)
 
 
 class _Shown:
@@ -90,6 +90,7 @@ class _Shown:
         self._output, self._most = output, most
         self._begun = False
         self._events = self._lost = 0
+        self._waits = self._no_waiter = self._no_holder = 0
         self._lost_more = False  # an unknown number
 
     def all_of(self, readings: Iterator[list[TraceEvent]]) -> None:
@@ -100,21 +101,32 @@ class _Shown:
             writer = writer or Writer(self._output)
             self._begun = True
             for trace_event in trace_events:
-                writer.write(trace_event)
-                if trace_event.kind == LOST:
-                    self._lost += trace_event.objects or 0
-                    self._lost_more = self._lost_more or trace_event.objects is None
-                    continue
-                self._events += 1
+                lines = writer.text(trace_event)
+                self._count(trace_event)
+                writer.put(lines)
                 if self._events == self._most:
                     writer.flush()
                     return
             writer.flush()
 
-    def say_how_many(self) -> None:
+    def _count(self, trace_event: TraceEvent) -> None:
+        if trace_event.kind == LOST:
+            self._lost += trace_event.objects or 0
+            self._lost_more = self._lost_more or trace_event.objects is None
+            return
+        self._events += 1
+        if trace_event.kind == _OF_STACKS:
+            self._waits += 1
+            self._no_waiter += trace_event.waiter_stack is None
+            self._no_holder += trace_event.holder_stack is None
+
+    def say_how_many(self, stacks: bool) -> None:
         if self._begun:
             lost = f"{'more than ' * self._lost_more}{self._lost} lost"
             say(f"lazyobs: {self._events} {plural(self._events, 'event')}, {lost}")
+        if self._waits and stacks:
+            without = f"{self._no_waiter} without the stack of the waiter, {self._no_holder} without that of the holder"
+            say(f"lazyobs: of {self._waits} lock {plural(self._waits, 'wait')} {without}")
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:

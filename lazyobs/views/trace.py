@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 import time
+from collections.abc import Iterable
 
 from lazyobs import text
 from lazyobs.bpf.trace_event import TraceEvent
@@ -20,31 +22,44 @@ COLUMNS = (
 
 
 class Writer:
-    """Writes trace events to standard output, in one of the formats."""
+    """Trace events for standard output, in one of the formats.
+
+    Making the text and putting it out are two calls: a signal is noticed as a call ends, so that who counts between the
+    two counts what is put out.
+    """
 
     def __init__(self, output: str) -> None:
         self._output = output
-        self._csv = csv.writer(sys.stdout, lineterminator="\n")
         if output == "csv":
-            self._csv.writerow(COLUMNS)
+            self.put(_csv(COLUMNS))
         elif output == "table":
-            print(
-                f"{'TIME':15} {'KIND':16} {'DETAIL':16} {'PID':>7} {'TID':>7} {'TIME TAKEN':>10} {'OBJECTS':>7}  COMMAND"
+            self.put(
+                f"{'TIME':15} {'KIND':16} {'DETAIL':16} {'PID':>7} {'TID':>7} {'TIME TAKEN':>10} {'OBJECTS':>7}  COMMAND\n"
             )
 
-    def write(self, trace_event: TraceEvent) -> None:
+    def text(self, trace_event: TraceEvent) -> str:
+        """Its lines."""
         if self._output == "json":
-            print(json.dumps(vars(trace_event), separators=(",", ":"), allow_nan=False))
-        elif self._output == "csv":
-            self._csv.writerow([_cell(getattr(trace_event, name)) for name in COLUMNS])
-        else:
-            print(_line(trace_event))
-            for side, frames in (("waits", trace_event.waiter_stack), ("holds", trace_event.holder_stack)):
-                for number, frame in enumerate(frames or ()):
-                    print(text.printable(f"{'' if number else side:>20}  {frame}"))
+            return json.dumps(vars(trace_event), separators=(",", ":"), allow_nan=False) + "\n"
+        if self._output == "csv":
+            return _csv(_cell(getattr(trace_event, name)) for name in COLUMNS)
+        lines = [_line(trace_event)]
+        for side, frames in (("waits", trace_event.waiter_stack), ("holds", trace_event.holder_stack)):
+            for number, frame in enumerate(frames or ()):
+                lines.append(text.printable(f"{'' if number else side:>20}  {frame}"))
+        return "\n".join(lines) + "\n"
+
+    def put(self, lines: str) -> None:
+        sys.stdout.write(lines)
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def _csv(cells: Iterable[object]) -> str:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(cells)
+    return row.getvalue()
 
 
 def _cell(value: object) -> object:

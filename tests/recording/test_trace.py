@@ -123,17 +123,14 @@ def test_unknown_numbers_are_null() -> None:
         (0, event.UNKNOWN, (None, None)),  # no writer had it; or a recording from before holders were noted
     ],
 )
-def test_both_sides_of_a_wait(
-    pages: int, objects: int, holder: tuple[int | None, str | None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_both_sides_of_a_wait(pages: int, objects: int, holder: tuple[int | None, str | None]) -> None:
     wait = event.KIND_NAMES.index("lock_wait")
     record = event.Event(5, 3, 23, 10**6, pages, objects, 101, 102, 3, wait, LOCK_PATHS.index("walk"), b"name\0")
     found = TraceEvent.of_event(record, 0, 4096)
     assert (found.pid, found.detail, found.family, found.holder_pid, found.holder_path) == (101, "walk", 23, *holder)
     assert (found.objects, found.address, found.bytes) == (None,) * 3
-    Writer("table").write(found)
     ends = {"fork": "held by 211 (fork)", None: "held by 211" if holder[0] else "family 23"}
-    assert capsys.readouterr().out.rstrip().endswith(f"name  {'family 23  ' if holder[0] else ''}{ends[holder[1]]}")
+    assert Writer("table").text(found).rstrip().endswith(f"name  {'family 23  ' if holder[0] else ''}{ends[holder[1]]}")
 
 
 def test_the_filter_is_the_same_in_kernel_and_replay() -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -20,7 +22,7 @@ from lazyobs.bpf.stacks import MAP, STACK
 from lazyobs.kernel.btf import Btf
 from lazyobs.kernel.symbols import Symbols
 from lazyobs.model import LOCK_PATHS
-from tests.harness import ROOT, need_programs, process_of, skip
+from tests.harness import LAZYOBS, ROOT, need_programs, process_of, skip
 
 VMAS, CHILDREN, FORKS = 1009, 6, 23
 MOST_FIGHTS, LEAST_WAITED_NS = 31, 200_000_000
@@ -237,6 +239,30 @@ def test_a_wait_has_the_stack_of_its_path(live, contend, two_cpus):
         names = {frame.partition("+")[0] for frame in event.waiter_stack}
         assert names & {part for name in PATHS[event.detail] for part in (name, f"{name}.part.0")}, event
     assert all(event.holder_stack is None for event in seen) == bool(source.why_not("holder_stacks"))
+
+
+def test_trace_says_how_many_waits_have_no_stack(contend: Path, two_cpus: None) -> None:
+    words = [*LAZYOBS, "trace", "--stacks", "-e", "lock_wait", "--min-us", "0", "-n", "101", "-o", "json"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        fights = 0
+        while process.poll() is None and fights < MOST_FIGHTS:
+            family = Family(contend, VMAS, CHILDREN, FORKS)
+            family.fight()
+            family.end()
+            fights += 1
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, told = process.communicate(timeout=60)
+    waits = [json.loads(line) for line in output.splitlines()]
+    if not waits:
+        skip("kernel", "no wait for a lock was seen")
+    without = [sum(wait[stack] is None for wait in waits) for stack in ("waiter_stack", "holder_stack")]
+    noun = "waits" if len(waits) > 1 else "wait"
+    assert (
+        f"lazyobs: of {len(waits)} lock {noun} {without[0]} without the stack of the waiter, {without[1]} without that of the holder\n"
+        in told
+    )
 
 
 def test_without_symbols_no_stack_is_kept(live, contend, two_cpus):
