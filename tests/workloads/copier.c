@@ -18,8 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HUGE (2UL << 20)
-
 static char *pages;
 static long page;
 static char line[64];
@@ -49,16 +47,31 @@ static void write_pages(long count)
 		pages[i * page] = (char)(i + 1);
 }
 
+/* 2 MiB where pages have 4 KiB, 32 MiB where they have 16. */
+static long huge_page(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	long size = 2L << 20;
+
+	if (file) {
+		if (fscanf(file, "%ld", &size) != 1 || size <= 0)
+			size = 2L << 20;
+		fclose(file);
+	}
+	return size;
+}
+
 static bool make_pages(long count, bool huge)
 {
-	char *area =
-		mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long whole = huge_page(), room = huge ? whole : (count * page + whole - 1) & -whole;
+	char *area = mmap(NULL, room + whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 
-	if (area == MAP_FAILED || count * page > (long)HUGE)
+	if (area == MAP_FAILED || count * page > room)
 		return false;
-	pages = (char *)(((unsigned long)area + HUGE - 1) & ~(HUGE - 1));
+	pages = (char *)(((unsigned long)area + whole - 1) & -whole);
 	/* A kernel without huge pages refuses both, and makes none. */
-	return !madvise(pages, HUGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) || !huge;
+	return !madvise(pages, room, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) || !huge;
 }
 
 static void obey_parent(int from, int to)
