@@ -275,7 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in table().values():
             print(f"{row.name:18} {row.about}")
         for userland in roots.table().values():
-            print(f"--root {userland.name:14} {userland.about}, BCC {userland.bcc}, Python {userland.python}")
+            bcc = f"BCC {userland.bcc}" if userland.bcc else "no BCC"
+            print(f"--root {userland.name:14} {userland.about}, {bcc}, Python {userland.python}")
         return 0
     if not options.command:
         parser.error("no COMMAND to run")

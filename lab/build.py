@@ -11,16 +11,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import apt, packages, roots
 from .cache import content_hash, locked, made_once, root, way_to_build
+from .configure import configure
 from .errors import LabError, reports_errors
 from .kernels import Kernel, default_name, kernel, table
 from .source import apply_series, objects, unpack
 
 #: Part of every content hash: raise it when a change of the build changes its output.
 RECIPE = "2"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What make is given for an architecture, and the image that it makes."""
+
+    words: tuple[str, ...]
+    image: str
+
+
+TARGETS = {
+    "amd64": Target(("CC=ccache gcc",), "arch/x86/boot/bzImage"),
+    "arm64": Target(
+        ("ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-linux-gnu-gcc"), "arch/arm64/boot/Image"
+    ),
+}
 
 
 def _inputs(row: Kernel) -> str:
@@ -79,56 +97,34 @@ def _run(command: Sequence[str], log: Path, what: str) -> None:
         raise LabError(f"{what} failed; the whole output is in {log}", "\n".join((errors or lines)[-12:]))
 
 
-def unmet(config: Path, fragments: Sequence[Path]) -> list[str]:
-    """The lines of the fragments that the finished configuration does not honour."""
-    wanted: dict[str, str] = {}
-    for fragment in fragments:
-        for line in fragment.read_text().splitlines():
-            if line.startswith("CONFIG_"):
-                name, value = line.split("=", 1)
-                wanted[name] = value
-    have = dict(line.split("=", 1) for line in config.read_text().splitlines() if line.startswith("CONFIG_"))
-    return [f"{name}={value}" for name, value in wanted.items() if have.get(name, "n") != value]
-
-
-def _configure(source: Path, built: Path, fragments: Sequence[Path], log: Path) -> None:
-    """Writes .config only when it changes: make looks at its time."""
-    made = built / "config.new"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    make = ["make", "-s", "-C", str(source), f"O={made}"]
-    _run([*make, "tinyconfig"], log, "tinyconfig")
-    tiny = made / "tiny.config"
-    shutil.copy(made / ".config", tiny)
-    merge = [str(source / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(made), str(tiny)]
-    _run(merge + [str(path) for path in fragments], log, "merging the configuration")
-    _run([*make, "olddefconfig"], log, "olddefconfig")
-    refused = unmet(made / ".config", fragments)
+def _refuse(refused: list[str]) -> None:
     if refused:
         raise LabError(
             f"the kernel's configuration refused {', '.join(refused)}; "
             "a dependency is missing: fix the fragments in lab/config"
         )
-    current = built / ".config"
-    if not current.exists() or current.read_bytes() != (made / ".config").read_bytes():
-        shutil.copy(made / ".config", current)
-    shutil.rmtree(made)
 
 
 def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
-    packages.ensure(packages.BUILD_TOOLS)
+    packages.ensure((*packages.BUILD_TOOLS, *packages.BOOT_TOOLS[row.arch]))
     with locked("build"):
-        source, built = unpack(package, version, row.suite), objects(package)
+        source, built, target = unpack(package, version, row.suite), objects(package, row.arch), TARGETS[row.arch]
         apply_series(source, row.patch_files(), version)
         built.mkdir(parents=True, exist_ok=True)
         log = root() / f"build-{row.name}.log"
         log.write_text("")
-        _configure(source, built, row.fragment_files(), log)
-        make = ["make", "-s", "-C", str(source), f"O={built}", f"-j{os.cpu_count() or 1}", "CC=ccache gcc"]
+
+        def command(folder: Path) -> list[str]:
+            return ["make", "-s", "-C", str(source), f"O={folder}", f"-j{os.cpu_count() or 1}", *target.words]
+
+        configure(
+            source, built, row.fragment_files(), command, lambda words: _run(words, log, "its configuration"), _refuse
+        )
+        make = command(built)
         _say(f"building {row.name} ({package} {version}); output in {log}")
         _run([*make, "olddefconfig"], log, "olddefconfig")
-        _run([*make, "bzImage"], log, f"the build of {row.name}")
-        shutil.copy(built / "arch/x86/boot/bzImage", folder / "vmlinuz")
+        _run([*make, Path(target.image).name], log, f"the build of {row.name}")
+        shutil.copy(built / target.image, folder / "vmlinuz")
         shutil.copy(built / ".config", folder / "config")
         shutil.copy(built / "System.map", folder / "System.map")
 

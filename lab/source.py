@@ -16,16 +16,17 @@ from pathlib import Path
 
 from .cache import root
 from .errors import LabError
-from .packages import fetch, unpacking
+from .packages import BOOT_TOOLS, fetch, unpacking
 
 
 def tree(package: str) -> Path:
     return root() / "tree" / package
 
 
-def objects(package: str) -> Path:
-    """A package's one object folder: its variants are built in it in turn, and compile only what differs."""
-    return root() / "obj" / package
+def objects(package: str, arch: str = "amd64") -> Path:
+    """A package's one object folder of an architecture: its variants are built in it in turn, and compile only what
+    differs."""
+    return root() / "obj" / (package if arch == "amd64" else f"{package}-{arch}")
 
 
 def originals(package: str) -> Path:
@@ -39,7 +40,7 @@ def unpack(package: str, version: str, suite: str = "") -> Path:
     stamp = source.parent / f"{package}.version"
     if source.is_dir() and stamp.is_file() and stamp.read_text() == version:
         return source
-    for old in (source, originals(package), objects(package)):
+    for old in (source, originals(package), *(objects(package, arch) for arch in BOOT_TOOLS)):
         shutil.rmtree(old, ignore_errors=True)
     stamp.unlink(missing_ok=True)
     folder = fetch(package, version, suite)

@@ -146,29 +146,24 @@ class Builder:
         making.rename(folder)
 
     def _configure(self, objects: Path, flavour: str, options: Sequence[str], log: Path, what: str) -> list[str]:
-        """Writes .config only when it changes: make looks at its time. Returns what the tree refused."""
-        made = objects / "config.new"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        """Returns what the tree refused."""
         wanted = fragments(self._tree.source, flavour)
+        notes: list[str] = []
         if options:
-            own = made / "series.config"
+            own = objects / "series.config"
             own.write_text("".join(f"{line}\n" for line in options))
             wanted.append(own)
-        self._run([*self._command(made), "tinyconfig"], log, what, _CONFIGURE_SECONDS)
-        tiny = made / "tiny.config"
-        shutil.copy(made / ".config", tiny)
-        merge = ["sh", str(self._tree.source / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(made), str(tiny)]
-        self._run(merge + [str(path) for path in wanted], log, what, _CONFIGURE_SECONDS)
-        self._run([*self._command(made), "olddefconfig"], log, what, _CONFIGURE_SECONDS)
-        refused = lab.build.unmet(made / ".config", wanted)
-        if lost := [line for line in refused if line.partition("=")[0] in _ESSENTIAL and not line.endswith("=n")]:
-            raise BuildFailed(f"its configuration refuses {', '.join(lost)}, without which no guest comes up", log)
-        current = objects / ".config"
-        if not current.exists() or current.read_bytes() != (made / ".config").read_bytes():
-            shutil.copy(made / ".config", current)
-        shutil.rmtree(made)
-        return [f"its configuration does not take {line}" for line in refused]
+
+        def refuses(refused: list[str]) -> None:
+            if lost := [line for line in refused if line.partition("=")[0] in _ESSENTIAL and not line.endswith("=n")]:
+                raise BuildFailed(f"its configuration refuses {', '.join(lost)}, without which no guest comes up", log)
+            notes.extend(f"its configuration does not take {line}" for line in refused)
+
+        def run(command: Sequence[str]) -> None:
+            self._run(command, log, what, _CONFIGURE_SECONDS)
+
+        lab.configure.configure(self._tree.source, objects, wanted, self._command, run, refuses)
+        return notes
 
     def _command(self, objects: Path) -> list[str]:
         compiler = "CC=ccache gcc" if shutil.which("ccache") else "CC=gcc"

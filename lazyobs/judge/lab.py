@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         apt,
         build,
         cache,
+        configure,
         errors,
         guest,
         initramfs,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
         workload,
     )  # fmt: skip
 __all__ = [
-    "accel", "apt", "build", "cache", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "own_tests",
+    "accel", "apt", "build", "cache", "configure", "errors", "folder", "guest", "initramfs", "kernels", "kselftest", "own_tests",
     "packages", "qemu", "source", "splats", "stress", "type_data", "workload",
 ]  # fmt: skip
 

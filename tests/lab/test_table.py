@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import build, docs, kernels, packages, qemu
+from lab import build, configure, docs, kernels, packages, qemu
 from lab.errors import LabError
 from tests.harness import ROOT
 
@@ -19,6 +19,7 @@ def test_every_row_can_be_made() -> None:
         assert row.kind in ("debian", "built")
         assert row.tier in ("fentry", "kprobe", "tracepoint", "procfs")
         assert row.packages
+        assert row.arch in packages.BOOT_TOOLS and row.arch in build.TARGETS and row.arch in qemu.HARDWARE
         for path in row.patch_files() + row.fragment_files():
             assert path.is_file(), path
     used = {name for row in kernels.table().values() for name in row.patches}
@@ -72,7 +73,7 @@ def test_configuration_that_was_not_honoured(tmp_path: Path) -> None:
     (tmp_path / "fragment").write_text("# why\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=n\nCONFIG_D=y\n")
     (tmp_path / "more").write_text("CONFIG_D=n\n")
     (tmp_path / "config").write_text("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\n")
-    assert build.unmet(tmp_path / "config", [tmp_path / "fragment", tmp_path / "more"]) == ["CONFIG_C=n"]
+    assert configure.unmet(tmp_path / "config", [tmp_path / "fragment", tmp_path / "more"]) == ["CONFIG_C=n"]
 
 
 def test_the_document_is_current() -> None:
