@@ -27,7 +27,7 @@ FEATURES = {
     "browser": "chromium",
     "host": "what a machine may not be or a container forbid: a known processor, glibc, mounts, IPv6, a readable checkout",
     "kernel": "what the running kernel may lack: swap, KSM, NUMA nodes, a barrier for slabs",
-    "lab": "QEMU, a compiler and the images of CI's lab kernels (make lab KERNEL=ci)",
+    "lab": "QEMU, a compiler and the images of CI's lab kernels and userland (make lab KERNEL=ci ROOT=trixie)",
     "lab-all": "the images of all lab kernels (make lab)",
     "lab-source": "the unpacked source of the lab kernel, which is there where it was built",
     "programs": "bpftool, bpftrace, gcc, openssl, rpmbuild, setpriv, systemd-analyze",

@@ -67,7 +67,7 @@ HOURS = Not("it takes hours")
 TABLE: tuple[tuple[str, Run | By | Not], ...] = (
     (r"\$ .*", By("tests/drawing/test_answers.py::test_it_is_what_the_command_prints")),
     # make
-    (r"make (setup|check|test|lab KERNEL=ci ROOT=ci)", By(".ci/run")),
+    (r"make (setup|check|test|lab KERNEL=ci ROOT=trixie)", By(".ci/run")),
     (r"make help", By("tests/test_makefile.py::test_bare_make_is_help")),
     (r"make top", Not("it sets up, and runs until it is ended; .ci/run sets up, and sudo lazyobs top is below")),
     (r"make (test-quick|test TESTS=.*)", Not("it is a part of the suite that this test is of")),
