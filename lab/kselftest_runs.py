@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -14,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import mutations
-from .cache import LAB
+from . import kselftest, mutations
+from .cache import LAB, content_hash
 from .errors import reports_errors
 from .kernels import kernel
 from .mutations import OURS
@@ -25,7 +24,10 @@ _SECONDS = 1800
 
 
 def kept(path: Path = KEPT) -> list[dict[str, Any]]:
-    """[{"kernel", "lazy", "cpus", "nodes", "date", "runs", "tests", "passed", "skipped", "failed", "seconds"}]."""
+    """[{"kernel", "lazy", "cpus", "nodes", "program", "date", "runs", "tests", "passed", "skipped", "failed", "seconds"}].
+
+    ``program`` is a hash of the patch; ``seconds`` those of each run, in order.
+    """
     return json.loads(path.read_text()) if path.exists() else []
 
 
@@ -35,22 +37,32 @@ def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def summed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the runs of one guest come to. ``failed``: {test: in how many of them}; ``passed`` and ``skipped`` are of
-    the first run; ``seconds`` is the median of a run's."""
+    the first run."""
     failed: dict[str, int] = {}
     for run in runs:
         for name in [*run["failed"], *([f"({run['end']})"] if run["end"] != "exit" else [])]:
             failed[name] = failed.get(name, 0) + 1
     first = runs[0]
     tests = first["passed"] + first["skipped"] + len(first["failed"])
-    seconds = round(statistics.median(run["seconds"] for run in runs))
+    seconds = sorted(round(run["seconds"]) for run in runs)
     known = {"runs": len(runs), "tests": tests, "passed": first["passed"], "skipped": first["skipped"]}
     return {**known, "failed": failed, "seconds": seconds}
 
 
+def added(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The runs of two guests as one row."""
+    failed = dict(old["failed"])
+    for name, times in new["failed"].items():
+        failed[name] = failed.get(name, 0) + times
+    sums = {"runs": old["runs"] + new["runs"], "failed": failed, "seconds": sorted([*old["seconds"], *new["seconds"]])}
+    return {**new, **sums, "passed": min(old["passed"], new["passed"])}
+
+
 def keep(row: Mapping[str, Any], path: Path = KEPT) -> None:
-    """Puts the runs of a guest in the place of earlier ones of the same kernel and machine."""
+    """Adds the runs of a guest to those of the same kernel, machine and program; runs of another program give way."""
     rows = {_where(old): old for old in kept(path)}
-    rows[_where(row)] = dict(row)
+    old = rows.get(_where(row))
+    rows[_where(row)] = added(old, row) if old and old["program"] == row["program"] else dict(row)
     lines = ",\n".join(
         f"  {json.dumps(one, sort_keys=True)}" for _, one in sorted(rows.items(), key=lambda item: str(item))
     )
@@ -89,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     date = time.strftime("%Y-%m-%d", time.gmtime())
     known = {"kernel": row.name, "lazy": lazy, "cpus": options.cpus, "nodes": options.nodes, "date": date}
+    known["program"] = content_hash([kselftest.PATCH])
     keep({**known, **summed(runs)})
     return 0
 

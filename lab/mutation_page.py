@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -207,6 +208,10 @@ others on that machine, which has no swap and one node, without the variants tha
 """
 
 
+def _median(row: Mapping[str, Any]) -> int:
+    return round(statistics.median(row["seconds"]))
+
+
 def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
@@ -215,7 +220,7 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
         laziness = "on" if row["lazy"] else "off"
         failed = ", ".join(f"`{name}` in {count}" for name, count in row["failed"].items()) or "none"
         cells = [f"`{row['kernel']}`", laziness, row["cpus"], row["nodes"], row["runs"], row["tests"], row["passed"]]
-        text += _line([str(cell) for cell in (*cells, row["skipped"], failed, row["seconds"], row["date"])])
+        text += _line([str(cell) for cell in (*cells, row["skipped"], failed, _median(row), row["date"])])
     return text
 
 
@@ -337,5 +342,5 @@ def letter(document: Mapping[str, Any] | None = None) -> str:
             lazy = "on" if one["lazy"] else "off"
             failed = sum(one["failed"].values())
             text += f"  {one['kernel']:15} {lazy:4} {one['cpus']:5} {one['runs']:5} {one['tests']:6} "
-            text += f"{one['passed']:6} {failed:6} {one['seconds']:14}\n"
+            text += f"{one['passed']:6} {failed:6} {_median(one):14}\n"
     return text + SHELL

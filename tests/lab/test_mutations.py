@@ -152,3 +152,17 @@ def test_runs_are_summed() -> None:
     runs = [a_run("run 0"), a_run("run 1", failed=["a"]), a_run("run 2", failed=["a"], end="timeout")]
     summed = kselftest_runs.summed(runs)
     assert (summed["runs"], summed["failed"]) == (3, {"a": 2, "(timeout)": 1})
+
+
+def test_runs_of_one_program_add_up(tmp_path: Path) -> None:
+    path = tmp_path / "runs.json"
+    row = {"kernel": "k", "lazy": False, "cpus": 1, "nodes": 2, "program": "p", "date": "2026-01-01"}
+    first = {**row, **kselftest_runs.summed([a_run("run 0"), a_run("run 1", failed=["a"])])}
+    second = {**row, "date": "2026-01-02", **kselftest_runs.summed([a_run("run 0", failed=["a", "b"])])}
+    for one in (first, second):
+        kselftest_runs.keep(one, path)
+    (found,) = kselftest_runs.kept(path)
+    assert (found["runs"], found["failed"], found["date"]) == (3, {"a": 2, "b": 1}, "2026-01-02")
+    assert len(found["seconds"]) == 3
+    kselftest_runs.keep({**second, "program": "q"}, path)
+    assert kselftest_runs.kept(path) == [{**second, "program": "q"}]
