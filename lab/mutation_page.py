@@ -209,7 +209,8 @@ others on that machine, which has no swap and one node, without the variants tha
 
 
 def _median(row: Mapping[str, Any]) -> int:
-    return round(statistics.median(row["seconds"]))
+    seconds: list[int] = row["seconds"]
+    return round(statistics.median(seconds))
 
 
 def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
