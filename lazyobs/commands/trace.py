@@ -7,6 +7,7 @@ the same path for both: ``trace`` -> ``_live`` or ``_recorded`` -> ``_Shown`` ->
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -18,7 +19,7 @@ import click
 
 from lazyobs.bpf import optional
 from lazyobs.bpf.features import HOLDER_STACKS
-from lazyobs.bpf.trace_event import LOST, TraceEvent
+from lazyobs.bpf.trace_event import TraceEvent
 from lazyobs.commands.event_options import EVENT_OPTIONS
 from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option, span
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from lazyobs.kernel.symbols import Symbols
     from lazyobs.recording.replay import ReplaySource
     from lazyobs.sources.source import Source
+    from lazyobs.views.trace import Writer
 
 
 _OF_STACKS = "lock_wait"
@@ -80,53 +82,40 @@ def trace(asked: TraceCommand) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        shown.say_how_many(asked.stacks)
+        shown.end(asked.stacks)
 
 
 class _Shown:
-    """Writes trace events and counts them; the header is printed with the first reading."""
+    """Writes trace events; the header is printed with the first reading."""
 
     def __init__(self, output: str, most: int | None) -> None:
         self._output, self._most = output, most
-        self._begun = False
-        self._events = self._lost = 0
-        self._waits = self._no_waiter = self._no_holder = 0
-        self._lost_more = False  # an unknown number
+        self._writer: Writer | None = None
 
     def all_of(self, readings: Iterator[list[TraceEvent]]) -> None:
         from lazyobs.views.trace import Writer
 
-        writer = None
         for trace_events in readings:
-            writer = writer or Writer(self._output)
-            self._begun = True
+            writer = self._writer = self._writer or Writer(self._output)
             for trace_event in trace_events:
-                lines = writer.text(trace_event)
-                self._count(trace_event)
-                writer.put(lines)
-                if self._events == self._most:
+                writer.write(trace_event)
+                if writer.counted.events == self._most:
                     writer.flush()
                     return
             writer.flush()
 
-    def _count(self, trace_event: TraceEvent) -> None:
-        if trace_event.kind == LOST:
-            self._lost += trace_event.objects or 0
-            self._lost_more = self._lost_more or trace_event.objects is None
+    def end(self, stacks: bool) -> None:
+        """Prints what an interruption left, and says how many events there were."""
+        if self._writer is None:
             return
-        self._events += 1
-        if trace_event.kind == _OF_STACKS:
-            self._waits += 1
-            self._no_waiter += trace_event.waiter_stack is None
-            self._no_holder += trace_event.holder_stack is None
-
-    def say_how_many(self, stacks: bool) -> None:
-        if self._begun:
-            lost = f"{'more than ' * self._lost_more}{self._lost} lost"
-            say(f"lazyobs: {self._events} {plural(self._events, 'event')}, {lost}")
-        if self._waits and stacks:
-            without = f"{self._no_waiter} without the stack of the waiter, {self._no_holder} without that of the holder"
-            say(f"lazyobs: of {self._waits} lock {plural(self._waits, 'wait')} {without}")
+        with contextlib.suppress(BrokenPipeError):  # who read them has seen enough
+            self._writer.flush()
+        found = self._writer.counted
+        lost = f"{'more than ' * found.lost_more}{found.lost} lost"
+        say(f"lazyobs: {found.events} {plural(found.events, 'event')}, {lost}")
+        if found.waits and stacks:
+            sides = f"{found.no_waiter} without the stack of the waiter, {found.no_holder} without that of the holder"
+            say(f"lazyobs: of {found.waits} lock {plural(found.waits, 'wait')} {sides}")
 
 
 def _recorded(source: ReplaySource, asked: TraceCommand) -> Iterator[list[TraceEvent]]:

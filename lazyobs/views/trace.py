@@ -9,9 +9,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from lazyobs import text
-from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.bpf.trace_event import LOST, TraceEvent
 from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
@@ -19,23 +20,69 @@ COLUMNS = (
     "bytes", "text", "family", "holder_pid", "holder_path", "child", "vmas", "threads",
     "waiter_stack", "holder_stack",
 )  # fmt: skip
+LOCK_WAIT = "lock_wait"
+
+
+class Counted(NamedTuple):
+    """What was printed. ``lost_more``: and an unknown number; ``no_waiter`` and ``no_holder``: lock waits without that
+    stack."""
+
+    events: int = 0
+    lost: int = 0
+    lost_more: bool = False
+    waits: int = 0
+    no_waiter: int = 0
+    no_holder: int = 0
+
+    def and_one(self, trace_event: TraceEvent) -> Counted:
+        if trace_event.kind == LOST:
+            more = self.lost_more or trace_event.objects is None
+            return self._replace(lost=self.lost + (trace_event.objects or 0), lost_more=more)
+        if trace_event.kind != LOCK_WAIT:
+            return self._replace(events=self.events + 1)
+        return self._replace(
+            events=self.events + 1,
+            waits=self.waits + 1,
+            no_waiter=self.no_waiter + (trace_event.waiter_stack is None),
+            no_holder=self.no_holder + (trace_event.holder_stack is None),
+        )
+
+
+_ROOM = 1 << 16  # bytes that are printed together
 
 
 class Writer:
-    """Trace events for standard output, in one of the formats.
+    """Writes trace events to standard output, in one of the formats; ``counted``: which.
 
-    Making the text and putting it out are two calls: a signal is noticed as a call ends, so that who counts between the
-    two counts what is put out.
+    An interruption by a signal leaves an event counted and in the buffer, or neither. Python's own text layer forgets
+    what it was printing when it was interrupted.
     """
 
     def __init__(self, output: str) -> None:
         self._output = output
+        sys.stdout.flush()
+        self._buffer = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False), 2 * _ROOM)
+        self._held = 0
+        self.counted = Counted()
         if output == "csv":
-            self.put(_csv(COLUMNS))
+            self._buffer.write(_encoded(_csv(COLUMNS)))
         elif output == "table":
-            self.put(
-                f"{'TIME':15} {'KIND':16} {'DETAIL':16} {'PID':>7} {'TID':>7} {'TIME TAKEN':>10} {'OBJECTS':>7}  COMMAND\n"
-            )
+            head = f"{'TIME':15} {'KIND':16} {'DETAIL':16} {'PID':>7} {'TID':>7} {'TIME TAKEN':>10} {'OBJECTS':>7}  COMMAND\n"
+            self._buffer.write(_encoded(head))
+
+    def write(self, trace_event: TraceEvent) -> None:
+        lines, counted = _encoded(self.text(trace_event)), self.counted.and_one(trace_event)
+        if self._held + len(lines) > _ROOM:
+            self.flush()
+        held, put = self._held + len(lines), self._buffer.write
+        # A signal is noticed where a call has ended or a function of Python's begins: not from here on.
+        self._held = held
+        self.counted = counted
+        put(lines)  # there is room for it
+
+    def flush(self) -> None:
+        self._buffer.flush()
+        self._held = 0
 
     def text(self, trace_event: TraceEvent) -> str:
         """Its lines."""
@@ -49,11 +96,9 @@ class Writer:
                 lines.append(text.printable(f"{'' if number else side:>20}  {frame}"))
         return "\n".join(lines) + "\n"
 
-    def put(self, lines: str) -> None:
-        sys.stdout.write(lines)
 
-    def flush(self) -> None:
-        sys.stdout.flush()
+def _encoded(lines: str) -> bytes:
+    return lines.encode(sys.stdout.encoding, sys.stdout.errors or "strict")
 
 
 def _csv(cells: Iterable[object]) -> str:
