@@ -226,7 +226,8 @@ HEALTH_NAMES = tuple(name for name, _ in HEALTH_COLUMNS)
 
 @dataclass
 class Kernel:
-    """The kernel a sample came from. ``lazy_enabled`` is None where there is no switch."""
+    """The kernel a sample came from. ``lazy_enabled``: whether VMAs become lazy now; None where
+    none ever does, or where it cannot be read."""
 
     release: str
     profile: str

@@ -286,7 +286,7 @@ _COUNTERS = tuple(counter for counter in model.COUNTERS if counter.name != "lock
 FAMILIES: tuple[Family, ...] = (
     Family("build_info", GAUGE, "version of lazyobs", "exporter", _build, ("version",)),
     Family(
-        "kernel_info", GAUGE, "the kernel: release, profile, lazy switch (on, off, or none where there is no switch)",
+        "kernel_info", GAUGE, "the kernel: release, profile, whether VMAs become lazy (on, off, or none where none can)",
         "kernel", _kernel, ("release", "profile", "lazy"),
     ),
     Family(

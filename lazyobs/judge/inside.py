@@ -66,8 +66,12 @@ class Watch:
         self._names = []
         for name in functions:
             try:
-                with open(_TRACING / "kprobe_events", "a") as file:
-                    file.write(f"p:judge/{name} {name}\n")
+                # Not by open(..., "a"), which seeks to an end that this file does not have.
+                file = os.open(_TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+                try:
+                    os.write(file, f"p:judge/{name} {name}\n".encode())
+                finally:
+                    os.close(file)
                 (_TRACING / f"events/judge/{name}/enable").write_text("1")
                 self._names.append(name)
             except OSError:

@@ -132,11 +132,14 @@ def without_false_zeros(profile: Profile, signs: tuple[Sign, ...]) -> Profile:
 
 
 def lazy_switch(profile: Profile, proc_root: str = "/proc") -> bool | None:
-    """Whether the design's sysctl is on now; None where it has none or it cannot be read."""
+    """Whether VMAs become lazy now: always by a design whose switch this kernel does not have. None where the design
+    makes none lazy, or its switch cannot be read."""
     if not profile.sysctl:
-        return None
+        return True if profile.has_lazy else None
+    # Its parts have neither dots nor slashes (profile.py): nothing but /proc/sys is read.
+    switch = Path(proc_root, "sys", *profile.sysctl.split("."))
     try:
-        # Its parts have neither dots nor slashes (profile.py): nothing but /proc/sys is read.
-        return read_text(Path(proc_root, "sys", *profile.sysctl.split("."))).strip() != "0"
+        return read_text(switch).strip() != "0"
     except Unusable:
-        return None
+        # A folder that is there and does not have it, not a container without /proc/sys.
+        return True if profile.has_lazy and switch.parent.is_dir() and not switch.exists() else None

@@ -136,6 +136,18 @@ def test_a_switch_is_read_below_proc_sys_and_never_waited_for(tmp_path: Path) ->
     assert facts.lazy_switch(design, str(tmp_path)) is None
 
 
+def test_a_lazy_design_without_a_switch_is_always_on(tmp_path: Path) -> None:
+    """But not where /proc/sys is hidden: then nobody knows."""
+    folder = Path(profile.__file__).parent / "profiles"
+    design = profile.load(folder / "lab73.toml")
+    assert design.has_lazy and design.sysctl
+    assert facts.lazy_switch(design, str(tmp_path)) is None
+    (tmp_path / "sys/vm").mkdir(parents=True)
+    assert facts.lazy_switch(design, str(tmp_path)) is True
+    assert facts.lazy_switch(replace(design, sysctl=""), str(tmp_path)) is True
+    assert facts.lazy_switch(profile.load(folder / "mainline.toml"), str(tmp_path)) is None
+
+
 def test_the_number_of_names_is_bounded(tmp_path: Path) -> None:
     names = [f"f{number}" for number in range(profile.MOST_NAMES - 1)]
     assert loaded(tmp_path, f"[aliases]\nf = {names}").aliases["f"][-1] == names[-1]

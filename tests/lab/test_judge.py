@@ -23,7 +23,8 @@ pytestmark = pytest.mark.lab
 SCRIPT = """
 echo 256M > /sys/block/zram0/disksize; mkswap /dev/zram0 > /dev/null; swapon /dev/zram0
 /mnt/share/workload && /mnt/share/workload time /mnt/share/given && "$0" -m lazyobs.judge.waits || exit
-LAZYOBS_JUDGE_SCRIPT=given exec "$0" -m lazyobs.judge.inside boot script kselftest stress
+LAZYOBS_JUDGE_SCRIPT=given exec "$0" -m lazyobs.judge.inside boot script kselftest stress \\
+    --watch vma_prepare_anon_vma_lazy,of_no_kernel
 """
 GIVEN = """#!/bin/sh
 echo "cost turns 211"
@@ -86,6 +87,9 @@ def test_the_workload_is_measured_and_a_blind_kernel_fails(guest: Run, share: Pa
     )
     assert "the invariant walk_visits was broken" in why or "the invariant walk_complete was broken" in why, why
     assert json.dumps(found["results"][2]["numbers"]["counts"])
+    # A function that runs whenever a page is touched, and one that cannot be watched.
+    assert found["results"][2]["hits"].keys() == {"vma_prepare_anon_vma_lazy"}
+    assert found["results"][2]["hits"]["vma_prepare_anon_vma_lazy"] > 23
 
 
 def test_allocations_fail_and_no_page_is_wrong(guest: Run, share: Path) -> None:
