@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lazyobs import text
 from lazyobs.bpf.trace_event import LOST, TraceEvent
@@ -61,7 +61,7 @@ class Writer:
     def __init__(self, output: str) -> None:
         self._output = output
         sys.stdout.flush()
-        self._buffer = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False), 2 * _ROOM)
+        self._buffer = io.BufferedWriter(_raw_stdout(), 2 * _ROOM)
         self._held = 0
         self.counted = Counted()
         if output == "csv":
@@ -97,8 +97,26 @@ class Writer:
         return "\n".join(lines) + "\n"
 
 
+class _Replaced(io.RawIOBase):
+    """Standard output of a program that has put something of its own in its place."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, lines: Any) -> int:
+        sys.stdout.write(bytes(lines).decode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict"))
+        return len(lines)
+
+
+def _raw_stdout() -> io.RawIOBase:
+    try:
+        return io.FileIO(sys.stdout.fileno(), "w", closefd=False)
+    except io.UnsupportedOperation:
+        return _Replaced()
+
+
 def _encoded(lines: str) -> bytes:
-    return lines.encode(sys.stdout.encoding, sys.stdout.errors or "strict")
+    return lines.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
 
 
 def _csv(cells: Iterable[object]) -> str:

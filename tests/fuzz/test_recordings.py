@@ -65,6 +65,8 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root: Path = tmp_path_factory.mktemp("values")
     shutil.copytree(EXAMPLE, root / "r")
     shutil.copytree(ROOT / "examples/debian-6.12", root / "base")
+    for run in COMMANDS.values():
+        run(str(root / "r"))  # what it imports is not what a value takes
     return root
 
 
