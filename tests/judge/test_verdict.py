@@ -244,3 +244,9 @@ def test_the_claims_of_our_own_cover_letter() -> None:
         ("struct mm_struct keeps its size", "1024 to 1032 bytes"),
         ("5,003 VMAs of one process: no anon_vma and no chain for each", "104.0 bytes a VMA before, 64.0 after"),
     ]
+
+
+def test_the_letter_in_docs_could_be_mailed() -> None:
+    lines = (ROOT / "docs/example-letter.txt").read_text().splitlines()
+    assert lines[0] == "lazyobs judge: FAIL" and max(map(len, lines)) <= 72
+    assert any(line.startswith("* first fork and exit, 101 VMAs: +10.7%") for line in lines)
