@@ -7,6 +7,7 @@ The load is this process itself, which is the consumer: what it burns between tw
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import time
 
@@ -27,9 +28,11 @@ TOTALS = ("forks", "anon_vma_allocs", "anon_vma_frees", "chain_allocs", "chain_f
 
 
 def burn(seconds: float) -> None:
+    """With anon_vmas, so that the programs run on a machine that has nothing else to do."""
     end = time.process_time() + seconds
     while time.process_time() < end:
-        pass
+        with mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
+            page[0] = 1
 
 
 def samples(source, count: int, load: bool) -> list:
