@@ -27,17 +27,15 @@ RECIPE = "2"
 
 @dataclass(frozen=True)
 class Target:
-    """What make is given for an architecture, and the image that it makes."""
+    """What make is given for an architecture, beside the compiler, and the image that it makes."""
 
     words: tuple[str, ...]
     image: str
 
 
 TARGETS = {
-    "amd64": Target(("CC=ccache gcc",), "arch/x86/boot/bzImage"),
-    "arm64": Target(
-        ("ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-linux-gnu-gcc"), "arch/arm64/boot/Image"
-    ),
+    "amd64": Target((), "arch/x86/boot/bzImage"),
+    "arm64": Target(("ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"), "arch/arm64/boot/Image"),
 }
 
 
@@ -115,7 +113,8 @@ def _build(row: Kernel, package: str, version: str, folder: Path) -> None:
         log.write_text("")
 
         def command(folder: Path) -> list[str]:
-            return ["make", "-s", "-C", str(source), f"O={folder}", f"-j{os.cpu_count() or 1}", *target.words]
+            words = (*target.words, f"CC=ccache {packages.COMPILERS[row.arch]}")
+            return ["make", "-s", "-C", str(source), f"O={folder}", f"-j{os.cpu_count() or 1}", *words]
 
         configure(
             source, built, row.fragment_files(), command, lambda words: _run(words, log, "its configuration"), _refuse

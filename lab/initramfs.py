@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .cache import LAB, content_hash, made_once, root
 from .errors import LabError
+from .packages import COMPILERS
 
 INIT_SOURCE = LAB / "guest" / "init.c"
 #: What a guest needs before it has a root: a distribution kernel has some of it as modules.
@@ -21,13 +22,11 @@ WANTED = (
     "virtio_blk", "crc32c_generic", "crc32c_intel", "crc32c_cryptoapi", "ext4", "lzo", "lzo_rle", "zram",
     "hwpoison_inject",
 )  # fmt: skip
-#: The C compiler for the guest's init, by architecture.
-_COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 
 
 def _init(arch: str) -> Path:
     """The compiled init."""
-    compiler = _COMPILERS[arch]
+    compiler = COMPILERS[arch]
 
     def make(folder: Path) -> None:
         command = [compiler, "-O2", "-static", "-Wall", "-o", str(folder / "init"), str(INIT_SOURCE)]

@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ _SECONDS = 1800
 def kept(path: Path = KEPT) -> list[dict[str, Any]]:
     """[{"kernel", "lazy", "cpus", "nodes", "program", "date", "runs", "tests", "passed", "skipped", "failed", "seconds"}].
 
-    ``program`` is a hash of the patch; ``seconds`` those of each run, in order.
+    ``program`` is a hash of the patch; ``seconds`` those of each run, the shortest first; of a
+    row from before that its median alone.
     """
     return json.loads(path.read_text()) if path.exists() else []
 
@@ -38,23 +40,25 @@ def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def summed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the runs of one guest come to. ``failed``: {test: in how many of them}; ``passed`` and ``skipped`` are of
     the first run."""
-    failed: dict[str, int] = {}
+    failed: Counter[str] = Counter()
     for run in runs:
-        for name in [*run["failed"], *([f"({run['end']})"] if run["end"] != "exit" else [])]:
-            failed[name] = failed.get(name, 0) + 1
+        failed.update(run["failed"])
+        failed.update([f"({run['end']})"] if run["end"] != "exit" else [])
     first = runs[0]
     tests = first["passed"] + first["skipped"] + len(first["failed"])
     seconds = sorted(round(run["seconds"]) for run in runs)
     known = {"runs": len(runs), "tests": tests, "passed": first["passed"], "skipped": first["skipped"]}
-    return {**known, "failed": failed, "seconds": seconds}
+    return {**known, "failed": dict(failed), "seconds": seconds}
 
 
 def added(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The runs of two guests as one row."""
-    failed = dict(old["failed"])
-    for name, times in new["failed"].items():
-        failed[name] = failed.get(name, 0) + times
-    sums = {"runs": old["runs"] + new["runs"], "failed": failed, "seconds": sorted([*old["seconds"], *new["seconds"]])}
+    failed = Counter(old["failed"]) + Counter(new["failed"])
+    sums = {
+        "runs": old["runs"] + new["runs"],
+        "failed": dict(failed),
+        "seconds": sorted([*old["seconds"], *new["seconds"]]),
+    }
     return {**new, **sums, "passed": min(old["passed"], new["passed"])}
 
 

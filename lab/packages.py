@@ -32,6 +32,8 @@ BOOT_TOOLS = {
 }
 UNPACK_TOOLS = (("depmod", "kmod"), ("xz", "xz-utils"), ("zstd", "zstd"), ("dpkg-deb", "dpkg"))
 DISK_TOOLS = (("mke2fs", "e2fsprogs"),)
+#: The C compiler for programs and kernels of an architecture.
+COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 BUILD_TOOLS = (
     ("make", "make"),
     ("gcc", "gcc"),

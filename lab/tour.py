@@ -24,12 +24,11 @@ from . import roots
 from .cache import LAB
 from .errors import LabError, reports_errors
 from .kernels import Kernel, table
-from .packages import BOOT_TOOLS, ensure
+from .packages import BOOT_TOOLS, COMPILERS, ensure
 
 RESULTS = LAB / "results.json"
 GUEST = LAB / "guest" / "tour.py"
 WORKLOADS = [roots.CHECKOUT / f"tests/workloads/{name}.c" for name in ("islands", "generations", "copier")]
-_COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 #: A scenario or more of each kernel path; all of them take ten minutes in an emulated machine.
 SUBSET = "control,fork_and_write,vfork,mprotect_split_and_merge,mremap_move,private_*,swap_out_and_in,thp_fault,ksm_write,move_pages,compaction"
 #: The parts of a tour, in the order of guest/tour.py.
@@ -78,9 +77,7 @@ def run(stop: Stop, scenarios: str, parts: Sequence[str] = PARTS, timeout: float
         share = Path(scratch)
         share.chmod(0o755)
         for source in WORKLOADS:
-            subprocess.run(
-                [_COMPILERS[arch], "-O2", "-static", "-o", str(share / source.stem), str(source)], check=True
-            )
+            subprocess.run([COMPILERS[arch], "-O2", "-static", "-o", str(share / source.stem), str(source)], check=True)
         command = [
             str(LAB / "run"),
             "--kernel",

@@ -10,6 +10,7 @@ from lazyobs.text import c_string, plural
 
 # Kinds that are no events of the probes.
 LOST, SPLAT = "lost", "splat"
+LOCK_WAIT = event.KIND_NAMES[event.LOCK_WAIT]
 
 
 @dataclass(frozen=True)

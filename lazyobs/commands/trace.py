@@ -19,7 +19,7 @@ import click
 
 from lazyobs.bpf import optional
 from lazyobs.bpf.features import HOLDER_STACKS
-from lazyobs.bpf.trace_event import TraceEvent
+from lazyobs.bpf.trace_event import LOCK_WAIT, TraceEvent
 from lazyobs.commands.event_options import EVENT_OPTIONS
 from lazyobs.commands.options import COMMON, ProbeOptions, Whole, check_pids, collected, pids_option, span
 from lazyobs.commands.replay_options import REPLAY_OPTIONS, ReplayOptions, check_replay, open_recorded_events
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from lazyobs.recording.replay import ReplaySource
     from lazyobs.sources.source import Source
     from lazyobs.views.trace import Writer
-
-
-_OF_STACKS = "lock_wait"
 
 
 @dataclass(frozen=True)
@@ -181,8 +178,8 @@ def _why_no_stacks(asked: TraceCommand) -> tuple[str, str] | None:
     """What is wrong with asking for them, and what to do."""
     if asked.recorded.replay is not None:
         return "no recording has them", "trace the running kernel"
-    if asked.events.kinds is not None and _OF_STACKS not in asked.events.kinds:
-        return f"only lock waits have them, and -e names {','.join(asked.events.kinds)}", f"add {_OF_STACKS} to -e"
+    if asked.events.kinds is not None and LOCK_WAIT not in asked.events.kinds:
+        return f"only lock waits have them, and -e names {','.join(asked.events.kinds)}", f"add {LOCK_WAIT} to -e"
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from lazyobs import text
-from lazyobs.bpf.trace_event import LOST, TraceEvent
+from lazyobs.bpf.trace_event import LOCK_WAIT, LOST, TraceEvent
 from lazyobs.views.lines import csv_safe
 
 COLUMNS = (
@@ -20,7 +20,6 @@ COLUMNS = (
     "bytes", "text", "family", "holder_pid", "holder_path", "child", "vmas", "threads",
     "waiter_stack", "holder_stack",
 )  # fmt: skip
-LOCK_WAIT = "lock_wait"
 
 
 class Counted(NamedTuple):

@@ -22,7 +22,7 @@ import pytest
 from lab import docs, kernels, roots, tour
 from lab.errors import LabError
 from tests.harness import skip
-from tests.lab.guests import why_no_guest
+from tests.lab.guests import need, why_no_guest
 
 pytestmark = pytest.mark.lab
 
@@ -49,8 +49,7 @@ def tours() -> Iterator[Tours]:
 def test_lazyobs_works_on(stop: tour.Stop, tours: Tours) -> None:
     if not WHOLE and stop.name not in QUICK:
         skip("lab-all", "tours take longer than CI has: make lab-kernels, or LAZYOBS_TOURS=1")
-    if reason := why_no_guest(stop.kernel.name, stop.root):
-        skip("lab" if stop.name in QUICK else "lab-all", reason)
+    need(stop.kernel.name, stop.root)
     found = tours[stop.name].result()
     assert tour.complaints(stop, found) == []
     row = tour.result(stop, found)

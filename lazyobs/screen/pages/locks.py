@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from lazyobs import text
+from lazyobs.bpf.trace_event import LOCK_WAIT
 from lazyobs.model import LOCK_PATHS, Process
 from lazyobs.screen import distribution
 from lazyobs.screen.pages.events import latest_events
@@ -39,7 +40,7 @@ def draw(page: Page) -> None:
     page.blank()
     _families(page)
     _processes(page)
-    latest_events(page, "Long waits (1 ms and longer), latest first", lambda event: event.kind == "lock_wait")
+    latest_events(page, "Long waits (1 ms and longer), latest first", lambda event: event.kind == LOCK_WAIT)
 
 
 def _seconds(page: Page, path: str) -> float | None:
