@@ -25,6 +25,8 @@ from lazyobs.sources.source import Source
 
 FORKS = 23
 TRIES = 7
+#: 6 of 15 families had a wait with both stacks, others none at all.
+FAMILIES = 101
 PAGES, COPIED = 211, 101
 
 
@@ -161,7 +163,7 @@ def stacks(tier: str, program: Path) -> list[dict[str, Any]]:
         source = open_live(cap=tier, keep_root=True, events=True).source
     trace = source.trace(EventFilter(kinds=("lock_wait",), min_us=100.0), False, Symbols.read())
     seen: list[TraceEvent] = []
-    for _ in range(TRIES):
+    for _ in range(FAMILIES):
         family = subprocess.Popen([program, "211", "6", "7"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert family.stdin is not None and family.stdout is not None
         family.stdout.readline()
