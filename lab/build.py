@@ -45,13 +45,15 @@ def _inputs(row: Kernel) -> str:
 
 
 def _image_name(row: Kernel) -> str:
-    """Name of the first kernel of the table with the same inputs: rows that differ in ``cmdline`` alone share it."""
+    """Name of the first kernel of the table with the same inputs: rows that differ in ``cmdline`` alone share an image."""
     return next((other.name for other in table().values() if _inputs(other) == _inputs(row)), row.name)
 
 
 def image_folder(row: Kernel, version: str) -> Path:
-    name = f"{_image_name(row)}-{_inputs(row)}-{version.replace('~', '-')}"
-    return root() / "images" / name
+    """Where the image is, or will be: the one there with these inputs, whatever name its row had when it was made."""
+    key = f"{_inputs(row)}-{version.replace('~', '-')}"
+    images = root() / "images"
+    return next(iter(sorted(images.glob(f"*-{key}"))), images / f"{_image_name(row)}-{key}")
 
 
 def _found(row: Kernel) -> tuple[str, str]:
@@ -66,8 +68,7 @@ def image(row: Kernel) -> Path:
             return found
     except LabError:
         pass
-    pattern = f"{_image_name(row)}-{_inputs(row)}-*"
-    made = sorted((root() / "images").glob(pattern), key=lambda path: path.stat().st_mtime)
+    made = sorted((root() / "images").glob(f"*-{_inputs(row)}-*"), key=lambda path: path.stat().st_mtime)
     if not made:
         raise LabError(f"kernel {row.name} is not built; {way_to_build(row.name)}")
     return made[-1]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The lab's cache of what takes long to make: source trees, objects, finished images.
 
-``images/NAME-HASH/`` is complete or absent (it is renamed into place). Everything may be removed at any time, and is
-then made again.
+``images/NAME-HASH-VERSION/``, found by the hash, is complete or absent (it is renamed into place). Everything may be
+removed at any time, and is then made again.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ TABLE = LAB / "controls.toml"
 KEPT = LAB / "controls.json"
 PATCHES = LAB / "patches" / "controls"
 STOCK, MUTANT = "stock", "mutant"
-KERNELS = {STOCK: "lab73-stock", MUTANT: mutations.KERNEL}
+KERNELS = {STOCK: "lab-stock", MUTANT: mutations.KERNEL}
 #: What has to fail first on a kernel with a mistake: a test, not what the kernel does later for want of memory that is right.
 _A_TEST = r"(kselftest|moves|stress|battery|own), plain: "
 _ARMS = 5  # of one judgement: its base is booted once for all of them

@@ -37,11 +37,6 @@ class Kernel:
     patches: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     cmdline: str = ""
-    known: tuple[str, ...] = ()
-
-    def is_known(self, splat: str) -> bool:
-        """Whether a splat with this first line is a known fault of the base kernel, patched or not."""
-        return any(f" {function}+0x" in splat for function in self.known)
 
     def patch_files(self) -> list[Path]:
         return [LAB / "patches" / name for name in self.patches]

@@ -20,7 +20,7 @@ lab-stress: ## run the stress program in a lab kernel
 	@python3 -m lab.stress $(if $(KERNEL),--kernel $(KERNEL)) --seconds $(SECONDS)
 
 lab-mutations: ## which test notices which mistake of the kernel; results go to docs/kernel-selftests.md
-	@python3 -m lab.build lab73-mutant
+	@python3 -m lab.build lab-mutant
 	@status=0; python3 -m lab.mutations --missing || status=$$?; python3 -m lab.docs; exit $$status
 
 judge-controls: installed ## whether judge says what is right of patches that are known (days; goes on where it was); docs/judge-controls.md

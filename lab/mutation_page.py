@@ -23,14 +23,14 @@ HEAD = """<!-- Written by `python3 -m lab.docs` from mutations.toml and mutation
 
 `lab/patches/selftests-mm-find-every-mapping.patch` adds `anon_rmap` to the kernel's
 `tools/testing/selftests/mm`. Whether a test can fail is shown by kernels that are wrong: the kernel
-`lab73-mutant` makes one of {number} mistakes when it is told to (`vm.mutation`), in the program
+`lab-mutant` makes one of {number} mistakes when it is told to (`vm.mutation`), in the program
 that is tried and in what it starts, and nowhere else. `make lab-mutations` makes each of them while
 the tests run.
 
 ```
 make -C lab kselftest                  # build anon_rmap alone, and print where it is
 sudo lazyobs selftest --kernel         # run it, with the paths that each test took
-make lab KERNEL=lab73-mutant
+make lab KERNEL=lab-mutant
 make lab-mutations                     # all of it: hours where there is no KVM
 python3 -m lab.mutations --missing     # what mutations.json has no result of
 ```
@@ -298,7 +298,7 @@ How to run it:
   make -C tools/testing/selftests/mm
   ./run_vmtests.sh -t anon_rmap
 
-"lab73" in the table is 7.3 with a series that leaves anonymous VMAs without
+"lab" in the table is 7.3 with a series that leaves anonymous VMAs without
 an anon_vma of their own; "lazy" says whether it was switched on.
 """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """``make lab-mutations``: which test notices which mistake of the kernel.
 
-Boots lab73-mutant as often as it takes, has it make each mistake of mutations.toml while a test runs, and keeps what
+Boots lab-mutant as often as it takes, has it make each mistake of mutations.toml while a test runs, and keeps what
 failed in mutations.json. A boot that dies is a result, and the next one goes on. ``python3 -m lab.docs`` writes
 docs/kernel-selftests.md from it.
 """
@@ -30,7 +30,7 @@ from .own_tests import OWN, own_program
 
 TABLE = LAB / "mutations.toml"
 KEPT = LAB / "mutations.json"
-KERNEL = "lab73-mutant"
+KERNEL = "lab-mutant"
 #: No mistake: what fails then says nothing of a mistake.
 NONE = "none"
 OURS = "anon_rmap"

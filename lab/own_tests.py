@@ -25,7 +25,7 @@ _PARTS = ("vm_util.c", "hugepage_settings.c", "thp_settings.c")
 def _place() -> Path:
     place = tree(SOURCE) / "tools/testing/selftests/mm"
     if not place.is_dir():
-        raise LabError("the source of 7.3 is not unpacked; run: make lab KERNEL=lab73")
+        raise LabError("the source of 7.3 is not unpacked; run: make lab")
     return place
 
 

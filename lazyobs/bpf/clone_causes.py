@@ -13,9 +13,9 @@ from lazyobs.kernel.btf import Btf, Function
 from lazyobs.kernel.profile import Profile
 from lazyobs.model import CLONE_CAUSES
 
-# Names and types that the parameter can have: mainline's, and those of the lazy series on 6.12.
-PARAMETER = ("vma_operation", "operation", "reason")
-ENUMS = ("vma_operation", "anon_vma_lazy_reason")
+# Names and types that the parameter can have.
+PARAMETER = ("vma_operation", "operation")
+ENUMS = ("vma_operation",)
 
 
 def cause(enumerator: str, profile: Profile) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a promotion's reason means: the enumerators of each series, as ours."""
+"""What a promotion's reason means: the enumerators of a series, as ours."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def meanings(enum: str, values: dict[str, int]) -> dict[int, str]:
 
 
 def test_the_kernel_s_own_operations_are_understood() -> None:
-    """enum vma_operation, which 7.x has, and which the series for 7.3 passes on."""
+    """enum vma_operation, which 7.x has, and which the lab's series passes on."""
     operations = {"VMA_OP_SPLIT": 0, "VMA_OP_MERGE_UNFAULTED": 1, "VMA_OP_REMAP": 2, "VMA_OP_FORK": 3}
     assert meanings("vma_operation", operations) == {0: "split", 1: "merge", 2: "mremap", 3: "fork"}
 
 
 @pytest.mark.parametrize("value", [0, 5])
-def test_the_reasons_of_the_series_on_6_12(value: int) -> None:
+def test_an_enum_of_the_series_own_is_understood(value: int) -> None:
     reasons = {"ANON_VMA_LAZY_MREMAP": value, "ANON_VMA_LAZY_KSM": 7, "ANON_VMA_LAZY_UNHEARD": 8}
     assert meanings("anon_vma_lazy_reason", reasons) == {value: "mremap", 7: "ksm"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.kernel.made_btf import Types
 
 FUNCTIONS = ("vma_prepare_anon_vma_lazy", "vma_upgrade_anon_vma_lazy", "mm_lazy_anon_vma", "exit_anon_vma_lazy")
-REASONS = ("FORK", "SPLIT", "MERGE", "MREMAP", "KSM", "OTHER")
+OPERATIONS = ("SPLIT", "MERGE_UNFAULTED", "REMAP", "FORK")
 
 
 def types(other: Mapping[str, str] = {}) -> bytes:
@@ -27,8 +27,8 @@ def types(other: Mapping[str, str] = {}) -> bytes:
         made.struct("vm_area_struct", 176, [("anon_vma", pointer, 8), (name("anon_vma_lazy"), byte, 16)])
     )
     made.struct("mm_struct", 1000, [(name("lazy_anon_vma"), pointer, 8)])
-    reasons = {name(f"ANON_VMA_LAZY_{word}"): value for value, word in enumerate(REASONS)}
-    reason = made.enum(name("anon_vma_lazy_reason"), reasons)
+    operations = {name(f"VMA_OP_{word}"): value for value, word in enumerate(OPERATIONS)}
+    reason = made.enum(name("vma_operation"), operations)
     made.function(name(FUNCTIONS[0]), [("vma", vma)], byte)
     made.function(name(FUNCTIONS[1]), [("vma", vma), ("reason", reason)], byte)
     for function in FUNCTIONS[2:]:
@@ -47,7 +47,7 @@ def root(folder: Path, other: Mapping[str, str] = {}) -> dict[str, str]:
     proc, sys = folder / "proc", folder / "sys"
     (proc / "sys/kernel").mkdir(parents=True)
     (sys / "kernel/btf").mkdir(parents=True)
-    (proc / "sys/kernel/osrelease").write_text("6.12.0-lab\n")
+    (proc / "sys/kernel/osrelease").write_text("7.3.0-lab\n")
     (proc / "kallsyms").write_bytes(symbols(other))
     (sys / "kernel/btf/vmlinux").write_bytes(types(other))
     return {"proc_root": str(proc), "sys_root": str(sys)}

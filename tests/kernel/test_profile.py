@@ -139,7 +139,7 @@ def test_a_switch_is_read_below_proc_sys_and_never_waited_for(tmp_path: Path) ->
 def test_a_lazy_design_without_a_switch_is_always_on(tmp_path: Path) -> None:
     """But not where /proc/sys is hidden: then nobody knows."""
     folder = Path(profile.__file__).parent / "profiles"
-    design = profile.load(folder / "lab73.toml")
+    design = profile.load(folder / "lab.toml")
     assert design.has_lazy and design.sysctl
     assert facts.lazy_switch(design, str(tmp_path)) is None
     (tmp_path / "sys/vm").mkdir(parents=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,20 +17,13 @@ GUEST = Path(__file__).resolve().parent / "guest"
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
-# LAZYOBS_LAB_SERIES=lab73: the tests that name lab, lab-nomerge and so on try those of that series instead.
-SERIES = os.environ.get("LAZYOBS_LAB_SERIES", "lab")
-# The series on 7.3 does not promote for KSM: a KSM page needs no chain.
-REASONS = ("fork", "split", "merge", "mremap") + (("ksm",) if SERIES == "lab" else ())
-
-
-def of_series(name: str) -> str:
-    """The kernel to try where a test names one of the lab's."""
-    return SERIES + name[len("lab") :] if name.split("-")[0] == "lab" else name
+#: Why the lab's kernel promotes. KSM is no reason: its pages need no chain.
+REASONS = ("fork", "split", "merge", "mremap")
 
 
 def why_no_guest(name: str, root: str = "") -> str | None:
     """Why the kernel of that name cannot be booted here (with that root, or its own), or None."""
-    row = kernels.kernel(of_series(name))
+    row = kernels.kernel(name)
     program = qemu.HARDWARE[row.arch].program
     if not shutil.which(program):
         return f"{program} is not installed; make lab installs it"
@@ -52,7 +44,7 @@ def need(name: str, root: str = "") -> None:
     reason = why_no_guest(name, root)
     if reason:
         row = kernels.kernel(name)
-        skip("lab" if row.ci and root in _ROOTS_OF_CI and not row.root and SERIES == "lab" else "lab-all", reason)
+        skip("lab" if row.ci and root in _ROOTS_OF_CI and not row.root else "lab-all", reason)
 
 
 # An emulated machine on a busy host needs more than a minute to verify the programs.
@@ -65,7 +57,7 @@ def arguments(kernel: str, *command: str, timeout: float = 240, options: Any = (
     return [
         str(ROOT / "lab" / "run"),
         "--kernel",
-        of_series(kernel),
+        kernel,
         "--timeout",
         str(timeout),
         *PATIENT,

@@ -94,7 +94,7 @@ def test_the_workload_is_measured_and_a_blind_kernel_fails(guest: Run, share: Pa
 
 def test_allocations_fail_and_no_page_is_wrong(guest: Run, share: Path) -> None:
     options = ["--share", str(share), "--env", "LAZYOBS_LAB_SHARE=/mnt/share"]
-    done = guest("lab73-debug", sys.executable, "-m", "lazyobs.judge.inside", "boot", "failslab", options=options, timeout=1800)  # fmt: skip
+    done = guest("lab-debug", sys.executable, "-m", "lazyobs.judge.inside", "boot", "failslab", options=options, timeout=1800)  # fmt: skip
     ended = Boot(done.returncode, "", False, True, (), done.stdout.decode(), done.stderr.decode(), "")
     (_boot, row) = checks.document(ended, ("boot", "failslab"))["results"]
     assert (row["step"], row["outcome"]) == ("failslab", inside.PASS), row["why"]

@@ -122,7 +122,7 @@ def test_walks_that_miss_lazy_vmas_fail_it(program: Path, guest: Run) -> None:
 def test_the_patch_goes_onto_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = source.tree("linux-source-7.3")
     if not place.is_dir():
-        skip("lab-all", "the source of 7.3 is not unpacked; run: make lab KERNEL=lab73")
+        skip("lab-source", "the source of 7.3 is not unpacked; run: make lab")
     copy = tmp_path / "tree" / "linux"
     for name in source.touched([kselftest.PATCH]):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

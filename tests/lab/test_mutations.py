@@ -53,9 +53,9 @@ def test_its_scenarios_exist() -> None:
 def test_the_patch_goes_onto_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = source.tree("linux-source-7.3")
     if not place.is_dir():
-        skip("lab-all", "the source of 7.3 is not unpacked; run: make lab KERNEL=lab73")
+        skip("lab-source", "the source of 7.3 is not unpacked; run: make lab")
     pristine = source.originals("linux-source-7.3")
-    patches = kernels.kernel("lab73-mutant").patch_files()
+    patches = kernels.kernel("lab-mutant").patch_files()
     copy = tmp_path / "tree" / "linux"
     for name in source.touched(patches):
         path = next((folder / name for folder in (pristine, place) if (folder / name).exists()), None)

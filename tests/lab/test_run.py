@@ -135,15 +135,6 @@ def test_splats(guest: Run, options: tuple[str, ...], status: int) -> None:
     assert b"lab: kernel splat: WARNING: CPU: 0 PID: 1 at mm/test.c:1\n" in result.stderr
 
 
-@pytest.mark.parametrize("function, status", [("deferred_split_folio", 5), ("deferred_split_folio_too", 125)])
-def test_what_the_base_kernel_is_known_to_complain_of_is_told_and_no_failure(guest: Run, function: str, status: int) -> None:  # fmt: skip
-    head = f"WARNING: CPU: 0 PID: 1 at mm/huge_memory.c:3790 {function}+0x1e6/0x250"
-    result = guest("lab", "sh", "-c", f"echo '<4>{head}' > /dev/kmsg; exit 5", options=["--fail-on-splat"])
-    assert result.returncode == status
-    known = " (known)" if status == 5 else ""
-    assert f"lab: kernel splat{known}: {head}\n".encode() in result.stderr
-
-
 STALE = """
 echo 'BUG: int3: said of something else' >/dev/kmsg
 echo '<0>Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' >/dev/kmsg

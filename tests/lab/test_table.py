@@ -56,8 +56,7 @@ def test_an_unknown_kernel_is_told_with_the_known_ones() -> None:
 def test_variants_that_differ_in_the_command_line_share_an_image() -> None:
     rows = kernels.table()
     images = {name: build.image_folder(row, "1").name for name, row in rows.items()}
-    assert images["lab"] == images["lab-nomerge"] == images["lab-lockdown"]
-    assert images["lab73"] == images["lab73-nomerge"] == images["lab73-faulty"] == images["lab73-blind"]
+    assert len({images[f"lab{what}"] for what in ("", "-nomerge", "-lockdown", "-faulty", "-blind")}) == 1
     made_of = {(row.arch, row.suite, row.packages, row.patches, row.fragments) for row in rows.values()}
     assert len(set(images.values())) == len(made_of)
 

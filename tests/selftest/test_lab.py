@@ -37,7 +37,6 @@ Documents = dict[str, dict[str, Any]]
 
 def _battery(kernel: str, lazy: int, names: list[str], seconds: int = 900, fault: int = 0) -> Documents:
     """``fault``: what the kernel does wrong at the next opportunity (lab/patches)."""
-    kernel = guests.of_series(kernel)
     row = kernels.kernel(kernel)
     try:
         build.image(row)

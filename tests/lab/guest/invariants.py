@@ -105,7 +105,7 @@ def live(tier: str) -> dict[str, Any]:
         "walks": totals["rmap_walks_by_walker"],
         "events": len(trace_events.read(0)),
     }
-    if FAULT.exists():
+    if FAULT.read_text().strip() == "0":  # else it stays: the negative control
         for number, (name, workload) in FAULTS.items():
             before = source.read().totals["violations_by_invariant"]
             pid = workload(inject(number))

@@ -296,7 +296,7 @@ def unfitted(_tier: str) -> dict[str, Any]:
     from lazyobs.views import doctor, tables
 
     shutil.rmtree("/run/lazyobs", ignore_errors=True)  # what earlier steps kept knows the design
-    others = [one for one in profile.built_in() if one.name not in ("lab", "lab73")]
+    others = [one for one in profile.built_in() if one.name != "lab"]
     said = io.StringIO()
     with mock.patch.object(plan, "built_in", lambda: others):
         opened = open_live(keep_root=True)
