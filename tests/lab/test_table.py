@@ -61,6 +61,18 @@ def test_variants_that_differ_in_the_command_line_share_an_image() -> None:
     assert len(set(images.values())) == len(made_of)
 
 
+def test_an_image_is_found_by_what_it_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its row was called when it was made."""
+    monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(packages, "find", lambda *_: ("p", "1"))
+    row = kernels.kernel("lab-nobtf")
+    made = tmp_path / "images" / f"once-{build._inputs(row)}-1"
+    made.mkdir(parents=True)
+    assert build.image_folder(row, "1") == build.image(row) == made
+    with pytest.raises(LabError, match="kernel lab is not built"):
+        build.image(kernels.kernel("lab"))
+
+
 def test_a_missing_image_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYOBS_LAB_CACHE", str(tmp_path))
     monkeypatch.setattr(packages, "find", lambda *_: ("p", "1"))
