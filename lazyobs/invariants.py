@@ -130,8 +130,8 @@ not judged. The sections below say what that leaves unseen.
 `lab/run --kernel lab-faulty` boots a kernel that breaks each of them once on request
 (`vm.anon_vma_lazy_fault`). Each violation is then counted once, and no other
 (`tests/lab/test_invariants.py`). Without a fault none was broken in 60 s of the lab's stress
-program under `lazyobs record` (2 emulated CPUs): 12,596 migrating walks, 1,311 unmapping ones,
-1,412 promotions, a barrier every 5 s. On a loaded stock 6.18 with 2 CPUs the ledger held through
+program under `lazyobs record` (2 emulated CPUs): 12,639 migrating walks, 760 unmapping ones,
+799 promotions, a barrier every 5 s. On a loaded stock 6.18 with 2 CPUs the ledger held through
 ten minutes of forks that exit and that are killed: 209,158 forks, 59 barriers, up to 4,044 orphans
 at a barrier, and the 28 of a quiet machine between the storms. Runs of hours have not been made.
 """
