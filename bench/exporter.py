@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.fast_clock import lazyobs
 from bench.held import pss
 from bench.program_time import empty_iterator
 
@@ -87,10 +88,10 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
 
 
 @contextlib.contextmanager
-def exporter() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """(its URL, the process) of the real command, on a port of its own."""
+def exporter(speed: float = 1.0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """(its URL, the process) of the real command, on a port of its own, with clocks of that speed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "lazyobs", "export", "--listen", "127.0.0.1:0"],
+        lazyobs(speed, "export", "--listen", "127.0.0.1:0"),
         stderr=subprocess.PIPE, text=True, cwd=_ROOT,
     )  # fmt: skip
     try:

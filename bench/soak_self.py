@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Staying power: ``record``, ``export`` and ``top -b`` together, while processes, threads, cgroups and mappings come and
-go (bench/churn.py). ``python -m bench.soak_self [SECONDS]`` (make soak-self): exit status 1 where something grew, or was
-miscounted, or where the control was not caught.
+go (bench/churn.py). ``python -m bench.soak_self [SECONDS [SPEED]]`` (make soak-self): exit status 1 where something grew,
+or was miscounted, or where the control was not caught. With a speed their clocks run that much faster (fast_clock.py):
+``86400 48`` is a day of theirs in half an hour. The load and the limits stay as they are.
 
 What each process holds is sampled: memory, descriptors, threads, BPF objects; and the exporter's entries of processes
 beyond those that there are. A slope is held to a limit (bench/flat.py) over the last three quarters of the time. Beside
@@ -32,6 +33,7 @@ import psutil
 
 from bench.bpftrace import tracefs
 from bench.exporter import exporter, get, number
+from bench.fast_clock import lazyobs
 from bench.flat import FLAT, GROWS, judge
 from bench.held import Object, held, still_there
 from lazyobs.recording.reader import Recording
@@ -70,18 +72,24 @@ class Bpftrace:
         raise RuntimeError("bpftrace ended")
 
 
-def run(seconds: float = SECONDS) -> dict[str, Any]:
-    """Needs root and bpftrace. RuntimeError where one of the processes ends early."""
+def run(seconds: float = SECONDS, speed: float = 1.0) -> dict[str, Any]:
+    """Needs root and bpftrace. RuntimeError where one of the processes ends early. ``seconds`` are those of clocks of that
+    ``speed``."""
+    asked, seconds = seconds, seconds / speed
+    every = str(max(1, round(speed / 2)))  # at most two samples in a second
     with tracefs(), tempfile.TemporaryDirectory(prefix="lazyobs-soak-self-") as name, contextlib.ExitStack() as stack:
         place = Path(name)
         peer = Bpftrace()
         stack.callback(_end, peer.process)
-        url, exporting = stack.enter_context(exporter())
+        url, exporting = stack.enter_context(exporter(speed))
         last: dict[str, Any] = {}
-        top = stack.enter_context(_top(place / "workload.json", last))
+        top = stack.enter_context(_top(place / "workload.json", last, speed, every))
         before = _at_rest(url, peer)
         command = [sys.executable, str(_ROOT / "bench/churn.py"), str(seconds), str(place / "workload.json")]
-        record = _started("record", "-o", str(place / "r"), "--progress", "none", "--barrier", "60", "--", *command)
+        record = _started(
+            speed, "record", "-o", str(place / "r"), "-d", every, "--progress", "none", "--barrier", f"{60 * speed:g}",
+            "--", *command,
+        )  # fmt: skip
         stack.callback(_end, record)
         control = subprocess.Popen(
             [sys.executable, "-m", "bench.leaking", str(seconds), str(_LEAKED * 512 * 4 // 3), str(_LEAKED * 4 // 3 + 1)],
@@ -101,7 +109,8 @@ def run(seconds: float = SECONDS) -> dict[str, Any]:
     flat = all(one["word"] == FLAT for name in _TOOLS for one in judged[name].values())
     caught = all(judged[_CONTROL][name]["word"] == GROWS for name in LIMITS if name in judged[_CONTROL])
     return {
-        "seconds": seconds,
+        "seconds": asked,
+        "speed": speed,
         "held": flat and caught and not left and all(one["ours"] == one["other"] for one in equal.values()),
         "workload": told,
         "equal": equal,
@@ -178,14 +187,14 @@ def _forks(url: str) -> int:
     return int(number(get(url), "lazyobs_forks_total"))
 
 
-def _started(*arguments: str, **streams: Any) -> subprocess.Popen[Any]:
-    return subprocess.Popen([sys.executable, "-m", "lazyobs", *arguments], cwd=_ROOT, **streams)
+def _started(speed: float, *arguments: str, **streams: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen(lazyobs(speed, *arguments), cwd=_ROOT, **streams)
 
 
 @contextlib.contextmanager
-def _top(report: Path, last: dict[str, Any]) -> Iterator[subprocess.Popen[Any]]:
+def _top(report: Path, last: dict[str, Any], speed: float, every: str) -> Iterator[subprocess.Popen[Any]]:
     """``last`` gets the row of the load in the last sample that has one."""
-    process = _started("top", "-b", "-d", "1", "-o", "json", stdout=subprocess.PIPE)
+    process = _started(speed, "top", "-b", "-d", every, "-o", "json", stdout=subprocess.PIPE)
     assert process.stdout is not None
     first = process.stdout.readline()
     if not first:
@@ -215,7 +224,7 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 
 def main() -> int:
-    found = run(*map(float, sys.argv[1:2]))
+    found = run(*map(float, sys.argv[1:3]))
     json.dump(found, sys.stdout, indent=1)
     print()
     return 0 if found["held"] else 1

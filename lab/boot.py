@@ -82,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a userland of lab/roots.toml instead of this machine's files; of those the guest then has this "
         "checkout alone, and `lazyobs` runs it",
     )
+    parser.add_argument(
+        "--disks",
+        action="store_true",
+        help="the root, the checkout and the share as disks, as for kernels without 9p: a guest that is suspended "
+        "does not get 9p back",
+    )
     parser.add_argument("--build", action="store_true", help="make the kernel's image first, where it is not there yet")
     parser.add_argument("--list", action="store_true", help="list the kernels and the roots, and end")
     parser.add_argument("--image", metavar="FOLDER", help="boot the image in this folder instead of the table's")
@@ -147,9 +153,7 @@ def _userland(row: Kernel, name: str | None, nine_p: bool) -> roots.Root | None:
     name = name or row.root
     if not name:
         if not nine_p or row.arch != NATIVE:
-            why = (
-                f"is for {row.arch}" if row.arch != NATIVE else "has no 9p, by which it would get this machine's files"
-            )
+            why = f"is for {row.arch}" if row.arch != NATIVE else "lacks 9p, and with it this machine's files"
             raise LabError(f"kernel {row.name} {why}; give it a root of its own: --root NAME")
         return None
     userland = roots.named(name)
@@ -179,7 +183,7 @@ def run(options: argparse.Namespace) -> int:
     row = kernel(options.kernel)
     _check(options)
     folder = Path(options.image) if options.image else ready(row) if options.build else image(row)
-    nine_p = has_9p(folder)
+    nine_p = has_9p(folder) and not options.disks
     userland = _userland(row, options.root, nine_p)
     environment = _environment(options.env, options.share, userland is not None)
     if userland is None and (folder / "modprobe").is_dir():
@@ -188,7 +192,7 @@ def run(options: argparse.Namespace) -> int:
     words = ["lab.userland"] if userland else []
     machine = Machine(
         kernel=folder / "vmlinuz",
-        initramfs=initramfs(folder, row.arch),
+        initramfs=initramfs(folder, row.arch, not nine_p),
         cpus=options.cpus,
         memory=options.memory,
         nodes=options.nodes,
@@ -206,9 +210,10 @@ def run(options: argparse.Namespace) -> int:
     with _disks(Path(machine.root), options.share) as disks:
         images = tuple(path for path in (disks.root, disks.checkout, disks.share) if path)
         machine = replace(machine, disks=images, cmdline=machine.cmdline + " lab.disks")
-        status = _run(options, row, machine, environment)
-        disks.read_back()
-    return status
+        try:
+            return _run(options, row, machine, environment)
+        finally:
+            disks.read_back()  # of a guest that died as well
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ def in_short() -> list[str]:
 
     try:
         sample = opened.source.read()
-        found = first_lines(costs(sample, sample, opened.source.memory()))
+        found = first_lines(costs(sample, sample, opened.source.memory(), 0.0))
     except OSError as error:
         found = [f"not known: {error}"]
     finally:
@@ -77,7 +77,7 @@ def _recorded(directory: Path) -> Costs:
 
     first, last = open_recording(directory), open_recording(directory, last=True)
     try:
-        return costs(first.read(), last.read(), last.memory())
+        return costs(first.read(), last.read(), last.memory(), first.seconds)
     finally:
         first.close()
         last.close()
@@ -96,6 +96,7 @@ def _live(asked: SummaryCommand) -> Costs:
     try:
         first = source.read()
         interrupt.sleep(asked.delay)
-        return costs(first, source.read(), source.memory())
+        last = source.read()
+        return costs(first, last, source.memory(), last.elapsed)
     finally:
         source.close()

@@ -199,7 +199,7 @@ class Recorder:
     def _log(self, clocks: Clocks) -> list[LogLine]:
         """Writes the kernel log lines since the last tick, and returns them."""
         found = self._around.splats.read()
-        self._store.append("kernel_log", log_rows(clocks.real / 1e9, found))
+        self._store.append("kernel_log", log_rows(clocks.real / 1e9, clocks.boot, found))
         lost = self._around.log.lost
         if lost > self._log_lost:
             self._mark(clocks, "log_lost", lost - self._log_lost, "kernel log lines overwritten")

@@ -31,6 +31,7 @@ class Cursor:
         """``trends``: the counters whose rates ``trends()`` returns. RecordingError if the recording is damaged."""
         self._recording, self._trends = recording, trends
         self.times: list[float] = []
+        self._elapsed: list[float | None] = []  # by a clock that is never set
         self._numbers: list[int] = []
         self._segments: list[int] = []  # the segment of each sample
         self._counts: list[tuple[Any, ...]] = []
@@ -40,6 +41,8 @@ class Cursor:
                 self._numbers += batch.column("number").to_pylist()
                 self._segments += [segment] * batch.num_rows
                 self._counts += zip(*(batch.column(name).to_pylist() for name in trends))
+                names = batch.schema.names
+                self._elapsed += batch.column("elapsed").to_pylist() if "elapsed" in names else [None] * batch.num_rows
         if not all(isinstance(time, float) and isfinite(time) for time in self.times):
             raise recording.damaged("the table samples", "a sample has no time")
         self._cache: OrderedDict[int, Sample] = OrderedDict()
@@ -77,10 +80,17 @@ class Cursor:
         rates: dict[str, list[float | None]] = {name: [] for name in self._trends}
         for index in range(begin, position + 1):
             before = self._counts[index - 1] if index else (None,) * len(self._trends)
-            elapsed = self.times[index] - self.times[index - 1] if index else 0.0
+            elapsed = self._since(index) if index else 0.0
             for column, name in enumerate(self._trends):
                 rates[name].append(rate(self._counts[index][column], before[column], elapsed))
         return rates
+
+    def _since(self, index: int) -> float:
+        """Seconds since the sample before. Where samples between the two are not kept, the clock has to do."""
+        elapsed = self._elapsed[index]
+        if elapsed is not None and self._numbers[index] == self._numbers[index - 1] + 1:
+            return elapsed
+        return self.times[index] - self.times[index - 1]
 
     def position(self, time: float) -> int:
         """The position of the last sample at or before ``time``; 0 if there is none."""

@@ -19,10 +19,11 @@ def event_rows(records: bytes | bytearray, offset: int) -> dict[str, Packed]:
     return columns
 
 
-def log_rows(time: float, lines: list[LogLine]) -> dict[str, list[Any]]:
-    """Rows of the table kernel_log, read at ``time``."""
+def log_rows(time: float, stamp: int, lines: list[LogLine]) -> dict[str, list[Any]]:
+    """Rows of the table kernel_log, read at ``time`` and ``stamp``, which is CLOCK_BOOTTIME in ns."""
     return {
         "time": [time] * len(lines),
+        "stamp": [stamp] * len(lines),
         "sequence": [line.sequence for line in lines],
         "level": [line.level for line in lines],
         "since_boot": [line.since_boot for line in lines],

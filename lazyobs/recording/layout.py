@@ -113,6 +113,7 @@ _EVENTS = _columns(
 )
 _KERNEL_LOG = _columns(
     ("time", FLOAT),  # when it was read
+    ("stamp", INT),
     ("sequence", INT),
     ("level", INT),
     ("since_boot", FLOAT),  # the kernel's own stamp, seconds

@@ -45,6 +45,16 @@ class ReplaySource:
         """Seconds between two samples when they were recorded."""
         return self._recording.interval
 
+    @property
+    def seconds(self) -> float:
+        """From the first sample to the last, by the clock that is never set."""
+        first, last = next(self._recording.rows("samples"), None), self._recording.last_row("samples")
+        if first is None:
+            return 0.0
+        if first.get("stamp") is None or last.get("stamp") is None:  # of another version
+            return float(last["time"] - first["time"])
+        return float(last["stamp"] - first["stamp"]) / 1e9
+
     def notes(self) -> list[str]:
         """What the recording lacks, as far as it was read, a text each."""
         return self._recording.notes()

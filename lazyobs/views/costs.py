@@ -139,11 +139,12 @@ class _Sizes(NamedTuple):
         return _sum(_product(held[0], self.anon_vma), _product(held[1], self.chain))
 
 
-def costs(first: Sample, last: Sample, memory: Mapping[str, int]) -> Costs:
-    """``memory`` as Source.memory gives it. The two samples may be the same: then nothing is known per second."""
+def costs(first: Sample, last: Sample, memory: Mapping[str, int], seconds: float) -> Costs:
+    """``memory`` as Source.memory gives it; ``seconds`` between the samples, by a clock that is never set. The two may be
+    the same: then nothing is known per second."""
     sizes = _Sizes(*(_slab(last, cache, "object_bytes") for cache in (_ANON_VMA, _CHAIN)))
     held, before = _held(last, sizes), _held(first, sizes)
-    total, seconds = held.bytes, last.time - first.time
+    total = held.bytes
     vmas, processes = last.census.get("vmas"), len(last.processes)
     comparable = first is not last and held.source == before.source
     found = Costs(

@@ -15,7 +15,7 @@ from lazyobs.sources.source import Source
 from lazyobs.unix import interrupt
 from lazyobs.unix.process_id import absent
 from lazyobs.views import columns, lines, summary, tables
-from lazyobs.views.costs import costs
+from lazyobs.views.costs import Costs, costs
 from lazyobs.views.live_table import LiveTables
 from lazyobs.views.plain_screen import Screen
 from lazyobs.views.process_filter import ProcessFilter
@@ -47,12 +47,29 @@ def run(source: Source, options: TopOptions) -> None:
         _batch(source, options)
 
 
+class _Watched:
+    """The samples from the first to the last, and the time between them by a clock that is never set."""
+
+    def __init__(self) -> None:
+        self._samples: tuple[Sample, Sample] | None = None
+        self._seconds = 0.0
+
+    def note(self, sample: Sample) -> None:
+        if self._samples:
+            self._seconds += sample.elapsed
+        self._samples = self._samples[0] if self._samples else sample, sample
+
+    def costs(self) -> Costs:
+        assert self._samples is not None
+        return costs(*self._samples, {}, self._seconds)
+
+
 def _batch(source: Source, options: TopOptions) -> None:
     csv, growth, laid_out = lines.CsvWriter(sys.stdout), Growth(), LiveTables()
     due = time.monotonic()
     count = 0
     found = False  # a process that the filter lets pass
-    first: Sample | None = None
+    watched = _Watched()
     while True:
         try:
             sample = source.read()
@@ -61,7 +78,7 @@ def _batch(source: Source, options: TopOptions) -> None:
                 raise _nothing_passed(options.filter) from None
             return
         growth.note(sample)
-        first = first or sample
+        watched.note(sample)
         rows = _chosen(sample, options)
         found = found or bool(rows) or not sample.processes
         if _ended(source, sample, options, count):
@@ -76,7 +93,7 @@ def _batch(source: Source, options: TopOptions) -> None:
         else:
             if options.rows is None:
                 shown = rows[:_ROWS_IN_BATCH]
-            print(_text(first, sample, shown, options, laid_out), end="\n\n", flush=True)
+            print(_text(watched.costs(), sample, shown, options, laid_out), end="\n\n", flush=True)
         count += 1
         if count == options.iterations:
             return
@@ -113,9 +130,9 @@ def _ended(source: Source, sample: Sample, options: TopOptions, count: int) -> b
     return True
 
 
-def _text(first: Sample, sample: Sample, rows: list[Process], options: TopOptions, laid_out: LiveTables) -> str:
+def _text(cost: Costs, sample: Sample, rows: list[Process], options: TopOptions, laid_out: LiveTables) -> str:
     title, *rest = tables.header(sample)
-    parts = [title, *summary.first_lines(costs(first, sample, {})), *rest]
+    parts = [title, *summary.first_lines(cost), *rest]
     if options.notice:
         parts.append(options.notice)
     for name in options.views:
@@ -125,7 +142,7 @@ def _text(first: Sample, sample: Sample, rows: list[Process], options: TopOption
 
 def _refresh(source: Source, options: TopOptions) -> None:
     count, growth, laid_out = 0, Growth(), LiveTables()
-    first: Sample | None = None
+    watched = _Watched()
     with Screen() as screen:
         while True:
             due = time.monotonic() + options.interval
@@ -136,12 +153,12 @@ def _refresh(source: Source, options: TopOptions) -> None:
                     pass
                 return
             growth.note(sample)
-            first = first or sample
+            watched.note(sample)
             rows = _chosen(sample, options)
             if _ended(source, sample, options, count):
                 return
             room = options.rows or shutil.get_terminal_size().lines
-            screen.draw(_text(first, sample, rows[:room], options, laid_out))
+            screen.draw(_text(watched.costs(), sample, rows[:room], options, laid_out))
             count += 1
             if count == options.iterations:
                 return

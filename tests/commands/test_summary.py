@@ -36,7 +36,7 @@ def test_growth_and_forks_are_those_of_the_time_that_was_watched(live, islands):
     first = source.read()
     program.tell("fork")
     last = source.read()
-    found = costs(first, last, source.memory())
+    found = costs(first, last, source.memory(), last.elapsed)
     own = next(one for one in found.largest_processes if one.pid == program.pid)
     assert found.forks.count >= 1 and found.forks.count * found.forks.chains_each >= COUNT
     # A fork gives each VMA of the child two chains: its own, and its parent's. Other processes end meanwhile.

@@ -78,7 +78,7 @@ def test_what_a_userlands_scripts_would_have_done(tmp_path: Path) -> None:
         ("amd64", "", "trixie", True, "trixie"),
         ("amd64", "bookworm", None, False, "bookworm"),
         ("arm64", "trixie-arm64", None, True, "trixie-arm64"),
-        ("amd64", "", None, False, "has no 9p"),
+        ("amd64", "", None, False, "lacks 9p"),
         ("arm64", "", None, True, "is for arm64"),
         ("arm64", "trixie-arm64", "sid", True, "is for arm64, root sid for amd64"),
     ],

@@ -41,7 +41,7 @@ def test_trends_are_the_rates_of_the_counts():
         assert len(trends[name]) == SAMPLES and trends[name][0] is None
         for at in range(1, SAMPLES):
             change = recorded[at].totals[name] - recorded[at - 1].totals[name]
-            assert trends[name][at] == pytest.approx(change / (recorded[at].time - recorded[at - 1].time), abs=1e-3)
+            assert trends[name][at] == pytest.approx(change / recorded[at].elapsed, abs=1e-3)
     assert cursor.trends(SAMPLES - 1, 7)["forks"] == trends["forks"][-7:]
     recording.close()
 

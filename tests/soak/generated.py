@@ -44,13 +44,15 @@ _BYTES_A_GROUP = 4 << 20  # as the recorder's own: what is larger in one piece i
 
 @dataclass(frozen=True)
 class Shape:
-    """How big. Samples are ``seconds`` apart; every barrier is at a sample's number that BARRIER_SAMPLES divides."""
+    """How big. Samples are ``seconds`` apart; every barrier is at a sample's number that BARRIER_SAMPLES divides. Half
+    way the clock is set forward by ``clock_set`` seconds, and no mark says so."""
 
     samples: int = 86_400
     events: int = 1_000_000
     processes: int = 59
     segment_samples: int = 900
     seconds: int = 1
+    clock_set: int = 0
 
 
 def identity(seed: int) -> dict[str, Any]:
@@ -108,6 +110,7 @@ class _Day:
         self.time = BEGIN + self.number * shape.seconds + chance.integers(0, 1000, count) / 1e6
         self.stamp = np.rint(self.time * 1e6).astype("i8") * 1000 - BOOT_OFFSET
         self.elapsed = np.diff(self.time, prepend=BEGIN).round(6)
+        self.time[count // 2 :] += shape.clock_set
         self.events = events(seed, shape)
         self.counters: dict[str, npt.NDArray[Any]] = {}
         for name in COUNTER_NAMES:

@@ -68,18 +68,18 @@ def holders(processes: ir.Table, first: int, last: int) -> ir.Table:
 
 
 def system(system: ir.Table, samples: ir.Table, first: int, step: int) -> ir.Table:
-    """The state of the machine at the last sample of each bin, with the sample's time."""
+    """The state of the machine at the last sample of each bin, with the sample's stamp."""
     bins = _bins(samples.select("number"), first, step)
     ends = bins.group_by("bin").aggregate(last=bins["number"].max())
-    times = (
-        samples.select("time", sample="number").join(ends, samples["number"] == ends["last"]).select("sample", "time")
+    stamps = (
+        samples.select("stamp", sample="number").join(ends, samples["number"] == ends["last"]).select("sample", "stamp")
     )
-    return system.join(times, system["number"] == times["sample"]).drop("sample").order_by("number")
+    return system.join(stamps, system["number"] == stamps["sample"]).drop("sample").order_by("number")
 
 
 def barriers(slabs: ir.Table, samples: ir.Table) -> ir.Table:
     """Live objects of each cache with a row of its own at the barriers, {cache}_orphans and {cache}_orphans_spread of
-    ORPHANS_OF, with the census of the same tick."""
+    ORPHANS_OF, with the census, the stamp and the time of the same tick's sample."""
     rows = slabs.filter(slabs["barrier"])
     own = rows["merged_with"] == ""
     live = rows.group_by("number").aggregate(
@@ -91,7 +91,7 @@ def barriers(slabs: ir.Table, samples: ir.Table) -> ir.Table:
             for name in ("orphans", "orphans_spread")
         },
     )
-    census = samples.select(sample="number", vmas="vmas")
+    census = samples.select(sample="number", vmas="vmas", stamp="stamp", sampled="time")
     return live.join(census, live["number"] == census["sample"]).drop("sample").order_by("number")
 
 

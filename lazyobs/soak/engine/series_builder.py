@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     rows = run(queries.samples, "samples", first, step)
     numbers, stamps = rows["number"].to_numpy(), rows["stamp"].to_numpy()
     _look_at(recording, rows)
-    samples = _samples(rows)
+    clock = _Clock(rows)
+    samples = _samples(rows, clock)
     warm = int(np.searchsorted(samples["time"], samples["time"][0] + warm_up))
     warm = min(warm, len(numbers) - 1)
     processes = run(queries.processes, "processes")
@@ -54,12 +55,12 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
     early = int(numbers[warm if 2 * warm < len(numbers) else 0])  # a short recording is growth from its beginning on
     held = _holders(run(queries.holders, "processes", early, late), early)
     system = run(queries.system, "system", "samples", first, step)
-    barriers = _barriers(run(queries.barriers, "slabs", "samples"), processes)
+    barriers = _barriers(run(queries.barriers, "slabs", "samples"), processes, clock)
     found = run(queries.events, "events", int(stamps[warm]), int(stamps[-1]))
     wanted = (first, int(numbers[warm]), last)
     documents = _documents(recording, run(queries.documents, "samples", *wanted))
     one, begin, end = (documents[number] for number in wanted)
-    marks, splats = _marks(recording)
+    marks, splats = _marks(recording, clock)
     progress(1.0)
     return Series(
         name=printable(os.path.basename(os.path.normpath(recording.path))),
@@ -67,7 +68,7 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         interval=recording.interval,
         samples=samples,
         barriers=barriers,
-        system={name: _floats(system[name]) for name in system.column_names if name != "number"},
+        system=_system(system, clock),
         marks=marks,
         splats=splats,
         distributions=_distributions(begin, end),
@@ -85,6 +86,24 @@ def make_series(recording: Recording, views: Views, progress: Callable[[float], 
         holders=held,
         held_for=float(np.ptp(samples["time"][np.searchsorted(numbers, (early, late))])),
     )
+
+
+class _Clock:
+    """Unix time as the clock showed it at the first sample, and went on from there: CLOCK_BOOTTIME, of which stamps are,
+    is never set."""
+
+    def __init__(self, samples: pa.Table) -> None:
+        self._time, self._stamp = float(samples["time"][0].as_py()), int(samples["stamp"][0].as_py())
+
+    def times(self, stamps: pa.ChunkedArray) -> Column:
+        found: Column = self._time + (stamps.to_numpy() - self._stamp) / 1e9
+        return found
+
+    def mark(self, row: Mapping[str, Any], kind: str, value: float | None) -> Mark:
+        """Of a row without a stamp, as kernel_log had none once, by the clock's time."""
+        stamp = row.get("stamp")
+        time = row["time"] if stamp is None else self._time + (stamp - self._stamp) / 1e9
+        return Mark(time, kind, value, row["text"] or "")
 
 
 def _latest_peak(held: Column, numbers: npt.NDArray[np.int64]) -> int:
@@ -148,8 +167,8 @@ def _floats(column: pa.ChunkedArray) -> Column:
     return array
 
 
-def _samples(rows: pa.Table) -> Table:
-    found = {"time": _floats(rows["time"]), "elapsed": _floats(rows["elapsed_ns"]) / 1e9}
+def _samples(rows: pa.Table, clock: _Clock) -> Table:
+    found = {"time": clock.times(rows["stamp"]), "elapsed": _floats(rows["elapsed_ns"]) / 1e9}
     for name in (*COUNTER_NAMES, *(f"health_{name}" for name in HEALTH_NAMES)):
         found[name] = _floats(rows[name])
     for name in CENSUS_NAMES:
@@ -171,9 +190,15 @@ def _processes(rows: pa.Table, numbers: npt.NDArray[np.int64], first: int, step:
     return mean
 
 
-def _barriers(rows: pa.Table, processes: pa.Table) -> Table:
+def _system(rows: pa.Table, clock: _Clock) -> Table:
+    found = {name: _floats(rows[name]) for name in rows.column_names if name not in ("number", "time", "stamp")}
+    return {"time": clock.times(rows["stamp"]), **found}
+
+
+def _barriers(rows: pa.Table, processes: pa.Table, clock: _Clock) -> Table:
     orphans = (f"{cache}_{name}" for cache in queries.ORPHANS_OF for name in ("orphans", "orphans_spread"))
-    found = {name: _floats(rows[name]) for name in ("time", "vmas", *orphans)}
+    found = {name: _floats(rows[name]) for name in ("vmas", *orphans)}
+    found["time"] = clock.times(rows["stamp"]) + _floats(rows["time"]) - _floats(rows["sampled"])
     numbers, counted = rows["number"].to_numpy(), processes["number"].to_numpy()
     places = np.minimum(np.searchsorted(counted, numbers), max(len(counted) - 1, 0))
     found["processes"] = np.full(len(numbers), np.nan)
@@ -244,10 +269,8 @@ def _counted(rows: pa.Table) -> Events:
     return Events(count, distribution, int(pc.max(known["longest"]).as_py()) / 1e9)
 
 
-def _marks(recording: Recording) -> tuple[list[Mark], list[Mark]]:
+def _marks(recording: Recording, clock: _Clock) -> tuple[list[Mark], list[Mark]]:
     """What happened to the recording, and what began in the kernel's log."""
-    marks = [Mark(row["time"], row["kind"], row["value"], row["text"] or "") for row in recording.rows("marks")]
-    splats = [
-        Mark(row["time"], row["kind"], None, row["text"]) for row in recording.rows("kernel_log") if row.get("kind")
-    ]
+    marks = [clock.mark(row, row["kind"], row["value"]) for row in recording.rows("marks")]
+    splats = [clock.mark(row, row["kind"], None) for row in recording.rows("kernel_log") if row.get("kind")]
     return marks, splats

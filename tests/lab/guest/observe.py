@@ -277,7 +277,7 @@ def savings(_tier: str) -> dict[str, Any]:
             there, position = slab_bytes(), "on" if switch == "1" else "off"
             sample = source.read()
             found[name][f"slab_bytes_{position}"] = there - before
-            found[name][f"all_{position}"] = [costs(sample, sample, {}).bytes, there]
+            found[name][f"all_{position}"] = [costs(sample, sample, {}, 0.0).bytes, there]
             if switch == "1":
                 pids = {program.pid for program in programs}
                 rows = [process for process in sample.processes if process.pid in pids]

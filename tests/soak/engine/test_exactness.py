@@ -34,7 +34,7 @@ def test_every_sample(small, series):
     found = series(small)
     samples = list(Recording(str(small)).samples())
     assert len(samples) == SMALL.samples
-    assert np.array_equal(found.samples["time"], [sample.time for sample in samples])
+    assert np.allclose(found.samples["time"], [sample.time for sample in samples], rtol=0, atol=1e-6)
     assert np.array_equal(found.samples["elapsed"], [sample.elapsed for sample in samples])
     assert np.array_equal(found.samples["processes"], [len(sample.processes) for sample in samples])
     for name in COUNTER_NAMES:
@@ -44,9 +44,20 @@ def test_every_sample(small, series):
     for name in HEALTH_NAMES:
         assert np.array_equal(found.samples["health_" + name], _column(small, "health_" + name)), name
     for name, values in found.system.items():
-        assert np.array_equal(values, _column(small, name, "system")), name
+        assert np.allclose(values, _column(small, name, "system"), rtol=0, atol=1e-6), name
     assert {"vmstat_pgfault", "pressure_memory_some_us"} < set(found.system)
     assert "vmstat_nr_mapped" not in found.system
+
+
+@pytest.mark.parametrize("seconds", [-7200, 3600])
+def test_a_clock_that_is_set_changes_nothing(small, tmp_path, series, seconds):
+    """Not in the middle of a recording: its times go on from that of the first sample."""
+    make(tmp_path / "small", 23, dataclasses.replace(SMALL, clock_set=seconds))
+    assert np.ptp(np.diff(_column(tmp_path / "small", "time"))) > abs(seconds) - 1
+    found, expected = series(tmp_path / "small"), series(small)
+    for table in ("samples", "barriers", "system"):
+        assert np.allclose(getattr(found, table)["time"], getattr(expected, table)["time"], rtol=0, atol=1e-6)
+    assert [mark.time for mark in found.marks] == [mark.time for mark in expected.marks]
 
 
 def test_bins(small, series, monkeypatch):
@@ -177,7 +188,9 @@ def test_what_the_kernel_said(tmp_path, series):
     store.close()
     found = series(tmp_path / "recording")
     assert [(mark.time, mark.kind, mark.text) for mark in found.splats] == [(5.0, "WARN", "WARNING: mm/rmap.c:23")]
-    assert [(mark.time, mark.kind, mark.value) for mark in found.marks] == [(6.0, "lost", 101.0)]
+    since = (6 - int(_column(tmp_path / "recording", "stamp")[0])) / 1e9
+    at = pytest.approx(found.samples["time"][0] + since)
+    assert [(mark.time, mark.kind, mark.value) for mark in found.marks] == [(at, "lost", 101.0)]
 
 
 def test_killed_and_whole_are_the_same(tmp_path, series):

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""lazyobs with clocks that run N times as fast, and waits that are N times as short: a day in minutes.
+
+``python -m bench.fast_clock N ARGUMENTS`` is ``lazyobs ARGUMENTS``. All clocks of the process agree, from its start on.
+Those of the kernel, and so the stamps of events and what a probe times, are the real ones; so are CPU seconds, and the
+clocks of the process that attaches the probes.
+"""
+
+from __future__ import annotations
+
+import runpy
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+_FAST = (time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)
+_SECOND = 1_000_000_000
+
+
+def lazyobs(speed: float, *arguments: str) -> list[str]:
+    """The words of a command with clocks of that speed."""
+    program = ["lazyobs"] if speed == 1 else ["bench.fast_clock", f"{speed:g}"]
+    return [sys.executable, "-m", *program, *arguments]
+
+
+def install(speed: float) -> None:
+    """Replaces the clocks and waits of this process; to be called before anything has imported them by name."""
+    read, nap, wait, poll_of = time.clock_gettime_ns, time.sleep, select.select, select.poll
+    began = {clock: read(clock) for clock in _FAST}
+    acquire = threading.Condition.wait
+
+    def fast_ns(clock: int) -> int:
+        now = read(clock)
+        return began[clock] + round((now - began[clock]) * speed) if clock in began else now
+
+    class Poll:
+        """select.poll() is a function whose objects cannot be changed."""
+
+        def __init__(self) -> None:
+            self._poll = poll_of()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._poll, name)
+
+        def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+            return self._poll.poll(timeout / speed if timeout and timeout > 0 else timeout)
+
+    def seconds_of(clock: int) -> Callable[[], float]:
+        return lambda: fast_ns(clock) / _SECOND
+
+    def shorter(timeout: float | None) -> float | None:
+        return timeout / speed if timeout else timeout
+
+    replaced: dict[str, Any] = {
+        "clock_gettime_ns": fast_ns,
+        "clock_gettime": lambda clock: fast_ns(clock) / _SECOND,
+        "time_ns": lambda: fast_ns(time.CLOCK_REALTIME),
+        "monotonic_ns": lambda: fast_ns(time.CLOCK_MONOTONIC),
+        "time": seconds_of(time.CLOCK_REALTIME),
+        "monotonic": seconds_of(time.CLOCK_MONOTONIC),
+        "sleep": lambda seconds: nap(seconds / speed),
+    }
+    for name, function in replaced.items():
+        setattr(time, name, function)
+    setattr(
+        select,
+        "select",
+        lambda readable, writable, other, timeout=None: wait(readable, writable, other, shorter(timeout)),
+    )
+    setattr(select, "poll", Poll)
+    setattr(threading.Condition, "wait", lambda self, timeout=None: acquire(self, shorter(timeout)))
+
+
+def main() -> None:
+    speed = float(sys.argv[1])
+    install(speed)
+    sys.argv[1:] = sys.argv[2:]
+    runpy.run_module("lazyobs", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
