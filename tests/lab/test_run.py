@@ -113,7 +113,8 @@ def test_a_kernel_that_does_not_come_up_in_time(guest: Run) -> None:
 
 
 def test_a_panic_is_told_from_an_exit_status(guest: Run) -> None:
-    result = guest("lab", "sh", "-c", "echo before; echo c > /proc/sysrq-trigger; sleep 100")
+    # What is said has to leave the guest before the kernel dies.
+    result = guest("lab", "sh", "-c", "echo before; sleep 3; echo c > /proc/sysrq-trigger; sleep 100")
     assert (result.returncode, result.stdout) == (125, b"before\n")
     last = result.stderr.splitlines()[-1]
     assert last.startswith(b"lab: kernel lab: died during the command: Kernel panic")
