@@ -137,11 +137,12 @@ ROWS = (
 )  # fmt: skip
 
 
-def keep(benchmark: str, figures: Figures, path: Path = KEPT) -> None:
-    """Writes a result in place of the earlier one of this machine and kernel."""
-    here = machine()
+def keep(benchmark: str, figures: Figures, path: Path = KEPT, where: str = "", known: Figures | None = None) -> None:
+    """Writes a result in place of the earlier one of this machine and kernel, or of ``where``, whose versions are
+    ``known``."""
+    here = where or machine()
     others = [one for one in read(path) if (one["benchmark"], one["machine"]) != (benchmark, here)]
-    new = {"benchmark": benchmark, "machine": here, "date": time.strftime("%Y-%m-%d"), **identity(), "figures": figures}
+    new = {"benchmark": benchmark, "machine": here, "date": time.strftime("%Y-%m-%d"), **(known or identity()), "figures": figures}
     kept = sorted([*others, new], key=lambda one: (one["machine"], one["benchmark"]))
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_text(json.dumps(kept, indent=1) + "\n")
@@ -209,7 +210,8 @@ def lines_of(results: list[dict[str, Any]]) -> list[str]:
             continue
         ours, peer = (_number(_at(one["figures"], path), row.scale) if path else "" for path in (row.ours, row.peer))
         beside = f"{peer} ({row.peer_name})" if row.peer else ""
-        when = f"{one['date']}, {one['commit']}, load {one['load']}"
+        load = "" if one["load"] is None else f", load {one['load']}"
+        when = f"{one['date']}, {one['commit']}{load}"
         lines.append(
             f"| {row.what}, {row.unit} | {ours} | {beside} | {_ratio(row, one['figures'])} | {row.goal} | {when} |"
         )
@@ -224,7 +226,8 @@ finds; `make bench BENCH=start,census` some of it, and `make bench BENCH=--missi
 result on this machine. The five that take longest run by name only (`--help`). Figures are medians.
 *load* is the machine's as the benchmark ended: ratios of a busy machine are less certain. What each
 benchmark does stands at the head of its file
-in `bench/`.
+in `bench/`. Of the lab, whose clock counts instructions (`python -m bench.in_lab`), *ns* are
+instructions, the same on any machine; the peers there are those of another release of Debian.
 """
 
 

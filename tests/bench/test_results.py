@@ -35,6 +35,17 @@ def test_a_result_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_a_result_of_another_place_has_a_name_and_versions_of_its_own(tmp_path: Path) -> None:
+    kept = tmp_path / "results.json"
+    results.keep("event_cost", FIGURES, kept)
+    versions = {"commit": "abc", "python": "3.14.5", "bcc": "0.37.0", "bpftrace": "0.27.1", "load": None}
+    results.keep("event_cost", FIGURES, kept, where="The lab", known=versions)
+    page = results.page(results.read(kept))
+    assert f"## {results.machine()}" in page and "## The lab" in page
+    assert "Python 3.14.5, BCC 0.37.0, bpftrace 0.27.1." in page
+    assert ", abc |" in page.partition("## The lab")[2]
+
+
 def test_lines_of_the_page() -> None:
     one = {"benchmark": "event_cost", "date": "2026-11-27", "commit": "abc", "load": 0.2, "figures": FIGURES}
     pair = {"one": 0.5, "other": 0.4, "ratio": 1.25, "ratio_quartiles": [1.2, 1.31]}

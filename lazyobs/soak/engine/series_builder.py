@@ -96,7 +96,7 @@ class _Clock:
         self._time, self._stamp = float(samples["time"][0].as_py()), int(samples["stamp"][0].as_py())
 
     def times(self, stamps: pa.ChunkedArray) -> Column:
-        found: Column = self._time + (stamps.to_numpy() - self._stamp) / 1e9
+        found: Column = self._time + (_floats(stamps) - float(self._stamp)) / 1e9  # integers could overflow
         return found
 
     def mark(self, row: Mapping[str, Any], kind: str, value: float | None) -> Mark:
