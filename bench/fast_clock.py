@@ -54,24 +54,25 @@ def install(speed: float) -> None:
     def shorter(timeout: float | None) -> float | None:
         return timeout / speed if timeout else timeout
 
-    replaced: dict[str, Any] = {
-        "clock_gettime_ns": fast_ns,
-        "clock_gettime": lambda clock: fast_ns(clock) / _SECOND,
-        "time_ns": lambda: fast_ns(time.CLOCK_REALTIME),
-        "monotonic_ns": lambda: fast_ns(time.CLOCK_MONOTONIC),
-        "time": seconds_of(time.CLOCK_REALTIME),
-        "monotonic": seconds_of(time.CLOCK_MONOTONIC),
-        "sleep": lambda seconds: nap(seconds / speed),
+    replaced: dict[Any, dict[str, Any]] = {
+        time: {
+            "clock_gettime_ns": fast_ns,
+            "clock_gettime": lambda clock: fast_ns(clock) / _SECOND,
+            "time_ns": lambda: fast_ns(time.CLOCK_REALTIME),
+            "monotonic_ns": lambda: fast_ns(time.CLOCK_MONOTONIC),
+            "time": seconds_of(time.CLOCK_REALTIME),
+            "monotonic": seconds_of(time.CLOCK_MONOTONIC),
+            "sleep": lambda seconds: nap(seconds / speed),
+        },
+        select: {
+            "select": lambda readable, writable, other, timeout=None: wait(readable, writable, other, shorter(timeout)),
+            "poll": Poll,
+        },
+        threading.Condition: {"wait": lambda self, timeout=None: acquire(self, shorter(timeout))},
     }
-    for name, function in replaced.items():
-        setattr(time, name, function)
-    setattr(
-        select,
-        "select",
-        lambda readable, writable, other, timeout=None: wait(readable, writable, other, shorter(timeout)),
-    )
-    setattr(select, "poll", Poll)
-    setattr(threading.Condition, "wait", lambda self, timeout=None: acquire(self, shorter(timeout)))
+    for owner, functions in replaced.items():
+        for name, function in functions.items():
+            setattr(owner, name, function)
 
 
 def main() -> None:

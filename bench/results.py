@@ -142,7 +142,13 @@ def keep(benchmark: str, figures: Figures, path: Path = KEPT, where: str = "", k
     ``known``."""
     here = where or machine()
     others = [one for one in read(path) if (one["benchmark"], one["machine"]) != (benchmark, here)]
-    new = {"benchmark": benchmark, "machine": here, "date": time.strftime("%Y-%m-%d"), **(known or identity()), "figures": figures}
+    new = {
+        "benchmark": benchmark,
+        "machine": here,
+        "date": time.strftime("%Y-%m-%d"),
+        **(known or identity()),
+        "figures": figures,
+    }
     kept = sorted([*others, new], key=lambda one: (one["machine"], one["benchmark"]))
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_text(json.dumps(kept, indent=1) + "\n")
