@@ -53,6 +53,13 @@ def _instructions(what: str, figures: str, peer: str, peer_name: str, goal: str)
                unit="M instructions", goal=goal, scale=1e-6)  # fmt: skip
 
 
+def _write(what: str, loop: str, also: str) -> Row:
+    """Another: of a write to a page."""
+    ours, others = (f"instructions.lazy off.{name}.{loop}" for name in (f"also {also}", "fentry"))
+    return Row("lab_instructions", f"{what} in the lab, fentry tier, --also {also}", ours, others, "without it",
+               unit="instructions")  # fmt: skip
+
+
 def _loop(what: str, key: str) -> Row:
     """A row of bench/workloads.py: a loop that does nothing else, beside empty programs on the same tracepoints."""
     ours, empty = f"{key}.everything.one", f"{key}.empty_programs.one"
@@ -77,6 +84,9 @@ ROWS = (
                   "nothing attached", ""),
     _instructions("fentry tier, --also page_tables", "also page_tables", "fentry", "without it", ""),
     _instructions("fentry tier, --also holds", "also holds", "fentry", "without it", ""),
+    _write("a write that copies a page", "copy", "cow"),
+    _write("a write to a page that is no longer shared", "write_again", "cow"),
+    _write("a write to a new page", "first_write", "first_fault"),
     _instructions("tracepoint tier, from the image", "tracepoint", "tracepoint compiled", "compiled there", "<= 1.02"),
     _instructions("fentry tier, from the image", "fentry", "fentry compiled", "compiled there", "<= 1.02"),
     Row(
