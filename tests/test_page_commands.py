@@ -236,7 +236,7 @@ def fill(folder: Path) -> None:
             (folder / name).write_bytes(Path("/sys/kernel/btf/vmlinux").read_bytes())
         (folder / "kallsyms").write_bytes(Path("/proc/kallsyms").read_bytes())
     (folder / "lab").symlink_to(ROOT / "lab")
-    (folder / "series.mbox").write_bytes(next((ROOT / "lab/patches").glob("0001-*.patch")).read_bytes())
+    (folder / "series.mbox").write_bytes(next((ROOT / "lab/patches").glob("v2-0001-*.patch")).read_bytes())
 
 
 def _run(command: str, place: Path) -> None:
