@@ -13,7 +13,6 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 _FAST = (time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)
@@ -30,7 +29,7 @@ def install(speed: float) -> None:
     """Replaces the clocks and waits of this process; to be called before anything has imported them by name."""
     read, nap, wait, poll_of = time.clock_gettime_ns, time.sleep, select.select, select.poll
     began = {clock: read(clock) for clock in _FAST}
-    acquire = threading.Condition.wait
+    wait_for_notice = threading.Condition.wait
 
     def fast_ns(clock: int) -> int:
         now = read(clock)
@@ -48,8 +47,8 @@ def install(speed: float) -> None:
         def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
             return self._poll.poll(timeout / speed if timeout and timeout > 0 else timeout)
 
-    def seconds_of(clock: int) -> Callable[[], float]:
-        return lambda: fast_ns(clock) / _SECOND
+    def fast(clock: int) -> float:
+        return fast_ns(clock) / _SECOND
 
     def shorter(timeout: float | None) -> float | None:
         return timeout / speed if timeout else timeout
@@ -57,18 +56,18 @@ def install(speed: float) -> None:
     replaced: dict[Any, dict[str, Any]] = {
         time: {
             "clock_gettime_ns": fast_ns,
-            "clock_gettime": lambda clock: fast_ns(clock) / _SECOND,
+            "clock_gettime": fast,
             "time_ns": lambda: fast_ns(time.CLOCK_REALTIME),
             "monotonic_ns": lambda: fast_ns(time.CLOCK_MONOTONIC),
-            "time": seconds_of(time.CLOCK_REALTIME),
-            "monotonic": seconds_of(time.CLOCK_MONOTONIC),
+            "time": lambda: fast(time.CLOCK_REALTIME),
+            "monotonic": lambda: fast(time.CLOCK_MONOTONIC),
             "sleep": lambda seconds: nap(seconds / speed),
         },
         select: {
             "select": lambda readable, writable, other, timeout=None: wait(readable, writable, other, shorter(timeout)),
             "poll": Poll,
         },
-        threading.Condition: {"wait": lambda self, timeout=None: acquire(self, shorter(timeout))},
+        threading.Condition: {"wait": lambda self, timeout=None: wait_for_notice(self, shorter(timeout))},
     }
     for owner, functions in replaced.items():
         for name, function in functions.items():

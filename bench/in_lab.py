@@ -8,14 +8,13 @@ and depend neither on the machine nor on its load. The results are kept under th
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import results
+from bench import counting_guest, results
 from bench.islands import PREBUILT, SOURCE
 
 KERNEL, USERLAND, NAMES = "debian-7.3", "sid-peers", "event_cost,unrelated"
@@ -33,17 +32,10 @@ def measure(kernel: str, userland: str, names: str) -> dict[str, Any]:
     subprocess.run([sys.executable, "-m", "lab.build", kernel, "--root", userland], cwd=_ROOT, check=True)
     with tempfile.TemporaryDirectory() as share:
         subprocess.run(["gcc", "-O1", "-static", "-o", f"{share}/islands", SOURCE], check=True)
-        command = [
-            str(_ROOT / "lab/run"), "--kernel", kernel, "--root", userland, "--icount", "--cpus", "1",
-            "--memory", "4096", "--timeout", "7200", "--share", share,
-            # the guest's clock skips idle time, and so any timeout
-            "--env", "LAZYOBS_LOADER_SECONDS=1000000", "--env", f"{PREBUILT}=/mnt/share/islands",
-            "--", "python3", "-c", _GUEST, names,
-        ]  # fmt: skip
-        answer = subprocess.run(command, capture_output=True, cwd=_ROOT, check=False)
-    if answer.returncode:
-        raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
-    found: dict[str, Any] = json.loads(answer.stdout)
+        options = ("--root", userland, "--memory", "4096", "--env", f"{PREBUILT}=/mnt/share/islands")
+        found: dict[str, Any] = counting_guest.answer(
+            kernel, share, "python3", "-c", _GUEST, names, seconds=7200, options=options
+        )
     return found
 
 
@@ -52,7 +44,7 @@ def main() -> None:
     kernel, userland, names = (*asked, *(KERNEL, USERLAND, NAMES)[len(asked) :])
     found = measure(kernel, userland, names)
     where = f"The lab: {kernel} (Linux {found['release'].split('-')[0]}), userland {userland}; ns are instructions"
-    identity = {**found["identity"], "commit": results.identity()["commit"], "load": None}
+    identity = {**found["identity"], "commit": results.commit(), "load": None}
     for name, figures in found["figures"].items():
         results.keep(name, figures, where=where, known=identity)
     results.main()

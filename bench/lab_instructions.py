@@ -11,11 +11,11 @@ The mmap+touch and munmap figures include reading the clock.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from pathlib import Path
 
+from bench import counting_guest
 from lab.kernels import default_name
 
 _ROOT = Path(__file__).parent.parent
@@ -61,29 +61,8 @@ def run() -> dict[str, object]:
         source = _ROOT / "tests/lab/guest/loops.c"
         subprocess.run(["gcc", "-O1", "-static", "-o", f"{share}/loops", source], check=True)
         python = str(_ROOT / ".venv/bin/python")
-        command = [
-            str(_ROOT / "lab/run"),
-            "--kernel",
-            default_name(),
-            "--icount",
-            "--cpus",
-            "1",
-            "--timeout",
-            "3000",
-            "--share",
-            share,
-        ]
-        # The guest's clock skips idle time, and so any timeout.
-        command += ["--env", "LAZYOBS_LOADER_SECONDS=1000000"]
-        answer = subprocess.run(
-            [*command, "--", python, "-c", _GUEST, str(_ROOT), ",".join(_TIERS)],
-            capture_output=True,
-            cwd=_ROOT,
-            check=False,
-        )
-    if answer.returncode:
-        raise RuntimeError(answer.stderr.decode(errors="replace")[-2000:])
-    found = json.loads(answer.stdout)
+        tiers = ",".join(_TIERS)
+        found = counting_guest.answer(default_name(), share, python, "-c", _GUEST, str(_ROOT), tiers, seconds=3000)
     for figures in found.values():
         for name in figures.keys() - {"none"}:
             for loop, count in figures["none"].items():

@@ -181,12 +181,16 @@ def machine() -> str:
 def identity() -> dict[str, Any]:
     """The versions that a result is of, and how busy the machine was as it ended."""
     return {
-        "commit": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
+        "commit": commit(),
         "python": sys.version.split()[0],
         "bcc": _said(["/usr/bin/python3", "-c", "import bcc; print(bcc.__version__)"]),
         "bpftrace": _said(["bpftrace", "--version"]).removeprefix("bpftrace "),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def commit() -> str:
+    return _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
 
 
 def _said(command: list[str]) -> str:

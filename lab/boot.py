@@ -192,7 +192,7 @@ def run(options: argparse.Namespace) -> int:
     words = ["lab.userland"] if userland else []
     machine = Machine(
         kernel=folder / "vmlinuz",
-        initramfs=initramfs(folder, row.arch, not nine_p),
+        initramfs=initramfs(folder, row.arch),
         cpus=options.cpus,
         memory=options.memory,
         nodes=options.nodes,

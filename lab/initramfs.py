@@ -17,8 +17,6 @@ from .packages import COMPILERS
 INIT_SOURCE = LAB / "guest" / "init.c"
 #: What a guest needs before it has a root: a distribution kernel has some of it as modules.
 NEEDED = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "9p", "overlay")
-#: The same, where the root is a disk.
-DISKS = ("virtio_blk", "ext4")
 #: Tried, and forgotten where they do not load: a root on disks (crc32c for its ext4), swap on zram.
 WANTED = (
     "virtio_blk", "crc32c_generic", "crc32c_intel", "crc32c_cryptoapi", "ext4", "lzo", "lzo_rle", "zram",
@@ -95,11 +93,10 @@ def _cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
     return bytes(out)
 
 
-def initramfs(image: Path, arch: str = "amd64", disks: bool = False) -> Path:
-    """The archive for an image, made once. ``disks``: for a guest whose root is a disk."""
+def initramfs(image: Path, arch: str = "amd64") -> Path:
+    """The archive for an image, made once."""
     init = _init(arch)
-    first = NEEDED + DISKS if disks else NEEDED
-    target = root() / "initramfs" / f"{image.name}-{content_hash([init, *first, *WANTED])}"
+    target = root() / "initramfs" / f"{image.name}-{content_hash([init, *NEEDED, *WANTED])}"
 
     def make(folder: Path) -> None:
         entries = [(d, 0o040755, b"") for d in ("dev", "proc", "sys", "root", "modules")]
@@ -107,8 +104,8 @@ def initramfs(image: Path, arch: str = "amd64", disks: bool = False) -> Path:
         names = []
         for base in sorted((image / "modules").glob("*")) if (image / "modules").is_dir() else []:
             dependencies = read_modules_dep((base / "modules.dep").read_text())
-            needed = module_order(dependencies, first)
-            for path in module_order(dependencies, first + WANTED):
+            needed = module_order(dependencies, NEEDED)
+            for path in module_order(dependencies, NEEDED + WANTED):
                 name = f"modules/{_module_name(path)}.ko"
                 entries.append((name, 0o100644, _plain_module(base / path)))
                 names.append(("/" if path in needed else "-/") + name)

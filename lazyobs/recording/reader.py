@@ -250,6 +250,15 @@ class Recording:
             for batch in self.batches(table, segment):
                 yield from batch.to_pylist()
 
+    def first_row(self, table: str) -> dict[str, Any]:
+        """The first row of a table; {} if it has none."""
+        for segment in self.segments:
+            for batch in self.batches(table, segment):
+                if batch.num_rows:
+                    row: dict[str, Any] = batch.slice(0, 1).to_pylist()[0]
+                    return row
+        return {}
+
     def last_row(self, table: str) -> dict[str, Any]:
         """The last row of a table; {} if it has none."""
         for segment in reversed(self.segments):

@@ -48,8 +48,8 @@ class ReplaySource:
     @property
     def seconds(self) -> float:
         """From the first sample to the last, by the clock that is never set."""
-        first, last = next(self._recording.rows("samples"), None), self._recording.last_row("samples")
-        if first is None:
+        first, last = self._recording.first_row("samples"), self._recording.last_row("samples")
+        if not first:
             return 0.0
         if first.get("stamp") is None or last.get("stamp") is None:  # of another version
             return float(last["time"] - first["time"])

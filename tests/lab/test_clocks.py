@@ -44,7 +44,7 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
-def value(page: str, name: str) -> float:
+def metric(page: str, name: str) -> float:
     found = re.search(rf"^{name} (\S+)$", page, re.MULTILINE)
     assert found is not None
     return float(found[1])
@@ -74,11 +74,11 @@ def test_top_has_counted_the_forks_of_the_load(folder: Path, told: dict[str, Any
     rows = [json.loads(line) for line in (folder / "top.jsonl").read_text().splitlines()]
     ours = [row for sample in rows for row in sample["processes"] if row["pid"] == told["pid"]]
     assert ours[-1]["forks"] == told["forks"]
-    assert all(row["seconds"] < 100 for row in rows if "seconds" in row)
+    assert all(0 <= sample["elapsed"] < 100 for sample in rows)  # not an hour, whatever the clock was set to
 
 
 def test_the_exporter_goes_on(folder: Path, told: dict[str, Any]) -> None:
     found = json.loads((folder / "found.json").read_text())
-    gained = value(found["after"], "lazyobs_forks_total") - value(found["before"], "lazyobs_forks_total")
+    gained = metric(found["after"], "lazyobs_forks_total") - metric(found["before"], "lazyobs_forks_total")
     assert gained >= told["forks"]
-    assert found["record"][0] == 0 and found["ended"]["export"] in (0, 143, -15)
+    assert found["record"][0] == 0 and found["ended"] == {"top": 0, "export": 0}

@@ -100,10 +100,12 @@ class _Clock:
         return found
 
     def mark(self, row: Mapping[str, Any], kind: str, value: float | None) -> Mark:
-        """Of a row without a stamp, as kernel_log had none once, by the clock's time."""
-        stamp = row.get("stamp")
-        time = row["time"] if stamp is None else self._time + (stamp - self._stamp) / 1e9
-        return Mark(time, kind, value, row["text"] or "")
+        """Of a row without a stamp, as kernel_log had none once, by the clock's time; of one that has lost both, at the
+        beginning, for what it says counts."""
+        time, stamp = row["time"], row.get("stamp")
+        if stamp is not None:
+            time = self._time + (stamp - self._stamp) / 1e9
+        return Mark(self._time if time is None else time, kind, value, row["text"] or "")
 
 
 def _latest_peak(held: Column, numbers: npt.NDArray[np.int64]) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs in the guest: the clock is set forward and back, and the machine suspended, while lazyobs observes.
 
-``clocks.py work FILE`` is the load that ``record`` runs: PRIMES forks before and after each of the steps. ``clocks.py
+``clocks.py work FILE`` is the load that ``record`` runs: FORKS forks, and as many after each of the steps. ``clocks.py
 FOLDER`` starts record, top and the exporter, and leaves in FOLDER what they said and the recording. Then it powers the
 machine off: the channel by which a guest answers does not come back from a suspend.
 """
@@ -51,14 +51,15 @@ def ahead() -> float:
 
 def work(told: Path) -> None:
     slept = ahead()
+    steps = (set_clock(FORWARD), set_clock(BACK), suspend)
     fork_all()
-    for step in (set_clock(FORWARD), set_clock(BACK), suspend):
+    for step in steps:
         time.sleep(PAUSE)
         step()
         time.sleep(PAUSE)
         fork_all()
     time.sleep(PAUSE)
-    told.write_text(json.dumps({"pid": os.getpid(), "forks": 4 * FORKS, "suspended": ahead() - slept}))
+    told.write_text(json.dumps({"pid": os.getpid(), "forks": FORKS * (1 + len(steps)), "suspended": ahead() - slept}))
     time.sleep(PAUSE)
 
 

@@ -15,6 +15,7 @@ from lazyobs.bpf import event
 from lazyobs.model import CENSUS_NAMES, COUNTER_NAMES, HEALTH_NAMES
 from lazyobs.recording.errors import RecordingError
 from lazyobs.recording.reader import Recording
+from lazyobs.soak import gate
 from lazyobs.soak.engine import series_builder
 from tests.harness import ROOT
 from tests.recording import made
@@ -43,8 +44,9 @@ def test_every_sample(small, series):
         assert np.array_equal(found.samples[name], _column(small, name)), name
     for name in HEALTH_NAMES:
         assert np.array_equal(found.samples["health_" + name], _column(small, "health_" + name)), name
+    assert np.allclose(found.system.pop("time"), _column(small, "time", "system"), rtol=0, atol=1e-6)
     for name, values in found.system.items():
-        assert np.allclose(values, _column(small, name, "system"), rtol=0, atol=1e-6), name
+        assert np.array_equal(values, _column(small, name, "system")), name
     assert {"vmstat_pgfault", "pressure_memory_some_us"} < set(found.system)
     assert "vmstat_nr_mapped" not in found.system
 
@@ -191,6 +193,17 @@ def test_what_the_kernel_said(tmp_path, series):
     since = (6 - int(_column(tmp_path / "recording", "stamp")[0])) / 1e9
     at = pytest.approx(found.samples["time"][0] + since)
     assert [(mark.time, mark.kind, mark.value) for mark in found.marks] == [(at, "lost", 101.0)]
+
+
+def test_a_mark_that_has_lost_its_time_counts(tmp_path, series):
+    store = made.store(tmp_path / "recording")
+    made.append_sample(store, 1)
+    made.append_sample(store, 2)
+    store.append("marks", {"time": [None], "stamp": [None], "kind": ["suspend"], "value": [3.0], "text": ["slept"]})
+    store.close()
+    found = series(tmp_path / "recording")
+    assert [(mark.time, mark.value) for mark in found.marks] == [(found.samples["time"][0], 3.0)]
+    assert "3.0 s without samples in 1 gap" in gate._gaps(found, 0.0, 10).text
 
 
 def test_killed_and_whole_are_the_same(tmp_path, series):
