@@ -203,6 +203,7 @@ def _asked() -> str:
 
 def _interrupted() -> int:
     """The exit code after an interrupt: a normal end for endless commands, no answer from the others."""
+    interrupt.taken()
     if _asked() in _ENDLESS:
         return EXIT_OK
     _complain(f"{_asked()}: interrupted before there was an answer; run it again")

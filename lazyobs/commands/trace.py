@@ -77,7 +77,7 @@ def trace(asked: TraceCommand) -> None:
     try:
         shown.all_of(_live(asked) if replay is None else _recorded(open_recorded_events(replay), asked))
     except KeyboardInterrupt:
-        pass
+        interrupt.taken()
     finally:
         shown.end(asked.stacks)
 

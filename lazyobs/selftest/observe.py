@@ -20,6 +20,7 @@ from lazyobs.model import COUNTERS, Sample
 from lazyobs.recorder.workload import Workload
 from lazyobs.selftest.probes import Observer
 from lazyobs.text import NULL, printable, seconds
+from lazyobs.unix import interrupt
 from lazyobs.unix.capabilities import why_not_bpf
 from lazyobs.views.lines import json_line
 
@@ -191,4 +192,6 @@ def _wait(workload: Workload) -> int:
         # Ctrl-C in a terminal also reaches the command; a signal sent to us alone does not.
         with contextlib.suppress(ProcessLookupError):
             os.kill(workload.pid, signal.SIGTERM)
-        return workload.wait()
+        status = workload.wait()
+        interrupt.taken()
+        return status

@@ -3,7 +3,10 @@
 
 Python runs a handler between two instructions, wherever the main thread is. In a callback (of a weak reference, or a
 hook around a fork) it prints what the handler raises and goes on, and the request is lost. ``unix.fork`` therefore delays
-the exception; where one was lost all the same, a timer raises it again.
+the exception. Elsewhere it is lost without a word: C code that formats the message of a KeyError (getpwnam of a user
+that is not there) calls repr(), which runs the handler, and raises the KeyError instead. So a timer raises it again
+until it is handled: an ``except`` or ``finally`` block, or the end of a ``with``, has it as sys.exc_info(), or as the
+context of that. Who catches one and goes on has to say so: ``taken``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_WAIT = 1.0  # seconds
-_RETRY = 0.001  # seconds until the timer asks again
+_RETRY = 0.001  # seconds until the timer asks again after a callback
+_LOOK_AGAIN = 0.25  # seconds until the timer looks whether an exception was lost
 # timeout(1) sends its signal twice, a terminal that closes up to three times: that is one request. Cleaning up must
 # not end half-way for it; a person who wants that presses Ctrl-C again.
 _SAME_REQUEST = 1.0  # seconds
@@ -27,14 +31,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _State:  # no dataclass, which the loader would import for it
-    """``asked``: a signal has come; ``raised``: when that was last raised, on the monotonic clock.
+    """``asked``: a signal has come; ``raised``: when that was last raised, on the monotonic clock; ``open``: that has
+    neither been taken nor ended the program.
 
     ``held``: nothing is raised now; ``waiting``: a signal has come since. ``settled``: nothing is raised any more.
     ``ignored``: those of ENDING that this process was started to ignore.
     """
 
     def __init__(self) -> None:
-        self.asked = self.held = self.waiting = self.settled = False
+        self.asked = self.open = self.held = self.waiting = self.settled = False
         self.raised = float("-inf")
         self.ignored: frozenset[int] = frozenset()
 
@@ -74,6 +79,12 @@ def sleep(seconds: float) -> None:
         time.sleep(min(left, LONGEST_WAIT))
 
 
+def taken() -> None:
+    """For an ``except`` block after which the program goes on: this request is not raised again."""
+    _state.open = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def settle() -> None:
     """The exit status is decided: signals change nothing any more."""
     _state.settled = True
@@ -96,6 +107,7 @@ def release() -> None:
 
 def forget_in_child() -> None:
     """For a process just forked, with ENDING blocked: those that ``catch`` has caught end it, as they end a new program.
+    (fork(2): it has no timer.)
 
     The handler would raise through the parent's stack and run its clean-up in the child; what waits is the parent's.
     """
@@ -113,7 +125,12 @@ def _handle(number: int, frame: FrameType | None) -> None:
         _state.waiting = True
     elif _is_in_hook(frame):
         signal.setitimer(signal.ITIMER_REAL, _RETRY)  # what the hook raises is lost, too
-    elif number == signal.SIGALRM or time.monotonic() - _state.raised >= _SAME_REQUEST:
+    elif number == signal.SIGALRM:
+        if _state.open and _is_handled():
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN)
+        elif _state.open:
+            _raise()
+    elif time.monotonic() - _state.raised >= _SAME_REQUEST:
         _raise()
 
 
@@ -124,8 +141,18 @@ def _is_in_hook(frame: FrameType | None) -> bool:
     return frame is not None
 
 
+def _is_handled() -> bool:
+    """Whether the code that runs now is to clean up for an Interrupted, or handles what failed meanwhile."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None
+
+
 def _raise() -> None:
+    _state.open = True
     _state.raised = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN)
     raise Interrupted
 
 

@@ -41,6 +41,7 @@ except KeyboardInterrupt:
         ask()
     except KeyboardInterrupt:
         print("again")
+    interrupt.taken()
 """
     assert python(_BEGIN + program) == ("cleaned up\nagain\n", "", 0)
 
@@ -86,6 +87,78 @@ except KeyboardInterrupt:
     print("heard")
 """
     assert python(_BEGIN + program) == ("heard\n", "", 0)
+
+
+def test_what_c_code_replaces_by_an_exception_of_its_own_is_raised_again() -> None:
+    """As a real run lost it: the message of a KeyError has the name's repr(), in which the handler ran."""
+    program = """
+import pwd
+class Name(str):
+    def __repr__(self):
+        ask()
+        return "nobody"
+try:
+    try:
+        pwd.getpwnam(Name("no such user"))
+    except KeyError as error:
+        print(error.__context__)
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("heard")
+    interrupt.taken()
+"""
+    assert python(_BEGIN + program) == ("None\nheard\n", "", 0)
+
+
+def test_cleaning_up_is_left_alone_however_long_it_takes() -> None:
+    """In a block, in what it calls, in a generator, and while it handles a failure of its own."""
+    program = """
+def waits():
+    time.sleep(0.4)
+    yield "slept"
+class Thing:
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        print(*waits(), flush=True)
+try:
+    with Thing():
+        try:
+            ask()
+        finally:
+            try:
+                {}[1]
+            except KeyError:
+                print(*waits(), flush=True)
+except KeyboardInterrupt:
+    time.sleep(0.4)
+    print("caught", flush=True)
+    interrupt.taken()
+time.sleep(0.4)
+print("went on")
+"""
+    assert python(_BEGIN + program) == ("slept\nslept\ncaught\nwent on\n", "", 0)
+
+
+def test_it_is_raised_until_somebody_hears_it() -> None:
+    program = """
+lost = 0
+end = time.monotonic() + 60
+try:
+    while time.monotonic() < end:
+        try:
+            if not lost:
+                ask()
+            time.sleep(10)
+        except BaseException:
+            lost += 1
+            if lost == 3:
+                raise
+except KeyboardInterrupt:
+    print(lost)
+    interrupt.taken()
+"""
+    assert python(_BEGIN + program) == ("3\n", "", 0)
 
 
 def test_other_exceptions_of_callbacks_are_told_as_ever() -> None:
