@@ -367,12 +367,34 @@ static struct request read_request(void)
 	return request;
 }
 
+/*
+ * Folders for the checkout. A userland is read-only: where the checkout lies in one of its folders, as
+ * in /opt or /var/tmp, a tmpfs takes the place of the last one that is there.
+ */
+static void make_room(const char *path)
+{
+	char copy[PATH_MAX];
+	struct stat found;
+
+	make_path(path);
+	if (!stat(path, &found))
+		return;
+	snprintf(copy, sizeof(copy), "%s", path);
+	while (strrchr(copy, '/') != copy && stat(copy, &found))
+		*strrchr(copy, '/') = 0;
+	if (!strcmp(copy, "/usr") || !strcmp(copy, "/etc") || !strcmp(copy, "/var"))
+		fail("the checkout would cover the userland's %s; clone it to another folder", copy);
+	if (mount("tmpfs", copy, "tmpfs", 0, "mode=755"))
+		fail("cannot make room for the checkout in %s: %s", copy, strerror(errno));
+	make_path(path);
+}
+
 /* The checkout and the share are there only when the host says so in the request's variables. */
 static void mount_requested(char **env)
 {
 	for (; *env; env++) {
 		if (!strncmp(*env, "LAZYOBS_LAB_CHECKOUT=", 21)) {
-			make_path(*env + 21);
+			make_room(*env + 21);
 			mount_from_host("checkout", "/dev/vdb", *env + 21, MS_RDONLY);
 		} else if (!strncmp(*env, "LAZYOBS_LAB_SHARE=", 18)) {
 			mount_from_host("share", "/dev/vdc", *env + 18, 0);

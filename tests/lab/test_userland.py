@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +61,23 @@ def test_a_userland_is_what_was_promised(guest: Run, tmp_path: Path, kernel: str
     }
     assert (tmp_path / "from-guest").read_text() == "written"
     assert sorted(os.listdir(tmp_path)) == ["from-guest", "from-host"]
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """The checkout in a folder that every userland has and the guest may not write to."""
+    need("debian-7.3", "trixie")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="lazyobs-checkout-") as folder:
+        for name in filter(None, listed.split("\0")):
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).exists():  # removed, and not yet committed
+                shutil.copy2(ROOT / name, target)
+        yield Path(folder)
+
+
+def test_a_checkout_may_lie_in_a_folder_of_the_userland(elsewhere: Path) -> None:
+    words = ["lab/run", "--kernel", "debian-7.3", "--root", "trixie", "--again", "2", "--", "cat", "setup.cfg"]
+    result = subprocess.run(words, cwd=elsewhere, capture_output=True, env={**os.environ, "PYTHONPATH": str(elsewhere)})
+    assert (result.stdout, result.returncode) == ((ROOT / "setup.cfg").read_bytes(), 0), result.stderr.decode()
