@@ -2,7 +2,7 @@
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
 Also with the points that are left out otherwise (--also), one by one and all; with empty programs on the tracepoints,
-and at the entry and exit of copy_page_range(), which is the minimum cost of any tool there; and with programs that BCC compiled in the guest, whose constants clang knew: those that
+with programs that count by process and do nothing else (least.py), and at the entry and exit of copy_page_range(), which is the minimum cost of any tool there; and with programs that BCC compiled in the guest, whose constants clang knew: those that
 come along must not run longer. The process that forks has 213 VMAs, 206 of them with an anon_vma.
 
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
@@ -28,6 +28,7 @@ import json, os, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 tiers = sys.argv[2].split(",")
+from bench.least import least_programs
 from bench.program_time import empty_function_programs, empty_programs
 from lazyobs.bpf.optional import COSTS
 from lazyobs.sources.open import open_live
@@ -41,6 +42,8 @@ for switch in ("1", "0"):
     figures = found["lazy on" if switch == "1" else "lazy off"] = {"none": loops()}
     with empty_programs():
         figures["empty"] = loops()
+    with least_programs():
+        figures["least"] = loops()
     with empty_function_programs("copy_page_range"):
         figures["empty page_tables"] = loops()
     ways = [(tier, tier, "", "") for tier in tiers]

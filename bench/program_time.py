@@ -30,15 +30,24 @@ def statistics_on() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def empty_program(tracepoint: str) -> Iterator[int]:
-    """fd of an attached program that does nothing: the cost of the call and of its timing."""
-    program, _ = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, abi.RETURN_0, "empty")
+def attach_raw(code: bytes, name: str, tracepoint: str) -> Iterator[int]:
+    """fd of a program of these instructions, attached to a raw tracepoint."""
+    program, why = abi.prog_load(abi.PROG_TYPE_RAW_TRACEPOINT, code, name, log_size=1 << 16)
+    if program < 0:
+        raise OSError(-program, f"{os.strerror(-program)} {why}")
     link = abi.raw_tracepoint_open(program, tracepoint)
     try:
         yield program
     finally:
         os.close(link)
         os.close(program)
+
+
+@contextlib.contextmanager
+def empty_program(tracepoint: str) -> Iterator[int]:
+    """fd of an attached program that does nothing: the cost of the call and of its timing."""
+    with attach_raw(abi.RETURN_0, "empty", tracepoint) as program:
+        yield program
 
 
 def _empty_tracing(function: str, attach_type: int) -> int:

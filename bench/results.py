@@ -77,6 +77,7 @@ def _growth(axis: str, what: str, unit: str, scale: float) -> tuple[Row, Row]:
 
 ROWS = (
     _instructions("empty programs on the tracepoints", "empty", "none", "nothing attached", ""),
+    _instructions("the least that counts objects by process", "least", "none", "nothing attached", ""),
     _instructions("tracepoint tier", "tracepoint", "none", "nothing attached", "<= 1.20"),
     _instructions("fentry tier", "fentry", "none", "nothing attached", "<= 1.30"),
     _instructions("kprobe tier", "kprobe", "none", "nothing attached", "<= 1.40"),
