@@ -12,21 +12,27 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.fast_clock import lazyobs
 from bench.held import pss
 from bench.program_time import empty_iterator
+from lazyobs.exporter.page import Metrics
 
 PROCESSES, CGROUPS = 500, 200
 SCRAPES_OF_MANY = 200
 SCRAPES, COME_AND_GO = 10_000, 20_000
+_REST = 0.05  # seconds, about what the exporter leaves between two scrapes that follow each other
 _ROOT = Path(__file__).parent.parent
 _UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
@@ -61,8 +67,10 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
         with _idle_processes() as cgroups:
             many = _cost(url, SCRAPES_OF_MANY)
             memory = pss(process.pid)
-            series = sum(1 for line in get(url).splitlines() if line and not line.startswith(b"#"))
+            page = get(url).decode()
+            series = sum(1 for line in page.splitlines() if line and not line.startswith("#"))
             census_floor, vmas = _census_floor()
+            rendering_floor = _rendering_floor(page)
             idle = _cpu_of(process.pid)
             time.sleep(3)
             between = _cpu_of(process.pid) - idle
@@ -81,6 +89,7 @@ def run(scrapes: int = SCRAPES, come_and_go: int = COME_AND_GO) -> dict[str, obj
         "cpu_seconds_per_scrape": round(many, 6),
         "cpu_seconds_per_scrape_few_processes": round(few, 6),
         "census_floor_seconds": round(census_floor, 6),
+        "rendering_floor_seconds": round(rendering_floor, 6),
         "vmas": vmas,
         "cpu_seconds_between_scrapes_in_3_s": between,
         **growth,
@@ -161,14 +170,27 @@ def _cost(url: str, scrapes: int) -> float:
     return (last - first) / scrapes
 
 
-def _census_floor(passes: int = 50) -> tuple[float, int]:
+def _median(once: Callable[[], object], times: int = 50) -> float:
+    """CPU seconds, each time after a rest as a scrape has: the machine's caches hold what others need by then."""
+    seconds = []
+    for _ in range(times):
+        time.sleep(_REST)
+        begin = time.thread_time()
+        once()
+        seconds.append(time.thread_time() - begin)
+    return statistics.median(seconds)
+
+
+def _rendering_floor(page: str) -> float:
+    """CPU seconds in which prometheus_client makes the page's text of its metrics."""
+    found = Metrics(list(text_string_to_metric_families(page)))
+    return _median(lambda: generate_latest(found))
+
+
+def _census_floor() -> tuple[float, int]:
     """(CPU seconds of an empty pass over the VMAs of all processes, how many those are)."""
     with empty_iterator("task_vma") as once:
-        once()
-        begin = time.thread_time()
-        for _ in range(passes):
-            once()
-        seconds = (time.thread_time() - begin) / passes
+        seconds = _median(once)
     vmas = 0
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):

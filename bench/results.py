@@ -141,6 +141,8 @@ ROWS = (
         scale=1e3),
     Row("exporter", "of a scrape the census, at least: an empty pass over the VMAs", "census_floor_seconds", unit="ms",
         scale=1e3),
+    Row("exporter", "of a scrape the text, at least: prometheus_client makes it of the metrics", "rendering_floor_seconds",
+        unit="ms", scale=1e3),
     Row("exporter", "PSS of the exporter", "pss_bytes", "stock_bcc_pss_bytes", "a process with BCC loaded", "ratio",
         unit="MB", goal="<= 0.17", scale=1e-6),
     Row("exporter", "of that PSS at least: Python with prometheus_client imported", "prometheus_client_pss_bytes",

@@ -368,8 +368,8 @@ static struct request read_request(void)
 }
 
 /*
- * Folders for the checkout. A userland is read-only: where the checkout lies in one of its folders, as
- * in /opt or /var/tmp, a tmpfs takes the place of the last one that is there.
+ * Folders for the checkout. A userland is read-only: where the checkout lies in one of its folders,
+ * as in /opt or /var/tmp, a tmpfs takes the place of the last one that is there.
  */
 static void make_room(const char *path)
 {
@@ -383,7 +383,8 @@ static void make_room(const char *path)
 	while (strrchr(copy, '/') != copy && stat(copy, &found))
 		*strrchr(copy, '/') = 0;
 	if (!strcmp(copy, "/usr") || !strcmp(copy, "/etc") || !strcmp(copy, "/var"))
-		fail("the checkout would cover the userland's %s; clone it to another folder", copy);
+		fail("the checkout would cover the userland's %s; clone it to another folder",
+		     copy);
 	if (mount("tmpfs", copy, "tmpfs", 0, "mode=755"))
 		fail("cannot make room for the checkout in %s: %s", copy, strerror(errno));
 	make_path(path);

@@ -21,8 +21,8 @@ class PageError(Exception):
     """There is no page; the message says why."""
 
 
-class _Collected(Collector):
-    """Metrics of one reading, for the encoders, which take a collector."""
+class Metrics(Collector):
+    """Those of one reading, for the encoders, which take a collector."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -47,7 +47,7 @@ class Page:
         self._reading = False
         self._begun = self._done = 0  # numbers of readings
         self._rest_until = 0.0
-        self._collected = _Collected([])
+        self._collected = Metrics([])
         self._pages: dict[bool, bytes] = {}
         self.error: str | None = "nothing was read yet"
 
@@ -93,7 +93,7 @@ class Page:
             self._reading = False
             self._done = self._begun
             self._rest_until = self._clock() + _REST * (self._clock() - started)
-            self._collected, self._pages, self.error = _Collected(metrics), {}, error
+            self._collected, self._pages, self.error = Metrics(metrics), {}, error
             self._turn.notify_all()
 
 
