@@ -35,7 +35,7 @@ STOCK, MUTANT = "stock", "mutant"
 KERNELS = {STOCK: "lab-stock", MUTANT: mutations.KERNEL}
 #: What has to fail first on a kernel with a mistake: a test, not what the kernel does later for want of memory that is right.
 _A_TEST = r"(kselftest|moves|stress|battery|own), plain: "
-_ARMS = 5  # of one judgement: its base is booted once for all of them
+_ARMS = 9  # of one judgement: its base is booted once for all of them
 _BUDGET = {"checks": "12h", "measure": "6h"}
 #: In place of these lines of the mutant each mistake is made from the start, by every process.
 _FLIPPED = {
