@@ -36,7 +36,7 @@ def attached(program: str, programs: int) -> Iterator[list[int]]:
     assert peer.stdout is not None
     try:
         while line := peer.stdout.readline():
-            if b"Attaching" in line:
+            if b"Attach" in line:  # "Attaching 1 probe...", and from 0.24 on "Attached 1 probe"
                 break
         else:
             raise RuntimeError("bpftrace did not attach")
