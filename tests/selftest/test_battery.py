@@ -62,6 +62,8 @@ def test_fails_when_an_expectation_is_one_too_high_or_a_page_is_spoilt(
         if result.outcome == "skip":
             skip("kernel", result.reason)
         assert result.outcome == "fail"
+        if result.reason.startswith(tuple(f"{feature}: " for feature in ALL[name].needs)):
+            skip("kernel", result.reason)  # as on a machine where ksmd gets no time: the pages were not looked at
         survived = [check for check in result.checks if check.is_known and check.ok]
         assert survived == []
         if result.wrong:
