@@ -15,7 +15,7 @@ from lazyobs.commands import completions, usage
 from lazyobs.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, LazyobsError
 from lazyobs.text import say
 from lazyobs.unix import blas, interrupt, locale, memory_limits, stdio
-from lazyobs.unix.imports import broken_library, why_broken
+from lazyobs.unix.imports import broken_library, why_broken, why_missing
 
 # name: one line of help; the code is lazyobs/commands/<name>.py
 COMMANDS = {
@@ -190,6 +190,8 @@ def _failed(error: Exception) -> int:
         _complain(f"{_asked()}: {error}: out of memory, as it seems; raise the limit (ulimit -v, -d)")
     elif isinstance(error, ImportError) and (why := why_broken(error)):
         _complain(f"{_asked()}: {why}; install {broken_library(error)} again, or what it lacks")
+    elif why := why_missing(error):
+        _complain(f"{_asked()}: {why}")
     else:
         stdio.print_traceback(type(error), error, error.__traceback__)
         _complain(f"{_asked()}: an error of lazyobs itself, so there is no answer; please report the lines above")

@@ -16,8 +16,15 @@ def main() -> None:
     gc.disable()  # what imports make stays: to look for garbage in it is a twentieth of a start. See cli.py.
     try:
         from lazyobs.cli import main as run
-    except (OSError, MemoryError) as error:  # not an ImportError: that would be a fault of the installation
+    except (OSError, MemoryError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "out of memory"
         os.write(2, f"lazyobs: cannot start: {why.lower()}; look at ulimit -a, or end other programs\n".encode())
+        sys.exit(3)
+    except ModuleNotFoundError as error:  # another Python than that of the installation
+        from lazyobs.unix.imports import why_missing
+
+        if not (why := why_missing(error)):
+            raise
+        os.write(2, f"lazyobs: cannot start: {why}\n".encode())
         sys.exit(3)
     run()

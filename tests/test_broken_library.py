@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,20 @@ def test_what_needs_it_says_so_in_one_line(tmp_path: Path, library: str, command
     assert (done.returncode, done.stdout) == (3, "")
     line = f"lazyobs: {command.split()[0]}: {library} is installed, but cannot be imported ({_WHY}); install"
     assert done.stderr.startswith(line) and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("hidden", "words"),
+    [("click", "cannot start"), ("lz4", "record")],
+)
+def test_another_python_than_that_of_the_installation(tmp_path: Path, hidden: str, words: str) -> None:
+    """As `python3 -m lazyobs` beside a virtual environment, or under another interpreter that comes first in PATH."""
+    begin = f"import sys; sys.modules[{hidden!r}] = None; from lazyobs.entry import main; main()"
+    command = [sys.executable, "-c", begin, "record", "-o", str(tmp_path / "r"), "--tier", "procfs", "--duration", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"lazyobs: {words}: {sys.executable} has no {hidden}; run it by the command that ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_import_of_ours_that_fails_is_an_error_of_lazyobs(tmp_path: Path) -> None:

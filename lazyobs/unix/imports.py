@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Libraries that are installed and cannot be imported: a shared object that they want is missing, or of another build."""
+"""Libraries that cannot be imported: they are not installed for this Python, or what they want themselves is missing or
+of another build."""
 
 from __future__ import annotations
 
 import re
+import sys
 
 _OURS = "lazyobs"
 # numpy writes a page, and what happened near its end.
 _ORIGINAL = re.compile(r"Original error was: (.+)")
+
+
+def why_missing(error: Exception) -> str:
+    """A line on a library that this Python does not have; "" for every other error, and where a module of lazyobs is
+    missing."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if name in ("", _OURS):
+        return ""
+    return f"{sys.executable} has no {name}; run it by the command that make setup or pip has made, or install {name} there"
 
 
 def broken_library(error: ImportError) -> str:
