@@ -66,7 +66,7 @@ class Cluster:
         """Until all workers are there."""
         ends = time.monotonic() + _SECONDS
         while time.monotonic() < ends:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # it listens before it has pages, and answers with another
                 if _asked(self._ports["master_ui"], "json/")["aliveworkers"] == len(self.workers):
                     return
             time.sleep(0.2)
