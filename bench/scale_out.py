@@ -9,6 +9,7 @@ tables of processes and of the system of one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,26 +20,65 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.soak_scale import _memory
 from bench.spark_cluster import Cluster, cluster
 from tests.soak.generated import Shape, make
 
 SHAPE = Shape(samples=8640, events=20_000, processes=11, segment_samples=2160, seconds=10)
-_LOOK = 0.2
+_LOOK = 0.2  # seconds
+_LOOKS = 10  # between two of memory
 
 
-def report(paths: list[Path], on: Cluster | None = None, kill_after: int | None = None) -> tuple[dict[str, Any], bytes]:
-    """Figures of one ``lazyobs report``, and its verdict. ``kill_after``: tasks of the cluster before a worker dies; the
-    figures then have what each executor had done at that moment, and at the end."""
-    command = [sys.executable, "-m", "lazyobs", "report", "--json", *(["--engine", "spark"] if on else [])]
+class Used:
+    """CPU seconds and most memory of trees of processes, looked at again and again; what a process does after the last
+    look is not in it, nor what the first was before its first look. Memory is PSS, looked at less often: it takes long."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._cpu: dict[tuple[int, float], float] = {}
+        self._before: dict[tuple[int, float], float] = {}
+        self._looks = 0
+
+    def look(self, pids: list[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+                    used = process.cpu_times()
+                    key = process.pid, process.create_time()
+                    self._cpu[key] = used.user + used.system
+                    if not self._looks:
+                        self._before[key] = self._cpu[key]
+        if self._looks % _LOOKS == 0:
+            self.most = max(self.most, sum(map(_memory, pids)))
+        self._looks += 1
+
+    @property
+    def seconds(self) -> float:
+        return sum(used - self._before.get(key, 0.0) for key, used in self._cpu.items())
+
+
+def report(
+    paths: list[Path], on: Cluster | None = None, kill_after: int | None = None, compare: bool = False
+) -> tuple[dict[str, Any], bytes]:
+    """Figures of one ``lazyobs report``, or ``compare`` of the first half with the second, and its verdict.
+    ``kill_after``: tasks of the cluster before a worker dies; the figures then have what each executor had done at that
+    moment. CPU and memory are those of the command and all that it starts, Spark's driver among it; of the cluster there
+    are ``executors_cpu_seconds`` and ``executors_most_megabytes``."""
+    half = len(paths) // 2
+    arms = ["--base", *paths[:half], "--new", *paths[half:]] if compare else paths
+    action = "compare" if compare else "report"
+    command = [sys.executable, "-m", "lazyobs", action, "--json", *(["--engine", "spark"] if on else []), *map(str, arms)]
     environment = on.environment if on else None
-    found: dict[str, Any] = {"hosts": len(paths)}
+    found: dict[str, Any] = {"hosts": len(paths), "load_at_start": round(os.getloadavg()[0], 1)}
+    own, theirs = Used(), Used()
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
         began = time.monotonic()
-        process = subprocess.Popen([*command, *map(str, paths)], stdout=answer, stderr=errors, env=environment)
-        most = 0.0
+        process = subprocess.Popen(command, stdout=answer, stderr=errors, env=environment)
         while process.poll() is None:
-            most = max(most, _memory(process.pid))
+            own.look([process.pid])
+            theirs.look([worker.pid for worker in on.workers] if on else [])
             tasks = on.tasks() if on and kill_after is not None and "killed_at" not in found else []
             if tasks and kill_after is not None and min(tasks) > 0 and sum(tasks) >= kill_after and len(tasks) > 1:
                 assert on is not None
@@ -50,8 +90,13 @@ def report(paths: list[Path], on: Cluster | None = None, kill_after: int | None 
         verdict = answer.read()
         if process.returncode not in (0, 1):
             raise RuntimeError(errors.read().decode()[-500:])
-    figures = {"seconds": round(seconds, 2), "seconds_a_host": round(seconds / len(paths), 3)}
-    return {**found, **figures, "most_megabytes": round(most / 1e6, 1)}, verdict
+    cpu = own.seconds + theirs.seconds
+    found |= {"seconds": round(seconds, 2), "seconds_a_host": round(seconds / len(paths), 3)}
+    found |= {"cpu_seconds": round(cpu, 1), "cpu_seconds_a_host": round(cpu / len(paths), 3)}
+    found |= {"most_megabytes": round(own.most / 1e6, 1), "load_at_end": round(os.getloadavg()[0], 1)}
+    if on:
+        found |= {"executors_cpu_seconds": round(theirs.seconds, 1), "executors_most_megabytes": round(theirs.most / 1e6, 1)}
+    return found, verdict
 
 
 def run(hosts: int = 100, spark_hosts: int = 8, shape: Shape = SHAPE) -> dict[str, Any]:
