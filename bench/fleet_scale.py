@@ -199,7 +199,9 @@ def _received(page: bytes, theirs: bytes, cpu_before: float, passed: float) -> d
         "sent_samples": int(_total(page, "prometheus_remote_storage_samples_total")),
         "failed_samples": int(_total(page, "prometheus_remote_storage_samples_failed_total")),
         "dropped_samples": int(_total(page, "prometheus_remote_storage_samples_dropped_total")),
-        "behind_seconds": round(newest - _total(page, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"), 1),
+        "behind_seconds": round(
+            newest - _total(page, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"), 1
+        ),
         "shards": int(_total(page, "prometheus_remote_storage_shards")),
         "received_series": int(number(theirs, "prometheus_tsdb_head_series")),
         "receiver_resident_bytes": number(theirs, "process_resident_memory_bytes"),
@@ -208,5 +210,7 @@ def _received(page: bytes, theirs: bytes, cpu_before: float, passed: float) -> d
 
 
 if __name__ == "__main__":
-    json.dump(run(*[int(one) for one in sys.argv[1:3]], *sys.argv[3:4]), sys.stdout, indent=1)
+    asked = dict(zip(("targets", "seconds", "way"), sys.argv[1:]))
+    found = run(int(asked.get("targets", TARGETS)), float(asked.get("seconds", SECONDS)), asked.get("way", "federate"))
+    json.dump(found, sys.stdout, indent=1)
     print()

@@ -55,7 +55,9 @@ def all_series(
     session: SparkSession, paths: Sequence[str], progress: Callable[[float], None], warm_up: float
 ) -> list[Series]:
     """The series of each, in that order; the first error of any ends it. PySparkException where the cluster fails."""
-    named = [path if is_uri(path) else os.path.abspath(path) for path in paths]  # an executor has a directory of its own
+    named = [
+        path if is_uri(path) else os.path.abspath(path) for path in paths
+    ]  # an executor has a directory of its own
     found: dict[int, Series] = {}
     for first in range(0, len(named), _ROUND):
         last = min(first + _ROUND, len(named))
@@ -90,4 +92,6 @@ class _Read:
                     except LazyobsError as error:
                         answer = error
                     packed = zlib.compress(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL), 1)
-                    yield pa.record_batch({"place": pa.array([place], pa.int64()), "answer": pa.array([packed], pa.binary())})
+                    yield pa.record_batch(
+                        {"place": pa.array([place], pa.int64()), "answer": pa.array([packed], pa.binary())}
+                    )
