@@ -185,6 +185,7 @@ def _measured(server: Prometheus, targets: int, seconds: float, count: int) -> d
         "cpu_percent": round(100 * (number(page, "process_cpu_seconds_total") - before) / passed, 1),
         "scrape_p99_seconds": float(took[0]["value"][1]),
         "rule_seconds": {group["name"]: round(group["evaluationTime"], 4) for group in groups},
+        "slowest_rules_seconds": round(max(group["evaluationTime"] for group in groups), 4),
         "rule_iterations": int(_total(page, "prometheus_rule_group_iterations_total")),
         "rule_iterations_missed": int(_total(page, "prometheus_rule_group_iterations_missed_total")),
         "recorded_series": int(recorded[0]["value"][1]),

@@ -142,6 +142,7 @@ def _measured(place: Path, paths: list[Path], spark_hosts: int) -> dict[str, Any
 
     for name, compare in (("report", False), ("compare", True)):
         keep(f"duckdb_{name}_all", paths, compare)
+        found[f"duckdb_{name}"] = found[f"duckdb_{name}_all"]
         if few != paths:
             keep(f"duckdb_{name}", few, compare)
     keep("duckdb_report_few", paths[:_BY_QUERIES])
