@@ -50,6 +50,7 @@ _READ_AS: dict[pa.DataType, types.DataType] = {
     pa.uint16(): types.IntegerType(),
     pa.uint8(): types.ShortType(),
 }
+_RAISED = re.compile(r"^(\w+(?:\.\w+)*(?:Error|Exception)\b.*)", re.MULTILINE)
 _GLOB = str.maketrans({letter: "\\" + letter for letter in "\\*?[]{},"})
 
 
@@ -125,7 +126,10 @@ class Spark:
         try:
             return whole.all_series(self._session, paths, progress, warm_up)
         except PySparkException as error:
-            why = f"the cluster failed ({str(error).splitlines()[0]})"
+            raised = (
+                _RAISED.findall(str(error)) or str(error).splitlines()
+            )  # what a task raised stands at its traceback's end
+            why = f"the cluster failed ({raised[0]})"
             raise NotSupported("engine spark", why, "look at the logs of its executors") from None
 
     def close(self) -> None:

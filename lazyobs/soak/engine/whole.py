@@ -8,6 +8,7 @@ executor dies is done by another. The executors' Python must have this version o
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import zlib
@@ -23,6 +24,8 @@ from lazyobs.soak.series import Series
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from lazyobs.soak.engine.engine import Engine
 
 # Of a job, whose answers the driver holds at once: half a megabyte each, and Spark refuses more than 1 GB of them.
 _ROUND = 256
@@ -73,6 +76,15 @@ def all_series(
     return [found[place] for place in range(len(named))]
 
 
+@functools.cache
+def _engine() -> Engine:
+    """Of an executor's Python, which Spark keeps for the next task: queries are compiled once."""
+    from lazyobs.soak.engine.duckdb import DuckDB
+    from lazyobs.soak.engine.engine import Engine
+
+    return Engine("duckdb", DuckDB(threads=1))  # a task has a core
+
+
 class _Read:
     """Runs on an executor: numbers of recordings in, their series or errors out, a byte string each."""
 
@@ -80,18 +92,13 @@ class _Read:
         self._paths, self._warm_up = paths, warm_up
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from lazyobs.soak.engine.duckdb import DuckDB
-        from lazyobs.soak.engine.engine import Engine
-
-        with Engine("duckdb", DuckDB(threads=1)) as engine:  # a task has a core
-            for batch in batches:
-                for place in batch.column(0).to_pylist():
-                    answer: Series | LazyobsError
-                    try:
-                        answer = engine.one_series(self._paths[place], lambda _done: None, self._warm_up)
-                    except LazyobsError as error:
-                        answer = error
-                    packed = zlib.compress(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL), 1)
-                    yield pa.record_batch(
-                        {"place": pa.array([place], pa.int64()), "answer": pa.array([packed], pa.binary())}
-                    )
+        for batch in batches:
+            for place in batch.column(0).to_pylist():
+                answer: Series | LazyobsError
+                try:
+                    answer = _engine().one_series(self._paths[place], lambda _done: None, self._warm_up)
+                except LazyobsError as error:
+                    answer = error
+                packed = zlib.compress(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL), 1)
+                columns: list[pa.Array] = [pa.array([place], pa.int64()), pa.array([packed], pa.binary())]
+                yield pa.record_batch(columns, ["place", "answer"])
