@@ -69,6 +69,15 @@ def pages() -> list[bytes]:
     return found
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A Prometheus that is stopped resets thousands of connections."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def _fleet(served: list[bytes]) -> Iterator[str]:
     began = time.monotonic()
@@ -86,8 +95,7 @@ def _fleet(served: list[bytes]) -> Iterator[str]:
 
         def log_message(self, *_arguments: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
