@@ -33,7 +33,7 @@ BENCHMARKS = {
     "lab_instructions": "instructions of fork, mmap+touch and munmap in the lab, by tier, beside none; images beside compiled",
     "screen": "CPU of the full screen at 1 s with 500 processes, beside htop and bpftrace; <= 2 % of a CPU",
     "soak_scale": "report on 24 h of 10, 25, 50 and 100 hosts, a million events each; <= 60 s, <= 2 GB, linear",
-    "scale_out": "report on a day of 100 hosts with DuckDB, and of 8 on a Spark cluster of which a worker dies; the same",
+    "scale_out": "report and compare on a day of 100 hosts with DuckDB and on a Spark cluster of which a worker dies; the same",
     "fleet_scale": "500 simulated targets and one Prometheus: series, memory, rules, scrapes; federated to a second",
     "soak_self": "record, export and top for 30 minutes while processes come and go: flat, and counts equal",
     "exporter": "CPU and memory of a scrape with 500 processes; <= 20 ms, <= 35 MB",

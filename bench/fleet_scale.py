@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One Prometheus server and a fleet of simulated targets: series, memory, time of rules, CPU of scrapes; and a second
-server that federates the recorded series of the fleet. ``python -m bench.fleet_scale [TARGETS [SECONDS]]``.
+server that federates the recorded series of the fleet, or is sent all samples.
+``python -m bench.fleet_scale [TARGETS [SECONDS [federate|remote_write]]]``.
 
 One process serves /metrics/N for every N: pages of the real exporter's collector and renderer, one for each sample of the
 recording examples/lab, the same of all hosts at a moment. So label values repeat as they do in a fleet, and samples
@@ -10,6 +11,8 @@ compress better than those of hosts that differ: memory of the head is that of s
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import tempfile
 import threading
@@ -66,6 +69,15 @@ def pages() -> list[bytes]:
     return found
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A Prometheus that is stopped resets thousands of connections."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def _fleet(served: list[bytes]) -> Iterator[str]:
     began = time.monotonic()
@@ -83,8 +95,7 @@ def _fleet(served: list[bytes]) -> Iterator[str]:
 
         def log_message(self, *_arguments: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -116,35 +127,63 @@ def _federating(address: str) -> dict[str, Any]:
     return {"global": {"scrape_interval": f"{_INTERVAL}s"}, "scrape_configs": [job]}
 
 
-def run(targets: int = TARGETS, seconds: float = SECONDS) -> dict[str, Any]:
-    """RuntimeError where there is no Prometheus, or a target is not scraped."""
+def _sending(config: dict[str, Any], address: str) -> dict[str, Any]:
+    return {**config, "remote_write": [{"url": f"http://{address}/api/v1/write"}]}
+
+
+def _total(page: bytes, name: str) -> float:
+    """Of all series of that name, whatever their labels."""
+    found = re.findall(rb"^%s(?:\{[^\n]*\})? (\S+)$" % name.encode(), page, re.MULTILINE)
+    if not found:
+        raise RuntimeError(f"Prometheus has no {name}")
+    return sum(map(float, found))
+
+
+def run(targets: int = TARGETS, seconds: float = SECONDS, way: str = "federate") -> dict[str, Any]:
+    """``way``: that of samples to the second server, federate or remote_write. RuntimeError where there is no
+    Prometheus, or a target is not scraped."""
     programs = programs_or_why()
     if not isinstance(programs, Programs):
         raise RuntimeError(programs)
     served = pages()
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="lazyobs-fleet-") as name, _fleet(served) as address:
         place = Path(name)
-        (place / "one.yml").write_text(yaml.safe_dump(_configuration(address, targets)))
-        with running(programs, place / "one.yml", place / "one") as server:
-            empty = number(_own(server), "process_resident_memory_bytes")
-            (place / "two.yml").write_text(yaml.safe_dump(_federating(server.url.removeprefix("http://"))))
-            with running(programs, place / "two.yml", place / "two") as second:
-                server.wait_for(f'count(up{{job="lazyobs"}} == 1) == {targets}', 180)
-                before, began = number(_own(server), "process_cpu_seconds_total"), time.monotonic()
-                time.sleep(seconds)
-                page, passed = _own(server), time.monotonic() - began
-                groups = server.api("rules")["groups"]
-                up = server.query('count(up{job="lazyobs"} == 1)')
-                recorded = server.query(f"count({_FLEET})")
-                federated = second.wait_for(f"count({_FLEET})")
-                scraped = server.query('max(scrape_samples_scraped{job="lazyobs"})')
-                took = server.query('quantile(0.99, scrape_duration_seconds{job="lazyobs"})')
+        config = _configuration(address, targets)
+        if way == "federate":
+            (place / "one.yml").write_text(yaml.safe_dump(config))
+            with running(programs, place / "one.yml", place / "one") as server:
+                (place / "two.yml").write_text(yaml.safe_dump(_federating(server.url.removeprefix("http://"))))
+                with running(programs, place / "two.yml", place / "two") as second:
+                    found = _measured(server, targets, seconds, len(served))
+                    federated = second.wait_for(f"count({_FLEET})")
+                    return {**found, "federated_series": int(federated[0]["value"][1])}
+        (place / "two.yml").write_text(yaml.safe_dump({"global": {"scrape_interval": f"{_INTERVAL}s"}}))
+        with running(programs, place / "two.yml", place / "two", "--web.enable-remote-write-receiver") as second:
+            (place / "one.yml").write_text(yaml.safe_dump(_sending(config, second.url.removeprefix("http://"))))
+            with running(programs, place / "one.yml", place / "one") as server:
+                cpu, began = number(_own(second), "process_cpu_seconds_total"), time.monotonic()
+                found = _measured(server, targets, seconds, len(served))
+                return {**found, **_received(_own(server), _own(second), cpu, time.monotonic() - began)}
+
+
+def _measured(server: Prometheus, targets: int, seconds: float, count: int) -> dict[str, Any]:
+    """Figures of the server, ``seconds`` after all targets are there."""
+    empty = number(_own(server), "process_resident_memory_bytes")
+    server.wait_for(f'count(up{{job="lazyobs"}} == 1) == {targets}', 180)
+    before, began = number(_own(server), "process_cpu_seconds_total"), time.monotonic()
+    time.sleep(seconds)
+    page, passed = _own(server), time.monotonic() - began
+    groups = server.api("rules")["groups"]
+    up = server.query('count(up{job="lazyobs"} == 1)')
+    recorded = server.query(f"count({_FLEET})")
+    scraped = server.query('max(scrape_samples_scraped{job="lazyobs"})')
+    took = server.query('quantile(0.99, scrape_duration_seconds{job="lazyobs"})')
     if int(up[0]["value"][1]) != targets:
         raise RuntimeError(f"{up[0]['value'][1]} of {targets} targets are scraped")
     series, resident = number(page, "prometheus_tsdb_head_series"), number(page, "process_resident_memory_bytes")
     return {
         "targets": targets,
-        "pages": len(served),
+        "pages": count,
         "series_a_target": int(scraped[0]["value"][1]),
         "head_series": int(series),
         "resident_bytes": resident,
@@ -154,11 +193,33 @@ def run(targets: int = TARGETS, seconds: float = SECONDS) -> dict[str, Any]:
         "cpu_percent": round(100 * (number(page, "process_cpu_seconds_total") - before) / passed, 1),
         "scrape_p99_seconds": float(took[0]["value"][1]),
         "rule_seconds": {group["name"]: round(group["evaluationTime"], 4) for group in groups},
+        "slowest_rules_seconds": round(max(group["evaluationTime"] for group in groups), 4),
+        "rule_iterations": int(_total(page, "prometheus_rule_group_iterations_total")),
+        "rule_iterations_missed": int(_total(page, "prometheus_rule_group_iterations_missed_total")),
         "recorded_series": int(recorded[0]["value"][1]),
-        "federated_series": int(federated[0]["value"][1]),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _received(page: bytes, theirs: bytes, cpu_before: float, passed: float) -> dict[str, Any]:
+    """Of remote write: what was sent, how far behind the last sample the last one sent is, and what the receiver takes."""
+    newest = _total(page, "prometheus_remote_storage_highest_timestamp_in_seconds")
+    return {
+        "sent_samples": int(_total(page, "prometheus_remote_storage_samples_total")),
+        "failed_samples": int(_total(page, "prometheus_remote_storage_samples_failed_total")),
+        "dropped_samples": int(_total(page, "prometheus_remote_storage_samples_dropped_total")),
+        "behind_seconds": round(
+            newest - _total(page, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"), 1
+        ),
+        "shards": int(_total(page, "prometheus_remote_storage_shards")),
+        "received_series": int(number(theirs, "prometheus_tsdb_head_series")),
+        "receiver_resident_bytes": number(theirs, "process_resident_memory_bytes"),
+        "receiver_cpu_percent": round(100 * (number(theirs, "process_cpu_seconds_total") - cpu_before) / passed, 1),
     }
 
 
 if __name__ == "__main__":
-    json.dump(run(*[int(one) for one in sys.argv[1:3]]), sys.stdout, indent=1)
+    asked = dict(zip(("targets", "seconds", "way"), sys.argv[1:]))
+    found = run(int(asked.get("targets", TARGETS)), float(asked.get("seconds", SECONDS)), asked.get("way", "federate"))
+    json.dump(found, sys.stdout, indent=1)
     print()

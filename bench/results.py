@@ -60,11 +60,23 @@ def _write(what: str, loop: str, also: str) -> Row:
                unit="instructions")  # fmt: skip
 
 
-def _loop(what: str, key: str) -> Row:
-    """A row of bench/workloads.py: a loop that does nothing else, beside empty programs on the same tracepoints."""
+def _loop(what: str, key: str) -> tuple[Row, Row]:
+    """Rows of bench/workloads.py: a loop that does nothing else, beside nothing attached, and beside empty programs on
+    the same tracepoints."""
     ours, empty = f"{key}.everything.one", f"{key}.empty_programs.one"
-    return Row("workloads", f"a loop of {what}, CPU", ours, empty, "empty programs", unit="s", goal="<= 1.02",
-               scale=1e-6)  # fmt: skip
+    return (
+        _pair("workloads", f"a loop of {what}, CPU", f"{key}.everything", "nothing attached", "ms", "", 1e3),
+        Row("workloads", "the same", ours, empty, "empty programs", unit="ms", goal="<= 1.02", scale=1e3),
+    )
+
+
+def _scale(command: str, duckdb: str, spark: str, what: str) -> tuple[Row, ...]:
+    """Rows of bench/scale_out.py: ``report`` or ``compare`` on a day of many hosts, Spark beside DuckDB."""
+    about = f"{command} on a Spark cluster{what}"
+    figures = (("hosts", "hosts", "hosts"), ("seconds_a_host", "time for a host", "s"),
+               ("cpu_seconds_a_host", "CPU for a host", "s"), ("most_megabytes", "memory of the command", "MB"))  # fmt: skip
+    return tuple(Row("scale_out", f"{about}: {name}", f"{spark}.{key}", f"{duckdb}.{key}", "DuckDB", unit=unit)
+                 for key, name, unit in figures)  # fmt: skip
 
 
 def _growth(axis: str, what: str, unit: str, scale: float) -> tuple[Row, Row]:
@@ -135,8 +147,9 @@ ROWS = (
     Row("recording", "a million events from the ring to the disk", "through_the_ring.cpu_seconds_per_million",
         unit="s of CPU"),
     Row("recording", "an event on disk", "events.bytes_per_event", unit="bytes"),
-    *(_loop(what, key) for what, key in (("forks", "fork"), ("mmap, touch and munmap", "mmap_touch"),
-                                         ("faults", "fault"))),
+    *_loop("forks", "fork"),
+    *_loop("mmap, touch and munmap", "mmap_touch"),
+    *_loop("faults", "fault"),
     Row("exporter", "a scrape, 500 processes and 200 cgroups", "cpu_seconds_per_scrape", unit="ms", goal="<= 10",
         scale=1e3),
     Row("exporter", "of a scrape the census, at least: an empty pass over the VMAs", "census_floor_seconds", unit="ms",
@@ -147,6 +160,16 @@ ROWS = (
         unit="MB", goal="<= 0.17", scale=1e-6),
     Row("exporter", "of that PSS at least: Python with prometheus_client imported", "prometheus_client_pss_bytes",
         unit="MB", scale=1e-6),
+    Row("fleet_scale", "simulated targets of one Prometheus", "targets", unit="targets"),
+    Row("fleet_scale", "their series in its head", "head_series", unit="series"),
+    Row("fleet_scale", "its memory (RSS) for a target", "resident_bytes_a_target", unit="MB", scale=1e-6),
+    Row("fleet_scale", "its CPU, with scrapes every 15 s, rules and alerts", "cpu_percent", unit="% of a CPU"),
+    Row("fleet_scale", "its slowest group of rules", "slowest_rules_seconds", unit="s"),
+    *_scale("report", "duckdb_report_all", "spark_report_one_worker_killed", ", one worker killed midway"),
+    *_scale("report", "duckdb_report", "spark_report", ""),
+    *_scale("compare", "duckdb_compare", "spark_compare", ""),
+    Row("scale_out", "report on so few hosts that Spark is asked by queries, time for a host",
+        "spark_report_few.seconds_a_host", "duckdb_report_few.seconds_a_host", "DuckDB", unit="s"),
 )  # fmt: skip
 
 

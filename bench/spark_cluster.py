@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ class Cluster:
 
     def __init__(self, directory: Path, workers: int) -> None:
         self._ports = {name: free_port() for name in ("master", "master_ui", "driver_ui")}
-        self.environment = {**os.environ, "SPARK_CONF_DIR": str(directory / "conf"), "SPARK_LOCAL_IP": _LOOPBACK}
+        self.environment = {
+            **os.environ, "SPARK_CONF_DIR": str(directory / "conf"), "SPARK_LOCAL_IP": _LOOPBACK,
+            "PYSPARK_PYTHON": sys.executable,
+        }  # fmt: skip
         (directory / "conf").mkdir()
         master = f"spark://{_LOOPBACK}:{self._ports['master']}"
         defaults = {
@@ -66,7 +70,7 @@ class Cluster:
         """Until all workers are there."""
         ends = time.monotonic() + _SECONDS
         while time.monotonic() < ends:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # it listens before it has pages, and answers with another
                 if _asked(self._ports["master_ui"], "json/")["aliveworkers"] == len(self.workers):
                     return
             time.sleep(0.2)

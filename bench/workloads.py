@@ -19,6 +19,7 @@ from bench.live import live_source
 from bench.pairs import beside
 from bench.program_time import empty_programs
 from lazyobs.bpf import abi
+from lazyobs.bpf.points import ITERATOR, POINTS
 from lazyobs.bpf.session import Session
 
 _LOOPS = {
@@ -29,6 +30,7 @@ _LOOPS = {
         " for (long j = 0; j < 8192; j++) p[j * 4096] = 1; munmap(p, 8192 * 4096l); }"
     ),
 }
+_ITERATORS = {fixed.target for point in POINTS for fixed in point.fixed if fixed.kind == ITERATOR}
 # CPU time of the process and its children in microseconds, for the loop alone.
 _PROGRAM = """#include <stdio.h>
 #include <sys/mman.h>
@@ -62,7 +64,7 @@ def _attached(session: Session) -> Iterator[None]:
             kind, target = name.split("_")[0], name.split(":")[1]
             if kind in ("kprobe", "kretprobe"):
                 raise RuntimeError("this benchmark is for kernels without kprobes, or with fentry")
-            if target != "task_vma":
+            if target not in _ITERATORS:  # runs when it is read, not in the loops
                 links.append(abi.raw_tracepoint_open(program, "" if kind in ("fentry", "fexit") else target))
         yield
     finally:

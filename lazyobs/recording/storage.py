@@ -85,9 +85,14 @@ class Remote:
         pass
 
 
+def is_uri(path: str) -> bool:
+    """Whether it is no path of this machine."""
+    return _URI.match(path) is not None
+
+
 def place(path: str) -> Local | Remote:
     """RecordingError when it is not there."""
-    if not _URI.match(path):
+    if not is_uri(path):
         return Local(path)
     if urlsplit(path).scheme == "file":
         return Local(unquote(urlsplit(path).path))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -32,18 +32,20 @@ class DuckDB:
 
     of_this_machine = True
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        """``threads``: instead of one a CPU, or one alone in a process of several (processes.py)."""
         self._compiled: Compiled = {}
+        self._threads = threads or (1 if multiprocessing.parent_process() else len(os.sched_getaffinity(0)))
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Views]:
         wide = _WIDE if is_text(recording.path) else TABLES  # DuckDB opens names of UTF-8 only
         files = {table: recording.parquet_files(table) if table not in wide else [] for table in TABLES}
         if isinstance(recording.place, Remote):
-            connection = _connect([])
+            connection = _connect([], self._threads)
         else:
             names = [name for runs in files.values() for _, names in runs for name in names]
-            connection = _connect([_path(recording, name) for name in names])
+            connection = _connect([_path(recording, name) for name in names], self._threads)
         try:
             tables = {}
             for table, runs in files.items():
@@ -64,6 +66,9 @@ class DuckDB:
         finally:
             connection.close()
 
+    def all_series(self, _paths: Sequence[str], _progress: Callable[[float], None], _warm_up: float) -> None:
+        """On one CPU, one after the other."""
+
     def close(self) -> None:
         self._compiled.clear()
 
@@ -72,10 +77,10 @@ def open_backend() -> DuckDB:
     return DuckDB()
 
 
-def _connect(paths: list[str]) -> duckdb.DuckDBPyConnection:
+def _connect(paths: list[str], threads: int = 1) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
-            "threads": 1 if multiprocessing.parent_process() else len(os.sched_getaffinity(0)),
+            "threads": threads,
             "memory_limit": _MEMORY,
             "temp_directory": "",
             "autoinstall_known_extensions": "false",

@@ -39,6 +39,10 @@ class Backend(Protocol):
         """Its tables, until the context is left. RecordingError when a file is damaged."""
         ...
 
+    def all_series(self, paths: Sequence[str], progress: Progress, warm_up: float) -> list[Series] | None:
+        """The series of many, where it is not of this machine; None where it can only read one after the other."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -58,11 +62,14 @@ class Engine:
         return self.all_series([path], progress, warm_up)[0]
 
     def all_series(self, paths: Sequence[str], progress: Progress | None = None, warm_up: float = 0.0) -> list[Series]:
-        """The series of each, in that order. Many are read by several processes where the engine is of this machine."""
+        """The series of each, in that order. Many are read by several processes where the engine is of this machine, or
+        by the executors of its cluster."""
         tell = progress or (lambda _done: None)
         cpus = len(os.sched_getaffinity(0))
-        if self._backend.of_this_machine and cpus > 1 and len(paths) >= _WORTH_PROCESSES:
+        if len(paths) >= _WORTH_PROCESSES and self._backend.of_this_machine and cpus > 1:
             return processes.all_series(open_engine, self.name, paths, tell, warm_up, cpus)
+        if len(paths) >= _WORTH_PROCESSES and (found := self._backend.all_series(paths, tell, warm_up)) is not None:
+            return found
         count = len(paths)
         return [
             self.one_series(path, lambda done, place=place: tell((place + done) / count), warm_up)  # type: ignore[misc]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 
@@ -21,10 +22,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, types
 from pyspark.sql import functions as sql
 
+from lazyobs import __version__
 from lazyobs.errors import NotSupported
 from lazyobs.recording.reader import Recording
+from lazyobs.soak.engine import whole
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, is_text, read_here
 from lazyobs.soak.engine.views import Compiled, Views
+from lazyobs.soak.series import Series
+from lazyobs.text import say
 
 _ELSEWHERE = ("SPARK_REMOTE", "SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "MASTER")
 _ON_THIS_MACHINE = {
@@ -45,6 +50,7 @@ _READ_AS: dict[pa.DataType, types.DataType] = {
     pa.uint16(): types.IntegerType(),
     pa.uint8(): types.ShortType(),
 }
+_RAISED = re.compile(r"^(\w+(?:\.\w+)*(?:Error|Exception)\b.*)", re.MULTILINE)
 _GLOB = str.maketrans({letter: "\\" + letter for letter in "\\*?[]{},"})
 
 
@@ -107,6 +113,25 @@ class Spark:
         # Without that option a directory that is called number=23 would be a column.
         return known, self._session.read.schema(asked).option("recursiveFileLookup", "true").parquet(*paths)
 
+    def all_series(
+        self, paths: Sequence[str], progress: Callable[[float], None], warm_up: float
+    ) -> list[Series] | None:
+        """By the executors (whole.py); None where their Python cannot."""
+        if not whole.executors_can(self._session):
+            say(
+                f"engine spark: the Python of its executors has no lazyobs {__version__} with the extra soak, so recordings"
+                " are read one after the other; PYSPARK_PYTHON names one that has"
+            )
+            return None
+        try:
+            return whole.all_series(self._session, paths, progress, warm_up)
+        except PySparkException as error:
+            raised = (
+                _RAISED.findall(str(error)) or str(error).splitlines()
+            )  # what a task raised stands at its traceback's end
+            why = f"the cluster failed ({raised[0]})"
+            raise NotSupported("engine spark", why, "look at the logs of its executors") from None
+
     def close(self) -> None:
         self._compiled.clear()
         self._session.stop()
@@ -125,6 +150,7 @@ def open_backend() -> Spark:
     builder = SparkSession.builder.appName("lazyobs")
     if not any(os.environ.get(name) for name in _ELSEWHERE):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         for name, value in _ON_THIS_MACHINE.items():
             builder = builder.config(name, value)
         builder = builder.config("spark.sql.shuffle.partitions", len(os.sched_getaffinity(0)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 
 from lazyobs.recording.errors import RecordingError
-from lazyobs.soak.engine import open_engine, series_builder
+from lazyobs.soak.engine import engine, open_engine, series_builder, whole
 from tests.harness import ROOT, lazyobs, skip
 from tests.recording import made
 from tests.soak.engine.comparing import differences
+from tests.soak.engine.conftest import SMALL
 from tests.soak.engine.test_exactness import made_rows
+from tests.soak.generated import make
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,6 +95,41 @@ def test_spark_refuses_too(spark, small, tmp_path):
     shutil.copy(tmp_path / "small/samples-000001.parquet", tmp_path / "small/samples-000005.parquet")
     with pytest.raises(RecordingError, match="is a mixture"):
         spark.series(str(tmp_path / "small"))
+
+
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """As many as Spark gives to its executors whole, whose order is not that of their names."""
+    place = tmp_path_factory.mktemp("nine")
+    for seed in range(9):
+        make(place / f"host-{seed * 7 % 9}", seed, SMALL)
+    return [str(place / f"host-{seed * 7 % 9}") for seed in range(9)]
+
+
+def test_executors_read_recordings_whole(spark, nine, series, monkeypatch, capsys):
+    """In the order asked for, to the last bit, and by names that mean nothing in an executor's directory."""
+    monkeypatch.setattr(whole, "_ROUND", 4)
+    monkeypatch.chdir(Path(nine[0]).parent)
+    told: list[float] = []
+    found = spark.all_series([os.path.basename(path) for path in nine], told.append, warm_up=101.0)
+    assert [one.name for one in found] == [os.path.basename(path) for path in nine]
+    assert [differences(one, series(path, warm_up=101.0)) for one, path in zip(found, nine)] == [[]] * 9
+    assert told == [4 / 9, 8 / 9, 1.0]
+    assert capsys.readouterr().err == ""
+
+
+def test_executors_refuse_too(spark, nine, tmp_path):
+    with pytest.raises(RecordingError, match="there is no such directory"):
+        spark.all_series([*nine, str(tmp_path / "none")])
+
+
+def test_executors_without_lazyobs(spark, nine, series, monkeypatch, capsys):
+    """They read one after the other by queries, the same, and say why."""
+    monkeypatch.setattr(whole, "__version__", "another")  # here, not in theirs
+    monkeypatch.setattr(engine, "_WORTH_PROCESSES", 2)
+    found = spark.all_series(nine[:2])
+    assert [differences(one, series(path)) for one, path in zip(found, nine)] == [[]] * 2
+    assert "the Python of its executors has no lazyobs" in capsys.readouterr().err
 
 
 def test_a_file_uri(small, series):
