@@ -103,6 +103,7 @@ EDGES = {
     "selftest/workers.py": PIPE,
     "soak/html_report.py": "html.escape(printable()) around each text; JSON",
     "soak/output.py": "views/report_table.py makes each cell printable; csv_safe; JSON",
+    "soak/engine/spark.py": SAID,
     "soak/schema.py": OURS,
     "sources/climbing.py": SAID,
     "sources/own_cost.py": SAID,
