@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Instructions of fork, mmap+touch and munmap in the lab kernel, every probe on beside lazyobs off.
 
-Also with the points that are left out otherwise (--also), one by one and all; with empty programs on the tracepoints,
-with programs that count by process and do nothing else (least.py), and at the entry and exit of copy_page_range(), which is the minimum cost of any tool there; and with programs that BCC compiled in the guest, whose constants clang knew: those that
-come along must not run longer. The process that forks has 213 VMAs, 206 of them with an anon_vma.
+Also with the points that are left out otherwise (--also), one by one and all; with empty programs on the tracepoints and
+at the entry and exit of copy_page_range(), which is the minimum cost of any tool there; with programs that count by
+process and do nothing else (least.py); and with programs that BCC compiled in the guest, whose constants clang knew:
+those that come along must not run longer. The process that forks has 213 VMAs, 206 of them with an anon_vma.
 
 The guest runs with -icount: its clock counts instructions, so the figures do not depend on this machine.
 The mmap+touch and munmap figures include reading the clock.

@@ -140,24 +140,22 @@ def _measured(place: Path, paths: list[Path], spark_hosts: int) -> dict[str, Any
         found[name], verdict = report(of, compare=compare, **on)
         verdicts.setdefault(("compare" if compare else "report", len(of)), set()).add(verdict)
 
+    def keep_of_cluster(name: str, of: list[Path], **how: Any) -> None:
+        folder = place / name
+        folder.mkdir()
+        with cluster(folder) as on:
+            keep(name, of, on=on, **how)
+
     for name, compare in (("report", False), ("compare", True)):
         keep(f"duckdb_{name}_all", paths, compare)
         found[f"duckdb_{name}"] = found[f"duckdb_{name}_all"]
         if few != paths:
             keep(f"duckdb_{name}", few, compare)
     keep("duckdb_report_few", paths[:_BY_QUERIES])
-    (place / "first").mkdir()
-    with cluster(place / "first") as whole:
-        keep("spark_report", few, on=whole)
-    (place / "second").mkdir()
-    with cluster(place / "second") as dying:
-        keep("spark_report_one_worker_killed", few, on=dying, kill_after=len(few) // 2)
-    (place / "third").mkdir()
-    with cluster(place / "third") as comparing:
-        keep("spark_compare", few, compare=True, on=comparing)
-    (place / "fourth").mkdir()
-    with cluster(place / "fourth") as asked:
-        keep("spark_report_few", paths[:_BY_QUERIES], on=asked)
+    keep_of_cluster("spark_report", few)
+    keep_of_cluster("spark_report_one_worker_killed", few, kill_after=len(few) // 2)
+    keep_of_cluster("spark_compare", few, compare=True)
+    keep_of_cluster("spark_report_few", paths[:_BY_QUERIES])
     same = all(len(said) == 1 and json.loads(*said)["findings"] for said in verdicts.values())
     killed = "killed_at" in found["spark_report_one_worker_killed"]
     return {"same_verdict": same, "a_worker_was_killed": killed, **found}

@@ -68,6 +68,15 @@ def checkout_files(checkout: Path) -> list[str]:
     return found
 
 
+def copy_checkout(checkout: Path, folder: Path) -> None:
+    """Copies checkout_files() to a folder. One that is tracked and gone is left out."""
+    for name in checkout_files(checkout):
+        source, target = checkout / name, folder / name
+        if source.is_file() or source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+
 class Disks:
     """The images of one run, in the order of the guest's /dev/vda, vdb and vdc; removed by ``close``."""
 
@@ -80,11 +89,7 @@ class Disks:
 
     def _checkout(self, checkout: Path) -> Path:
         copy = self._scratch / "checkout"
-        for name in checkout_files(checkout):
-            source, target = checkout / name, copy / name
-            if source.is_file() or source.is_symlink():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target, follow_symlinks=False)
+        copy_checkout(checkout, copy)
         copy.chmod(0o755)
         return image_of(copy, self._scratch / "checkout.ext4")
 

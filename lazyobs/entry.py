@@ -18,13 +18,16 @@ def main() -> None:
         from lazyobs.cli import main as run
     except (OSError, MemoryError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "out of memory"
-        os.write(2, f"lazyobs: cannot start: {why.lower()}; look at ulimit -a, or end other programs\n".encode())
-        sys.exit(3)
+        _refuse(f"{why.lower()}; look at ulimit -a, or end other programs")
     except ModuleNotFoundError as error:  # another Python than that of the installation
         from lazyobs.unix.imports import why_missing
 
         if not (why := why_missing(error)):
             raise
-        os.write(2, f"lazyobs: cannot start: {why}\n".encode())
-        sys.exit(3)
+        _refuse(why)
     run()
+
+
+def _refuse(why: str) -> None:
+    os.write(2, f"lazyobs: cannot start: {why}\n".encode())
+    sys.exit(3)

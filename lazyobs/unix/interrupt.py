@@ -126,10 +126,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     elif _is_in_hook(frame):
         signal.setitimer(signal.ITIMER_REAL, _RETRY)  # what the hook raises is lost, too
     elif number == signal.SIGALRM:
-        if _state.open and _is_handled():
-            signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN)
-        elif _state.open:
-            _raise()
+        _look_for_lost()
     elif time.monotonic() - _state.raised >= _SAME_REQUEST:
         _raise()
 
@@ -139,6 +136,15 @@ def _is_in_hook(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code is not _unraisable.__code__:
         frame = frame.f_back
     return frame is not None
+
+
+def _look_for_lost() -> None:
+    if not _state.open:
+        return
+    if _is_handled():
+        signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN)
+    else:
+        _raise()
 
 
 def _is_handled() -> bool:

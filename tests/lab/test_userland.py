@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import roots
+from lab.disks import copy_checkout
 from tests.harness import ROOT
 from tests.lab.guests import Run, need
 
@@ -67,13 +67,8 @@ def test_a_userland_is_what_was_promised(guest: Run, tmp_path: Path, kernel: str
 def elsewhere() -> Iterator[Path]:
     """The checkout in a folder that every userland has and the guest may not write to."""
     need("debian-7.3", "trixie")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="lazyobs-checkout-") as folder:
-        for name in filter(None, listed.split("\0")):
-            target = Path(folder, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).exists():  # removed, and not yet committed
-                shutil.copy2(ROOT / name, target)
+        copy_checkout(ROOT, Path(folder))
         yield Path(folder)
 
 

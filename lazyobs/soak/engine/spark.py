@@ -126,9 +126,8 @@ class Spark:
         try:
             return whole.all_series(self._session, paths, progress, warm_up)
         except PySparkException as error:
-            raised = (
-                _RAISED.findall(str(error)) or str(error).splitlines()
-            )  # what a task raised stands at its traceback's end
+            # What a task raised stands at the end of its traceback.
+            raised = _RAISED.findall(str(error)) or str(error).splitlines()
             why = f"the cluster failed ({raised[0]})"
             raise NotSupported("engine spark", why, "look at the logs of its executors") from None
 

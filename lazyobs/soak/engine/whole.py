@@ -58,9 +58,8 @@ def all_series(
     session: SparkSession, paths: Sequence[str], progress: Callable[[float], None], warm_up: float
 ) -> list[Series]:
     """The series of each, in that order; the first error of any ends it. PySparkException where the cluster fails."""
-    named = [
-        path if is_uri(path) else os.path.abspath(path) for path in paths
-    ]  # an executor has a directory of its own
+    # An executor has a current directory of its own.
+    named = [path if is_uri(path) else os.path.abspath(path) for path in paths]
     found: dict[int, Series] = {}
     for first in range(0, len(named), _ROUND):
         last = min(first + _ROUND, len(named))
