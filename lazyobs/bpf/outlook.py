@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from lazyobs.bpf import lazy_design, optional, plan, structs
+from lazyobs.bpf import lazy_design, optional, plan, sites, structs
 from lazyobs.bpf.points import FUNCTION_TIERS, POINTS
 from lazyobs.errors import NotSupported
 from lazyobs.kernel import signs, type_data
@@ -79,8 +79,9 @@ def symbol_table(text: bytes) -> Kallsyms:
 
 def _said(why: str, only_types: bool) -> str:
     """Without a symbol table, nothing is known of a function that the types do not describe."""
-    if only_types and why.startswith(("this kernel has no ", "not in kallsyms: ")):
-        return f"{why} (by its types: it may be inlined, renamed, or a copy that the compiler changed)"
+    if only_types and why.startswith(("this kernel has no ", sites.NOT_LISTED)):
+        what = why.replace(sites.NOT_LISTED, "not found: ", 1)
+        return f"{what} (by its types: it may be inlined, renamed, or a copy that the compiler changed)"
     return why
 
 

@@ -316,7 +316,7 @@ class _Maker:
     def _fixed(self, point: Point) -> list[dict[str, Any]]:
         inlined = sites.missing(self._functions) if point.name == "slab" else []
         if inlined:
-            raise Unavailable(f"not in kallsyms: {', '.join(inlined)}")
+            raise Unavailable(f"{sites.NOT_LISTED}{', '.join(inlined)}")
         if point.name == "lock" and (why := lock_paths.why_not(self._btf)):
             raise Unavailable(why)
         return [self._fixed_attach(fixed) for fixed in point.fixed]

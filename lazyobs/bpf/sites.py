@@ -25,6 +25,8 @@ from lazyobs.kernel.profile import (
     STATED,
 )
 
+NOT_LISTED = "not in kallsyms: "  # before the names; a plan made of types alone has other words for it (outlook)
+
 
 @dataclass(frozen=True)
 class Site:
@@ -106,7 +108,7 @@ def _unseen(functions: Functions) -> Iterator[tuple[str, str]]:
         for name in profile.stated.get(key, ()):
             if not functions.parts(name):
                 names = " or ".join(functions.names(name))
-                yield key, f"not in kallsyms: {names} ({key} of profile {profile.name})"
+                yield key, f"{NOT_LISTED}{names} ({key} of profile {profile.name})"
     if profile.has_lazy and not any(profile.stated.get(key) for key in (PROMOTION, SITES_PROMOTION)):
         yield SITES_COUNTED, f"profile {profile.name} does not say which function promotes ({PROMOTION})"
 

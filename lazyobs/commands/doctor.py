@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lazyobs.commands.options import COMMON, ProbeOptions, collected
+from lazyobs.commands.options import COMMON, FILE, ProbeOptions, collected
 from lazyobs.views import doctor as view
 
 
@@ -21,14 +21,11 @@ class DoctorCommand:
     probes: ProbeOptions
 
 
-_FILE = click.Path(path_type=Path)
-
-
 @click.command()
 @COMMON
-@click.option("--against", type=_FILE, metavar="FILE", help="What would work on another kernel: a vmlinux, or a copy of its /sys/kernel/btf/vmlinux. Nothing is booted or attached.")  # fmt: skip
-@click.option("--symbols", type=_FILE, metavar="FILE", help="With --against: a copy of its /proc/kallsyms, or its System.map.")  # fmt: skip
-@click.option("--patch", type=_FILE, metavar="FILE", help="With --against: which names that the probes use a patch to it changes.")  # fmt: skip
+@click.option("--against", type=FILE, metavar="FILE", help="What would work on another kernel: a vmlinux, or a copy of its /sys/kernel/btf/vmlinux. Nothing is booted or attached.")  # fmt: skip
+@click.option("--symbols", type=FILE, metavar="FILE", help="With --against: a copy of its /proc/kallsyms, or its System.map.")  # fmt: skip
+@click.option("--patch", type=FILE, metavar="FILE", help="With --against: which names that the probes use a patch to it changes.")  # fmt: skip
 @collected(DoctorCommand)
 def doctor(asked: DoctorCommand) -> None:
     """What this kernel offers: profile, tiers and why not better ones, slab merging.
@@ -40,8 +37,10 @@ def doctor(asked: DoctorCommand) -> None:
             raise click.UsageError("--symbols and --patch go with --against FILE")
         view.show(asked.probes.profile, asked.probes.tier, asked.output, asked.probes.verbose)
         return
+    from lazyobs.judge import series
     from lazyobs.views import against
 
     options = asked.probes
-    status = against.show(asked.against, asked.symbols, asked.patch, options.profile, options.tier, asked.output)
+    patch = None if asked.patch is None else series.read([asked.patch]).text()
+    status = against.show(asked.against, asked.symbols, patch, options.profile, options.tier, asked.output)
     click.get_current_context().exit(status)

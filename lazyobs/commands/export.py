@@ -11,6 +11,7 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import (
+    FILE,
     ALSO,
     BUDGET,
     COMPILE,
@@ -47,7 +48,7 @@ from lazyobs.unix import privileges
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Settings file (/etc/lazyobs/lazyobs.toml if it exists).",
 )

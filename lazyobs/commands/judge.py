@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lazyobs.commands.libraries import need_lab, need_libraries
-from lazyobs.commands.options import collected, exclude, span
+from lazyobs.commands.options import FILE, collected, exclude, span
 from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
@@ -54,28 +54,25 @@ def _options(_context: click.Context, _parameter: click.Parameter, values: tuple
     return values
 
 
-_FILE = click.Path(path_type=Path)
-
-
 @click.command()
 @click.argument("series", nargs=-1, metavar="SERIES...")
 @click.option("--base", metavar="PACKAGE|TREE|TAG", help="The source that the series is for: linux-source-7.3, a folder, a tag of the git repository here; default: its base-commit, or the first at hand that it fits.")  # fmt: skip
 @click.option("--arm", "arms", multiple=True, callback=_arms, metavar="NAME=SERIES|TREE", help="One more arm: another series on the same base, or another source.")  # fmt: skip
 @click.option(
-    "--cover", type=_FILE, metavar="FILE", help="The cover letter, where it is not among the mails of the series."
+    "--cover", type=FILE, metavar="FILE", help="The cover letter, where it is not among the mails of the series."
 )
-@click.option("-o", "--output", type=_FILE, metavar="DIR", help="Folder for all that is found; default: judge-DATE.")
-@click.option("--cache", type=_FILE, metavar="DIR", help="Folder for sources, objects and images, which take some GB; default: /var/cache/lazyobs-judge of root, else ~/.cache/lazyobs/judge.")  # fmt: skip
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder for all that is found; default: judge-DATE.")
+@click.option("--cache", type=FILE, metavar="DIR", help="Folder for sources, objects and images, which take some GB; default: /var/cache/lazyobs-judge of root, else ~/.cache/lazyobs/judge.")  # fmt: skip
 @click.option("--budget", callback=span, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
 @click.option("--flavour", "flavours", type=click.Choice(list(FLAVOURS)), multiple=True, default=tuple(FLAVOURS), show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
 @click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
 @click.option("--until", type=click.Choice(UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
 @click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
-@click.option("--workload", type=_FILE, metavar="SCRIPT", help="A program of your own that every guest runs, too: it has to end with 0, and what it takes is compared.")  # fmt: skip
-@click.option("--resume", type=_FILE, metavar="DIR", help="Go on with the judgement in this folder.")
+@click.option("--workload", type=FILE, metavar="SCRIPT", help="A program of your own that every guest runs, too: it has to end with 0, and what it takes is compared.")  # fmt: skip
+@click.option("--resume", type=FILE, metavar="DIR", help="Go on with the judgement in this folder.")
 @click.option("--repeat", metavar="ARM-FLAVOUR-STEP", help="With --resume: boot that kernel again and run that step alone.")  # fmt: skip
 @click.option(
-    "--again", type=_FILE, metavar="DIR", help="Say anew what the data in this folder say; nothing is built or booted."
+    "--again", type=FILE, metavar="DIR", help="Say anew what the data in this folder say; nothing is built or booted."
 )
 @click.option(
     "--b4", is_flag=True, help="As a check command of b4: the cover letter on standard input, JSON on standard output."

@@ -133,6 +133,19 @@ class Format(click.Choice):  # type: ignore[type-arg,unused-ignore]
         )
 
 
+class File(click.Path):
+    """A path; "" is not taken for the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = File()
 SECONDS = Finite(min=LEAST_INTERVAL, max=MOST_INTERVAL)
 
 _FORMATS = ("table", "json", "csv")
@@ -153,7 +166,7 @@ def _of_output(_context: click.Context, _parameter: click.Parameter, value: str)
 
 
 OUTPUT = output_option()
-PROFILE = click.option("--profile", type=click.Path(path_type=Path), metavar="FILE", help="Profile of a kernel design; default: detected.")  # fmt: skip
+PROFILE = click.option("--profile", type=FILE, metavar="FILE", help="Profile of a kernel design; default: detected.")  # fmt: skip
 TIER = click.option("--tier", type=click.Choice(TIERS), help="Best tier to try; default: the best available.")
 COMPILE = click.option("--compile", is_flag=True, expose_value=False, callback=lambda _context, _option, asked: _compile(asked), help="Compile the probes with BCC, also where there is an image of them.")  # fmt: skip
 ALSO = click.option("--also", expose_value=False, callback=lambda _context, _option, names: _also(names), metavar="POINT,..", shell_complete=completions.list_of(tuple(optional.COSTS)), help=f"Attach probe points that are left out for what they cost: {', '.join(optional.COSTS)} or all.")  # fmt: skip

@@ -97,7 +97,7 @@ def of_bytes(content: bytes, name: str) -> Series:
 
 def of_mails(mails: Sequence[_Mail], name: str) -> Series:
     if sum(len(mail.content) for mail in mails) > MOST_BYTES:
-        raise UsageError(name, f"has more than {MOST_BYTES >> 20} MiB", "judge a part of it")
+        raise UsageError(name, f"has more than {MOST_BYTES >> 20} MiB", "give a part of it")
     series = Series([], mails=[mail.content for mail in mails])
     patches: list[Patch] = []
     covers: list[Patch] = []
@@ -109,7 +109,7 @@ def of_mails(mails: Sequence[_Mail], name: str) -> Series:
     if not patches:
         raise UsageError(name, "has no patch in it", _NEXT)
     if len(patches) > MOST_PATCHES:
-        raise UsageError(name, f"has {len(patches)} patches, more than {MOST_PATCHES}", "judge a part of it")
+        raise UsageError(name, f"has {len(patches)} patches, more than {MOST_PATCHES}", "give a part of it")
     series.patches = _ordered(_newest(patches, series), name)
     letters = [one for one in covers if not one.number and one.version == series.patches[0].version]
     if letters:
@@ -158,7 +158,7 @@ def _content(path: Path) -> bytes:
             raise UsageError(shown, "is no regular file", _NEXT)
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise UsageError(shown, f"has more than {MOST_BYTES >> 20} MiB", "judge a part of it")
+        raise UsageError(shown, f"has more than {MOST_BYTES >> 20} MiB", "give a part of it")
     return content
 
 

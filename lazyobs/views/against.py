@@ -37,16 +37,15 @@ _KINDS = (
 
 
 def show(
-    file: Path, symbols: Path | None, patch: Path | None, profile_file: Path | None, cap: str | None, output: str
+    file: Path, symbols: Path | None, patch: str | None, profile_file: Path | None, cap: str | None, output: str
 ) -> int:
-    """Prints what would work there; the exit status: EXIT_BAD where a point that the design has would not attach."""
+    """Prints what would work there; the exit status: EXIT_BAD where a point that the design has would not attach.
+    ``patch``: the text of unified diffs."""
     known = [profiles.load(profile_file)] if profile_file else None
-    changes = None if patch is None else _read(patch, type_data.read_whole, "name a patch")
     found = _outlook(file, symbols, known, cap)
     answer = document(file, found, known)
-    if changes is not None:
-        names = patch_names.changed(changes.decode("utf-8", "replace"), found.facts.profile)
-        answer["patch"] = [asdict(row) for row in names]
+    if patch is not None:
+        answer["patch"] = [asdict(row) for row in patch_names.changed(patch, found.facts.profile)]
     if output == "json":
         print(lines.json_line(answer))
     elif output == "csv":

@@ -179,5 +179,5 @@ def test_what_was_not_tried_is_not_called_good(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_tour_for_a_kernel_without_one() -> None:
-    assert list(tour.stops(["lab-nomerge"])) == []
-    assert tour.main(["lab-nomerge"]) == 125
+    assert list(tour.stops(["lab-faulty"])) == []
+    assert tour.main(["lab-faulty"]) == 125

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def test_aliases_of_a_profile_find_it_again(tmp_path: Path) -> None:
         (made_kernel.types(), ("--symbols", "stub"), "it is no symbol table, or only a stub"),
         (made_kernel.types(), ("--symbols", "hidden"), "hides the addresses"),
         (made_kernel.types(), ("--patch", "none"), "none: cannot be read"),
+        (made_kernel.types(), ("--patch", "empty"), "empty: has no patch in it"),
+        (made_kernel.types(), ("--patch", "stub"), "stub: has no patch in it"),
+        (made_kernel.types(), ("--patch", "file"), "file: has no patch in it"),
+        (made_kernel.types(), ("--patch", "cut"), "patch mm: rename: "),
+        (made_kernel.types(), ("--patch", ""), "the name is empty"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_line(
@@ -123,10 +129,22 @@ def test_what_cannot_be_used_is_said_in_a_line(
 ) -> None:
     (tmp_path / "file").write_bytes(content)
     (tmp_path / "stub").write_text("ffffffffffffffff B The real System.map is in a package\n")
+    (tmp_path / "empty").touch()
+    (tmp_path / "cut").write_text(PATCH[: PATCH.index("     return 0;")])
     (tmp_path / "hidden").write_text("0000000000000000 T anon_vma_clone\n")
     answer = lazyobs("doctor", "--against", "file", *options, cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert said in answer.stderr and answer.stderr.count("\n") == 1
+
+
+def test_a_patch_that_a_mail_program_has_encoded_is_read(kernel: Path, tmp_path: Path) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "[PATCH] mm: rename"
+    mail.set_content(PATCH.split("\n\n", 1)[1], cte="base64")
+    (tmp_path / "mail").write_bytes(bytes(mail))
+    (tmp_path / "series").write_text(PATCH)
+    encoded, plain = (asked("--against", kernel, "--patch", tmp_path / name)["patch"] for name in ("mail", "series"))
+    assert encoded == plain != []
 
 
 def test_options_for_another_kernel_go_with_it() -> None:
