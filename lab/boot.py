@@ -24,7 +24,7 @@ from .errors import EMULATOR_FAILED, LAB_FAILED, LabError, reports_errors
 from .guest import Guest, Limits
 from .initramfs import initramfs
 from .kernels import Kernel, default_name, kernel, table
-from .qemu import Machine, kernel_command_line
+from .qemu import HARDWARE, Machine, kernel_command_line
 from .splats import splats
 
 TIMED_OUT = 124
@@ -42,7 +42,7 @@ _SPOILT = (
 ILLEGAL_INSTRUCTION = 128 + signal.SIGILL
 
 
-def _environment(extra: Sequence[str], share: str | None, userland: bool) -> list[str]:
+def _environment(extra: Sequence[str], share: str | None, userland: bool, arch: str) -> list[str]:
     passed_on = PASSED_ON_TO_USERLAND if userland else PASSED_ON
     known = {name: os.environ[name] for name in passed_on if name in os.environ}
     known.setdefault(
@@ -52,6 +52,7 @@ def _environment(extra: Sequence[str], share: str | None, userland: bool) -> lis
         checkout = str(roots.CHECKOUT)
         known.update(LANG="C.UTF-8", PYTHONPATH=checkout, LAZYOBS_LAB_CHECKOUT=checkout)
     known.update(HOME="/root", USER="root", TMPDIR="/tmp", PYTHONDONTWRITEBYTECODE="1", LAZYOBS_LAB="1")
+    known.update(HARDWARE[arch].environment)
     if share:
         known["LAZYOBS_LAB_SHARE"] = "/mnt/share"
     for item in extra:
@@ -185,7 +186,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.image) if options.image else ready(row) if options.build else image(row)
     nine_p = has_9p(folder) and not options.disks
     userland = _userland(row, options.root, nine_p)
-    environment = _environment(options.env, options.share, userland is not None)
+    environment = _environment(options.env, options.share, userland is not None, row.arch)
     if userland is None and (folder / "modprobe").is_dir():
         # the host may have no /lib/modules to mount on
         environment.append(f"MODPROBE_OPTIONS=-d {folder / 'modprobe'}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +150,30 @@ def _skips(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"\nSkipped, because:\n\n{text}\n" if lines else ""
 
 
+def _untoured(rows: Iterable[Kernel]) -> str:
+    """Which kernels have no tour, each reason once."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.no_tour:
+            names.setdefault(row.no_tour, []).append(f"`{row.name}`")
+    lines = (f"- {', '.join(kernels)}: {why}" for why, kernels in names.items())
+    text = "\n".join(textwrap.fill(line, 100, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
+    return f"\nNo tour, because:\n\n{text}\n"
+
+
 def page() -> str:
     """The whole document."""
     results = tour.kept()
     text = HEAD + "".join(map(_row, table().values())) + NOT_HAD
     text += ROOTS + "".join(map(_root, roots.table().values()))
     if results:
-        text += RESULTS + "".join(map(_result, results)) + _skips(results) + _verified(results)
+        text += (
+            RESULTS
+            + "".join(map(_result, results))
+            + _skips(results)
+            + _untoured(table().values())
+            + _verified(results)
+        )
     return text
 
 

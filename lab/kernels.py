@@ -34,6 +34,7 @@ class Kernel:
     arch: str = "amd64"
     root: str = ""
     tour: tuple[str, ...] = ()
+    no_tour: str = ""
     patches: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     cmdline: str = ""
@@ -72,10 +73,11 @@ def table(path: Path = TABLE) -> dict[str, Kernel]:
     """Every kernel by name, in the order of the file."""
     rows = read_toml(path)["kernel"]
     # A tour is of the row itself: those like it have their own, or none.
-    return {
-        name: Kernel(name=name, **{**row_of(name, rows), "tour": tuple(row.get("tour", ()))})
-        for name, row in rows.items()
-    }
+    return {name: Kernel(name=name, **{**row_of(name, rows), **_tour(row)}) for name, row in rows.items()}
+
+
+def _tour(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tour": tuple(row.get("tour", ())), "no_tour": row.get("no_tour", "")}
 
 
 def default_name() -> str:

@@ -19,6 +19,7 @@ def test_every_row_can_be_made() -> None:
         assert row.kind in ("debian", "built")
         assert row.tier in ("fentry", "kprobe", "tracepoint", "procfs")
         assert row.packages
+        assert bool(row.no_tour) != bool(row.tour), f"{row.name}: a tour, or why there is none"
         assert row.arch in packages.BOOT_TOOLS and row.arch in build.TARGETS and row.arch in qemu.HARDWARE
         for path in row.patch_files() + row.fragment_files():
             assert path.is_file(), path
