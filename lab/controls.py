@@ -33,6 +33,8 @@ KEPT = LAB / "controls.json"
 PATCHES = LAB / "patches" / "controls"
 STOCK, MUTANT = "stock", "mutant"
 KERNELS = {STOCK: "lab-stock", MUTANT: mutations.KERNEL}
+#: Of base and patched, which are off otherwise: without a lazy VMA most mistakes have nothing to be made with.
+OPTIONS: dict[str, tuple[str, ...]] = {STOCK: (), MUTANT: ("CONFIG_ANON_VMA_LAZY=y",)}
 #: What has to fail first on a kernel with a mistake: a test, not what the kernel does later for want of memory that is right.
 _A_TEST = r"(kselftest|moves|stress|battery|own), plain: "
 _ARMS = 9  # of one judgement: its base is booted once for all of them
@@ -180,6 +182,7 @@ def command(group: Sequence[Run], tree: Path, folder: Path, cache: Path | None) 
         return [*words, "--resume", str(folder)]
     until = group[0].control.until
     words += ["--base", str(tree), "--flavour", "plain", "--until", until, "--budget", _BUDGET[until], "-o", str(folder)]  # fmt: skip
+    words += [word for option in OPTIONS[group[0].control.base] for word in ("--base-config", option)]
     words += ["--cache", str(cache)] if cache is not None else []
     for run in group:
         words += ["--arm", f"{run.arm}={folder}.patches/{run.arm}.patch"]
@@ -213,7 +216,8 @@ def rows_of(group: Sequence[Run], document: Mapping[str, Any]) -> list[dict[str,
 def judge(group: Sequence[Run], work: Path, cache: Path | None) -> list[dict[str, Any]]:
     """Judges them. LabError where judge could not: that is no outcome."""
     tree = base(group[0].control.base, work)
-    name = content_hash([f"{run.control.name} {run.number} {patch_text(run.control, tree)}" for run in group])
+    patched = [f"{run.control.name} {run.number} {patch_text(run.control, tree)}" for run in group]
+    name = content_hash([*OPTIONS[group[0].control.base], *patched])
     folder = work / f"{group[0].control.until}-{name}"
     patches = Path(f"{folder}.patches")
     patches.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ _BEGINS = (
     "budget",
     "flavours",
     "options",
+    "base_options",
     "until",
     "each_patch",
     "workload",
@@ -66,6 +67,7 @@ def _options(_context: click.Context, _parameter: click.Parameter, values: tuple
 @click.option("--budget", callback=span, default="2h", show_default=True, metavar="TIME", help="Begin no boot after so much time in boots: 90m, 2h.")  # fmt: skip
 @click.option("--flavour", "flavours", type=click.Choice(list(FLAVOURS)), multiple=True, default=tuple(FLAVOURS), show_default=True, help="Which kernels to build; debug has KASAN and lockdep.")  # fmt: skip
 @click.option("--config", "options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of the patched kernel's configuration; those that the series adds are on.")  # fmt: skip
+@click.option("--base-config", "base_options", multiple=True, callback=_options, metavar="CONFIG_NAME=y", help="An option of every kernel's configuration, the base's, too: for a patch to something that is off otherwise.")  # fmt: skip
 @click.option("--until", type=click.Choice(UNTIL), default="measure", show_default=True, help="The last thing to do: see whether it applies, build and compare the images, test, or measure.")  # fmt: skip
 @click.option("--each-patch", is_flag=True, help="Also build after each patch of the series.")
 @click.option("--workload", type=FILE, metavar="SCRIPT", help="A program of your own that every guest runs, too: it has to end with 0, and what it takes is compared.")  # fmt: skip

@@ -18,7 +18,7 @@ FLAVOURS = {
 @dataclass(frozen=True)
 class Asked:
     """``workload``: a program of the user's own; ``until``: the last of UNTIL that is done; ``budget``: seconds of boots;
-    ``flavours``: of FLAVOURS."""
+    ``flavours``: of FLAVOURS; ``options``: of the configuration of every arm, ``base_options``: of the base, too."""
 
     series: tuple[str, ...]
     base: str | None
@@ -29,6 +29,7 @@ class Asked:
     budget: float
     flavours: tuple[str, ...]
     options: tuple[str, ...]
+    base_options: tuple[str, ...]
     until: str
     each_patch: bool
     workload: Path | None

@@ -39,7 +39,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"{name}{arm['said']}", "  ")
     yield ""
     base, run = document["base"], document["run"]
-    yield from _wrapped(f"Base:   {base['name']} {base['version']}" + (f" ({base['why']})" if base["why"] else ""), "", "        ")  # fmt: skip
+    yield from _wrapped(f"Base:   {base['name']} {base['version']}" + (f" ({base['why']})" if base["why"] else "") + (f"; with {', '.join(base['options'])}" if base.get("options") else ""), "", "        ")  # fmt: skip
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["began"]))
     yield from _wrapped(f"Judged: {when}, by lazyobs {run['lazyobs']}, {run['host']}", "", "        ")
     if workload := run.get("workload"):

@@ -48,7 +48,7 @@ def _parts(document: Mapping[str, Any], progress: Sequence[str]) -> Iterator[str
     else:
         yield f'<h1>lazyobs judge: <span class="{_text(document["word"])}">{_text(document["word"])}</span></h1>\n'
     base = document["base"]
-    yield f"<p>Base: {_text(base['name'])} {_text(base['version'])}</p>\n"
+    yield f"<p>Base: {_text(base['name'])} {_text(base['version'])}{_text(', with ' + ', '.join(base['options']) if base.get('options') else '')}</p>\n"
     for arm in document["arms"]:
         yield from _arm(arm)
     yield f"<h2>To run it again</h2>\n<pre>{_text(document['run']['again'])}</pre>\n</body></html>\n"

@@ -60,8 +60,10 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     progress = Progress()
     if os.uname().machine != "x86_64":
         raise NotSupported("judge", f"it builds and boots kernels for x86-64, and this machine is {os.uname().machine}", "run it on such a machine")  # fmt: skip
-    wanted = [arms.given("new", asked.series, asked.cover, asked.options)] if asked.series else []
-    wanted += [arms.given(name, [words], None, asked.options) for name, words in asked.arms]
+    instead = {line.partition("=")[0] for line in asked.options}
+    options = (*(line for line in asked.base_options if line.partition("=")[0] not in instead), *asked.options)
+    wanted = [arms.given("new", asked.series, asked.cover, options)] if asked.series else []
+    wanted += [arms.given(name, [words], None, options) for name, words in asked.arms]
     given = script.read(asked.workload) if asked.workload is not None else None
     names = [arm.name for arm in wanted]
     if len(names) > len(set(names)):
@@ -69,6 +71,8 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     if asked.until != "take" and bases.is_fetched(asked.base):
         _need_tools()
     base, why = _base(asked.base, wanted)
+    if base is None and asked.base_options:
+        raise UsageError("--base-config", f"--base {printable(str(asked.base))} is built already", "name a source as the base")  # fmt: skip
     fitted = [arms.fitted(arm, base) if base is not None else arm for arm in wanted]
     for arm in fitted:
         progress.say(_taken(arm, base, why))
@@ -93,7 +97,7 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
     _write_down(folder, cache, asked, fitted, base, why, who, open_still, given)
     place = Path(asked.base).resolve() if base is None and asked.base else None
-    work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found)
+    work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found, asked.base_options)
     try:
         return work.run(asked.until, as_b4, asked.each_patch)
     except OSError as error:
@@ -183,7 +187,7 @@ def _write_down(
     """judge.json, and the series as they came; kept as they are where a judgement goes on."""
     workload = {"workload": given.about()} if given else {}
     if (kept := folder.read(state.SETTINGS)) is not None:
-        _same(folder, fitted, base)
+        _same(folder, fitted, base, asked.base_options)
         if (kept["run"].get("workload") or {}).get("sha256") != (given.about()["sha256"] if given else None):
             raise UsageError(printable(str(folder.path)), "has a judgement with another --workload", "name another folder (-o)")  # fmt: skip
         return
@@ -202,7 +206,7 @@ def _write_down(
         {
             "format": state.FORMAT,
             "cache": str(cache),
-            "base": {"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""},
+            "base": {**({"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""}), **_with(asked.base_options)},
             "run": {
                 "began": round(time.time()), "lazyobs": lazyobs.__version__, "host": f"{os.cpu_count()} CPUs, {accelerated}",
                 "budget": asked.budget, "again": shlex.join(["lazyobs", *sys.argv[1:]]), "flavours": list(_flavours(asked, fitted, base)),
@@ -219,12 +223,17 @@ def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequenc
     return asked.flavours if built else (PLAIN,)
 
 
-def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None) -> None:
+def _with(options: Sequence[str]) -> dict[str, Any]:
+    return {"options": list(options)} if options else {}
+
+
+def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None, options: Sequence[str]) -> None:
     """UsageError where the folder has the judgement of something else."""
     kept = folder.settings()
     own = {arm.name: _essence(arm.about()) for arm in fitted}
     if (
         kept["base"]["key"] != (base.key if base else "")
+        or kept["base"].get("options", []) != list(options)
         or {name: _essence(about) for name, about in kept["arms"].items()} != own
     ):
         raise UsageError(printable(str(folder.path)), "has another judgement", "name another folder (-o)")
@@ -249,6 +258,7 @@ class Work:
     progress: Progress
     given: script.Script | None = None
     libraries: dict[str, libraries.Library] = field(default_factory=dict)
+    base_options: Sequence[str] = ()
 
     def run(self, until: str, as_b4: bool, each_patch: bool = False) -> int:
         settings = self.folder.settings()
@@ -278,7 +288,7 @@ class Work:
         for name in (BASE, *(arm.name for arm in self.arms)):
             arm = next((one for one in self.arms if one.name == name), None)
             if f"{name}-{PLAIN}" in images and (source := self._source(name, arm)):
-                places[name] = Place(*source, arm.options if arm is not None else ())
+                places[name] = Place(*source, arm.options if arm is not None else self.base_options)
         more.prepare(more.Job(self.folder, self.cache, share, self.progress, self.arms, places), self.given, self.libraries)  # fmt: skip
 
     def _source(self, name: str, arm: Arm | None) -> tuple[Tree, str, apply.Applied] | None:
@@ -319,7 +329,7 @@ class Work:
         source = self._source(name, arm)
         assert source is not None
         tree, base_key, applied = source
-        options = arm.options if arm is not None else ()
+        options = arm.options if arm is not None else self.base_options
         builder = build.Builder(self.cache, tree, self.folder.path, self.progress.still)
         label = f"{name}-{flavour}"
         if not builder.has(build.key(tree, base_key, applied, flavour, options)):

@@ -29,7 +29,7 @@ def judgement_schema() -> dict[str, Any]:
             {
                 "format": {"const": FORMAT},
                 "word": {"enum": _WORDS, "description": "the worst of the arms"},
-                "base": _object({"name": _TEXT, "version": _TEXT, "why": _TEXT, "key": _TEXT}),
+                "base": _object({"name": _TEXT, "version": _TEXT, "why": _TEXT, "key": _TEXT}, {"options": _TEXTS}),
                 "run": _object(
                     {
                         "began": {"type": "number", "description": "unix seconds"}, "lazyobs": _TEXT, "host": _TEXT,

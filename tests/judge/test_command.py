@@ -46,7 +46,7 @@ def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.Com
 def asked(series: Path, **said: Any) -> Asked:
     given: dict[str, Any] = {
         "series": (str(series),), "base": None, "arms": (), "cover": None, "output": None, "cache": None, "budget": 1.0,
-        "flavours": ("plain",), "options": (), "until": "card", "each_patch": False, "workload": None,
+        "flavours": ("plain",), "options": (), "base_options": (), "until": "card", "each_patch": False, "workload": None,
     }  # fmt: skip
     return Asked(**{**given, **said})
 
@@ -188,6 +188,48 @@ def test_a_source_is_built_beside_its_base(place: Path) -> None:
     before = (place / "out/letter.txt").read_bytes()
     again = judge(place, "--resume", str(place / "out"))
     assert again.returncode == 0 and (place / "out/letter.txt").read_bytes() == before, again.stderr
+
+
+def test_options_of_the_base(place: Path) -> None:
+    """A patch to what is off otherwise is compared with the same thing switched on."""
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    (place / "small.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 1")))
+    )
+    out = place / "options"
+    words = [
+        str(place / "small.mbox"),
+        "--base",
+        str(place / "linux"),
+        "--flavour",
+        "plain",
+        "--until",
+        "card",
+        "-o",
+        str(out),
+    ]
+    given = ["--base-config", "CONFIG_OFF=y", "--base-config", "CONFIG_MORE=y", "--config", "CONFIG_MORE=n"]
+    done = judge(place, *words, *given)
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads((out / "verdict.json").read_text())
+    asked_for = {
+        name: [line for line in (place / "cache/images" / row["image"] / "config").read_text().splitlines() if "OFF" in line or "MORE" in line]
+        for name, row in verdict["builds"].items()
+    }  # fmt: skip
+    assert asked_for == {
+        "base-plain": ["CONFIG_OFF=y", "CONFIG_MORE=y"],
+        "new-plain": ["CONFIG_OFF=y", "CONFIG_MORE=n"],
+    }
+    assert verdict["base"]["options"] == ["CONFIG_OFF=y", "CONFIG_MORE=y"]
+    assert "; with CONFIG_OFF=y, CONFIG_MORE=y" in " ".join((out / "letter.txt").read_text().split())
+    assert judge(place, "--resume", str(out)).returncode == 0
+    other = judge(place, *words, "--base-config", "CONFIG_OFF=y")
+    assert other.returncode == 2 and "has another judgement" in other.stderr
+    (place / "built").mkdir()
+    (place / "built/vmlinuz").touch()
+    built = ["--arm", f"x={place / 'built'}", "--base", str(place / "built"), "-o", str(place / "never")]
+    refused = judge(place, *built, "--base-config", "CONFIG_OFF=y")
+    assert refused.returncode == 2 and "is built already" in refused.stderr and not (place / "never").exists()
 
 
 def test_a_series_that_does_not_build_fails(place: Path) -> None:

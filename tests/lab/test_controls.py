@@ -120,6 +120,7 @@ def test_the_words_that_judge_is_given(tmp_path: Path) -> None:
     words = controls.command(runs, tmp_path / "tree", tmp_path / "out", None)[4:]
     assert words == [
         "--base", str(tmp_path / "tree"), "--flavour", "plain", "--until", "checks", "--budget", "12h", "-o", str(tmp_path / "out"),
+        "--base-config", "CONFIG_ANON_VMA_LAZY=y",
         "--arm", f"walk-child={tmp_path}/out.patches/walk-child.patch", "--arm", f"blind={tmp_path}/out.patches/blind.patch",
     ]  # fmt: skip
     (tmp_path / "out").mkdir()
