@@ -11,10 +11,10 @@ import click
 
 from lazyobs.commands import completions
 from lazyobs.commands.options import (
-    FILE,
     ALSO,
     BUDGET,
     COMPILE,
+    FILE,
     PROFILE,
     TIER,
     VERBOSE,

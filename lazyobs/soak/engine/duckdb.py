@@ -5,7 +5,6 @@ elsewhere, no extension, no network; and it writes nothing. What lies in an obje
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,10 @@ from pyarrow import dataset
 
 from lazyobs.recording.reader import Recording
 from lazyobs.recording.storage import Remote
+from lazyobs.soak.engine import processes
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, is_text, read_here
 from lazyobs.soak.engine.views import Compiled, Views
+from lazyobs.soak.series import Series
 
 _MEMORY = "1GB"
 # Tables of so many columns that a file's description is longer than what is asked of it: to open it twice, once to look
@@ -30,12 +31,9 @@ _SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "bool
 class DuckDB:
     """A database in memory a recording."""
 
-    of_this_machine = True
-
-    def __init__(self, threads: int | None = None) -> None:
-        """``threads``: instead of one a CPU, or one alone in a process of several (processes.py)."""
+    def __init__(self, threads: int) -> None:
         self._compiled: Compiled = {}
-        self._threads = threads or (1 if multiprocessing.parent_process() else len(os.sched_getaffinity(0)))
+        self._threads = threads
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Views]:
@@ -66,15 +64,24 @@ class DuckDB:
         finally:
             connection.close()
 
-    def all_series(self, _paths: Sequence[str], _progress: Callable[[float], None], _warm_up: float) -> None:
-        """On one CPU, one after the other."""
+    def all_series(
+        self,
+        open_reader: Callable[[], processes.Reader],
+        paths: Sequence[str],
+        progress: Callable[[float], None],
+        warm_up: float,
+    ) -> list[Series] | None:
+        """By a process a CPU."""
+        if self._threads == 1:
+            return None
+        return processes.all_series(open_reader, paths, progress, warm_up, self._threads)
 
     def close(self) -> None:
         self._compiled.clear()
 
 
 def open_backend() -> DuckDB:
-    return DuckDB()
+    return DuckDB(len(os.sched_getaffinity(0)))
 
 
 def _connect(paths: list[str], threads: int = 1) -> duckdb.DuckDBPyConnection:

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from lazyobs.errors import NotSupported, UsageError
 from lazyobs.recording.reader import Recording
-from lazyobs.soak.engine import processes
 from lazyobs.soak.series import Series
 from lazyobs.text import printable
 
 if TYPE_CHECKING:
+    from lazyobs.soak.engine.processes import Reader
     from lazyobs.soak.engine.views import Views
 
 Progress = Callable[[float], None]  # is told how much is done, 0 to 1
@@ -33,14 +32,14 @@ ENGINES = {
 class Backend(Protocol):
     """An engine's own part."""
 
-    of_this_machine: bool  # it uses this machine's CPUs and no other's
-
     def open(self, recording: Recording) -> AbstractContextManager[Views]:
         """Its tables, until the context is left. RecordingError when a file is damaged."""
         ...
 
-    def all_series(self, paths: Sequence[str], progress: Progress, warm_up: float) -> list[Series] | None:
-        """The series of many, where it is not of this machine; None where it can only read one after the other."""
+    def all_series(
+        self, open_reader: Callable[[], Reader], paths: Sequence[str], progress: Progress, warm_up: float
+    ) -> list[Series] | None:
+        """The series of many, by several processes that call ``open_reader``; None where it has one alone."""
         ...
 
     def close(self) -> None: ...
@@ -62,14 +61,13 @@ class Engine:
         return self.all_series([path], progress, warm_up)[0]
 
     def all_series(self, paths: Sequence[str], progress: Progress | None = None, warm_up: float = 0.0) -> list[Series]:
-        """The series of each, in that order. Many are read by several processes where the engine is of this machine, or
-        by the executors of its cluster."""
+        """The series of each, in that order. Many are read by several processes of this machine, or by the executors of
+        a cluster."""
         tell = progress or (lambda _done: None)
-        cpus = len(os.sched_getaffinity(0))
-        if len(paths) >= _WORTH_PROCESSES and self._backend.of_this_machine and cpus > 1:
-            return processes.all_series(open_engine, self.name, paths, tell, warm_up, cpus)
-        if len(paths) >= _WORTH_PROCESSES and (found := self._backend.all_series(paths, tell, warm_up)) is not None:
-            return found
+        if len(paths) >= _WORTH_PROCESSES:
+            found = self._backend.all_series(open_reader, paths, tell, warm_up)
+            if found is not None:
+                return found
         count = len(paths)
         return [
             self.one_series(path, lambda done, place=place: tell((place + done) / count), warm_up)  # type: ignore[misc]
@@ -95,6 +93,13 @@ class Engine:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+def open_reader() -> Engine:
+    """What each process of several has: DuckDB on one core. An executor of Spark, too: see whole.py."""
+    from lazyobs.soak.engine.duckdb import DuckDB
+
+    return Engine("duckdb", DuckDB(threads=1))
 
 
 def open_engine(name: str = "duckdb") -> Engine:

@@ -25,16 +25,15 @@ _reader: Reader | None = None  # of a process of the pool
 
 
 def all_series(
-    open_reader: Callable[[str], Reader],
-    name: str,
+    open_reader: Callable[[], Reader],
     paths: Sequence[str],
     progress: Callable[[float], None],
     warm_up: float,
     processes: int,
 ) -> list[Series]:
-    """The series of each, in that order; the first error of any ends it. ``open_reader(name)`` is called in each process."""
+    """The series of each, in that order; the first error of any ends it. ``open_reader`` is called in each process."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may never get a lock they held
-    with ProcessPoolExecutor(min(processes, len(paths)), context, _start, (open_reader, name)) as pool:
+    with ProcessPoolExecutor(min(processes, len(paths)), context, _start, (open_reader,)) as pool:
         asked = [pool.submit(_read, path, warm_up) for path in paths]
         try:
             for done, one in enumerate(as_completed(asked), 1):
@@ -48,12 +47,12 @@ def all_series(
         return [one.result() for one in asked]
 
 
-def _start(open_reader: Callable[[str], Reader], name: str) -> None:
+def _start(open_reader: Callable[[], Reader]) -> None:
     """Ctrl-C is the first process's to act on, and with it all the others end."""
     global _reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
-    _reader = open_reader(name)
+    _reader = open_reader()
 
 
 def _read(path: str, warm_up: float) -> Series:

@@ -26,6 +26,7 @@ from lazyobs import __version__
 from lazyobs.errors import NotSupported
 from lazyobs.recording.reader import Recording
 from lazyobs.soak.engine import whole
+from lazyobs.soak.engine.processes import Reader
 from lazyobs.soak.engine.tables import TABLES, Columns, columns, is_text, read_here
 from lazyobs.soak.engine.views import Compiled, Views
 from lazyobs.soak.series import Series
@@ -56,8 +57,6 @@ _GLOB = str.maketrans({letter: "\\" + letter for letter in "\\*?[]{},"})
 
 class Spark:
     """One session; the views of a recording are dropped when it has been read."""
-
-    of_this_machine = False
 
     def __init__(self, session: SparkSession) -> None:
         self._session = session
@@ -114,7 +113,11 @@ class Spark:
         return known, self._session.read.schema(asked).option("recursiveFileLookup", "true").parquet(*paths)
 
     def all_series(
-        self, paths: Sequence[str], progress: Callable[[float], None], warm_up: float
+        self,
+        open_reader: Callable[[], Reader],
+        paths: Sequence[str],
+        progress: Callable[[float], None],
+        warm_up: float,
     ) -> list[Series] | None:
         """By the executors (whole.py); None where their Python cannot."""
         if not whole.executors_can(self._session):
@@ -124,7 +127,7 @@ class Spark:
             )
             return None
         try:
-            return whole.all_series(self._session, paths, progress, warm_up)
+            return whole.all_series(self._session, open_reader, paths, progress, warm_up)
         except PySparkException as error:
             # What a task raised stands at the end of its traceback.
             raised = _RAISED.findall(str(error)) or str(error).splitlines()

@@ -25,7 +25,7 @@ from lazyobs.soak.series import Series
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from lazyobs.soak.engine.engine import Engine
+    from lazyobs.soak.engine.processes import Reader
 
 # Of a job, whose answers the driver holds at once: half a megabyte each, and Spark refuses more than 1 GB of them.
 _ROUND = 256
@@ -55,7 +55,11 @@ def executors_can(session: SparkSession) -> bool:
 
 
 def all_series(
-    session: SparkSession, paths: Sequence[str], progress: Callable[[float], None], warm_up: float
+    session: SparkSession,
+    open_reader: Callable[[], Reader],
+    paths: Sequence[str],
+    progress: Callable[[float], None],
+    warm_up: float,
 ) -> list[Series]:
     """The series of each, in that order; the first error of any ends it. PySparkException where the cluster fails."""
     # An executor has a current directory of its own.
@@ -63,7 +67,11 @@ def all_series(
     found: dict[int, Series] = {}
     for first in range(0, len(named), _ROUND):
         last = min(first + _ROUND, len(named))
-        rows = session.range(first, last, 1, last - first).mapInArrow(_Read(named, warm_up), _ANSWER).toArrow()
+        rows = (
+            session.range(first, last, 1, last - first)
+            .mapInArrow(_Read(open_reader, named, warm_up), _ANSWER)
+            .toArrow()
+        )
         answers = dict(zip(rows["place"].to_pylist(), rows["answer"]))
         for place in range(first, last):
             # An executor is trusted as the driver is: Spark deserialises what it says, too.
@@ -76,26 +84,25 @@ def all_series(
 
 
 @functools.cache
-def _engine() -> Engine:
+def _reader(open_reader: Callable[[], Reader]) -> Reader:
     """Of an executor's Python, which Spark keeps for the next task: queries are compiled once."""
-    from lazyobs.soak.engine.duckdb import DuckDB
-    from lazyobs.soak.engine.engine import Engine
-
-    return Engine("duckdb", DuckDB(threads=1))  # a task has a core
+    return open_reader()
 
 
 class _Read:
     """Runs on an executor: numbers of recordings in, their series or errors out, a byte string each."""
 
-    def __init__(self, paths: Sequence[str], warm_up: float) -> None:
-        self._paths, self._warm_up = paths, warm_up
+    def __init__(self, open_reader: Callable[[], Reader], paths: Sequence[str], warm_up: float) -> None:
+        self._open_reader, self._paths, self._warm_up = open_reader, paths, warm_up
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for place in batch.column(0).to_pylist():
                 answer: Series | LazyobsError
                 try:
-                    answer = _engine().one_series(self._paths[place], lambda _done: None, self._warm_up)
+                    answer = _reader(self._open_reader).one_series(
+                        self._paths[place], lambda _done: None, self._warm_up
+                    )
                 except LazyobsError as error:
                     answer = error
                 packed = zlib.compress(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL), 1)
