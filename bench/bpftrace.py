@@ -30,13 +30,11 @@ def attached(program: str, programs: int) -> Iterator[list[int]]:
     """The numbers of the ``programs`` tracepoint programs that bpftrace makes of ``program``. RuntimeError where it does
     not attach them. Needs tracefs()."""
     before = set(program_time.tracepoint_programs())
-    peer = subprocess.Popen(
-        ["bpftrace", "-B", "line", "-e", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    peer = subprocess.Popen(["bpftrace", "-B", "line", "-e", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert peer.stdout is not None
     try:
         while line := peer.stdout.readline():
-            if b"Attach" in line:  # "Attaching 1 probe...", and from 0.24 on "Attached 1 probe"
+            if b"Attach" in line:  # "Attaching 1 probe...", and from 0.24 on "Attached 1 probe", on standard error
                 break
         else:
             raise RuntimeError("bpftrace did not attach")
