@@ -222,7 +222,7 @@ def commit() -> str:
 def _said(command: list[str]) -> str:
     """What a program says of itself; "" where it is missing."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600).stdout.strip()
     except OSError:
         return ""
 
