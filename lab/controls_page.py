@@ -23,7 +23,7 @@ nothing does not. `make judge-controls` gives [`lazyobs judge`](judge.md) patche
   whose walks do not see lazy VMAs;
 - each mistake of [the kernel's own tests](kernel-selftests.md) that a user can see, made from the
   start by every process. There *right* means that a test failed first, and not what the kernel
-  does later.
+  does later. Their base has the series, with `CONFIG_ANON_VMA_LAZY` on.
 
 Several are arms of one judgement. What is in the tables below is not tried again, and a judgement
 that was interrupted goes on, so that all of it can run over several days:
