@@ -40,8 +40,9 @@ HARDWARE = {
         "ttyS0",
         # on a busy host too few ticks arrive within the time of the kernel's test, and it would panic
         "no_timer_check",
-        # QEMU 7.2 gets some of AVX2 wrong: numpy's argsort has another order than its numbers, and reads out of bounds
-        # with it. The CPU keeps AVX2, which duckdb's wheels do not do without. numpy's own names for it, old and new.
+        # QEMU 7.2 gets gathers with a mask wrong whose indexes are as long as half an element, or twice (VPGATHERDQ,
+        # VPGATHERQD): numpy's argsort has another order than its numbers, and reads out of bounds with it. The CPU keeps
+        # AVX2, which duckdb's wheels do not do without. numpy's own names for it, old and new.
         (("NPY_DISABLE_CPU_FEATURES", "X86_V4 X86_V3 AVX512_SKX AVX512F AVX2 FMA3"),),
     ),
     # A cortex-a72 has no pages of 16 KiB, and "max" spends its time on the signatures of pointers.
