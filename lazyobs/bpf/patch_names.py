@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names of the probe table that a kernel patch changes: a unified diff, a mail with one, or an mbox of a series.
+"""Names of the probe table that a kernel patch changes.
 
 It is read by names alone, not as C: what a patch says of a name is a reason to look, no verdict.
 """
@@ -7,7 +7,7 @@ It is read by names alone, not as C: what a patch says of a name is a reason to 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lazyobs.bpf import plan, structs, walk_facts
@@ -16,11 +16,13 @@ from lazyobs.bpf.sites import SITES
 from lazyobs.kernel.profile import Profile
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
 # The head of a function's definition or prototype: the name with its parameters, at the line's beginning.
 _HEAD = re.compile(r"(?![\s#}])(?!(?:return|if|for|while|switch|else)\b)[\w\s*]*?\b(\w+)\s*\(")
 # What becomes of a name: REMOVED, ALTERED and INSIDE ask for a look at what depends on it.
 REMOVED, ALTERED, INSIDE, USED = "removed", "altered", "changed inside", "used"
+_STRUCT = re.compile(r"struct (\w+)(?: \{|$)")
+#: Of each hunk what follows its second @@, and its lines as (" ", "-" or "+", line).
+Hunks = Iterable[tuple[str, Sequence[tuple[str, str]]]]
 WHAT = (REMOVED, ALTERED, INSIDE, USED)
 _DISTINCT = 8  # letters; a shorter member ("id", "mm") is a word of anything
 
@@ -35,22 +37,26 @@ class ChangedName:
     needed_by: tuple[str, ...]
 
 
-def changed(text: str, profile: Profile) -> list[ChangedName]:
-    """The names of the probe table and of the profile that the patch concerns, the gravest first."""
+def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
+    """The names of the probe table and of the profile that the patch concerns, the gravest first. A member of a struct
+    that is too short to be told from other words is "anon_vma.rwsem"; it is seen where its declaration changes."""
     known = _known(profile)
     found: dict[str, str] = {}
     removed: set[str] = set()
     added: set[str] = set()
-    for sign, line, function in _lines(text):
+    for sign, line, function in _lines(hunks):
         head = _HEAD.match(line)
         defined = head[1] if head else ""
+        inside = function.removeprefix("struct ")
         if defined in known:
             (removed if sign == "-" else added).add(defined)
-        elif function in known:
-            _note(found, function, INSIDE)
+        elif inside in known:
+            _note(found, inside, INSIDE)
         for word in _WORD.findall(line):
             if word in known and word != defined:
                 _note(found, word, USED)
+            elif function.startswith("struct ") and (member := f"{inside}.{word}") in known:
+                (removed if sign == "-" else added).add(member)
     for name in removed:
         _note(found, name, ALTERED if name in added else REMOVED)
     for name in added - removed:
@@ -64,30 +70,22 @@ def _note(found: dict[str, str], name: str, what: str) -> None:
         found[name] = what
 
 
-def _lines(text: str) -> Iterator[tuple[str, str, str]]:
-    """("+" or "-", the line, the function that it is in) of each changed line. A hunk's own counts say where it ends:
-    a line "-- " behind it is a mail's signature."""
-    old = new = 0
-    function = ""
-    for line in text.splitlines():
-        if (hunk := _HUNK.match(line)) and old <= 0 and new <= 0:
-            old, new = (int(count) if count else 1 for count in (hunk[2], hunk[4]))
-            head = _HEAD.match(hunk[5].strip())
-            function = head[1] if head else ""
-            continue
-        if old <= 0 and new <= 0:
-            continue
-        sign, rest = line[:1] or " ", line[1:]
-        if sign == "\\":  # no newline at the end of the file
-            continue
-        old -= sign != "+"
-        new -= sign != "-"
-        if sign in "+-":
-            yield sign, rest, function
-        if head := _HEAD.match(rest):
-            function = head[1]
-        elif rest.startswith("}"):
-            function = ""
+def _lines(hunks: Hunks) -> Iterator[tuple[str, str, str]]:
+    """("+" or "-", the line, the function or "struct NAME" that it is in) of each changed line."""
+    for head, rows in hunks:
+        place = _place(head.strip(), "")
+        for sign, line in rows:
+            if sign != " ":
+                yield sign, line, place
+            place = _place(line, place)
+
+
+def _place(line: str, before: str) -> str:
+    if found := _STRUCT.match(line):
+        return f"struct {found[1]}"
+    if found := _HEAD.match(line):
+        return found[1]
+    return "" if line.startswith("}") else before
 
 
 def _known(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -108,6 +106,8 @@ def _known(profile: Profile) -> dict[str, tuple[str, ...]]:
         "causes and paths",
     )
     note((*structs.STRUCTS, *walk_facts.ENUMS), "types")
-    members = (member.path.split(".")[0] for wanted in structs.STRUCTS.values() for member in wanted)
-    note((name for name in members if len(name) >= _DISTINCT), "types")
+    for struct, wanted in structs.STRUCTS.items():
+        members = [member.path.split(".")[0] for member in wanted]
+        note((name for name in members if len(name) >= _DISTINCT), "types")
+        note((f"{struct}.{name}" for name in members if len(name) < _DISTINCT), "types")
     return {name: tuple(dict.fromkeys(points)) for name, points in needed.items()}

@@ -15,7 +15,7 @@ from lazyobs.commands.libraries import need_lab, need_libraries
 from lazyobs.commands.options import FILE, collected, exclude, span
 from lazyobs.judge.asked import FLAVOURS, UNTIL, Asked
 
-_OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=(?:[ynm]|\d+|\"[\w./-]*\")")
+_OPTION = re.compile(r"(CONFIG_[A-Z0-9_]{1,80})=(?:[ynm]|-?[0-9]{1,19}|0x[0-9a-fA-F]{1,16}|\"[A-Za-z0-9_ ./-]{0,80}\")")
 _BEGINS = (
     "series",
     "base",
@@ -49,9 +49,14 @@ def _arms(_context: click.Context, _parameter: click.Parameter, values: tuple[st
 
 
 def _options(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    names: set[str] = set()
     for value in values:
-        if not _OPTION.fullmatch(value):
-            raise click.BadParameter(f"{value!r} is no option of a kernel's configuration: use CONFIG_NAME=y")
+        found = _OPTION.fullmatch(value)
+        if not found:
+            raise click.BadParameter(f"{value[:80]!r} is no option of a kernel's configuration: use CONFIG_NAME=y, or n, m, a number or a text in quotes")  # fmt: skip
+        if found[1] in names:
+            raise click.BadParameter(f"{found[1]} is there twice: leave one of them out")
+        names.add(found[1])
     return values
 
 

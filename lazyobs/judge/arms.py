@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,11 +64,11 @@ def given(name: str, words: Sequence[str], cover: Path | None, options: Sequence
     shown = " ".join(printable(word) for word in words)
     if len(words) == 1:
         path = Path(words[0])
-        if (path / "vmlinuz").is_file():
+        if os.path.isfile(path / "vmlinuz"):
             return Arm(name, IMAGE, shown, Series([]), place=path.resolve())
-        if path.is_dir() and (path / "Kconfig").exists():
+        if os.path.isdir(path) and os.path.exists(path / "Kconfig"):
             return Arm(name, TREE, shown, Series([]), tuple(options), base=bases.named(words[0]))
-        if b4.is_message_id(words[0]) and not path.exists():
+        if b4.is_message_id(words[0]) and not os.path.exists(path):
             return _of(name, shown, series.of_bytes(_thread(words[0]), shown), options)
     return _of(name, shown, series.read([Path(word) for word in words], cover), options)
 

@@ -7,12 +7,13 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lazyobs.errors import NotSupported, UsageError
+from lazyobs.errors import NotPermitted, NotSupported, UsageError
 from lazyobs.judge import apply, lab
 from lazyobs.judge.series import Series
 from lazyobs.text import printable, say
@@ -45,14 +46,20 @@ class Base:
 def named(name: str) -> Base:
     """The base of that name. UsageError where there is none, NotSupported where it cannot be had."""
     path = Path(name)
-    if path.is_dir():
+    try:
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+    except PermissionError as error:
+        raise NotPermitted(f"--base {printable(name)}", f"cannot be read ({error.strerror})", "make it readable") from None  # fmt: skip
+    except (OSError, ValueError):
+        is_folder = False
+    if is_folder:
         return _of_folder(path)
     if _PACKAGE.fullmatch(name):
         return _of_package(name)
     if _TAG.fullmatch(name) and (commit := _commit(name)):
         return _of_commit(name, commit)
     raise UsageError(
-        f"--base {printable(name)}", "is no folder, no package of a kernel's source and no tag here", _NEXT
+        f"--base {printable(name)[:200]}", "is no folder, no package of a kernel's source and no tag here", _NEXT
     )
 
 
@@ -94,11 +101,11 @@ def _release(package: str) -> list[int]:
 
 def is_fetched(name: str | None) -> bool:
     """Whether that base, or one that is looked for, may be a package's source, which takes minutes to fetch."""
-    return name is None or (_PACKAGE.fullmatch(name) is not None and not Path(name).is_dir())
+    return name is None or (_PACKAGE.fullmatch(name) is not None and not os.path.isdir(name))
 
 
 def _looks_like_a_kernel(path: Path) -> bool:
-    return all((path / sign).exists() for sign in _SIGNS)
+    return all(os.path.exists(path / sign) for sign in _SIGNS)
 
 
 def _key(*parts: str) -> str:
@@ -108,10 +115,13 @@ def _key(*parts: str) -> str:
 def _of_folder(path: Path) -> Base:
     shown = printable(str(path))
     if not _looks_like_a_kernel(path):
-        raise UsageError(f"--base {shown}", f"is no kernel's source: it lacks {next(sign for sign in _SIGNS if not (path / sign).exists())}", _NEXT)  # fmt: skip
+        raise UsageError(f"--base {shown}", f"is no kernel's source: it lacks {next(sign for sign in _SIGNS if not os.path.exists(path / sign))}", _NEXT)  # fmt: skip
     whole = path.resolve()
     commit = _commit("HEAD", whole) if (whole / ".git").exists() else ""
-    version = _version_of(whole)
+    try:
+        version = _version_of(whole)
+    except apply.NotPlain as error:
+        raise UsageError(f"--base {shown}", f"its Makefile: {error}", _NEXT) from None
     exclude = tuple(f"--exclude={name}" for name in ("./.git", "*.o", "*.a", "*.ko", "*.cmd", "./vmlinux*"))
     feed = ("tar", "-C", str(whole), *exclude, "-cf", "-", ".")
     stamp = _stamp(whole)
@@ -136,7 +146,7 @@ def _version_of(root: Path) -> str:
     text = (apply.Folder(root).read("Makefile") or b"").decode("utf-8", "replace")
     found = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) = ?(\S*)$", text, re.M))
     numbers = [found.get(name, "") for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
-    return printable(".".join(filter(None, numbers)) + found.get("EXTRAVERSION", "")) or "unknown"
+    return printable(".".join(filter(None, numbers)) + found.get("EXTRAVERSION", ""))[:64] or "unknown"
 
 
 class _Pristine:

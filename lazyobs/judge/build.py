@@ -28,7 +28,7 @@ from lazyobs.unix.small_file import Unusable
 RECIPE = "1"
 _FRAGMENTS = {PLAIN: (), DEBUG: ("debug.config",)}
 # Without these a guest does not come up, or shows nothing.
-_ESSENTIAL = ("CONFIG_9P_FS", "CONFIG_NET_9P_VIRTIO", "CONFIG_VIRTIO_CONSOLE", "CONFIG_BPF_SYSCALL", "CONFIG_DEBUG_INFO_BTF")  # fmt: skip
+ESSENTIAL = ("CONFIG_9P_FS", "CONFIG_NET_9P_VIRTIO", "CONFIG_VIRTIO_CONSOLE", "CONFIG_BPF_SYSCALL", "CONFIG_DEBUG_INFO_BTF")  # fmt: skip
 _OPTION = re.compile(r"^(?:menu)?config (\w+)\s*$")
 _KIND = re.compile(r"^\s+(?:def_)?(bool|tristate)\b")
 # The first complaint of the compiler, the linker or make in a line.
@@ -155,7 +155,7 @@ class Builder:
             wanted.append(own)
 
         def refuses(refused: list[str]) -> None:
-            if lost := [line for line in refused if line.partition("=")[0] in _ESSENTIAL and not line.endswith("=n")]:
+            if lost := [line for line in refused if line.partition("=")[0] in ESSENTIAL and not line.endswith("=n")]:
                 raise BuildFailed(f"its configuration refuses {', '.join(lost)}, without which no guest comes up", log)
             notes.extend(f"its configuration does not take {line}" for line in refused)
 

@@ -45,7 +45,7 @@ def card(series: Series, applied: Applied, base: Image, new: Image) -> dict[str,
             if prototypes[0][name] != prototypes[1][name]
         ][:_MOST_NAMED]
         _renamed(found["functions"], prototypes, series)
-        found["probes"] = _probes(base, new, text)
+        found["probes"] = _probes(base, new, series)
     except (Unusable, BtfError, OSError) as error:
         found["why_not"] = f"the types of an image cannot be read: {error}"
     return found
@@ -172,7 +172,7 @@ def _swapped(series: Series, old: str, new: str) -> bool:
     return False
 
 
-def _probes(base: Image, new: Image, text: str) -> dict[str, Any]:
+def _probes(base: Image, new: Image, series: Series) -> dict[str, Any]:
     """What of lazyobs works on the new kernel that does not on the base, and the other way round."""
     views = [_outlook(image) for image in (base, new)]
     old, now = views
@@ -190,7 +190,7 @@ def _probes(base: Image, new: Image, text: str) -> dict[str, Any]:
         "numbers": _changed(old["numbers"], now["numbers"], "number", "known"),
         "invariants": _changed(old["invariants"], now["invariants"], "invariant", "watched"),
         "design": now["design"],
-        "names": [asdict(row) for row in patch_names.changed(text, outlook_profile(new))],
+        "names": [asdict(row) for row in patch_names.changed(series.hunks(), outlook_profile(new))],
     }  # fmt: skip
 
 

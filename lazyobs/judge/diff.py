@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 MOST_FILES = 5000
 _MOST_LETTERS = 1024  # of a path
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)")
+# A mailer or a hand has damaged it, or it has numbers that no file has.
+_ODD_HUNK = re.compile(rb"\s*@@+ ?[-+]?\d")
 _GIT = b"diff --git "
+_EMPTY = b"e69de29"  # the beginning of the hash of an empty file
 _NOWHERE = "/dev/null"
 _MODES = {"100644": False, "100755": True}  # whether it can be executed
 _REFUSED_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
@@ -32,7 +35,8 @@ class BadPatch(Exception):
 @dataclass(frozen=True)
 class Hunk:
     """``old`` and ``new``: the lines before and after, with their ends. ``before``, ``behind``: lines of context at its
-    beginning and end; ``line``: where it was in the old file, from 1; ``head``: the function after the second @@."""
+    beginning and end; ``line``: where it was in the old file, from 1; ``head``: the function after the second @@;
+    ``rows``: (" ", "-" or "+", line) as they stand there."""
 
     number: int
     line: int
@@ -43,6 +47,7 @@ class Hunk:
     added: int
     removed: int
     head: str = ""
+    rows: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
 
 @dataclass
@@ -80,6 +85,8 @@ def changes(text: bytes) -> list[FileChange]:
             found.append(_plain(line, reader))
         elif _HUNK.match(line):
             raise BadPatch(f"line {reader.at}: a hunk without the name of a file")
+        elif found and _ODD_HUNK.match(line):
+            raise BadPatch(f"line {reader.at}: the head of a hunk is damaged")
         elif line.startswith((b"Binary files ", b"GIT binary patch")):
             raise BadPatch(f"line {reader.at}: binary data, which cannot be read by people")
         if len(found) > MOST_FILES:
@@ -125,6 +132,10 @@ def _of_git(line: bytes, reader: _Lines) -> FileChange:
         if names != (change.old, change.new):
             raise BadPatch(f"line {reader.at}: its lines name different files for {change.path}")
         change.hunks = list(_hunks(reader, change.path))
+    elif not said.keys() - {b"index "}:
+        raise BadPatch(f"line {reader.at}: nothing of {change.path} is changed")
+    elif change.new is None and not said.get(b"index ", _EMPTY).startswith(_EMPTY):
+        raise BadPatch(f"removes {change.path} without its lines (git format-patch -D)")
     return change
 
 
@@ -216,6 +227,9 @@ def _hunks(reader: _Lines, path: str) -> Iterator[Hunk]:
         yield _hunk(reader, number, path, found)
     if not number:
         raise BadPatch(f"line {reader.at}: no hunk for {path}")
+    behind = reader.peek()
+    if behind[:1] in (b"+", b"-") and not behind.startswith((b"--- ", b"-- ")) and behind.rstrip(b"\r") != b"--":
+        raise BadPatch(f"line {reader.at + 1}: hunk {number} of {path} has more lines than it says")
 
 
 def _hunk(reader: _Lines, number: int, path: str, found: re.Match[bytes]) -> Hunk:
@@ -240,13 +254,15 @@ def _hunk(reader: _Lines, number: int, path: str, found: re.Match[bytes]) -> Hun
     if reader.peek().startswith(b"\\"):
         reader.next()
         _without_end(rows)
+    if not rows:
+        raise BadPatch(f"line {reader.at}: hunk {number} of {path} has no lines")
     signs = [sign for sign, _ in rows]
     changed = [place for place, sign in enumerate(signs) if sign != b" "]
     return Hunk(
         number, line,
         tuple(text for sign, text in rows if sign != b"+"), tuple(text for sign, text in rows if sign != b"-"),
         changed[0] if changed else len(rows), len(rows) - 1 - changed[-1] if changed else 0,
-        signs.count(b"+"), signs.count(b"-"), found[5].decode("utf-8", "replace").strip(),
+        signs.count(b"+"), signs.count(b"-"), found[5].decode("utf-8", "replace").strip(), tuple(rows),
     )  # fmt: skip
 
 

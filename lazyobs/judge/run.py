@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -34,6 +35,7 @@ from lazyobs.judge import (
     more,
     page,
     script,
+    seal,
     series,
     state,
     vma_tests,
@@ -60,6 +62,7 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     progress = Progress()
     if os.uname().machine != "x86_64":
         raise NotSupported("judge", f"it builds and boots kernels for x86-64, and this machine is {os.uname().machine}", "run it on such a machine")  # fmt: skip
+    _check_words(asked)
     instead = {line.partition("=")[0] for line in asked.options}
     options = (*(line for line in asked.base_options if line.partition("=")[0] not in instead), *asked.options)
     wanted = [arms.given("new", asked.series, asked.cover, options)] if asked.series else []
@@ -71,12 +74,16 @@ def run(asked: Asked, as_b4: bool = False) -> int:
     if asked.until != "take" and bases.is_fetched(asked.base):
         _need_tools()
     base, why = _base(asked.base, wanted)
+    if asked.base_options and any(arm.kind == arms.IMAGE for arm in wanted):
+        raise UsageError("--base-config", "an arm is built already", "name a source, or leave it out")
     if base is None and asked.base_options:
         raise UsageError("--base-config", f"--base {printable(str(asked.base))} is built already", "name a source as the base")  # fmt: skip
     fitted = [arms.fitted(arm, base) if base is not None else arm for arm in wanted]
     for arm in fitted:
         progress.say(_taken(arm, base, why))
     if asked.until == "take":
+        if as_b4:
+            print("[]", flush=True)
         return EXIT_OK
     _need_tools()
     who = confined.builder()
@@ -92,10 +99,11 @@ def run(asked: Asked, as_b4: bool = False) -> int:
         arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
     }
     found = libraries.provide(cache, who) if asked.until in ("checks", "measure") and (tree or trees) else {}
+    sealing = seal.key() if who.changes else b""
     open_still = confined.confine(who, [cache, folder.path])
     (cache / "tmp").mkdir(exist_ok=True)
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
-    _write_down(folder, cache, asked, fitted, base, why, who, open_still, given)
+    _write_down(folder, cache, asked, fitted, base, why, who, open_still, given, sealing)
     place = Path(asked.base).resolve() if base is None and asked.base else None
     work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found, asked.base_options)
     try:
@@ -107,10 +115,19 @@ def run(asked: Asked, as_b4: bool = False) -> int:
         raise build.NoRoom(full) from None
 
 
+def _check_words(asked: Asked) -> None:
+    words = [*asked.series, *(source for _, source in asked.arms), *([] if asked.base is None else [asked.base])]
+    if "" in words:
+        raise UsageError("judge", "a name is empty", "name a series, a source or a base")
+    for line in (*asked.base_options, *asked.options):
+        if line.endswith("=n") and line.removesuffix("=n") in build.ESSENTIAL:
+            raise UsageError(line, "no guest comes up without it", "leave it out")
+
+
 def _base(name: str | None, wanted: Sequence[Arm]) -> tuple[Base | None, str]:
     """None for an image that is built already."""
     if name is not None:
-        if (Path(name) / "vmlinuz").is_file():
+        if os.path.isfile(Path(name) / "vmlinuz"):
             if any(arm.kind == arms.SERIES for arm in wanted):
                 raise UsageError(
                     f"--base {printable(name)}", "is a built kernel, to which no series applies", "name a source"
@@ -183,6 +200,7 @@ def _write_down(
     who: confined.Builder,
     open_still: list[str],
     given: script.Script | None,
+    sealing: bytes,
 ) -> None:
     """judge.json, and the series as they came; kept as they are where a judgement goes on."""
     workload = {"workload": given.about()} if given else {}
@@ -201,10 +219,10 @@ def _write_down(
         if asked.cover is not None and arm.name == "new":
             folder.write_text(f"cover-{arm.name}.txt", f"Subject: {arm.series.subject}\n\n{arm.series.cover}")
     accelerated = "with KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "guests emulated"
-    folder.write(
-        state.SETTINGS,
+    written = (
         {
             "format": state.FORMAT,
+            "place": os.getcwd(),
             "cache": str(cache),
             "base": {**({"name": base.name, "version": base.version, "why": why, "key": base.key} if base else {"name": asked.base, "version": "built already", "why": "", "key": ""}), **_with(asked.base_options)},
             "run": {
@@ -213,8 +231,9 @@ def _write_down(
                 "builder": who.name, "open_still": open_still, "version": state.VERSION, **workload,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
-        },
+        }
     )  # fmt: skip
+    folder.write(state.SETTINGS, seal.sealed(written, sealing))
 
 
 def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
@@ -233,7 +252,7 @@ def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None, option
     own = {arm.name: _essence(arm.about()) for arm in fitted}
     if (
         kept["base"]["key"] != (base.key if base else "")
-        or kept["base"].get("options", []) != list(options)
+        or sorted(kept["base"].get("options", [])) != sorted(options)
         or {name: _essence(about) for name, about in kept["arms"].items()} != own
     ):
         raise UsageError(printable(str(folder.path)), "has another judgement", "name another folder (-o)")
@@ -241,7 +260,8 @@ def _same(folder: state.Folder, fitted: Sequence[Arm], base: Base | None, option
 
 def _essence(about: dict[str, Any]) -> dict[str, Any]:
     """What does not depend on where a series was read from."""
-    return {"kind": about["kind"], **{key: about["series"][key] for key in ("options", "added", "removed", "files")}}
+    counts = {key: about["series"][key] for key in ("added", "removed", "files")}
+    return {"kind": about["kind"], "options": sorted(about["series"]["options"]), **counts}
 
 
 @dataclass
@@ -343,8 +363,16 @@ class Work:
             self.folder.add_build(label, {"image": "", "seconds": 0, "why": f"does not build: {error.why}"})
             self.progress.say(f"{name}, {flavour}: does not build: {error.why}")
             return None
+        if arm is None:
+            self._need_options(image)
         self.folder.add_build(label, {"image": image.folder.name, "seconds": image.seconds, "why": ""})
         return image
+
+    def _need_options(self, image: build.Image) -> None:
+        """UsageError where the base has refused an option: it would be compared with a kernel that has it."""
+        refused = [option for option in self.base_options if any(note.endswith(f" {option}") for note in image.notes)]
+        if refused:
+            raise UsageError(f"--base-config {refused[0]}", "the base's configuration does not take it", "look into its Kconfig: the option is not there, or depends on another")  # fmt: skip
 
     def _given(self, name: str, place: Path) -> build.Image:
         """A kernel that was built already."""
@@ -412,7 +440,10 @@ def again(path: Path, as_b4: bool = False) -> int:
     """Says anew what the data of a folder say. No kernel is run, and nothing is built."""
     folder = state.Folder(path)
     folder.settings()
-    return say(folder, as_b4)
+    try:
+        return say(folder, as_b4)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise UsageError(printable(str(path)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
 
 
 def repeat(path: Path, which: str) -> int:
@@ -456,15 +487,28 @@ def repeat(path: Path, which: str) -> int:
     return EXIT_BAD if bad else EXIT_OK
 
 
+def _need_seal(settings: Mapping[str, Any], path: Path) -> None:
+    """NotPermitted where root would act on what the builder may have written."""
+    if confined.builder().changes:
+        seal.check(settings, printable(str(path)))
+
+
 def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
     """The words of the command line that began the judgement in a folder, and what is taken from the folder instead of
     from where it came: the series, as they were then."""
+    path = path.absolute()
     folder = state.Folder(path)
     settings = folder.settings()
-    words = shlex.split(str(settings["run"]["again"]))
+    _need_seal(settings, path)
+    try:
+        words = shlex.split(settings["run"]["again"])
+    except ValueError:
+        words = []
     if words[:2] != ["lazyobs", "judge"]:
         raise UsageError(printable(str(path)), "does not say how it began", "run the command again with -o")
     instead: dict[str, Any] = {"output": path}
+    with contextlib.suppress(KeyError, OSError):
+        os.chdir(settings["place"])  # names are as they were given there
     if settings["run"].get("workload"):
         instead["workload"] = path / script.KEPT
     kept = {

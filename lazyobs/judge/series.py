@@ -21,7 +21,7 @@ MOST_BYTES = 64 << 20  # of a series
 MOST_PATCHES = 1000
 _SUFFIXES = (".patch", ".diff", ".eml", ".mbox", ".mbx", ".txt")
 _MBOX = re.compile(rb"^From \S+ .*\d{4}\r?$", re.M)
-_TAG = re.compile(r"\[([^\]]*)\]\s*")
+_TAG = re.compile(r"\[([^\[\]]*)\]\s*")
 _NUMBER = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
 _VERSION = re.compile(r"(?:^|[^a-z])v(\d{1,3})(?![\w.])", re.I)
 _BASE_COMMIT = re.compile(r"^base-commit: ([0-9a-f]{12,40})\s*$", re.M)
@@ -30,6 +30,9 @@ _SEPARATOR = re.compile(r"^---\s*$", re.M)
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ -\d)", re.M)
 _ANSWER = re.compile(r"\s*(re|aw|fwd?)\s*:", re.I)
 _NEXT = "name an mbox, a folder of patches, or patches"
+_MOST_HEADER = 8192  # bytes; what parses a header takes time and memory by the square of them
+_MOST_SHOWN = 200  # letters of a subject or a name
+_READ = ("subject", "from", "message-id", "content-type", "content-transfer-encoding", "content-disposition")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Series:
             found[change.path] = (added + change.added, removed + change.removed)
         return dict(sorted(found.items()))
 
+    def hunks(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Of every change of every patch: (what follows the second @@, its lines as (" ", "-" or "+", line))."""
+        for hunk in (hunk for patch in self.patches for change in patch.changes for hunk in change.hunks):
+            yield hunk.head, [(sign.decode(), line.decode("utf-8", "replace").rstrip("\n")) for sign, line in hunk.rows]
+
     def text(self) -> str:
         """All of its patches, one after the other."""
         return "".join(patch.content.decode("utf-8", "replace") for patch in self.patches)
@@ -79,14 +87,15 @@ class _Mail:
     content: bytes
 
 
-def read(paths: Sequence[Path], cover: Path | None = None) -> Series:
-    """The series in these files and folders. UsageError, naming the patch, where there is none that can be taken."""
+def read(paths: Sequence[Path], cover: Path | None = None, whole: bool = True) -> Series:
+    """The series in these files and folders. UsageError, naming the patch, where there is none that can be taken.
+    ``whole``: none of its numbers may be missing."""
     mails = [mail for path in paths for mail in _mails(path)]
-    series = of_mails(mails, ", ".join(text.printable(str(path)) for path in paths))
+    series = of_mails(mails, ", ".join(text.printable(str(path)) for path in paths), whole)
     if cover is not None:
-        letter = _parsed(_unwindowed(_content(cover), []))
+        letter = _parsed(_Mail(text.printable(str(cover)), _unwindowed(_content(cover), [])))
         series.cover = letter[1].decode("utf-8", "replace")
-        series.subject = letter[0]["subject"] or series.subject
+        series.subject = _header(letter[0], "subject") or series.subject
     return series
 
 
@@ -95,7 +104,7 @@ def of_bytes(content: bytes, name: str) -> Series:
     return of_mails([_Mail(name, mail) for mail in _split(content)], name)
 
 
-def of_mails(mails: Sequence[_Mail], name: str) -> Series:
+def of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
     if sum(len(mail.content) for mail in mails) > MOST_BYTES:
         raise UsageError(name, f"has more than {MOST_BYTES >> 20} MiB", "give a part of it")
     series = Series([], mails=[mail.content for mail in mails])
@@ -110,7 +119,7 @@ def of_mails(mails: Sequence[_Mail], name: str) -> Series:
         raise UsageError(name, "has no patch in it", _NEXT)
     if len(patches) > MOST_PATCHES:
         raise UsageError(name, f"has {len(patches)} patches, more than {MOST_PATCHES}", "give a part of it")
-    series.patches = _ordered(_newest(patches, series), name)
+    series.patches = _ordered(_newest(patches, series), name, whole)
     letters = [one for one in covers if not one.number and one.version == series.patches[0].version]
     if letters:
         series.subject, series.cover = letters[-1].subject, letters[-1].message
@@ -127,6 +136,8 @@ def _mails(path: Path) -> Iterator[_Mail]:
     shown = text.printable(str(path))
     try:
         state = os.stat(path)
+    except PermissionError as error:
+        raise NotPermitted(shown, f"cannot be read ({error.strerror})", "make it readable") from None
     except OSError as error:
         raise UsageError(shown, f"cannot be read ({error.strerror})", _NEXT) from None
     except ValueError:
@@ -134,7 +145,11 @@ def _mails(path: Path) -> Iterator[_Mail]:
     if not stat.S_ISDIR(state.st_mode):
         yield from (_Mail(shown, mail) for mail in _split(_content(path)))
         return
-    for name in sorted(os.listdir(path)):
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise NotPermitted(shown, f"cannot be read ({error.strerror})", "make it readable") from None
+    for name in names:
         file = path / name
         if name.startswith(".") or not name.endswith(_SUFFIXES):
             continue
@@ -156,7 +171,10 @@ def _content(path: Path) -> bytes:
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise UsageError(shown, "is no regular file", _NEXT)
-        content = file.read(MOST_BYTES + 1)
+        try:
+            content = file.read(MOST_BYTES + 1) or b""
+        except OSError as error:
+            raise UsageError(shown, f"cannot be read ({error.strerror})", _NEXT) from None
     if len(content) > MOST_BYTES:
         raise UsageError(shown, f"has more than {MOST_BYTES >> 20} MiB", "give a part of it")
     return content
@@ -166,7 +184,7 @@ def _split(content: bytes) -> list[bytes]:
     """The mails of an mbox, or the one that there is."""
     starts = [found.start() for found in _MBOX.finditer(content)]
     # The line has an empty one before it; one in the text of a mail has ">" in front.
-    starts = [at for at in starts if at == 0 or content[:at].endswith((b"\n\n", b"\r\n\r\n"))]
+    starts = [at for at in starts if at == 0 or content[max(at - 4, 0) : at].endswith((b"\n\n", b"\r\n\r\n"))]
     if not starts or starts[0] != 0:
         return [content]
     return [content[at:end] for at, end in zip(starts, [*starts[1:], len(content)])]
@@ -183,8 +201,15 @@ def _unwindowed(content: bytes, notes: list[str]) -> bytes:
     return content.replace(b"\r\n", b"\n")
 
 
-def _parsed(content: bytes) -> tuple[EmailMessage, bytes]:
-    """The mail, and its text: what is in its parts that are text."""
+def _parsed(mail: _Mail) -> tuple[EmailMessage, bytes]:
+    """The mail, and its text: what is in its parts that are text. UsageError where it cannot be parsed."""
+    try:
+        return _parts(mail.content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError, LookupError, RecursionError):
+        raise UsageError(mail.where, "is a mail that cannot be parsed", _NEXT) from None
+
+
+def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
     head = content.split(b"\n", 1)[0]
     if not (head.startswith(b"From ") or _HEADER.match(head)):
         return EmailMessage(), content  # a bare diff
@@ -192,6 +217,9 @@ def _parsed(content: bytes) -> tuple[EmailMessage, bytes]:
     assert isinstance(mail, EmailMessage)
     parts = []
     for part in mail.walk():
+        for name, value in part.raw_items():
+            if name.lower() in _READ and len(value) > _MOST_HEADER:
+                raise ValueError(f"{len(value)} letters of {name}")
         if part.get_content_maintype() in ("text", "application") and not part.is_multipart():
             payload = part.get_payload(decode=True)
             if isinstance(payload, bytes) and (part.get_content_maintype() == "text" or _DIFF.search(payload)):
@@ -201,15 +229,18 @@ def _parsed(content: bytes) -> tuple[EmailMessage, bytes]:
 
 def _patch(mail: _Mail, series: Series) -> Patch | None:
     """None for an answer to a patch, and for what is empty."""
-    head, body = _parsed(_unwindowed(mail.content, series.notes))
+    head, body = _parsed(_Mail(mail.where, _unwindowed(mail.content, series.notes)))
     body = _unwindowed(body, series.notes)
     subject = _header(head, "subject")
+    if _ANSWER.match(subject) and _DIFF.search(body):
+        series.notes.append(f"an answer was left out: {subject}")
     if not body.strip() or _ANSWER.match(subject):
         return None
     tags = " ".join(found[1] for found in _TAG.finditer(subject))
     short = _TAG.sub("", subject).strip()
     counted = _NUMBER.search(tags)
     version = _VERSION.search(tags)
+    short = short if len(short) <= _MOST_SHOWN else f"{short[:_MOST_SHOWN]}..."
     name = f"{counted[1]}/{counted[2]} {short}" if counted else short or mail.where
     try:
         found = changes(body)
@@ -227,7 +258,7 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
 def _header(mail: EmailMessage, name: str) -> str:
     try:
         value = mail.get(name, "")
-    except (ValueError, IndexError, AttributeError, TypeError):  # of a damaged header
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError, RecursionError):  # of a damaged header
         return ""
     return text.printable(" ".join(str(value).split()))
 
@@ -241,10 +272,10 @@ def _newest(patches: list[Patch], series: Series) -> list[Patch]:
     return kept
 
 
-def _ordered(patches: list[Patch], name: str) -> list[Patch]:
-    """By their numbers, where all have one. UsageError where one is missing, or there twice."""
+def _ordered(patches: list[Patch], name: str, whole: bool) -> list[Patch]:
+    """By their numbers, where all have one. UsageError where one is missing, or there twice; as they come where it need not be ``whole``."""
     numbers = [patch.number for patch in patches]
-    if not all(numbers):
+    if not whole or not all(numbers):
         return patches
     total = max(patch.total for patch in patches)
     if twice := sorted({number for number in numbers if numbers.count(number) > 1}):

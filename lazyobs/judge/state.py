@@ -29,6 +29,21 @@ _MOST_BOOTS = 5000
 _NEXT = "name a folder that lazyobs judge has written"
 
 
+def _is_sound(settings: dict[str, Any]) -> bool:
+    """Whether what is asked first of them is there."""
+    run, base, arms = (settings.get(name) for name in ("run", "base", "arms"))
+    if not (isinstance(run, dict) and isinstance(base, dict) and isinstance(arms, dict)):
+        return False
+    texts = (settings.get("cache", ""), run.get("again"), base.get("key"))
+    return (
+        all(isinstance(one, str) for one in texts)
+        and isinstance(run.get("flavours"), list)
+        and all(
+            isinstance(arm, dict) and isinstance(arm.get("series"), dict) and "kind" in arm for arm in arms.values()
+        )
+    )
+
+
 class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,6 +55,8 @@ class Folder:
             raise UsageError(printable(str(self.path)), f"has no {SETTINGS}", _NEXT)
         if found.get("format") != FORMAT:
             raise UsageError(printable(str(self.path)), "is of another version of lazyobs", "judge the series anew")
+        if not _is_sound(found):
+            raise UsageError(printable(str(self.path / SETTINGS)), "is damaged", _NEXT)
         return found
 
     def read(self, name: str) -> dict[str, Any] | None:

@@ -37,10 +37,15 @@ _KINDS = (
 
 
 def show(
-    file: Path, symbols: Path | None, patch: str | None, profile_file: Path | None, cap: str | None, output: str
+    file: Path,
+    symbols: Path | None,
+    patch: patch_names.Hunks | None,
+    profile_file: Path | None,
+    cap: str | None,
+    output: str,
 ) -> int:
     """Prints what would work there; the exit status: EXIT_BAD where a point that the design has would not attach.
-    ``patch``: the text of unified diffs."""
+    ``patch``: the hunks of a patch."""
     known = [profiles.load(profile_file)] if profile_file else None
     found = _outlook(file, symbols, known, cap)
     answer = document(file, found, known)
@@ -150,6 +155,8 @@ def _csv(document: dict[str, Any]) -> None:
         _write(writer, "field", f"{row['struct']}.{row['member']}", row["offset"] is not None, row["offset"], "")
     for row in document["numbers"]:
         _write(writer, row["kind"], row["number"], row["known"], row["counted_as"], row["why_not"])
+    for row in document["patch"] or []:
+        _write(writer, "patch", row["name"], "", row["what"], ", ".join(row["needed_by"]))
     for row in document["invariants"]:
         _write(writer, "invariant", row["invariant"], row["watched"], "", row["why_not"])
 

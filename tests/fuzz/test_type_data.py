@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lazyobs.bpf import outlook, patch_names
-from lazyobs.errors import NotSupported
+from lazyobs.errors import LazyobsError, NotSupported
+from lazyobs.judge import series
 from lazyobs.kernel import profile, type_data
 from lazyobs.kernel.btf import BtfError
 from lazyobs.unix.small_file import Unusable
@@ -84,6 +85,8 @@ def test_a_vmlinux_that_is_nearly_right(tmp_path: Path, data: bytes) -> None:
 
 
 PATCH = b"""diff --git a/mm/rmap.c b/mm/rmap.c
+--- a/mm/rmap.c
++++ b/mm/rmap.c
 @@ -1,3 +1,3 @@ int anon_vma_fork(struct vm_area_struct *vma)
  {
 -	anon_vma_clone(a, b);
@@ -94,8 +97,9 @@ PATCH = b"""diff --git a/mm/rmap.c b/mm/rmap.c
 
 @tries(100)
 @given(content=nearly(PATCH))
-@example(content=b"@@ -1,99999999999999999999 +1 @@\n" + b"-" * 5000)
+@example(content=PATCH)
+@example(content=PATCH + b"@@ -1,99999999999999999999 +1 @@\n" + b"-" * 5000)
 def test_a_patch(content: bytes) -> None:
     mainline = next(one for one in profile.built_in() if one.name == "mainline")
-    rows = bounded(lambda: patch_names.changed(content.decode("utf-8", "replace"), mainline))
-    assert rows is not None and all(row.what in patch_names.WHAT for row in rows)
+    rows = bounded(lambda: patch_names.changed(series.of_bytes(content, "patch").hunks(), mainline), LazyobsError)
+    assert rows is None or all(row.what in patch_names.WHAT for row in rows)

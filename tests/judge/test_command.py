@@ -232,6 +232,86 @@ def test_options_of_the_base(place: Path) -> None:
     assert refused.returncode == 2 and "is built already" in refused.stderr and not (place / "never").exists()
 
 
+def test_root_goes_on_with_nothing_that_the_builder_has_written(place: Path) -> None:
+    """The folder is the builder's, who builds an unknown patch; what is made before root is given up is root's to say."""
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    if os.geteuid():
+        skip("root", "only root becomes another user")
+    (place / "own.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 2")))
+    )
+    out = place / "sealed"
+    done = judge(place, str(place / "own.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out))  # fmt: skip
+    assert done.returncode == 0 and judge(place, "--resume", str(out)).returncode == 0, done.stderr
+    settings = json.loads((out / "judge.json").read_text())
+    settings["run"]["again"] = settings["run"]["again"].replace(f"{place}/cache", f"{place}/elsewhere")
+    (out / "judge.json").write_text(json.dumps(settings))
+    refused = judge(place, "--resume", str(out))
+    assert refused.returncode == 3 and "was changed since by the user that builds" in refused.stderr
+    assert refused.stderr.count("\n") == 1 and not (place / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{}", '{"format":1}', '{"format":1,"run":{},"base":{},"arms":{}}', '{"format":1,"arms":[1]}']
+)
+def test_a_damaged_folder(place: Path, damaged: str) -> None:
+    (place / "damaged").mkdir(exist_ok=True)
+    (place / "damaged/judge.json").write_text(damaged)
+    for option in ("--resume", "--again"):
+        done = judge(place, option, str(place / "damaged"))
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_an_option_that_the_base_does_not_take(place: Path) -> None:
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    picky = plain_tree(
+        place / "picky",
+        {
+            **FILES,
+            "Makefile": MAKEFILE.replace("@touch $(O)/.config", "touch $(O)/.config; sed -i /SYNTH/d $(O)/.config"),
+        },
+    )
+    (place / "picky.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 3")))
+    )
+    words = [str(place / "picky.mbox"), "--base", str(picky), "--flavour", "plain", "--until", "card"]
+    done = judge(place, *words, "-o", str(place / "picked"), "--base-config", "CONFIG_SYNTH=y")
+    assert done.returncode == 2 and "the base's configuration does not take it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--config", "CONFIG_X=\u0663"], "is no option of a kernel's configuration"),
+        (["--config", f"CONFIG_{'X' * 1000}=y"], "is no option of a kernel's configuration"),
+        (["--base-config", "CONFIG_X=y", "--base-config", "CONFIG_X=n"], "CONFIG_X is there twice"),
+        (["--base-config", "CONFIG_9P_FS=n"], "no guest comes up without it"),
+        (["--base", ""], "a name is empty"),
+        (["--base", "x" * 5000], "is no folder"),
+        (["--arm", f"a={'x' * 5000}"], "File name too long"),
+    ],
+)
+def test_words_that_are_refused(place: Path, words: list[str], said: str) -> None:
+    (place / "words.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 4")))
+    )
+    base = [] if "--base" in words else ["--base", str(place / "linux")]
+    done = judge(place, str(place / "words.mbox"), *base, *words, "--until", "take")
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr[:500]
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_a_base_with_an_odd_makefile(place: Path, kind: str) -> None:
+    odd = plain_tree(place / f"odd-{kind}", FILES)
+    (odd / "Makefile").unlink()
+    {"link": lambda path: path.symlink_to("/etc/passwd"), "fifo": os.mkfifo, "folder": os.mkdir}[kind](odd / "Makefile")
+    (place / "odd.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 5")))
+    )
+    done = judge(place, str(place / "odd.mbox"), "--base", str(odd), "--until", "take")
+    assert done.returncode == 2 and "its Makefile: " in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
 def test_a_series_that_does_not_build_fails(place: Path) -> None:
     need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
     (place / "broken.mbox").write_text(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,64 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for path in (tmp_path / "none", Path("/dev/zero"), Path("nul\0l")):
         with pytest.raises(UsageError):
             series.read([path])
+
+
+TWO = diff("mm/rmap.c", RMAP, changed(5).replace("line 45\n", "other 45\n"))
+SECOND = TWO[TWO.index("@@", TWO.index("line 8\n")) :].split("\n", 1)[0]  # the head of its second hunk
+
+
+@pytest.mark.parametrize(
+    "patch, said",
+    [
+        (TWO.replace(SECOND, SECOND.replace(" @@", "@@")), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, SECOND.replace("@@ -", "@@ ")), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, f" {SECOND}"), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, f"\r{SECOND}"), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, "@@ -1234567890,7 +45,7 @@"), "the head of a hunk is damaged"),
+        (TWO + "-line 58\n+evil\n", "hunk 2 of mm/rmap.c has more lines than it says"),
+        ("diff --git a/mm/rmap.c b/mm/rmap.c\nindex 1..2 100644\n", "nothing of mm/rmap.c is changed"),
+        ("--- a/mm/rmap.c\n+++ b/mm/rmap.c\n@@ -0,0 +0,0 @@\n", "hunk 1 of mm/rmap.c has no lines"),
+        ("diff --git a/mm/x.c b/mm/x.c\ndeleted file mode 100644\nindex 1234567..0000000\n", "removes mm/x.c without its lines"),
+    ],
+)  # fmt: skip
+def test_no_part_of_a_patch_is_passed_over(patch: str, said: str) -> None:
+    """A hunk that is not seen would be a patch that is not judged."""
+    assert "@@" in SECOND and len(series.of_bytes(TWO.encode(), "x").patches[0].changes[0].hunks) == 2
+    with pytest.raises(UsageError, match=said):
+        series.of_bytes(patch.encode(), "x")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Subject: " + "=?utf-8?q?a?= " * 80_000,
+        "Content-Type: text/plain; a*",
+        "Content-Type: text/plain" + "(" * 5000,
+        "Content-Transfer-Encoding: " + "x" * 9000,
+    ],
+)
+def test_a_mail_that_cannot_be_parsed(header: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(UsageError, match="is a mail that cannot be parsed"):
+        series.of_bytes(f"From: a@example.org\n{header}\n\n{TWO}".encode(), "x")
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("header", ["From: " + "(" * 5000, "Subject: " + "[" * 8000, "\ufeffSubject: x"])
+def test_a_mail_with_an_odd_header_is_read(header: str) -> None:
+    begun = time.process_time()
+    (patch,) = series.of_bytes(f"{header}\nX: y\n\n{TWO}".encode(), "x").patches
+    assert len(patch.name) < 300 and patch.changes[0].added == 2
+    assert time.process_time() - begun < 5
+
+
+def test_many_beginnings_of_mails() -> None:
+    begun = time.process_time()
+    with pytest.raises(UsageError, match="has no patch in it"):
+        series.of_bytes(b"From x Mon Sep 17 00:00:00 2001\n\n" * 50_000, "x")
+    assert time.process_time() - begun < 20
+
+
+def test_an_answer_with_a_patch_in_it_is_named() -> None:
+    found = series.of_bytes((mail("[PATCH] x", TWO) + mail("Re: [PATCH] y", TWO, number=2)).encode(), "x")
+    assert found.notes == ["an answer was left out: Re: [PATCH] y"]

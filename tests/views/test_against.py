@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lazyobs.bpf import patch_names
+from lazyobs.judge import series
 from lazyobs.kernel import profile
 from tests.harness import lazyobs
 from tests.kernel import made_kernel
@@ -166,7 +167,38 @@ def test_names_that_a_patch_changes(kernel: Path, tmp_path: Path) -> None:
     assert rows["__anon_vma_prepare"]["needed_by"] == ["prepare", "slab"]
 
 
+@pytest.mark.parametrize("letter", ["\f", "\v", "\x1c", "\x85", "\u2028", "\r"])
+def test_a_line_ends_where_the_patch_ends_it(kernel: Path, tmp_path: Path, letter: str) -> None:
+    (tmp_path / "series").write_text(
+        PATCH.replace("    cond_resched();", f"    a();{letter * 8}b();"), "utf-8", newline=""
+    )
+    rows = {row["name"]: row["what"] for row in asked("--against", kernel, "--patch", tmp_path / "series")["patch"]}
+    assert rows["rmap_walk_anon"] == "changed inside" and rows["__anon_vma_prepare"] == "removed"
+
+
+def test_short_members_are_seen_where_they_are_declared(kernel: Path, tmp_path: Path) -> None:
+    (tmp_path / "series").write_text(
+        "--- a/include/linux/rmap.h\n+++ b/include/linux/rmap.h\n@@ -30,4 +30,3 @@ struct anon_vma {\n"
+        " \tstruct anon_vma *other;\n-\tstruct rw_semaphore rwsem;\n \tatomic_t count;\n };\n"
+    )
+    rows = {row["name"]: row["what"] for row in asked("--against", kernel, "--patch", tmp_path / "series")["patch"]}
+    assert rows == {"anon_vma": "changed inside", "anon_vma.rwsem": "removed"}
+
+
+def test_patches_one_by_one_and_in_csv(kernel: Path, tmp_path: Path) -> None:
+    """One of a series is a fair question; what is left out of it is said."""
+    first, second = PATCH.replace("[PATCH]", "[PATCH 1/3]"), PATCH.replace("[PATCH]", "[PATCH 3/3]")
+    (tmp_path / "first").write_text(first)
+    (tmp_path / "second").write_text(second.replace("rmap_walk_anon", "rmap_walk_ksm"))
+    (tmp_path / "answer").write_text(PATCH.replace("[PATCH]", "Re: [PATCH]"))
+    words = [word for name in ("first", "second", "answer") for word in ("--patch", str(tmp_path / name))]
+    answer = lazyobs("doctor", "--against", str(kernel), *words, "-o", "csv")
+    rows = {row["name"]: row["how"] for row in csv.DictReader(io.StringIO(answer.stdout)) if row["kind"] == "patch"}
+    assert rows["rmap_walk_anon"] == rows["rmap_walk_ksm"] == "changed inside"
+    assert answer.stderr == "an answer was left out: Re: [PATCH] mm: rename\n"
+
+
 def test_a_signature_below_a_patch_changes_nothing() -> None:
     mainline = next(one for one in profile.built_in() if one.name == "mainline")
-    text = "@@ -1,1 +1,1 @@\n-a\n+b\n-- \n-anon_vma_fork(x)\n"
-    assert patch_names.changed(text, mainline) == []
+    text = "--- a/mm/x.c\n+++ b/mm/x.c\n@@ -1,1 +1,1 @@\n-a\n+b\n-- \n-anon_vma_fork(x)\n"
+    assert patch_names.changed(series.of_bytes(text.encode(), "x").hunks(), mainline) == []
