@@ -107,7 +107,7 @@ def document(file: Path, found: Outlook, known: list[Profile] | None) -> dict[st
     ]
     return {
         "kernel": {
-            "file": str(file),
+            "file": text.printable(str(file)),
             "profile": facts.profile.name,
             "has_lazy_anon_vmas": lazy,
             "savings_rule": facts.profile.savings_rule or "unknown",

@@ -37,10 +37,12 @@ def place() -> Iterator[Path]:
         yield folder
 
 
-def judge(place: Path, *words: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+def judge(
+    place: Path, *words: str, cache: Path | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LAZYOBS_LAB_CACHE": str(place / "lab"), "TMPDIR": str(place)}
     given = ["--cache", str(cache or place / "cache")] if "--again" not in words and "--resume" not in words else []
-    return lazyobs("judge", *words, *given, env=environment)
+    return lazyobs("judge", *words, *given, env=environment, cwd=cwd or ROOT)
 
 
 def asked(series: Path, **said: Any) -> Asked:
@@ -230,6 +232,27 @@ def test_options_of_the_base(place: Path) -> None:
     built = ["--arm", f"x={place / 'built'}", "--base", str(place / "built"), "-o", str(place / "never")]
     refused = judge(place, *built, "--base-config", "CONFIG_OFF=y")
     assert refused.returncode == 2 and "is built already" in refused.stderr and not (place / "never").exists()
+
+
+def test_names_are_as_they_were_given(place: Path) -> None:
+    """A judgement goes on from another folder, too."""
+    need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
+    (place / "near.mbox").write_text(
+        mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 6")))
+    )
+    done = judge(
+        place, "near.mbox", "--base", "linux", "--flavour", "plain", "--until", "card", "-o", "near", cwd=place
+    )
+    assert done.returncode == 0, done.stderr
+    again = judge(place, "--resume", str(place / "near"), cwd=Path("/"))
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_built_arm_has_no_options(place: Path) -> None:
+    (place / "made").mkdir(exist_ok=True)
+    (place / "made/vmlinuz").touch()
+    done = judge(place, "--arm", f"x={place / 'made'}", "--base", str(place / "linux"), "--base-config", "CONFIG_OFF=y", "-o", str(place / "never"))  # fmt: skip
+    assert done.returncode == 2 and "an arm is built already" in done.stderr and not (place / "never").exists()
 
 
 def test_root_goes_on_with_nothing_that_the_builder_has_written(place: Path) -> None:
