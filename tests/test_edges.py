@@ -65,7 +65,6 @@ EDGES = {
     "judge/progress.py": SAID,
     "judge/run.py": "the letter: judge/letter.py makes each line printable ASCII; JSON",
     "judge/schema.py": OURS,
-    "judge/seal.py": "a key, which no person reads",
     "judge/state.py": "JSON; the letter; the page, in which judge/page.py escapes each text",
     "judge/trial.py": SAID,
     "judge/waits.py": "JSON, for the host, which takes it for hostile (judge/measure.py)",

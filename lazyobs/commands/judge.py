@@ -116,11 +116,13 @@ def _run(asked: JudgeCommand, context: click.Context) -> int:
         values: dict[str, Any] = dict(judge.make_context("judge", words, parent=context.parent).params)
         kept = instead.pop("kept")
         instead["arms"] = tuple((name, kept.get(name, source)) for name, source in values["arms"])
-        return _begin(JudgeCommand(**{**values, **instead, "resume": None, "again": None, "b4": asked.b4}))
+        return _begin(
+            JudgeCommand(**{**values, **instead, "resume": None, "again": None, "b4": asked.b4}), goes_on=True
+        )
     return _begin(asked)
 
 
-def _begin(asked: JudgeCommand) -> int:
+def _begin(asked: JudgeCommand, goes_on: bool = False) -> int:
     from lazyobs.judge import b4, run
 
     series = asked.series
@@ -128,4 +130,4 @@ def _begin(asked: JudgeCommand) -> int:
         series = (b4.message_id(sys.stdin.buffer.read(1 << 20)),)
     if not series and not asked.arms:
         raise click.UsageError("name a series: an mbox, a folder of patches, or patches")
-    return run.run(replace(asked, series=series), asked.b4)
+    return run.run(replace(asked, series=series), asked.b4, goes_on)

@@ -24,6 +24,7 @@ from lazyobs.judge import (
     b4,
     boots,
     build,
+    capsule,
     card,
     checks,
     confined,
@@ -35,7 +36,6 @@ from lazyobs.judge import (
     more,
     page,
     script,
-    seal,
     series,
     state,
     vma_tests,
@@ -57,8 +57,8 @@ from lazyobs.text import printable
 _TREE_GIB = 6  # a source and the objects of two flavours, before ccache
 
 
-def run(asked: Asked, as_b4: bool = False) -> int:
-    """The exit status. What was done is kept in the output folder, whatever ends this."""
+def run(asked: Asked, as_b4: bool = False, goes_on: bool = False) -> int:
+    """The exit status. What was done is kept in the output folder, whatever ends this. ``goes_on``: by --resume."""
     progress = Progress()
     if os.uname().machine != "x86_64":
         raise NotSupported("judge", f"it builds and boots kernels for x86-64, and this machine is {os.uname().machine}", "run it on such a machine")  # fmt: skip
@@ -99,18 +99,23 @@ def run(asked: Asked, as_b4: bool = False) -> int:
         arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
     }
     found = libraries.provide(cache, who) if asked.until in ("checks", "measure") and (tree or trees) else {}
-    sealing = seal.key() if who.changes else b""
+    if who.changes and not goes_on:
+        _keep(folder, asked, fitted, given, progress)
     open_still = confined.confine(who, [cache, folder.path])
     (cache / "tmp").mkdir(exist_ok=True)
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
-    _write_down(folder, cache, asked, fitted, base, why, who, open_still, given, sealing)
     place = Path(asked.base).resolve() if base is None and asked.base else None
     work = Work(folder, cache, base, tree, trees, place, fitted, progress, given, found, asked.base_options)
     try:
+        _write_down(folder, cache, asked, fitted, base, why, who, open_still, given)
         return work.run(asked.until, as_b4, asked.each_patch)
     except OSError as error:
         if not build.is_full(error):
-            raise
+            name = Path(str(error.filename or ""))
+            if folder.path not in name.parents:
+                raise
+            # What a patch has left there, say.
+            raise NotPermitted(printable(str(name)), f"cannot be used ({error.strerror})", "remove it, or name another folder (-o)") from None  # fmt: skip
         full = next((where for where in (folder.path, cache) if not os.statvfs(where).f_bavail), cache)
         raise build.NoRoom(full) from None
 
@@ -200,7 +205,6 @@ def _write_down(
     who: confined.Builder,
     open_still: list[str],
     given: script.Script | None,
-    sealing: bytes,
 ) -> None:
     """judge.json, and the series as they came; kept as they are where a judgement goes on."""
     workload = {"workload": given.about()} if given else {}
@@ -217,7 +221,7 @@ def _write_down(
         for number, mail in enumerate(arm.series.mails, 1):
             (place / f"{number:04}.patch").write_bytes(mail)
         if asked.cover is not None and arm.name == "new":
-            folder.write_text(f"cover-{arm.name}.txt", f"Subject: {arm.series.subject}\n\n{arm.series.cover}")
+            folder.write_text(f"cover-{arm.name}.txt", _cover(arm))
     accelerated = "with KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "guests emulated"
     written = (
         {
@@ -233,7 +237,7 @@ def _write_down(
             "arms": {arm.name: arm.about() for arm in fitted},
         }
     )  # fmt: skip
-    folder.write(state.SETTINGS, seal.sealed(written, sealing))
+    folder.write(state.SETTINGS, written)
 
 
 def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
@@ -438,10 +442,13 @@ def say(folder: state.Folder, as_b4: bool = False) -> int:
 
 def again(path: Path, as_b4: bool = False) -> int:
     """Says anew what the data of a folder say. No kernel is run, and nothing is built."""
+    confined.become_owner(path)
     folder = state.Folder(path)
     folder.settings()
     try:
         return say(folder, as_b4)
+    except OSError as error:
+        raise NotPermitted(printable(str(error.filename or path)), error.strerror or str(error), "look at it") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise UsageError(printable(str(path)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
 
@@ -487,19 +494,46 @@ def repeat(path: Path, which: str) -> int:
     return EXIT_BAD if bad else EXIT_OK
 
 
-def _need_seal(settings: Mapping[str, Any], path: Path) -> None:
-    """NotPermitted where root would act on what the builder may have written."""
-    if confined.builder().changes:
-        seal.check(settings, printable(str(path)))
+def _keep(
+    folder: state.Folder, asked: Asked, fitted: Sequence[Arm], given: script.Script | None, progress: Progress
+) -> None:
+    """For --resume, in a place of root's own. What a judgement began with stays."""
+    if os.path.lexists(folder.path / state.SETTINGS) and capsule.is_there(folder.path):
+        return
+    mails = {arm.name: arm.series.mails for arm in fitted if arm.kind == arms.SERIES}
+    new = next((arm for arm in fitted if arm.name == "new"), None)
+    cover = _cover(new) if new is not None and asked.cover is not None else ""
+    why = capsule.keep(folder.path, sys.argv[1:], mails, cover, given.content if given else None)
+    if why:
+        progress.say(f"--resume will need the whole command again: what was asked cannot be kept ({printable(why)})")
+
+
+def _cover(arm: Arm) -> str:
+    return f"Subject: {arm.series.subject}\n\n{arm.series.cover}"
+
+
+def _of_capsule(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """The same for root, who reads nothing in that folder before root is given up."""
+    found = capsule.of(path)
+    instead: dict[str, Any] = {"output": path, "kept": {arm: str(place) for arm, place in found.series.items()}}
+    if found.workload is not None:
+        instead["workload"] = found.workload
+    if "new" in instead["kept"]:
+        instead["series"] = (instead["kept"].pop("new"),)
+        instead["cover"] = found.cover
+    with contextlib.suppress(OSError):
+        os.chdir(found.cwd)
+    return list(found.words[1:]), instead
 
 
 def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
     """The words of the command line that began the judgement in a folder, and what is taken from the folder instead of
     from where it came: the series, as they were then."""
     path = path.absolute()
+    if confined.builder().changes:
+        return _of_capsule(path)
     folder = state.Folder(path)
     settings = folder.settings()
-    _need_seal(settings, path)
     try:
         words = shlex.split(settings["run"]["again"])
     except ValueError:

@@ -21,6 +21,7 @@ from lazyobs.errors import NotSupported, UsageError
 from lazyobs.judge import confined, lab, run
 from lazyobs.judge.asked import Asked
 from tests.harness import ROOT, lazyobs, need_open_checkout, need_programs, need_root, skip
+from tests.judge.folders import folder as judged_folder
 from tests.judge.mails import RMAP as LINES
 from tests.judge.mails import diff, mail
 from tests.judge.mails import series as of
@@ -256,22 +257,60 @@ def test_a_built_arm_has_no_options(place: Path) -> None:
 
 
 def test_root_goes_on_with_nothing_that_the_builder_has_written(place: Path) -> None:
-    """The folder is the builder's, who builds an unknown patch; what is made before root is given up is root's to say."""
+    """The folder is the builder's, who builds an unknown patch; what is read before root is given up is root's own."""
     need_programs("make", "gcc", "ccache", "qemu-system-x86_64", feature="lab")
     if os.geteuid():
         skip("root", "only root becomes another user")
     (place / "own.mbox").write_text(
         mail("[PATCH 1/1] x", diff("mm/rmap.c", RMAP, RMAP.replace("return 0", "return 2")))
     )
-    out = place / "sealed"
-    done = judge(place, str(place / "own.mbox"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card", "-o", str(out))  # fmt: skip
+    out, closed = place / "own", place / "closed"
+    (place / "cover").write_text("Subject: what it claims\n\nIt is better.\n")
+    words = [str(place / "own.mbox"), "--cover", str(place / "cover"), "--base", str(place / "linux"), "--flavour", "plain", "--until", "card"]  # fmt: skip
+    done = judge(place, *words, "-o", str(out))
     assert done.returncode == 0 and judge(place, "--resume", str(out)).returncode == 0, done.stderr
+    # What a hostile makefile might do: other words, a tree of root's for the series, a secret for the cover.
+    plain_tree(closed / "linux", {**FILES, "secret": "of root"})
+    closed.chmod(0o700)
     settings = json.loads((out / "judge.json").read_text())
     settings["run"]["again"] = settings["run"]["again"].replace(f"{place}/cache", f"{place}/elsewhere")
     (out / "judge.json").write_text(json.dumps(settings))
-    refused = judge(place, "--resume", str(out))
-    assert refused.returncode == 3 and "was changed since by the user that builds" in refused.stderr
-    assert refused.stderr.count("\n") == 1 and not (place / "elsewhere").exists()
+    for name in ("series/new", "cover-new.txt"):
+        (out / name).rename(out / f"{name}.was")
+    (out / "series/new").symlink_to(closed / "linux")
+    (out / "cover-new.txt").symlink_to(closed / "linux/secret")
+    judge(place, "--resume", str(out))
+    (out / "judge.json").unlink()
+    odd = judge(place, "--resume", str(out))
+    assert odd.returncode == 3 and "series/new: cannot be used (Permission denied)" in odd.stderr, odd.stderr
+    (out / "series/new").unlink()
+    gone = judge(place, "--resume", str(out))
+    assert gone.returncode == 0, gone.stderr
+    assert "It is better." in (out / "cover-new.txt").read_text()
+    assert not (place / "elsewhere").exists()
+    assert not list((place / "cache").rglob("secret")) and "of root" not in (out / "verdict.json").read_text()
+    # Root has begun nothing there.
+    other = place / "copied"
+    subprocess.run(["cp", "-a", str(out), str(other)], check=True)
+    refused = judge(place, "--resume", str(other))
+    assert refused.returncode == 3 and "in which this root has begun no judgement" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_root_says_again_with_the_rights_of_the_owner(place: Path) -> None:
+    if os.geteuid():
+        skip("root", "only root becomes another user")
+    secret = place / "root-only"
+    secret.write_text("TOPSECRET reduces the size of struct anon_vma from 104 to 96 bytes.\n")
+    secret.chmod(0o600)
+    found = judged_folder(place / "said")
+    (found.path / "cover-new.txt").symlink_to(secret)
+    for path in (found.path, *found.path.rglob("*")):
+        os.lchown(path, 60917, 60917)
+    done = judge(place, "--again", str(found.path))
+    assert "TOPSECRET" not in done.stdout and done.stderr.count("\n") <= 1, done.stderr
+    for path in found.path.rglob("*"):
+        assert path.is_symlink() or not path.is_file() or b"TOPSECRET" not in path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -282,7 +321,7 @@ def test_a_damaged_folder(place: Path, damaged: str) -> None:
     (place / "damaged/judge.json").write_text(damaged)
     for option in ("--resume", "--again"):
         done = judge(place, option, str(place / "damaged"))
-        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        assert done.returncode in (2, 3) and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_an_option_that_the_base_does_not_take(place: Path) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What root has been asked to judge, kept where only root can write, so that ``judge --resume`` of root can go on.
+
+The folder of a judgement is the builder's, and a makefile of the patch is a program of the builder's. Before root is given
+up nothing in that folder is read: the words of the command, the series and the user's program come from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lazyobs.errors import NotPermitted
+from lazyobs.text import printable
+
+_NEXT = "give the whole command again, with -o and that folder: it goes on, too"
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """``words``: behind ``lazyobs``; ``cwd``: what names in them are relative to; ``series``: a folder of mails by arm;
+    ``cover``, ``workload``: None where there is none."""
+
+    words: Sequence[str]
+    cwd: str
+    series: Mapping[str, Path]
+    cover: Path | None
+    workload: Path | None
+
+
+def _places() -> Path:
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.expanduser("~/.local/state")
+    return Path(state) / "lazyobs" / "judge"
+
+
+def _place(folder: Path) -> Path:
+    return _places() / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:24]
+
+
+def keep(folder: Path, words: Sequence[str], mails: Mapping[str, Sequence[bytes]], cover: str, workload: bytes | None) -> str:  # fmt: skip
+    """Keeps them for the judgement in ``folder``, in the place of an older one. Why it could not, "" where it could.
+
+    ``mails``: of each arm that is a series; ``cover``: the cover letter that was given apart, "" without one.
+    """
+    place = _place(folder)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _need_own(place.parent)
+        _clear(place.parent)
+        making = Path(tempfile.mkdtemp(dir=place.parent, prefix=".making-"))
+        for arm, contents in mails.items():
+            (making / "series" / arm).mkdir(parents=True)
+            for number, mail in enumerate(contents, 1):
+                (making / "series" / arm / f"{number:04}.patch").write_bytes(mail)
+        if cover:
+            (making / "cover.txt").write_text(cover)
+        if workload is not None:
+            (making / "workload").write_bytes(workload)
+            (making / "workload").chmod(0o700)
+        asked = {"folder": str(folder.absolute()), "words": list(words), "cwd": os.getcwd()}
+        (making / "asked.json").write_text(json.dumps(asked))
+        shutil.rmtree(place, ignore_errors=True)
+        making.rename(place)
+    except (OSError, NotPermitted) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
+def is_there(folder: Path) -> bool:
+    return (_place(folder) / "asked.json").exists()
+
+
+def of(folder: Path) -> Capsule:
+    """NotPermitted where this root has kept nothing for the judgement in ``folder``."""
+    place = _place(folder)
+    shown = printable(str(folder))
+    try:
+        _need_own(place)
+        asked = json.loads((place / "asked.json").read_text())
+        words, cwd = [str(word) for word in asked["words"]], str(asked["cwd"])
+        arms = sorted(os.listdir(place / "series")) if (place / "series").is_dir() else []
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotPermitted(shown, "is the folder of another user, in which this root has begun no judgement", _NEXT) from None  # fmt: skip
+    cover, workload = place / "cover.txt", place / "workload"
+    return Capsule(
+        words, cwd, {arm: place / "series" / arm for arm in arms},
+        cover if cover.exists() else None, workload if workload.exists() else None,
+    )  # fmt: skip
+
+
+def _need_own(place: Path) -> None:
+    state = os.lstat(place)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or stat.S_IMODE(state.st_mode) & 0o022:
+        raise NotPermitted(printable(str(place)), "can be written by other users", "remove it")
+
+
+def _clear(places: Path) -> None:
+    """What is of folders that are gone."""
+    for place in places.iterdir():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if not os.path.isdir(json.loads((place / "asked.json").read_text())["folder"]):
+                shutil.rmtree(place)
