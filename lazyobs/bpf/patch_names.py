@@ -17,12 +17,20 @@ from lazyobs.kernel.profile import Profile
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The head of a function's definition or prototype: the name with its parameters, at the line's beginning.
-_HEAD = re.compile(r"(?![\s#}])(?!(?:return|if|for|while|switch|else)\b)[\w\s*]*?\b(\w+)\s*\(")
+_HEAD = re.compile(r"(?![\s#}])(?!(?:return|if|for|while|switch|else|EXPORT_\w+|MODULE_\w+)\b)[\w\s*]*?\b(\w+)\s*\(")
+_EVENT = re.compile(r"(?:(?:TRACE_EVENT|DECLARE_EVENT_CLASS)\w*\(|DEFINE_EVENT\w*\(\s*\w+,)\s*(\w+)")
+_TYPE = re.compile(r"(?:typedef )?(struct|enum) (\w+)\s*(?:\{|$)")
+_ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)\s*")
+_COMMENT = re.compile(r"^\s*\*(?:[\s/].*)?$|/\*.*?(?:\*/|$)|//.*")
+# Of a member that points to a function, and of what is declared in a line of a struct.
+_POINTER = re.compile(r"\(\s*\*\s*(\w+)\s*\)")
+_PARAMETERS = re.compile(r"\([^()]*\)")
+_DECLARED = re.compile(r"(\w+)\s*(?:\[[^\]]*\]\s*|:\s*\d+\s*)*[;,]")
+_LANGUAGE = (".c", ".h", ".S")
 # What becomes of a name: REMOVED, ALTERED and INSIDE ask for a look at what depends on it.
 REMOVED, ALTERED, INSIDE, USED = "removed", "altered", "changed inside", "used"
-_STRUCT = re.compile(r"struct (\w+)(?: \{|$)")
-#: Of each hunk what follows its second @@, and its lines as (" ", "-" or "+", line).
-Hunks = Iterable[tuple[str, Sequence[tuple[str, str]]]]
+#: Of each hunk the file, what follows its second @@, and its lines as (" ", "-" or "+", line).
+Hunks = Iterable[tuple[str, str, Sequence[tuple[str, str]]]]
 WHAT = (REMOVED, ALTERED, INSIDE, USED)
 _DISTINCT = 8  # letters; a shorter member ("id", "mm") is a word of anything
 
@@ -38,25 +46,26 @@ class ChangedName:
 
 
 def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
-    """The names of the probe table and of the profile that the patch concerns, the gravest first. A member of a struct
-    that is too short to be told from other words is "anon_vma.rwsem"; it is seen where its declaration changes."""
+    """The names of the probe table and of the profile that the patch concerns, the gravest first. A member of a struct is
+    "anon_vma.rwsem" where its declaration changes; comments and what is no C are left out."""
     known = _known(profile)
     found: dict[str, str] = {}
     removed: set[str] = set()
     added: set[str] = set()
-    for sign, line, function in _lines(hunks):
-        head = _HEAD.match(line)
-        defined = head[1] if head else ""
-        inside = function.removeprefix("struct ")
-        if defined in known:
-            (removed if sign == "-" else added).add(defined)
-        elif inside in known:
+    for sign, line, place in _lines(hunks):
+        code = _COMMENT.sub("", line)
+        kind, _, inside = place.rpartition(" ")
+        defined = _defined(code)
+        own = set(defined)
+        if kind == "struct":
+            own |= {f"{inside}.{name}" for name in _declared(code)}
+        (removed if sign == "-" else added).update(own & known.keys())
+        if inside in known and not defined:
             _note(found, inside, INSIDE)
-        for word in _WORD.findall(line):
-            if word in known and word != defined:
+        members = {name.partition(".")[2] for name in own & known.keys()}
+        for word in _WORD.findall(code):
+            if word in known and word not in own and word not in members:
                 _note(found, word, USED)
-            elif function.startswith("struct ") and (member := f"{inside}.{word}") in known:
-                (removed if sign == "-" else added).add(member)
     for name in removed:
         _note(found, name, ALTERED if name in added else REMOVED)
     for name in added - removed:
@@ -65,14 +74,32 @@ def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
     return sorted(rows, key=lambda row: (WHAT.index(row.what), row.name))
 
 
+def _defined(code: str) -> list[str]:
+    """The function or tracepoint whose head this is."""
+    head = _EVENT.match(code) or _HEAD.match(_ATTRIBUTE.sub("", code))
+    return [head[1]] if head else []
+
+
+def _declared(code: str) -> list[str]:
+    """The members of a struct in this line of it."""
+    code = _POINTER.sub(r" \1 ", code)
+    while (less := _PARAMETERS.sub(" ", code)) != code:
+        code = less
+    # Parameters that go on in the next line, or have begun in the one before.
+    before, opened, _ = code.rpartition(")")[2].partition("(")
+    return _DECLARED.findall(before + (";" if opened else ""))
+
+
 def _note(found: dict[str, str], name: str, what: str) -> None:
     if name not in found or WHAT.index(what) < WHAT.index(found[name]):
         found[name] = what
 
 
 def _lines(hunks: Hunks) -> Iterator[tuple[str, str, str]]:
-    """("+" or "-", the line, the function or "struct NAME" that it is in) of each changed line."""
-    for head, rows in hunks:
+    """("+" or "-", the line, what it is in: a function, "struct NAME" or "enum NAME") of each changed line of C."""
+    for file, head, rows in hunks:
+        if not file.endswith(_LANGUAGE):
+            continue
         place = _place(head.strip(), "")
         for sign, line in rows:
             if sign != " ":
@@ -81,11 +108,12 @@ def _lines(hunks: Hunks) -> Iterator[tuple[str, str, str]]:
 
 
 def _place(line: str, before: str) -> str:
-    if found := _STRUCT.match(line):
-        return f"struct {found[1]}"
-    if found := _HEAD.match(line):
-        return found[1]
-    return "" if line.startswith("}") else before
+    code = _COMMENT.sub("", line).rstrip()
+    if found := _TYPE.match(code):
+        return f"{found[1]} {found[2]}"
+    if defined := _defined(code):
+        return defined[0]
+    return "" if code.startswith(("}", ")")) else before
 
 
 def _known(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -109,5 +137,5 @@ def _known(profile: Profile) -> dict[str, tuple[str, ...]]:
     for struct, wanted in structs.STRUCTS.items():
         members = [member.path.split(".")[0] for member in wanted]
         note((name for name in members if len(name) >= _DISTINCT), "types")
-        note((f"{struct}.{name}" for name in members if len(name) < _DISTINCT), "types")
+        note((f"{struct}.{name}" for name in members), "types")
     return {name: tuple(dict.fromkeys(points)) for name, points in needed.items()}

@@ -15,7 +15,8 @@ MOST_FILES = 5000
 _MOST_LETTERS = 1024  # of a path
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)")
 # A mailer or a hand has damaged it, or it has numbers that no file has.
-_ODD_HUNK = re.compile(rb"\s*@@+ ?[-+]?\d")
+_ODD_HUNK = re.compile(rb"[ \t\r]{0,2}@@")  # not that of an indented message, as git log has it
+_HASHES = re.compile(rb"([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})")
 _GIT = b"diff --git "
 _EMPTY = b"e69de29"  # the beginning of the hash of an empty file
 _NOWHERE = "/dev/null"
@@ -76,19 +77,30 @@ class FileChange:
 def changes(text: bytes) -> list[FileChange]:
     """Every file that the patch changes, in its order. BadPatch where it is damaged, or refused."""
     reader = _Lines(text)
-    found = []
+    found: list[FileChange] = []
+    # Behind the lines of a file, where others could hide, until a signature or a text begins.
+    watched = close = False
     while reader.left():
         line = reader.next()
+        before = len(found)
         if line.startswith(_GIT):
             found.append(_of_git(line, reader))
         elif line.startswith(b"--- ") and reader.peek().startswith(b"+++ "):
             found.append(_plain(line, reader))
         elif _HUNK.match(line):
             raise BadPatch(f"line {reader.at}: a hunk without the name of a file")
-        elif found and _ODD_HUNK.match(line):
+        elif watched and _ODD_HUNK.match(line):
             raise BadPatch(f"line {reader.at}: the head of a hunk is damaged")
+        elif line.rstrip(b"\r") in (b"-- ", b"--"):
+            watched = close = False
+        elif close and line[:1] in (b"+", b"-"):
+            raise BadPatch(f"line {reader.at}: {found[-1].path} has more changed lines than its hunks say")
+        elif line[:1] not in (b"", b" ", b"\t", b"\r", b"\\"):
+            close = False
         elif line.startswith((b"Binary files ", b"GIT binary patch")):
             raise BadPatch(f"line {reader.at}: binary data, which cannot be read by people")
+        if len(found) > before:
+            watched = close = True
         if len(found) > MOST_FILES:
             raise BadPatch(f"more than {MOST_FILES} files")
     return found
@@ -134,9 +146,19 @@ def _of_git(line: bytes, reader: _Lines) -> FileChange:
         change.hunks = list(_hunks(reader, change.path))
     elif not said.keys() - {b"index "}:
         raise BadPatch(f"line {reader.at}: nothing of {change.path} is changed")
-    elif change.new is None and not said.get(b"index ", _EMPTY).startswith(_EMPTY):
-        raise BadPatch(f"removes {change.path} without its lines (git format-patch -D)")
+    elif _lacks_lines(change, said):
+        raise BadPatch(f"changes or removes {change.path} without its lines (git format-patch -D)")
     return change
+
+
+def _lacks_lines(change: FileChange, said: dict[bytes, bytes]) -> bool:
+    """Whether a file without a hunk is said to have other content than before."""
+    if said.get(b"similarity index ", b"100%") != b"100%":
+        return True
+    hashes = _HASHES.match(said.get(b"index ", b""))
+    if hashes is None or hashes[1] == hashes[2]:
+        return False
+    return not all(one.startswith(_EMPTY) or set(one) == {ord("0")} for one in hashes.groups())
 
 
 def _named(line: bytes, said: dict[bytes, bytes]) -> FileChange:

@@ -20,17 +20,20 @@ from lazyobs.judge.diff import BadPatch, FileChange, changes
 MOST_BYTES = 64 << 20  # of a series
 MOST_PATCHES = 1000
 _SUFFIXES = (".patch", ".diff", ".eml", ".mbox", ".mbx", ".txt")
-_MBOX = re.compile(rb"^From \S+ .*\d{4}\r?$", re.M)
+_MBOX = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*\d{4}\r?$", re.M)  # as git mailsplit has it
 _TAG = re.compile(r"\[([^\[\]]*)\]\s*")
 _NUMBER = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
 _VERSION = re.compile(r"(?:^|[^a-z])v(\d{1,3})(?![\w.])", re.I)
 _BASE_COMMIT = re.compile(r"^base-commit: ([0-9a-f]{12,40})\s*$", re.M)
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_PART = re.compile(rb"^content-type[ \t]*:", re.M | re.I)
 _SEPARATOR = re.compile(r"^---\s*$", re.M)
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ -\d)", re.M)
 _ANSWER = re.compile(r"\s*(re|aw|fwd?)\s*:", re.I)
 _NEXT = "name an mbox, a folder of patches, or patches"
 _MOST_HEADER = 8192  # bytes; what parses a header takes time and memory by the square of them
+_MOST_NOTES = 20
+_MOST_HEADERS = 1000  # of a mail with all its parts
 _MOST_SHOWN = 200  # letters of a subject or a name
 _READ = ("subject", "from", "message-id", "content-type", "content-transfer-encoding", "content-disposition")
 
@@ -71,10 +74,12 @@ class Series:
             found[change.path] = (added + change.added, removed + change.removed)
         return dict(sorted(found.items()))
 
-    def hunks(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        """Of every change of every patch: (what follows the second @@, its lines as (" ", "-" or "+", line))."""
-        for hunk in (hunk for patch in self.patches for change in patch.changes for hunk in change.hunks):
-            yield hunk.head, [(sign.decode(), line.decode("utf-8", "replace").rstrip("\n")) for sign, line in hunk.rows]
+    def hunks(self) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+        """Of every change of every patch: (file, what follows the second @@, its lines as (" ", "-" or "+", line))."""
+        for change in (change for patch in self.patches for change in patch.changes):
+            for hunk in change.hunks:
+                rows = [(sign.decode(), line.decode("utf-8", "replace").rstrip("\n")) for sign, line in hunk.rows]
+                yield change.path, hunk.head, rows
 
     def text(self) -> str:
         """All of its patches, one after the other."""
@@ -90,8 +95,20 @@ class _Mail:
 def read(paths: Sequence[Path], cover: Path | None = None, whole: bool = True) -> Series:
     """The series in these files and folders. UsageError, naming the patch, where there is none that can be taken.
     ``whole``: none of its numbers may be missing."""
-    mails = [mail for path in paths for mail in _mails(path)]
+    mails: list[_Mail] = []
+    passed_over: list[str] = []
+    size = 0
+    for mail in (mail for path in paths for mail in _mails(path, passed_over)):
+        mails.append(mail)
+        size += len(mail.content)
+        if size > MOST_BYTES:
+            raise UsageError(
+                mail.where, f"is more than {MOST_BYTES >> 20} MiB with those before it", "give a part of it"
+            )
     series = of_mails(mails, ", ".join(text.printable(str(path)) for path in paths), whole)
+    series.notes.extend(
+        f"{name} was not read: its name does not end as a patch's does" for name in passed_over[:_MOST_NOTES]
+    )
     if cover is not None:
         letter = _parsed(_Mail(text.printable(str(cover)), _unwindowed(_content(cover), [])))
         series.cover = letter[1].decode("utf-8", "replace")
@@ -114,6 +131,13 @@ def of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
         patch = _patch(mail, series)
         if patch is None:
             continue
+        if (
+            not patch.changes
+            and (patch.number or not patch.total)
+            and len(mails) > 1
+            and len(series.notes) < _MOST_NOTES
+        ):
+            series.notes.append(f"a mail without a patch that can be read was left out: {patch.name}")
         (patches if patch.changes else covers).append(patch)
     if not patches:
         raise UsageError(name, "has no patch in it", _NEXT)
@@ -132,7 +156,8 @@ def of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
     return series
 
 
-def _mails(path: Path) -> Iterator[_Mail]:
+def _mails(path: Path, passed_over: list[str]) -> Iterator[_Mail]:
+    """``passed_over``: gets the names of files of a folder that are taken for no patch."""
     shown = text.printable(str(path))
     try:
         state = os.stat(path)
@@ -151,7 +176,10 @@ def _mails(path: Path) -> Iterator[_Mail]:
         raise NotPermitted(shown, f"cannot be read ({error.strerror})", "make it readable") from None
     for name in names:
         file = path / name
-        if name.startswith(".") or not name.endswith(_SUFFIXES):
+        if name.startswith("."):
+            continue
+        if not name.endswith(_SUFFIXES):
+            passed_over.append(text.printable(name))
             continue
         if file.is_symlink():
             raise UsageError(text.printable(str(file)), "is a symbolic link", "put the patch itself into the folder")
@@ -213,6 +241,8 @@ def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
     head = content.split(b"\n", 1)[0]
     if not (head.startswith(b"From ") or _HEADER.match(head)):
         return EmailMessage(), content  # a bare diff
+    if content.partition(b"\n\n")[0].count(b"\n") > _MOST_HEADERS or len(_PART.findall(content)) > _MOST_HEADERS:
+        raise ValueError(f"more than {_MOST_HEADERS} headers or parts")
     mail = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
     parts = []
@@ -220,10 +250,9 @@ def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
         for name, value in part.raw_items():
             if name.lower() in _READ and len(value) > _MOST_HEADER:
                 raise ValueError(f"{len(value)} letters of {name}")
-        if part.get_content_maintype() in ("text", "application") and not part.is_multipart():
-            payload = part.get_payload(decode=True)
-            if isinstance(payload, bytes) and (part.get_content_maintype() == "text" or _DIFF.search(payload)):
-                parts.append(payload)
+        payload = None if part.is_multipart() else part.get_payload(decode=True)
+        if isinstance(payload, bytes) and (part.get_content_maintype() == "text" or _DIFF.search(payload)):
+            parts.append(payload)
     return mail, b"\n".join(parts)
 
 
@@ -234,7 +263,11 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     subject = _header(head, "subject")
     if _ANSWER.match(subject) and _DIFF.search(body):
         series.notes.append(f"an answer was left out: {subject}")
-    if not body.strip() or _ANSWER.match(subject):
+    if _ANSWER.match(subject):
+        return None
+    if not body.strip():
+        if mail.content.strip() and len(series.notes) < _MOST_NOTES:
+            series.notes.append(f"a mail without text was left out: {subject[:_MOST_SHOWN] or mail.where}")
         return None
     tags = " ".join(found[1] for found in _TAG.finditer(subject))
     short = _TAG.sub("", subject).strip()

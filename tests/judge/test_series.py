@@ -168,7 +168,15 @@ SECOND = TWO[TWO.index("@@", TWO.index("line 8\n")) :].split("\n", 1)[0]  # the 
         (TWO + "-line 58\n+evil\n", "hunk 2 of mm/rmap.c has more lines than it says"),
         ("diff --git a/mm/rmap.c b/mm/rmap.c\nindex 1..2 100644\n", "nothing of mm/rmap.c is changed"),
         ("--- a/mm/rmap.c\n+++ b/mm/rmap.c\n@@ -0,0 +0,0 @@\n", "hunk 1 of mm/rmap.c has no lines"),
-        ("diff --git a/mm/x.c b/mm/x.c\ndeleted file mode 100644\nindex 1234567..0000000\n", "removes mm/x.c without its lines"),
+        (TWO.replace(SECOND, "@@"), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, SECOND.replace("@@ -", "@@ - ")), "the head of a hunk is damaged"),
+        (TWO.replace(SECOND, SECOND.replace("@@ -4", "@@ -l")), "the head of a hunk is damaged"),
+        (TWO + " line 58\n-line 59\n", "has more changed lines than its hunks say"),
+        (TWO + "\n-line 59\n", "has more changed lines than its hunks say"),
+        (TWO + "--- removed\n", "has more changed lines than its hunks say"),
+        ("diff --git a/mm/x.c b/mm/x.c\nold mode 100644\nnew mode 100755\n-x\n", "has more changed lines"),
+        ("diff --git a/mm/x.c b/mm/y.c\nsimilarity index 60%\nrename from mm/x.c\nrename to mm/y.c\n", "without its lines"),
+        ("diff --git a/mm/x.c b/mm/x.c\ndeleted file mode 100644\nindex 1234567..0000000\n", "changes or removes mm/x.c without its lines"),
     ],
 )  # fmt: skip
 def test_no_part_of_a_patch_is_passed_over(patch: str, said: str) -> None:
@@ -212,3 +220,50 @@ def test_many_beginnings_of_mails() -> None:
 def test_an_answer_with_a_patch_in_it_is_named() -> None:
     found = series.of_bytes((mail("[PATCH] x", TWO) + mail("Re: [PATCH] y", TWO, number=2)).encode(), "x")
     assert found.notes == ["an answer was left out: Re: [PATCH] y"]
+
+
+LOG = """commit 0123456
+Author: A <a@example.org>
+
+    a message with a hunk in it:
+    @@ -1,3 +1,3 @@
+    -a
+    +b
+
+"""
+
+
+@pytest.mark.parametrize("behind", ["-- \n2.47.3\n\n- a list\n@@ 5 people\n", "--\n2.47.3\n", "\n" + LOG + PATCH])
+def test_what_stands_behind_a_patch(behind: str) -> None:
+    found = series.of_bytes((LOG + TWO + behind).encode(), "x")
+    assert [len(change.hunks) for change in found.patches[0].changes] in ([2], [2, 1])
+
+
+def test_a_paragraph_is_no_mail(tmp_path: Path) -> None:
+    """ "From what was said in 2024" at the beginning of one."""
+    mails = "".join(mail(f"[PATCH {number}/2] x", TWO, text="A.\n\nFrom what was said at LSFMM in 2024\n\nB.", number=number) for number in (1, 2))  # fmt: skip
+    assert len(series.of_bytes(mails.encode(), "x").patches) == 2
+    with pytest.raises(UsageError, match="lacks patch 1 of 2"):
+        series.of_bytes(mails[mails.index("From 84db", 9) :].encode(), "x")
+
+
+def test_what_is_left_out_of_a_series_is_named(tmp_path: Path) -> None:
+    (tmp_path / "one.patch").write_text(mail("[PATCH] x", TWO))
+    (tmp_path / "0002-x.patch.gz").write_bytes(b"x")
+    (tmp_path / "three.patch").write_text(mail("[PATCH] z").replace("Because.", "*** mm/rmap.c\n--- mm/rmap.c"))
+    (tmp_path / "four.patch").write_bytes(TWO.encode("utf-16"))
+    assert sorted(series.read([tmp_path]).notes) == [
+        "0002-x.patch.gz was not read: its name does not end as a patch's does",
+        "a mail without a patch that can be read was left out: four.patch",
+        "a mail without a patch that can be read was left out: z",
+    ]
+
+
+def test_many_headers_or_large_folders_are_refused_early(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a mail that cannot be parsed"):
+        series.of_bytes(b"A: b\n" * 100_000 + b"\n" + TWO.encode(), "x")
+    for number in range(4):
+        with open(tmp_path / f"{number}.patch", "wb") as file:
+            file.truncate(30 << 20)
+    with pytest.raises(UsageError, match=r"2\.patch: is more than 64 MiB with those before it"):
+        series.read([tmp_path])

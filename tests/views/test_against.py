@@ -185,6 +185,40 @@ def test_short_members_are_seen_where_they_are_declared(kernel: Path, tmp_path: 
     assert rows == {"anon_vma": "changed inside", "anon_vma.rwsem": "removed"}
 
 
+def changed(head: str, *lines: str, file: str = "mm/x.c") -> dict[str, str]:
+    """{name: what} of a hunk with these lines."""
+    mainline = next(one for one in profile.built_in() if one.name == "mainline")
+    rows = [(line[:1], line[1:]) for line in lines]
+    return {row.name: row.what for row in patch_names.changed([(file, head, rows)], mainline)}
+
+
+def test_what_becomes_of_names() -> None:
+    removed, altered, inside, used = patch_names.WHAT
+    assert changed("enum ttu_flags {", "-\tTTU_SYNC = 0x10,", "+\tTTU_SYNC = 0x20,")["ttu_flags"] == inside
+    assert changed("", " enum ttu_flags {", "+\tTTU_NEW = 0x10,")["ttu_flags"] == inside
+    assert changed("typedef struct anon_vma {", "-\tstruct rw_semaphore rwsem;")["anon_vma.rwsem"] == removed
+    event = ["TRACE_EVENT(contention_begin,", "", "\tTP_PROTO(void *lock, unsigned int flags),"]
+    assert changed("", *(f" {line}" for line in event[:2]), f"-{event[2]}")["contention_begin"] == inside
+    assert changed("", *(f"-{line}" for line in event))["contention_begin"] == removed
+    assert changed("", " EXPORT_SYMBOL(x);", "-int anon_vma_clone(int a)")["anon_vma_clone"] == removed
+    plain = "static __attribute__((noinline)) int anon_vma_clone(int a)"
+    assert changed("", f"-{plain}")["anon_vma_clone"] == removed
+    assert changed("struct task_struct {", "-\tconst struct cred __rcu *cred;")["task_struct.cred"] == removed
+    long = changed("struct anon_vma {", "-\tunsigned long num_children;")
+    assert long.get("anon_vma.num_children") == removed or "num_children" not in str(long)
+    # Words of comments and of parameters are none.
+    assert changed("struct task_struct {", "-\t/* Per-process flags, and pid of comm: */") == {"task_struct": inside}
+    assert changed("struct anon_vma {", "-\t * The root of this tree: its rwsem is taken;") == {"anon_vma": inside}
+    pointer = changed("struct vm_fault {", "-\tint (*done)(int flags, int address);")
+    assert not {"vm_fault.flags", "vm_fault.address"} & set(pointer)
+    first, second = "-\tbool (*rmap_one)(struct folio *folio,", "-\t\t\tunsigned long addr, void *arg);"
+    assert "rmap_walk_control.arg" not in changed("struct rmap_walk_control {", first, second)
+    # Nor is what is no C.
+    assert changed("", "-the anon_vma_clone (called by fork) walks.", file="Documentation/mm/x.rst") == {}
+    assert changed("", "+\tanon_vma_clone(a, b);") == {"anon_vma_clone": used}
+    assert changed("", "-int anon_vma_clone(int a)", "+int anon_vma_clone(int a, int b)") == {"anon_vma_clone": altered}
+
+
 def test_patches_one_by_one_and_in_csv(kernel: Path, tmp_path: Path) -> None:
     """One of a series is a fair question; what is left out of it is said."""
     first, second = PATCH.replace("[PATCH]", "[PATCH 1/3]"), PATCH.replace("[PATCH]", "[PATCH 3/3]")
