@@ -176,12 +176,9 @@ def base(kind: str, work: Path) -> Path:
 
 
 def command(group: Sequence[Run], tree: Path, folder: Path, cache: Path | None) -> list[str]:
-    """The words that judge these runs, or go on with it."""
-    words = [_python(), "-m", "lazyobs", "judge"]
-    if (folder / "judge.json").exists():
-        return [*words, "--resume", str(folder)]
+    """The words that judge these runs, or go on with it: with the same folder they are the same."""
     until = group[0].control.until
-    words += ["--base", str(tree), "--flavour", "plain", "--until", until, "--budget", _BUDGET[until], "-o", str(folder)]  # fmt: skip
+    words = [_python(), "-m", "lazyobs", "judge", "--base", str(tree), "--flavour", "plain", "--until", until, "--budget", _BUDGET[until], "-o", str(folder)]  # fmt: skip
     words += [word for option in OPTIONS[group[0].control.base] for word in ("--base-config", option)]
     words += ["--cache", str(cache)] if cache is not None else []
     for run in group:
