@@ -76,7 +76,7 @@ def keep(row: Mapping[str, Any], path: Path = KEPT) -> None:
 def run(name: str, lazy: bool, cpus: int, nodes: int, times: int) -> list[dict[str, Any]]:
     """The results of each run, in one guest."""
     command = [f"/mnt/share/{OURS}"]
-    task = {"number": 0, "lazy": lazy, "test": OURS, "command": command, "seconds": _SECONDS}
+    task = {"number": 0, "lazy": lazy, "test": OURS, "command": command, "seconds": _SECONDS, "explain": True}
     machine = ("--kernel", name, "--memory", "3072", "--cpus", str(cpus), "--nodes", str(nodes))
     found = []
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ WRAPPER = 'echo "$0" >/proc/sys/vm/mutation && exec "$@"'
 #: How long a killed test may take to end.
 GRACE_SECONDS = 20.0
 _RESULT = re.compile(r"^(not ok|ok) \d+ (?:- )?(.*?)(?: # (SKIP|XFAIL)\b.*)?$")
+_PLACE = re.compile(r"# \w+\.c:\d+:")
 #: What tests of the kernel expect, beside root and two nodes.
 SET_UP = """
 modprobe -q zram num_devices=1
@@ -48,6 +49,19 @@ def read_ktap(text: str) -> dict[str, Any]:
         else:
             failed[found[2].strip()] = None
     return {"passed": passed, "skipped": skipped, "failed": list(failed)}
+
+
+def why_failed(text: str, most: int = 20) -> list[str]:
+    """What a program with the kernel's harness has said of the tests that failed: lines that name a place in its source."""
+    found: list[str] = []
+    said: list[str] = []
+    for line in text.splitlines():
+        if _PLACE.match(line):
+            said.append(line[2:202])
+        elif result := _RESULT.match(line):
+            found += said if result[1] == "not ok" else []
+            said = []
+    return found[:most]
 
 
 def say(record: dict[str, Any]) -> None:
@@ -85,7 +99,8 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         LAZY.write_text("1")
     known = {key: task[key] for key in ("mutation", "lazy", "test")}
     seconds = round(time.monotonic() - began, 1)
-    return {**known, **read_ktap(output), "end": end, "status": process.returncode, "seconds": seconds}
+    why = {"why": why_failed(output)} if task.get("explain") else {}
+    return {**known, **read_ktap(output), **why, "end": end, "status": process.returncode, "seconds": seconds}
 
 
 def signal_group(pid: int) -> None:

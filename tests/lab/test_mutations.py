@@ -21,7 +21,8 @@ from tests.harness import ROOT, skip
 pytestmark = pytest.mark.lab
 
 # It runs in the guest, beside lab/guest.py, and is no module of the package.
-read_ktap = runpy.run_path(str(ROOT / "lab/guest/mutation.py"), run_name="in_a_test")["read_ktap"]
+GUEST = runpy.run_path(str(ROOT / "lab/guest/mutation.py"), run_name="in_a_test")
+read_ktap, why_failed = GUEST["read_ktap"], GUEST["why_failed"]
 PATCH = ROOT / "lab/patches/mutations-7.3.patch"
 
 
@@ -166,3 +167,22 @@ def test_runs_of_one_program_add_up(tmp_path: Path) -> None:
     assert len(found["seconds"]) == 3
     kselftest_runs.keep({**second, "program": "q"}, path)
     assert kselftest_runs.kept(path) == [{**second, "program": "q"}]
+
+
+def test_what_a_failed_test_has_said_is_kept() -> None:
+    text = """TAP version 13
+1..2
+#  RUN           anon_rmap.huge_forked.migrate ...
+# anon_rmap.c:523:migrate:Expected node_of(pid, address) (0) == to (1)
+# anon_rmap.c:524:migrate:page 5, base: not migrated
+# migrate: Test failed
+#          FAIL  anon_rmap.huge_forked.migrate
+not ok 1 anon_rmap.huge_forked.migrate
+# anon_rmap.c:99:write:a note
+ok 2 anon_rmap.huge_forked.write
+"""
+    assert why_failed(text) == [
+        "anon_rmap.c:523:migrate:Expected node_of(pid, address) (0) == to (1)",
+        "anon_rmap.c:524:migrate:page 5, base: not migrated",
+    ]
+    assert why_failed("ok 1 x\n") == []
