@@ -146,8 +146,7 @@ def _skips(rows: Sequence[Mapping[str, Any]]) -> str:
         f"- `{scenario}` on {', '.join(f'`{name}`' for name in dict.fromkeys(names))}: {why}"
         for (scenario, why), names in kernels.items()
     ]
-    text = "\n".join(textwrap.fill(line, 100, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
-    return f"\nSkipped, because:\n\n{text}\n" if lines else ""
+    return f"\nSkipped, because:\n\n{_wrapped(lines)}" if lines else ""
 
 
 def _untoured(rows: Iterable[Kernel]) -> str:
@@ -157,8 +156,12 @@ def _untoured(rows: Iterable[Kernel]) -> str:
         if row.no_tour:
             names.setdefault(row.no_tour, []).append(f"`{row.name}`")
     lines = (f"- {', '.join(kernels)}: {why}" for why, kernels in names.items())
-    text = "\n".join(textwrap.fill(line, 100, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
-    return f"\nNo tour, because:\n\n{text}\n"
+    return f"\nNo tour, because:\n\n{_wrapped(lines)}"
+
+
+def _wrapped(lines: Iterable[str]) -> str:
+    """The points of a list."""
+    return "".join(f"{textwrap.fill(line, 100, subsequent_indent='  ', break_on_hyphens=False)}\n" for line in lines)
 
 
 def page() -> str:

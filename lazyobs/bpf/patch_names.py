@@ -52,11 +52,9 @@ def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
     found: dict[str, str] = {}
     removed: set[str] = set()
     added: set[str] = set()
-    for sign, line, place in _lines(hunks):
-        code = _COMMENT.sub("", line)
+    for sign, code, defined, place in _lines(hunks):
         kind, _, inside = place.rpartition(" ")
-        defined = _defined(code)
-        own = set(defined)
+        own = {defined} - {""}
         if kind == "struct":
             own |= {f"{inside}.{name}" for name in _declared(code)}
         (removed if sign == "-" else added).update(own & known.keys())
@@ -74,10 +72,10 @@ def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
     return sorted(rows, key=lambda row: (WHAT.index(row.what), row.name))
 
 
-def _defined(code: str) -> list[str]:
+def _defined(code: str) -> str:
     """The function or tracepoint whose head this is."""
     head = _EVENT.match(code) or _HEAD.match(_ATTRIBUTE.sub("", code))
-    return [head[1]] if head else []
+    return head[1] if head else ""
 
 
 def _declared(code: str) -> list[str]:
@@ -95,25 +93,22 @@ def _note(found: dict[str, str], name: str, what: str) -> None:
         found[name] = what
 
 
-def _lines(hunks: Hunks) -> Iterator[tuple[str, str, str]]:
-    """("+" or "-", the line, what it is in: a function, "struct NAME" or "enum NAME") of each changed line of C."""
+def _lines(hunks: Hunks) -> Iterator[tuple[str, str, str, str]]:
+    """("+" or "-", the line without comments, whose head it is, what it is in: a function, "struct NAME" or "enum NAME")
+    of each changed line of C."""
     for file, head, rows in hunks:
         if not file.endswith(_LANGUAGE):
             continue
-        place = _place(head.strip(), "")
-        for sign, line in rows:
+        place = ""
+        for sign, line in ((" ", head.strip()), *rows):
+            code = _COMMENT.sub("", line).rstrip()
+            defined = _defined(code)
             if sign != " ":
-                yield sign, line, place
-            place = _place(line, place)
-
-
-def _place(line: str, before: str) -> str:
-    code = _COMMENT.sub("", line).rstrip()
-    if found := _TYPE.match(code):
-        return f"{found[1]} {found[2]}"
-    if defined := _defined(code):
-        return defined[0]
-    return "" if code.startswith(("}", ")")) else before
+                yield sign, code, defined, place
+            if found := _TYPE.match(code):
+                place = f"{found[1]} {found[2]}"
+            elif defined or code.startswith(("}", ")")):
+                place = defined
 
 
 def _known(profile: Profile) -> dict[str, tuple[str, ...]]:

@@ -13,12 +13,13 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazyobs.errors import NotPermitted
+from lazyobs.judge import lab
+from lazyobs.judge.series import Series
 from lazyobs.text import printable
 
 _NEXT = "give the whole command again, with -o and that folder: it goes on, too"
@@ -47,21 +48,16 @@ def _place(folder: Path) -> Path:
     return _places() / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:24]
 
 
-def keep(folder: Path, words: Sequence[str], mails: Mapping[str, Sequence[bytes]], cover: str, workload: bytes | None) -> str:  # fmt: skip
+def keep(folder: Path, words: Sequence[str], given: Mapping[str, Series], cover: str, workload: bytes | None) -> str:
     """Keeps them for the judgement in ``folder``, in the place of an older one. Why it could not, "" where it could.
 
-    ``mails``: of each arm that is a series; ``cover``: the cover letter that was given apart, "" without one.
+    ``given``: the series of each arm that is one; ``cover``: the cover letter that was given apart, "" without one.
     """
     place = _place(folder)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _need_own(place.parent)
-        _clear(place.parent)
-        making = Path(tempfile.mkdtemp(dir=place.parent, prefix=".making-"))
-        for arm, contents in mails.items():
-            (making / "series" / arm).mkdir(parents=True)
-            for number, mail in enumerate(contents, 1):
-                (making / "series" / arm / f"{number:04}.patch").write_bytes(mail)
+
+    def make(making: Path) -> None:
+        for arm, one in given.items():
+            one.put(making / "series" / arm)
         if cover:
             (making / "cover.txt").write_text(cover)
         if workload is not None:
@@ -69,8 +65,13 @@ def keep(folder: Path, words: Sequence[str], mails: Mapping[str, Sequence[bytes]
             (making / "workload").chmod(0o700)
         asked = {"folder": str(folder.absolute()), "words": list(words), "cwd": os.getcwd()}
         (making / "asked.json").write_text(json.dumps(asked))
+
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _need_own(place.parent)
+        _clear(place.parent)
         shutil.rmtree(place, ignore_errors=True)
-        making.rename(place)
+        lab.cache.made_once(place, make)
     except (OSError, NotPermitted) as error:
         return str(getattr(error, "strerror", None) or error)
     return ""

@@ -110,12 +110,16 @@ def become_owner(folder: Path) -> None:
     if os.geteuid() != 0 or state.st_uid == 0:
         return
     try:
-        os.setgroups([])
-        os.setresgid(state.st_gid, state.st_gid, state.st_gid)
-        os.setresuid(state.st_uid, state.st_uid, state.st_uid)
+        _become(state.st_uid, state.st_gid, [])
     except OSError:
         raise NotPermitted(printable(str(folder)), f"belongs to user {state.st_uid}, and this root cannot become another user", "run it as that user") from None  # fmt: skip
     no_new_privileges()
+
+
+def _become(uid: int, gid: int, groups: Sequence[int]) -> None:
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def confine(who: Builder, places: Sequence[Path]) -> list[str]:
@@ -124,9 +128,7 @@ def confine(who: Builder, places: Sequence[Path]) -> list[str]:
     if who.changes:
         if _libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC):
             open_still.append(f"the network: {os.strerror(ctypes.get_errno())}")
-        os.setgroups(_groups())
-        os.setresgid(who.gid, who.gid, who.gid)
-        os.setresuid(who.uid, who.uid, who.uid)
+        _become(who.uid, who.gid, _groups())
         hide_memory()
     no_new_privileges()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

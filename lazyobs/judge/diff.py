@@ -95,10 +95,10 @@ def changes(text: bytes) -> list[FileChange]:
             watched = close = False
         elif close and line[:1] in (b"+", b"-"):
             raise BadPatch(f"line {reader.at}: {found[-1].path} has more changed lines than its hunks say")
-        elif line[:1] not in (b"", b" ", b"\t", b"\r", b"\\"):
-            close = False
         elif line.startswith((b"Binary files ", b"GIT binary patch")):
             raise BadPatch(f"line {reader.at}: binary data, which cannot be read by people")
+        elif line[:1] not in (b"", b" ", b"\t", b"\r", b"\\"):
+            close = False
         if len(found) > before:
             watched = close = True
         if len(found) > MOST_FILES:

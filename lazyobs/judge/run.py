@@ -44,6 +44,7 @@ from lazyobs.judge import base as bases
 from lazyobs.judge.arms import Arm
 from lazyobs.judge.asked import BASE, FLAVOURS, PLAIN, Asked
 from lazyobs.judge.base import Base
+from lazyobs.judge.capsule import Capsule
 from lazyobs.judge.document import document
 from lazyobs.judge.judgement import judge
 from lazyobs.judge.progress import Progress
@@ -216,14 +217,12 @@ def _write_down(
     if given:
         folder.write_bytes(script.KEPT, given.content, 0o755)
     for arm in fitted:
-        place = folder.path / "series" / arm.name
-        place.mkdir(parents=True, exist_ok=True)
-        for number, mail in enumerate(arm.series.mails, 1):
-            (place / f"{number:04}.patch").write_bytes(mail)
+        arm.series.put(folder.path / "series" / arm.name)
         if asked.cover is not None and arm.name == "new":
             folder.write_text(f"cover-{arm.name}.txt", _cover(arm))
     accelerated = "with KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "guests emulated"
-    written = (
+    folder.write(
+        state.SETTINGS,
         {
             "format": state.FORMAT,
             "place": os.getcwd(),
@@ -235,9 +234,8 @@ def _write_down(
                 "builder": who.name, "open_still": open_still, "version": state.VERSION, **workload,
             },
             "arms": {arm.name: arm.about() for arm in fitted},
-        }
+        },
     )  # fmt: skip
-    folder.write(state.SETTINGS, written)
 
 
 def _flavours(asked: Asked, fitted: Sequence[Arm], base: Base | None) -> Sequence[str]:
@@ -312,17 +310,20 @@ class Work:
         for name in (BASE, *(arm.name for arm in self.arms)):
             arm = next((one for one in self.arms if one.name == name), None)
             if f"{name}-{PLAIN}" in images and (source := self._source(name, arm)):
-                places[name] = Place(*source, arm.options if arm is not None else self.base_options)
+                places[name] = Place(*source)
         more.prepare(more.Job(self.folder, self.cache, share, self.progress, self.arms, places), self.given, self.libraries)  # fmt: skip
 
-    def _source(self, name: str, arm: Arm | None) -> tuple[Tree, str, apply.Applied] | None:
-        """The tree that an arm is built in, the key of what it is built on, and what is put into it; None of an image."""
+    def _source(self, name: str, arm: Arm | None) -> tuple[Tree, str, apply.Applied, Sequence[str]] | None:
+        """The tree that an arm is built in, the key of what it is built on, what is put into it, and the options of its
+        configuration; None of an image."""
         tree, base = (
             (self.trees[name], arm.base) if arm is not None and arm.kind == arms.TREE else (self.tree, self.base)
         )
         if tree is None or base is None or (arm is not None and arm.kind == arms.IMAGE):
             return None
-        return tree, base.key, arm.applied if arm is not None else apply.Applied()
+        if arm is None:
+            return tree, base.key, apply.Applied(), self.base_options
+        return tree, base.key, arm.applied, arm.options
 
     def _harness(self) -> Path:
         """A source that has the harness of the kernel's selftests."""
@@ -352,8 +353,7 @@ class Work:
             return self._given(name, given) if flavour == PLAIN else None
         source = self._source(name, arm)
         assert source is not None
-        tree, base_key, applied = source
-        options = arm.options if arm is not None else self.base_options
+        tree, base_key, applied, options = source
         builder = build.Builder(self.cache, tree, self.folder.path, self.progress.still)
         label = f"{name}-{flavour}"
         if not builder.has(build.key(tree, base_key, applied, flavour, options)):
@@ -500,10 +500,10 @@ def _keep(
     """For --resume, in a place of root's own. What a judgement began with stays."""
     if os.path.lexists(folder.path / state.SETTINGS) and capsule.is_there(folder.path):
         return
-    mails = {arm.name: arm.series.mails for arm in fitted if arm.kind == arms.SERIES}
+    kept = {arm.name: arm.series for arm in fitted if arm.kind == arms.SERIES}
     new = next((arm for arm in fitted if arm.name == "new"), None)
     cover = _cover(new) if new is not None and asked.cover is not None else ""
-    why = capsule.keep(folder.path, sys.argv[1:], mails, cover, given.content if given else None)
+    why = capsule.keep(folder.path, sys.argv[1:], kept, cover, given.content if given else None)
     if why:
         progress.say(f"--resume will need the whole command again: what was asked cannot be kept ({printable(why)})")
 
@@ -512,45 +512,35 @@ def _cover(arm: Arm) -> str:
     return f"Subject: {arm.series.subject}\n\n{arm.series.cover}"
 
 
-def _of_capsule(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """The same for root, who reads nothing in that folder before root is given up."""
-    found = capsule.of(path)
-    instead: dict[str, Any] = {"output": path, "kept": {arm: str(place) for arm, place in found.series.items()}}
-    if found.workload is not None:
-        instead["workload"] = found.workload
-    if "new" in instead["kept"]:
-        instead["series"] = (instead["kept"].pop("new"),)
-        instead["cover"] = found.cover
-    with contextlib.suppress(OSError):
-        os.chdir(found.cwd)
-    return list(found.words[1:]), instead
-
-
-def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """The words of the command line that began the judgement in a folder, and what is taken from the folder instead of
-    from where it came: the series, as they were then."""
-    path = path.absolute()
-    if confined.builder().changes:
-        return _of_capsule(path)
-    folder = state.Folder(path)
-    settings = folder.settings()
+def _in_folder(path: Path) -> Capsule:
+    """The same of who builds and runs as one user: what the folder has."""
+    settings = state.Folder(path).settings()
     try:
         words = shlex.split(settings["run"]["again"])
     except ValueError:
         words = []
     if words[:2] != ["lazyobs", "judge"]:
         raise UsageError(printable(str(path)), "does not say how it began", "run the command again with -o")
-    instead: dict[str, Any] = {"output": path}
-    with contextlib.suppress(KeyError, OSError):
-        os.chdir(settings["place"])  # names are as they were given there
-    if settings["run"].get("workload"):
-        instead["workload"] = path / script.KEPT
-    kept = {
-        name: str(path / "series" / name) for name, about in settings["arms"].items() if about["kind"] == arms.SERIES
-    }
+    kept = {name: path / "series" / name for name, about in settings["arms"].items() if about["kind"] == arms.SERIES}
+    cover = path / "cover-new.txt"
+    return Capsule(
+        words[1:], str(settings.get("place", ".")), kept, cover if cover.exists() else None,
+        path / script.KEPT if settings["run"].get("workload") else None,
+    )  # fmt: skip
+
+
+def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """The words of the command line that began the judgement in a folder, and what is taken instead of from where it
+    came: the series, as they were then. Root reads nothing in that folder before root is given up."""
+    path = path.absolute()
+    found = capsule.of(path) if confined.builder().changes else _in_folder(path)
+    with contextlib.suppress(OSError):
+        os.chdir(found.cwd)  # names are as they were given there
+    kept = {name: str(place) for name, place in found.series.items()}
+    instead: dict[str, Any] = {"output": path, "kept": kept}
+    if found.workload is not None:
+        instead["workload"] = found.workload
     if "new" in kept:
         instead["series"] = (kept.pop("new"),)
-        cover = path / "cover-new.txt"
-        instead["cover"] = cover if cover.exists() else None
-    instead["kept"] = kept
-    return words[2:], instead
+        instead["cover"] = found.cover
+    return list(found.words[1:]), instead

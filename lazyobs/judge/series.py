@@ -32,6 +32,8 @@ _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ -\d)", re.M)
 _ANSWER = re.compile(r"\s*(re|aw|fwd?)\s*:", re.I)
 _NEXT = "name an mbox, a folder of patches, or patches"
 _MOST_HEADER = 8192  # bytes; what parses a header takes time and memory by the square of them
+# What Python's parser of mails raises, beside its own errors.
+_DAMAGED = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 _MOST_NOTES = 20
 _MOST_HEADERS = 1000  # of a mail with all its parts
 _MOST_SHOWN = 200  # letters of a subject or a name
@@ -81,6 +83,12 @@ class Series:
                 rows = [(sign.decode(), line.decode("utf-8", "replace").rstrip("\n")) for sign, line in hunk.rows]
                 yield change.path, hunk.head, rows
 
+    def put(self, folder: Path) -> None:
+        """The mails as they came, for read()."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, mail in enumerate(self.mails, 1):
+            (folder / f"{number:04}.patch").write_bytes(mail)
+
     def text(self) -> str:
         """All of its patches, one after the other."""
         return "".join(patch.content.decode("utf-8", "replace") for patch in self.patches)
@@ -105,7 +113,7 @@ def read(paths: Sequence[Path], cover: Path | None = None, whole: bool = True) -
             raise UsageError(
                 mail.where, f"is more than {MOST_BYTES >> 20} MiB with those before it", "give a part of it"
             )
-    series = of_mails(mails, ", ".join(text.printable(str(path)) for path in paths), whole)
+    series = _of_mails(mails, ", ".join(text.printable(str(path)) for path in paths), whole)
     series.notes.extend(
         f"{name} was not read: its name does not end as a patch's does" for name in passed_over[:_MOST_NOTES]
     )
@@ -118,12 +126,12 @@ def read(paths: Sequence[Path], cover: Path | None = None, whole: bool = True) -
 
 def of_bytes(content: bytes, name: str) -> Series:
     """The series in the text of an mbox or patch."""
-    return of_mails([_Mail(name, mail) for mail in _split(content)], name)
-
-
-def of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
-    if sum(len(mail.content) for mail in mails) > MOST_BYTES:
+    if len(content) > MOST_BYTES:
         raise UsageError(name, f"has more than {MOST_BYTES >> 20} MiB", "give a part of it")
+    return _of_mails([_Mail(name, mail) for mail in _split(content)], name)
+
+
+def _of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
     series = Series([], mails=[mail.content for mail in mails])
     patches: list[Patch] = []
     covers: list[Patch] = []
@@ -233,7 +241,7 @@ def _parsed(mail: _Mail) -> tuple[EmailMessage, bytes]:
     """The mail, and its text: what is in its parts that are text. UsageError where it cannot be parsed."""
     try:
         return _parts(mail.content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))
-    except (ValueError, IndexError, KeyError, AttributeError, TypeError, LookupError, RecursionError):
+    except _DAMAGED:
         raise UsageError(mail.where, "is a mail that cannot be parsed", _NEXT) from None
 
 
@@ -261,9 +269,9 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     head, body = _parsed(_Mail(mail.where, _unwindowed(mail.content, series.notes)))
     body = _unwindowed(body, series.notes)
     subject = _header(head, "subject")
-    if _ANSWER.match(subject) and _DIFF.search(body):
-        series.notes.append(f"an answer was left out: {subject}")
     if _ANSWER.match(subject):
+        if _DIFF.search(body):
+            series.notes.append(f"an answer was left out: {subject}")
         return None
     if not body.strip():
         if mail.content.strip() and len(series.notes) < _MOST_NOTES:
@@ -291,7 +299,7 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
 def _header(mail: EmailMessage, name: str) -> str:
     try:
         value = mail.get(name, "")
-    except (ValueError, IndexError, KeyError, AttributeError, TypeError, RecursionError):  # of a damaged header
+    except _DAMAGED:
         return ""
     return text.printable(" ".join(str(value).split()))
 

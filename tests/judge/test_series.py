@@ -168,6 +168,8 @@ SECOND = TWO[TWO.index("@@", TWO.index("line 8\n")) :].split("\n", 1)[0]  # the 
         (TWO + "-line 58\n+evil\n", "hunk 2 of mm/rmap.c has more lines than it says"),
         ("diff --git a/mm/rmap.c b/mm/rmap.c\nindex 1..2 100644\n", "nothing of mm/rmap.c is changed"),
         ("--- a/mm/rmap.c\n+++ b/mm/rmap.c\n@@ -0,0 +0,0 @@\n", "hunk 1 of mm/rmap.c has no lines"),
+        (TWO + "Binary files a/x and b/x differ\n", "binary data"),
+        ("diff -r a/x b/x\nBinary files a/x and b/x differ\n" + TWO, "binary data"),
         (TWO.replace(SECOND, "@@"), "the head of a hunk is damaged"),
         (TWO.replace(SECOND, SECOND.replace("@@ -", "@@ - ")), "the head of a hunk is damaged"),
         (TWO.replace(SECOND, SECOND.replace("@@ -4", "@@ -l")), "the head of a hunk is damaged"),
