@@ -119,6 +119,24 @@ def test_walks_that_miss_lazy_vmas_fail_it(program: Path, guest: Run) -> None:
     assert outcomes(answer.stdout.decode()) == ON_BLIND
 
 
+# Without a rest it looks at each process within its life, of a second here.
+BESIDE_KHUGEPAGED = """
+cd /sys/kernel/mm/transparent_hugepage/khugepaged
+echo 1 >scan_sleep_millisecs && echo 1 >alloc_sleep_millisecs && before=$(grep . *_millisecs max_*) || exit 99
+"$@" || exit
+[ "$before" = "$(grep . *_millisecs max_*)" ] || exit 98
+"""
+
+
+def test_khugepaged_does_not_fail_it(program: Path, guest: Run) -> None:
+    """It copies the pages that processes share into a huge page of one of them."""
+    names = ["anon_rmap.huge_forked.migrate", "anon_rmap.huge_parent_gone.migrate"]
+    chosen = [word for name in names for word in ("-r", name)]
+    command = ("sh", "-c", BESIDE_KHUGEPAGED, "sh", f"/mnt/share/{program.name}", *chosen)
+    answer = guest("lab", *command, options=["--share", str(program.parent)])
+    assert (answer.returncode, outcomes(answer.stdout.decode())) == (0, dict.fromkeys(names, "ok")), answer.stdout
+
+
 def test_the_patch_goes_onto_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = source.tree("linux-source-7.3")
     if not place.is_dir():
