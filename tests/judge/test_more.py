@@ -253,6 +253,7 @@ def test_a_guest_is_told_what_to_run() -> None:
         ("ok 1 a.page_out\nnot ok 2 b.migrate\n", ["b.migrate"]),
         ("ok 1 a.page_out\nok 2 b.migrate\n", []),
         ("not ok 1 a.page_out\nnot ok 2 b.migrate\n", ["a.page_out", "b.migrate"]),
+        ("ok 1 a.page_out\n", ["b.migrate"]),  # it died
         ("", ["a.page_out", "b.migrate"]),
     ],
 )
@@ -271,6 +272,26 @@ def test_a_walk_has_missed_what_it_misses_twice(monkeypatch: pytest.MonkeyPatch,
     assert words[1][3:] == ("-r", "a.page_out", "-r", "b.migrate")
     assert result.numbers["failed"] == failed and result.outcome == ("fail" if failed else "pass"), result.why
     assert result.numbers["counts"] == {"pass": 1, "fail": len(failed), "skip": 1}
+
+
+@pytest.mark.parametrize("passing, tried", [(0, 12), (11, 12), (12, 24), (40, 40)])
+def test_behind_a_walk_that_missed_none_is_tried_again(monkeypatch: pytest.MonkeyPatch, passing: int, tried: int) -> None:  # fmt: skip
+    """The first ``passing`` of 40 that fail pass the second time."""
+    again: list[str] = []
+
+    def program(_self: object, *given: str, seconds: float) -> SimpleNamespace:
+        names = given[4::2] or [f"t{number}" for number in range(40)]
+        again.extend(given[4::2])
+        lines = [f"{'ok' if given[4:] and int(name[1:]) < passing else 'not ok'} 1 {name}" for name in names]
+        return SimpleNamespace(stdout="\n".join(lines), stderr="", returncode=1)
+
+    monkeypatch.setattr(inside.Inside, "program", program)
+    monkeypatch.setattr(inside.Inside, "observed", lambda _self, _result, work: work())
+    result = inside.Result("kselftest")
+    inside._kselftest(inside.Inside([]), result)
+    assert again == [f"t{number}" for number in range(tried)]
+    assert result.numbers["failed"] == [f"t{number}" for number in range(passing, 40)]
+    assert result.numbers["once"] == [f"t{number}" for number in range(passing)]
 
 
 # --- allocations that fail ---
