@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The load of bench/soak_self.py: processes, threads, cgroups and mappings that come and go, each of them counted.
 
-``python bench/churn.py SECONDS FILE``: FILE gets, as JSON, its pid, the forks of it and of all its descendants, and its
-own. It waits at the end, so that whoever looks once a second sees the final counts. Stands alone: nothing is imported
-that maps memory of its own accord.
+``python bench/churn.py SECONDS FILE EVERY``: FILE gets, as JSON, its pid, the forks of it and of all its descendants, and
+its own. It waits at the end, so that whoever looks every so many seconds sees the final counts; between two beats it
+rests in proportion. Stands alone: nothing is imported that maps memory of its own accord.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import threading
 import time
 from pathlib import Path
 
-BEAT = 0.2  # seconds
+BEAT = 0.2  # of EVERY
 ISLANDS = 23
-STILL = 5.0  # seconds at the end in which it does nothing
+STILL = 5.0  # of EVERY, at the end, in which it does nothing
 CGROUP = Path("/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")
 
 
@@ -72,7 +72,7 @@ def remove(path: Path) -> None:
             time.sleep(0.01)
 
 
-def main(seconds: float, report: Path) -> None:
+def main(seconds: float, report: Path, every: float) -> None:
     ends = time.monotonic() + seconds
     beats = cgroups = 0
     while time.monotonic() < ends:
@@ -87,11 +87,11 @@ def main(seconds: float, report: Path) -> None:
             remove(cgroup)
             cgroups += 1
         beats += 1
-        time.sleep(BEAT)
+        time.sleep(BEAT * every)
     told = {"pid": os.getpid(), "forks": 5 * beats, "own_forks": 3 * beats, "cgroups": cgroups, "threads": beats}
     report.write_text(json.dumps(told))
-    time.sleep(STILL)
+    time.sleep(STILL * every)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), Path(sys.argv[2]))
+    main(float(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Staying power: ``record``, ``export`` and ``top -b`` together, while processes, threads, cgroups and mappings come and
-go (bench/churn.py). ``python -m bench.soak_self [SECONDS [SPEED]]`` (make soak-self): exit status 1 where something grew,
-or was miscounted, or where the control was not caught. With a speed their clocks run that much faster (fast_clock.py):
-``86400 48`` is a day of theirs in half an hour. The load and the limits stay as they are.
+go (bench/churn.py). ``python -m bench.soak_self [SECONDS [SPEED [EVERY]]]`` (make soak-self): exit status 1 where something
+grew, or was miscounted, or where the control was not caught. With a speed their clocks run that much faster
+(fast_clock.py): ``86400 48`` is a day of theirs in half an hour. The load and the limits stay as they are. EVERY: seconds
+from sample to sample, and the load is less in proportion, for hours in a guest (bench/hours.py).
 
 What each process holds is sampled: memory, descriptors, threads, BPF objects; and the exporter's entries of processes
 beyond those that there are. A slope is held to a limit (bench/flat.py) over the last three quarters of the time. Beside
@@ -10,14 +11,16 @@ them runs a process that leaks four times the limit of everything (bench/leaking
 says nothing.
 
 At the end, totals are held to a second source, and have to be equal: what ``record`` counted of the load it ran, and
-``top`` in the row of the load, to what the load did; the exporter's count of all forks of the machine to bpftrace's, both
-between two moments at which nothing forked. No BPF object that was seen may be left.
+``top`` in the row of the load, to what the load did; the exporter's count of all forks of the machine to the kernel's own
+histogram of clone flags (CONFIG_HIST_TRIGGERS), or to bpftrace's where there is none, both between two moments at which
+nothing forked. No BPF object that was seen may be left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -48,11 +51,44 @@ LIMITS = {"rss": 512 * _KIB, "pss": 512 * _KIB, "fds": 1, "threads": 1, "bpf_obj
 _LEAKED = 4  # times the limit, by the control
 _CONTROL = "control"
 _TOOLS = ("record", "export", "top")
-_FORKS = "tracepoint:task:task_newtask /!(args->clone_flags & 0x10000)/ { @forks = count(); }"  # but CLONE_THREAD
+_CLONE_THREAD = 0x10000
+_FORKS = f"tracepoint:task:task_newtask /!(args->clone_flags & {_CLONE_THREAD:#x})/ {{ @forks = count(); }}"
+
+
+class Histogram:
+    """The second source of forks: a trigger on the tracepoint, which counts without BPF."""
+
+    name = "kernel's histogram"
+    _place = Path("/sys/kernel/tracing/events/task/task_newtask")
+    _trigger = "hist:keys=clone_flags"
+
+    @classmethod
+    def is_there(cls) -> bool:
+        return (cls._place / "hist").exists()
+
+    def __init__(self) -> None:
+        self._write(self._trigger)
+
+    def _write(self, text: str) -> None:
+        (self._place / "trigger").write_text(text)
+
+    def forks(self) -> int:
+        text = (self._place / "hist").read_text()
+        if not re.search(r"^\s*Dropped: 0$", text, re.MULTILINE):
+            raise RuntimeError("the histogram has dropped forks")
+        rows = re.findall(r"clone_flags:\s+(\d+) \} hitcount:\s+(\d+)", text)
+        return sum(int(hits) for flags, hits in rows if not int(flags) & _CLONE_THREAD)
+
+    def end(self) -> None:
+        self._write(f"!{self._trigger}")
 
 
 class Bpftrace:
-    """The second source of forks: a program that bpftrace makes, whose count it prints when it gets SIGUSR1."""
+    """The second source where the kernel has no histograms: a program that bpftrace makes, whose count it prints when it
+    gets SIGUSR1. It is not asked at a fork that preempts a task within a call to bpf(2): on a kernel that preempts its
+    own code it may count too few."""
+
+    name = "bpftrace"
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -64,6 +100,9 @@ class Bpftrace:
         self.process.send_signal(signal.SIGUSR1)
         return int(self._until("map")["data"]["@forks"])
 
+    def end(self) -> None:
+        _end(self.process)
+
     def _until(self, kind: str) -> Any:
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -72,20 +111,20 @@ class Bpftrace:
         raise RuntimeError("bpftrace ended")
 
 
-def run(seconds: float = SECONDS, speed: float = 1.0) -> dict[str, Any]:
-    """Needs root and bpftrace. RuntimeError where one of the processes ends early. ``seconds`` are those of clocks of that
-    ``speed``."""
+def run(seconds: float = SECONDS, speed: float = 1.0, between: float = 1.0) -> dict[str, Any]:
+    """Needs root, and bpftrace where the kernel has no histograms. RuntimeError where one of the processes ends early. ``seconds`` are those of clocks of that
+    ``speed``, and so are those ``between`` two samples."""
     asked, seconds = seconds, seconds / speed
-    every = str(max(1, round(speed / 2)))  # at most two samples in a second
+    every = f"{max(between, round(speed / 2)):g}"  # at most two samples in a second
     with tracefs(), tempfile.TemporaryDirectory(prefix="lazyobs-soak-self-") as name, contextlib.ExitStack() as stack:
         place = Path(name)
-        peer = Bpftrace()
-        stack.callback(_end, peer.process)
+        peer = Histogram() if Histogram.is_there() else Bpftrace()
+        stack.callback(peer.end)
         url, exporting = stack.enter_context(exporter(speed))
         last: dict[str, Any] = {}
         top = stack.enter_context(_top(place / "workload.json", last, speed, every))
         before = _at_rest(url, peer)
-        command = [sys.executable, str(_ROOT / "bench/churn.py"), str(seconds), str(place / "workload.json")]
+        command = [sys.executable, str(_ROOT / "bench/churn.py"), str(seconds), str(place / "workload.json"), str(between)]
         record = _started(
             speed, "record", "-o", str(place / "r"), "-d", every, "--progress", "none", "--barrier", f"{60 * speed:g}",
             "--", *command,
@@ -111,6 +150,8 @@ def run(seconds: float = SECONDS, speed: float = 1.0) -> dict[str, Any]:
     return {
         "seconds": asked,
         "speed": speed,
+        "between": between,
+        "second_source": peer.name,
         "held": flat and caught and not left and all(one["ours"] == one["other"] for one in equal.values()),
         "workload": told,
         "equal": equal,
@@ -171,8 +212,8 @@ def _judged(series: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str,
     return found
 
 
-def _at_rest(url: str, peer: Bpftrace) -> tuple[int, int]:
-    """Forks since the start by the exporter and by bpftrace, at a moment at which nothing forks: either, asked twice in
+def _at_rest(url: str, peer: Histogram | Bpftrace) -> tuple[int, int]:
+    """Forks since the start by the exporter and by the second source, at a moment at which nothing forks: either, asked twice in
     turn with the other, has not moved."""
     for _ in range(2000):
         with contextlib.suppress(OSError):
@@ -224,7 +265,7 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 
 def main() -> int:
-    found = run(*map(float, sys.argv[1:3]))
+    found = run(*map(float, sys.argv[1:4]))
     json.dump(found, sys.stdout, indent=1)
     print()
     return 0 if found["held"] else 1
