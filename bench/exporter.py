@@ -105,12 +105,13 @@ def exporter(speed: float = 1.0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     )  # fmt: skip
     try:
         assert process.stderr is not None
+        line = "it said nothing"
         for line in process.stderr:
             found = re.search(r"serving (http://\S+)", line)
             if found:
                 yield found[1], process
                 return
-        raise RuntimeError("the exporter ended at once")
+        raise RuntimeError(f"the exporter ended at once: {line.strip()}")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
