@@ -212,6 +212,17 @@ def test_one_that_fails_on_the_base_hides_no_other(tmp_path: Path, new: list[str
     assert trial.failed("new") == word.startswith("FAIL")
 
 
+def test_what_the_guest_says_is_the_reason_where_the_base_passes(tmp_path: Path) -> None:
+    found = complete(tmp_path)
+    document = found.read("boots/base-plain-checks.json")
+    assert document is not None
+    (row,) = [one for one in document["results"] if one["step"] == "kselftest"]
+    row["numbers"] = {"failed": []}
+    found.write("boots/base-plain-checks.json", document)
+    add_checks(found, "new", "plain", {"kselftest": "a walk missed a mapping"}, numbers={"failed": ["anon_rmap.migrate"]})
+    assert first(found) == "FAIL kselftest, plain: a walk missed a mapping"
+
+
 @pytest.mark.parametrize(
     "numbers",
     [{"failed_allocations": "x"}, {"checked": []}, {"counts": {"pass": 7}}, {"counts": 7}, {"orphans": 1}, {"failed_share": "1"}],
