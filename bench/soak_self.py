@@ -124,7 +124,13 @@ def run(seconds: float = SECONDS, speed: float = 1.0, between: float = 1.0) -> d
         last: dict[str, Any] = {}
         top = stack.enter_context(_top(place / "workload.json", last, speed, every))
         before = _at_rest(url, peer)
-        command = [sys.executable, str(_ROOT / "bench/churn.py"), str(seconds), str(place / "workload.json"), str(between)]
+        command = [
+            sys.executable,
+            str(_ROOT / "bench/churn.py"),
+            str(seconds),
+            str(place / "workload.json"),
+            str(between),
+        ]
         record = _started(
             speed, "record", "-o", str(place / "r"), "-d", every, "--progress", "none", "--barrier", f"{60 * speed:g}",
             "--", *command,

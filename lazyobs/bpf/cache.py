@@ -8,10 +8,11 @@ or that is damaged, is ignored and reported. What cannot be kept or used is made
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
+
+from lazyobs.unix.sha256 import sha256
 
 # The second is for a read-only root file system.
 DIRECTORIES = ("/var/cache/lazyobs", "/run/lazyobs")
@@ -34,7 +35,7 @@ def places() -> tuple[str, ...]:
 
 def key(kind: str, *parts: str) -> str:
     """File name of an entry of that kind that depends on ``parts`` and on nothing else."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode())
     return f"{digest.hexdigest()}.{kind}"
@@ -97,10 +98,10 @@ def _content(directory: int, name: str) -> bytes:
             raise _Untrusted("no regular file")
         _must_be_ours(fd, "the file")
         with open(fd, "rb", closefd=False) as file:
-            digest, content = file.read(hashlib.sha256().digest_size), file.read(_MOST_BYTES + 1)
+            digest, content = file.read(sha256().digest_size), file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise _Untrusted(f"larger than {_MOST_BYTES >> 20} MiB")
-        if hashlib.sha256(content).digest() != digest:
+        if sha256(content).digest() != digest:
             raise _Untrusted("its content is not what was written")
         with contextlib.suppress(OSError):
             os.utime(fd)  # entries in use stay; see _drop_unused()
@@ -119,7 +120,7 @@ def _keep(path: str, name: str, content: bytes) -> bool:
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
             try:
                 with open(fd, "wb") as file:
-                    file.write(hashlib.sha256(content).digest() + content)
+                    file.write(sha256(content).digest() + content)
                 os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
             except OSError:  # the disk is full
                 os.unlink(part, dir_fd=directory)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from lazyobs.bpf import abi, blanks
 from lazyobs.bpf.blanks import Blank, BlankError, Switch, Values
+from lazyobs.unix.sha256 import sha256
 
 _MAGIC = "lazyobs image 1"
 MOST_BYTES = 8 << 20  # of a file: an image has 0.2 MB
@@ -71,9 +72,7 @@ def source_of(raw: bytes) -> str:
 
 def hash_of(source: str) -> str:
     """What an image says of the C text that it was compiled from."""
-    import hashlib  # a loader that has an image does not need it
-
-    return hashlib.sha256(source.encode()).hexdigest()
+    return sha256(source.encode()).hexdigest()
 
 
 class Image(NamedTuple):

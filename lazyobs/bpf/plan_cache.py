@@ -7,7 +7,6 @@ alone. What may differ at another boot is checked each time: the address of the 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from lazyobs.errors import NotSupported
 from lazyobs.kernel import profile as profiles
 from lazyobs.kernel.btf import BtfError
 from lazyobs.kernel.build import Build
+from lazyobs.unix.sha256 import sha256
 
 _KIND = "plan"
 _PACKAGE = Path(__file__).parent.parent
@@ -76,7 +76,7 @@ def _kept_plan(kept: Cache, name: str) -> Plan | None:
 def _code() -> str:
     """Stands for the code and data that a plan is made from: when each file was last written or put in its place
     (st_ctime, which cannot be set), and its size. Reading them all would take longer than the rest."""
-    digest = hashlib.sha256(__version__.encode())
+    digest = sha256(__version__.encode())
     folders = (_PACKAGE, _PACKAGE / "bpf", _PACKAGE / "kernel", profiles.BUILT_IN, sources.folder())
     for folder in folders:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):

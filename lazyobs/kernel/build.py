@@ -7,10 +7,11 @@ address of one symbol gives those of all others.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
+
+from lazyobs.unix.sha256 import sha256
 
 _ANCHOR = re.compile(rb"^([0-9a-f]+) [tT] _text$", re.MULTILINE)
 _CHUNK, _MOST = 1 << 13, 1 << 20
@@ -33,7 +34,7 @@ class Build:
         version = _read(os.path.join(proc_root, "version"))
         anchor = _anchor(os.path.join(proc_root, "kallsyms"))
         if b"GNU\0" in notes and anchor:
-            return cls("build " + hashlib.sha256(notes + version).hexdigest(), anchor)
+            return cls("build " + sha256(notes + version).hexdigest(), anchor)
         return cls("boot " + _read(os.path.join(proc_root, "sys/kernel/random/boot_id")).decode("ascii", "replace"), 0)
 
 

@@ -184,3 +184,10 @@ def test_a_service_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 101)
     monkeypatch.setenv("CACHE_DIRECTORY", "relative")
     assert cache.places() == cache.DIRECTORIES
+
+
+def test_no_process_loads_openssl_to_look_for_a_name():
+    """It takes four megabytes of what stays in memory with a screen."""
+    modules = "lazyobs.cli, lazyobs.commands.top, lazyobs.sources.loading, lazyobs.bpf.session, lazyobs.bpf.loader"
+    code = f"import sys, {modules}; print([name for name in ('hashlib', '_hashlib', 'ssl') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -219,7 +219,9 @@ def test_what_the_guest_says_is_the_reason_where_the_base_passes(tmp_path: Path)
     (row,) = [one for one in document["results"] if one["step"] == "kselftest"]
     row["numbers"] = {"failed": []}
     found.write("boots/base-plain-checks.json", document)
-    add_checks(found, "new", "plain", {"kselftest": "a walk missed a mapping"}, numbers={"failed": ["anon_rmap.migrate"]})
+    add_checks(
+        found, "new", "plain", {"kselftest": "a walk missed a mapping"}, numbers={"failed": ["anon_rmap.migrate"]}
+    )
     assert first(found) == "FAIL kselftest, plain: a walk missed a mapping"
 
 
