@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -181,46 +181,49 @@ def _split(content: bytes) -> list[bytes]:
 
 
 def _lines_after(patch: str, change: FileChange, lines: list[bytes]) -> list[bytes]:
-    result: list[bytes] = []
+    result = list(lines)
+    done = [False] * len(lines)  # what a hunk has left there: the next one finds its lines elsewhere
     failures = []
-    taken = 0  # lines of the old file that are done with
-    moved = 0  # by how much the last hunk lay elsewhere
     for hunk in change.hunks:
-        at = _place(lines, hunk, taken, moved)
+        at = _place(result, done, hunk)
         if at is None:
             failures.append(Failure(patch, change.path, hunk.number, hunk.line, "its lines are not there"))
             continue
-        moved = at - _expected(hunk)
-        result += lines[taken:at]
-        result += hunk.new
-        taken = at + len(hunk.old)
+        result[at : at + len(hunk.old)] = hunk.new
+        done[at : at + len(hunk.old)] = [True] * len(hunk.new)
     if failures:
         raise _DoesNotApply(failures)
-    return result + lines[taken:]
+    return result
 
 
-def _expected(hunk: Hunk) -> int:
-    """Index of its first line. A hunk that takes no line away stands behind the line that it names."""
-    return hunk.line - 1 if hunk.old else hunk.line
-
-
-def _place(lines: Sequence[bytes], hunk: Hunk, taken: int, moved: int) -> int | None:
-    """Where the hunk's lines are, next to where they should be; None where they are not."""
+def _place(lines: Sequence[bytes], done: Sequence[bool], hunk: Hunk) -> int | None:
+    """Where the hunk's lines are, next to where they should be in the file as the hunks before have left it (find_pos()
+    of git's apply.c); None where they are not."""
     wanted = list(hunk.old)
-    last = len(lines) - len(wanted)
-    expected = _expected(hunk) + moved
+    first, last = 0, len(lines) - len(wanted)
     # A hunk of the first line begins where the file does; one without context behind it ends where the file ends.
-    starts = range(taken, last + 1)
     if hunk.line <= 1:
-        starts = range(min(last, 0) + 1)
+        last = min(last, 0)
     if not hunk.behind:
-        starts = range(last, last + 1) if last in starts else range(0)
-    places = sorted(starts, key=lambda at: abs(at - expected))
-    for at in places:
+        first = max(len(lines) - len(wanted), 0)
+    for at in _nearest(first, last, hunk.place - 1):
         if (
-            taken <= at <= last
-            and (not wanted or lines[at] == wanted[0])
+            (not wanted or lines[at] == wanted[0])
             and list(lines[at : at + len(wanted)]) == wanted
+            and not any(done[at : at + len(wanted)])
         ):
             return at
     return None
+
+
+def _nearest(first: int, last: int, wanted: int) -> Iterator[int]:
+    """All from ``first`` to ``last``, the nearest first and the one behind before the one in front."""
+    behind = min(max(wanted, first), last + 1)
+    front = behind - 1
+    while behind <= last or front >= first:
+        if behind <= last and (front < first or behind - wanted <= wanted - front):
+            yield behind
+            behind += 1
+        else:
+            yield front
+            front -= 1

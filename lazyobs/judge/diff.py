@@ -25,8 +25,15 @@ _REFUSED_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
 # A file that is there has these lines instead of, or before, "--- " and "+++ ".
 _EXTENDED = (
     b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode ", b"copy from ", b"copy to ",
-    b"rename from ", b"rename to ", b"similarity index ", b"dissimilarity index ", b"index ",
+    b"rename from ", b"rename to ", b"rename old ", b"rename new ", b"similarity index ", b"dissimilarity index ", b"index ",
 )  # fmt: skip
+# Of these a file has both or none, and of one pair alone: git refuses others.
+_MODES_PAIR = (b"old mode ", b"new mode ")
+_PAIRS = (_MODES_PAIR, (b"copy from ", b"copy to "), (b"rename from ", b"rename to "))
+# What diff -N writes for a file that is not there: the beginning of time, in any time zone.
+_EPOCH = re.compile(rb"19(?:70-01-01|69-12-31) (\d\d):(\d\d):00(?:\.0+)? ([+-])(\d\d):?(\d\d)$")
+# A text that follows: a signature, or what b4 says of a series.
+_ENDS = (b"-- ", b"--", b"---")
 
 
 class BadPatch(Exception):
@@ -36,11 +43,12 @@ class BadPatch(Exception):
 @dataclass(frozen=True)
 class Hunk:
     """``old`` and ``new``: the lines before and after, with their ends. ``before``, ``behind``: lines of context at its
-    beginning and end; ``line``: where it was in the old file, from 1; ``head``: the function after the second @@;
-    ``rows``: (" ", "-" or "+", line) as they stand there."""
+    beginning and end; ``line``, ``place``: where it was in the old file, and is in the new one, from 1; ``head``: the
+    function after the second @@; ``rows``: (" ", "-" or "+", line) as they stand there."""
 
     number: int
     line: int
+    place: int
     old: tuple[bytes, ...]
     new: tuple[bytes, ...]
     before: int
@@ -91,7 +99,7 @@ def changes(text: bytes) -> list[FileChange]:
             raise BadPatch(f"line {reader.at}: a hunk without the name of a file")
         elif watched and _ODD_HUNK.match(line):
             raise BadPatch(f"line {reader.at}: the head of a hunk is damaged")
-        elif line.rstrip(b"\r") in (b"-- ", b"--"):
+        elif line.rstrip(b"\r") in _ENDS:
             watched = close = False
         elif close and line[:1] in (b"+", b"-"):
             raise BadPatch(f"line {reader.at}: {found[-1].path} has more changed lines than its hunks say")
@@ -132,6 +140,7 @@ def _of_git(line: bytes, reader: _Lines) -> FileChange:
         key = next(one for one in _EXTENDED if extended.startswith(one))
         said[key] = extended[len(key) :]
     _refuse_modes(said)
+    _refuse_halves(said, reader.at)
     if reader.peek().startswith((b"Binary files ", b"GIT binary patch")):
         raise BadPatch(f"line {reader.at + 1}: binary data, which cannot be read by people")
     change = _named(line, said)
@@ -172,7 +181,8 @@ def _named(line: bytes, said: dict[bytes, bytes]) -> FileChange:
         both = line[len(_GIT) :]
         half = (len(both) - 1) // 2
         first, second = both[:half], both[half + 1 :]
-        if first[:2] != b"a/" or second[:2] != b"b/" or first[2:] != second[2:]:
+        # Another letter stands for a/ and b/ with diff.mnemonicPrefix: i/ and w/, say.
+        if first[1:2] != b"/" or second[1:2] != b"/" or first[2:] != second[2:]:
             raise BadPatch(f"names no file, or two: {_shown(both)}")
         name = _path(first[2:])
         change = FileChange(name, name)
@@ -186,6 +196,15 @@ def _named(line: bytes, said: dict[bytes, bytes]) -> FileChange:
     return change
 
 
+def _refuse_halves(said: dict[bytes, bytes], at: int) -> None:
+    """What git does not take, or reads in a way of its own."""
+    halves = [pair for pair in _PAIRS if len(said.keys() & set(pair)) == 1]
+    kinds = [pair for pair in _PAIRS[1:] if pair[0] in said]
+    kinds += [(key,) for key in (b"new file mode ", b"deleted file mode ") if key in said]
+    if halves or len(kinds) > 1 or b"rename old " in said or b"rename new " in said:
+        raise BadPatch(f"line {at}: what is said of a file's mode or name does not go together")
+
+
 def _refuse_modes(said: dict[bytes, bytes]) -> None:
     modes = [value for key, value in said.items() if key.endswith(b"mode ")]
     modes += [value.rpartition(b" ")[2] for key, value in said.items() if key == b"index " and b" " in value]
@@ -197,14 +216,29 @@ def _refuse_modes(said: dict[bytes, bytes]) -> None:
 
 def _plain(line: bytes, reader: _Lines) -> FileChange:
     """A diff that git did not write."""
-    old, new = _name(line[4:], "a"), _name(reader.next()[4:], "b")
+    other = reader.next()
+    old, new = _name(line[4:], "a"), _name(other[4:], "b")
     if old and new and old != new:
         raise BadPatch(f"line {reader.at}: its lines name different files, {old} and {new}")
+    if old and new:
+        if _is_epoch(line):
+            old = None
+        elif _is_epoch(other):
+            new = None
     if not (old or new):
         raise BadPatch(f"line {reader.at}: its lines name no file")
     change = FileChange(old, new)
     change.hunks = list(_hunks(reader, change.path))
     return change
+
+
+def _is_epoch(line: bytes) -> bool:
+    found = _EPOCH.match(line.partition(b"\t")[2].rstrip(b"\r"))
+    if found is None:
+        return False
+    minutes, east = int(found[1]) * 60 + int(found[2]), int(found[4]) * 60 + int(found[5])
+    first = -24 * 60 if line.partition(b"\t")[2].startswith(b"1969") else 0
+    return first + minutes == (east if found[3] == b"+" else -east)
 
 
 def _name(raw: bytes, side: str) -> str | None:
@@ -250,7 +284,7 @@ def _hunks(reader: _Lines, path: str) -> Iterator[Hunk]:
     if not number:
         raise BadPatch(f"line {reader.at}: no hunk for {path}")
     behind = reader.peek()
-    if behind[:1] in (b"+", b"-") and not behind.startswith((b"--- ", b"-- ")) and behind.rstrip(b"\r") != b"--":
+    if behind[:1] in (b"+", b"-") and not behind.startswith((b"--- ", b"-- ")) and behind.rstrip(b"\r") not in _ENDS:
         raise BadPatch(f"line {reader.at + 1}: hunk {number} of {path} has more lines than it says")
 
 
@@ -281,7 +315,7 @@ def _hunk(reader: _Lines, number: int, path: str, found: re.Match[bytes]) -> Hun
     signs = [sign for sign, _ in rows]
     changed = [place for place, sign in enumerate(signs) if sign != b" "]
     return Hunk(
-        number, line,
+        number, line, int(found[3]),
         tuple(text for sign, text in rows if sign != b"+"), tuple(text for sign, text in rows if sign != b"-"),
         changed[0] if changed else len(rows), len(rows) - 1 - changed[-1] if changed else 0,
         signs.count(b"+"), signs.count(b"-"), found[5].decode("utf-8", "replace").strip(), tuple(rows),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import binascii
 import email
 import email.policy
 import os
@@ -10,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from pathlib import Path
 
 from lazyobs import text
@@ -20,13 +21,18 @@ from lazyobs.judge.diff import BadPatch, FileChange, changes
 MOST_BYTES = 64 << 20  # of a series
 MOST_PATCHES = 1000
 _SUFFIXES = (".patch", ".diff", ".eml", ".mbox", ".mbx", ".txt")
-_MBOX = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*\d{4}\r?$", re.M)  # as git mailsplit has it
+# As git mailsplit has it. Bounded: two of ".*" would take time by the square of a line's length.
+_MBOX = re.compile(rb"^From \S{1,400} .{0,60}?\d\d:\d\d:\d\d .{0,60}\d{4}\r?$", re.M)
 _TAG = re.compile(r"\[([^\[\]]*)\]\s*")
 _NUMBER = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
 _VERSION = re.compile(r"(?:^|[^a-z])v(\d{1,3})(?![\w.])", re.I)
 _BASE_COMMIT = re.compile(r"^base-commit: ([0-9a-f]{12,40})\s*$", re.M)
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _PART = re.compile(rb"^content-type[ \t]*:", re.M | re.I)
+_HEADERS_END = re.compile(rb"\n\r?\n")
+# A program that puts a mail together piece by piece ends each of its base64 by itself.
+_BASE64_PIECE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _SEPARATOR = re.compile(r"^---\s*$", re.M)
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ -\d)", re.M)
 _ANSWER = re.compile(r"\s*(re|aw|fwd?)\s*:", re.I)
@@ -37,6 +43,7 @@ _DAMAGED = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 _MOST_NOTES = 20
 _MOST_HEADERS = 1000  # of a mail with all its parts
 _MOST_SHOWN = 200  # letters of a subject or a name
+_MARK = b"\xef\xbb\xbf"  # that a file is UTF-8, as some editors set it
 _READ = ("subject", "from", "message-id", "content-type", "content-transfer-encoding", "content-disposition")
 
 
@@ -159,7 +166,7 @@ def _of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
         series.subject = series.patches[0].subject
         if len(series.patches) == 1:
             series.cover = series.patches[0].message
-    said = [series.cover, *(patch.content.decode("utf-8", "replace") for patch in series.patches)]
+    said = [*(one.content.decode("utf-8", "replace") for one in letters[-1:]), *(patch.content.decode("utf-8", "replace") for patch in series.patches)]
     series.base_commit = next((found[1] for one in said if (found := _BASE_COMMIT.search(one))), "")
     return series
 
@@ -218,6 +225,7 @@ def _content(path: Path) -> bytes:
 
 def _split(content: bytes) -> list[bytes]:
     """The mails of an mbox, or the one that there is."""
+    content = content.removeprefix(_MARK).lstrip(b"\r\n")
     starts = [found.start() for found in _MBOX.finditer(content)]
     # The line has an empty one before it; one in the text of a mail has ">" in front.
     starts = [at for at in starts if at == 0 or content[max(at - 4, 0) : at].endswith((b"\n\n", b"\r\n\r\n"))]
@@ -240,7 +248,7 @@ def _unwindowed(content: bytes, notes: list[str]) -> bytes:
 def _parsed(mail: _Mail) -> tuple[EmailMessage, bytes]:
     """The mail, and its text: what is in its parts that are text. UsageError where it cannot be parsed."""
     try:
-        return _parts(mail.content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))
+        return _parts(mail.content.removeprefix(_MARK).lstrip(b"\r\n"))
     except _DAMAGED:
         raise UsageError(mail.where, "is a mail that cannot be parsed", _NEXT) from None
 
@@ -249,7 +257,7 @@ def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
     head = content.split(b"\n", 1)[0]
     if not (head.startswith(b"From ") or _HEADER.match(head)):
         return EmailMessage(), content  # a bare diff
-    if content.partition(b"\n\n")[0].count(b"\n") > _MOST_HEADERS or len(_PART.findall(content)) > _MOST_HEADERS:
+    if _HEADERS_END.split(content, maxsplit=1)[0].count(b"\n") > _MOST_HEADERS or len(_PART.findall(content)) > _MOST_HEADERS:
         raise ValueError(f"more than {_MOST_HEADERS} headers or parts")
     mail = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
@@ -258,10 +266,20 @@ def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
         for name, value in part.raw_items():
             if name.lower() in _READ and len(value) > _MOST_HEADER:
                 raise ValueError(f"{len(value)} letters of {name}")
-        payload = None if part.is_multipart() else part.get_payload(decode=True)
+        payload = None if part.is_multipart() else _payload(part)
         if isinstance(payload, bytes) and (part.get_content_maintype() == "text" or _DIFF.search(payload)):
             parts.append(payload)
     return mail, b"\n".join(parts)
+
+
+def _payload(part: Message) -> object:
+    """The bytes of a part. Those of base64 to their end: Python takes what is filled up with "=" for it."""
+    if str(part.get("content-transfer-encoding", "")).strip().lower() != "base64":
+        return part.get_payload(decode=True)
+    text = _NO_BASE64.sub(b"", str(part.get_payload()).encode("ascii", "replace"))
+    pieces = [found[0].rstrip(b"=") for found in _BASE64_PIECE.finditer(text)]
+    whole = [piece[: len(piece) - (len(piece) % 4 == 1)] for piece in pieces]
+    return b"".join(binascii.a2b_base64(piece + b"=" * (-len(piece) % 4)) for piece in whole)
 
 
 def _patch(mail: _Mail, series: Series) -> Patch | None:
@@ -283,12 +301,16 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     version = _VERSION.search(tags)
     short = short if len(short) <= _MOST_SHOWN else f"{short[:_MOST_SHOWN]}..."
     name = f"{counted[1]}/{counted[2]} {short}" if counted else short or mail.where
+    is_cover = counted is not None and not int(counted[1])
+    if is_cover and _DIFF.search(body) and len(series.notes) < _MOST_NOTES:
+        # format-patch --interdiff puts one there.
+        series.notes.append(f"a diff in the cover letter was left out: {name}")
     try:
-        found = changes(body)
+        found = [] if is_cover else changes(body)
     except BadPatch as error:
         raise UsageError(f"patch {text.printable(name)}", str(error), "look at it before anything else") from None
     words = body.decode("utf-8", "replace")
-    message = words if not found else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
+    message = words if not _DIFF.search(body) else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
     return Patch(
         name, subject or mail.where, _header(head, "from"), _header(head, "message-id").strip("<>"),
         int(counted[1]) if counted else 0, int(counted[2]) if counted else 0, int(version[1]) if version else 1,

@@ -115,3 +115,38 @@ def test_git_comes_to_the_same(before: list[str], after: list[str], moved: list[
         assert done.fits == (git.returncode == 0), (patch, there, git.stderr)
         if done.fits:
             assert done.files["f"] == (folder / "f").read_bytes(), (patch, there)
+
+
+NO_FILE = {"-0500": "1969-12-31 19:00:00.000000000", "+0000": "1970-01-01 00:00:00.000000000", "+0530": "1970-01-01 05:30:00"}  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", NO_FILE)
+def test_a_file_that_diff_says_is_of_1970_is_not_there(tmp_path: Path, zone: str) -> None:
+    """diff -N, whose names are those of files on both sides."""
+    tree(tmp_path)
+    no, then = f"{NO_FILE[zone]} {zone}", f"2026-11-26 20:03:42.000000000 {zone}"
+    new = f"diff -ruN a/mm/new.c b/mm/new.c\n--- a/mm/new.c\t{no}\n+++ b/mm/new.c\t{then}\n@@ -0,0 +1 @@\n+int x;\n"
+    gone = f"--- a/Makefile\t{then}\n+++ b/Makefile\t{no}\n@@ -1,4 +0,0 @@\n"
+    gone += "".join(f"-{line}\n" for line in (tmp_path / "Makefile").read_text().splitlines())
+    done = applied(new + gone, tmp_path)
+    assert done.fits, done.failures
+    assert done.files == {"mm/new.c": b"int x;\n", "Makefile": None}
+    (tmp_path / "x.patch").write_text(new + gone)
+    subprocess.run(["git", "apply", "x.patch"], cwd=tmp_path, check=True)
+    assert (tmp_path / "mm/new.c").read_text() == "int x;\n" and not (tmp_path / "Makefile").exists()
+
+
+def test_of_places_that_are_alike_it_takes_that_of_git(tmp_path: Path) -> None:
+    """A hunk whose lines are there several times goes where its own head says, not as far from there as the one before."""
+    alike = "}\n\n"
+    lines = ("first\n" + alike * 9).splitlines(True)
+    (tmp_path / "f").write_text("new\n" * 4 + "".join(lines))
+    patch = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@ x\n first\n-}\n+{\n@@ -9,3 +9,3 @@\n \n-}\n+{\n \n"
+    # The first one would begin the file: with a line in front, it may have moved.
+    patch = patch.replace("@@ -1,2 +1,2 @@ x\n first\n-}\n+{\n", "@@ -2,3 +2,3 @@\n first\n-}\n+{\n \n")
+    patch = patch.replace("@@ -9,3 +9,3 @@", "@@ -10,3 +10,3 @@")
+    done = applied(patch, tmp_path)
+    assert done.fits, done.failures
+    (tmp_path / "x.patch").write_text(patch)
+    subprocess.run(["git", "apply", "x.patch"], cwd=tmp_path, check=True)
+    assert done.files["f"] == (tmp_path / "f").read_bytes()

@@ -179,6 +179,11 @@ SECOND = TWO[TWO.index("@@", TWO.index("line 8\n")) :].split("\n", 1)[0]  # the 
         ("diff --git a/mm/x.c b/mm/x.c\nold mode 100644\nnew mode 100755\n-x\n", "has more changed lines"),
         ("diff --git a/mm/x.c b/mm/y.c\nsimilarity index 60%\nrename from mm/x.c\nrename to mm/y.c\n", "without its lines"),
         ("diff --git a/mm/x.c b/mm/x.c\ndeleted file mode 100644\nindex 1234567..0000000\n", "changes or removes mm/x.c without its lines"),
+        ("diff --git a/mm/x.c b/mm/x.c\nold mode 100644\nnew mode 100755\nrename old mm/x.c\nrename new mm/y.c\n", "does not go together"),
+        ("diff --git a/mm/x.c b/mm/y.c\ncopy from mm/z.c\nrename from mm/x.c\ncopy to mm/z.c\nrename to mm/y.c\n", "does not go together"),
+        ("diff --git a/mm/x.c b/mm/x.c\nrename from mm/y.c\n", "does not go together"),
+        ("diff --git a/mm/x.c b/mm/x.c\nold mode 100755\n", "does not go together"),
+        ('diff --git "a/mm/x\\303.c" "b/mm/x\\303.c"\nold mode 100644\nnew mode 100755\n', "names no file, or two"),
     ],
 )  # fmt: skip
 def test_no_part_of_a_patch_is_passed_over(patch: str, said: str) -> None:
@@ -269,3 +274,61 @@ def test_many_headers_or_large_folders_are_refused_early(tmp_path: Path) -> None
             file.truncate(30 << 20)
     with pytest.raises(UsageError, match=r"2\.patch: is more than 64 MiB with those before it"):
         series.read([tmp_path])
+
+
+BASE_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+B4 = f"---\nbase-commit: {BASE_COMMIT}\nchange-id: 20261126-x\n\nBest regards,\n-- \nA <a@example.org>\n"
+
+
+@pytest.mark.parametrize("before", ["", "\n", "\n\n"])
+def test_a_single_patch_of_b4(before: str) -> None:
+    """b4 prep puts the trailers of the series behind its one patch, after a line of three dashes."""
+    found = read(mail("[PATCH] x", TWO + before + B4))
+    assert [len(change.hunks) for change in found.patches[0].changes] == [2]
+    assert found.base_commit == BASE_COMMIT
+
+
+def test_a_diff_in_a_cover_letter_is_no_patch() -> None:
+    """format-patch --interdiff puts one there that is no part of the series."""
+    cover = mail("[PATCH v2 0/2] c", text=f"It is better.\n\nInterdiff against v1:\n{PATCH}\n{B4}")
+    patches = [mail(f"[PATCH v2 {number}/2] x", TWO, number=number) for number in (2, 1)]
+    found = read("".join([cover, *patches]))
+    assert [patch.number for patch in found.patches] == [1, 2]
+    assert found.notes == ["a diff in the cover letter was left out: 0/2 c"]
+    assert (found.subject, found.base_commit) == ("[PATCH v2 0/2] c", BASE_COMMIT)
+    assert found.cover == "It is better.\n\nInterdiff against v1:"
+
+
+def test_base64_is_read_to_its_end() -> None:
+    """Of a mail that was put together piece by piece; git mailinfo decodes each line for itself."""
+    other = diff("mm/ksm.c", "a\n", "b\n")
+    pieces = [f"x\n---\n{PATCH}", "\n", other]
+    assert any(len(piece) % 3 for piece in pieces[:-1])
+    text = "".join(base64.encodebytes(piece.encode()).decode() for piece in pieces)
+    head = "From: A <a@example.org>\nSubject: [PATCH] x\nContent-Transfer-Encoding: base64\n\n"
+    assert list(read(head + text).files()) == ["mm/ksm.c", "mm/rmap.c"]
+
+
+@pytest.mark.parametrize("before", ["\n", "\r\n\n", "\ufeff"])
+def test_an_mbox_that_begins_with_what_is_no_mail(before: str) -> None:
+    mails = "".join(mail(f"[PATCH {number}/2] x", TWO, number=number) for number in (1, 2))
+    assert len(read(before + mails).patches) == 2
+
+
+def test_windows_line_ends_of_the_headers_alone() -> None:
+    long = "".join(f"line {number}\n" for number in range(3000))
+    head, _, body = mail("[PATCH] x", diff("mm/rmap.c", None, long)).partition("\n\n")
+    body = body.replace("\n\n", "\n")  # no other empty line is taken for the end of the headers
+    found = read(head.replace("\n", "\r\n") + "\r\n\r\n" + body)
+    assert found.files() == {"mm/rmap.c": (3000, 0)}
+
+
+def test_other_letters_for_a_and_b() -> None:
+    """diff.mnemonicPrefix of git."""
+    found = read(PATCH.replace("a/mm", "i/mm").replace("b/mm", "w/mm"))
+    assert list(found.files()) == ["mm/rmap.c"]
+
+
+def test_the_time_to_read_a_line_is_not_the_square_of_its_length() -> None:
+    """Asserted as an answer: by the square these took hours."""
+    assert "has no patch in it" in refused("From x " + "00:00:00 " * 200_000 + "\n")
