@@ -32,6 +32,9 @@ REMOVED, ALTERED, INSIDE, USED = "removed", "altered", "changed inside", "used"
 #: Of each hunk the file, what follows its second @@, and its lines as (" ", "-" or "+", line).
 Hunks = Iterable[tuple[str, str, Sequence[tuple[str, str]]]]
 WHAT = (REMOVED, ALTERED, INSIDE, USED)
+# Letters of a line in which a declaration is looked for, by patterns that take time by the square of them. Words are read
+# to the line's end.
+_MOST_LETTERS = 1000
 _DISTINCT = 8  # letters; a shorter member ("id", "mm") is a word of anything
 
 
@@ -74,13 +77,13 @@ def changed(hunks: Hunks, profile: Profile) -> list[ChangedName]:
 
 def _defined(code: str) -> str:
     """The function or tracepoint whose head this is."""
-    head = _EVENT.match(code) or _HEAD.match(_ATTRIBUTE.sub("", code))
+    head = _EVENT.match(code) or _HEAD.match(_ATTRIBUTE.sub("", code[:_MOST_LETTERS]))
     return head[1] if head else ""
 
 
 def _declared(code: str) -> list[str]:
     """The members of a struct in this line of it."""
-    code = _POINTER.sub(r" \1 ", code)
+    code = _POINTER.sub(r" \1 ", code[:_MOST_LETTERS])
     while (less := _PARAMETERS.sub(" ", code)) != code:
         code = less
     # Parameters that go on in the next line, or have begun in the one before.

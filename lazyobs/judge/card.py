@@ -126,7 +126,9 @@ def _functions(series: Series, applied: Applied, before: Mapping[str, str], afte
 
 _HEAD = re.compile(r"^(?![\s#}/])[\w\s*]*?\b(\w+)\(", re.M)
 _BODY = re.compile(r"[\s\w()]{0,200}?\{")
+_MARK = re.compile(r"[(){};]")
 _MOST_LETTERS = 4000  # of a function's parameters
+_DEEPEST = 32  # parentheses in them
 
 
 def _defined(text: str) -> list[str]:
@@ -137,11 +139,11 @@ def _defined(text: str) -> list[str]:
 def _closed(text: str, at: int) -> int:
     """Where the parenthesis that is open at this place has been closed; the text's end where it is not, or not soon."""
     depth = 1
-    for place in range(at, min(len(text), at + _MOST_LETTERS)):
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
+    for mark in _MARK.finditer(text, at, at + _MOST_LETTERS):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
         if not depth:
-            return place + 1
-        if text[place] in ";{}":
+            return mark.end()
+        if mark[0] in ";{}" or depth > _DEEPEST:
             break
     return len(text)
 

@@ -19,6 +19,7 @@ HOLDS, BROKEN, OPEN = "holds", "does not hold", "not decided"
 _SENTENCE = re.compile(r"(?<=[.;:!?])\s+(?=[A-Z\"*(-])|\n\s*\n")
 _MOST_OPEN = 8
 _MOST_LETTERS = 240
+_MOST_OF_SENTENCE = 2000  # letters: the patterns take time by the square of them
 _WORDS = {"one": 1, "two": 2, "three": 3}
 # A sentence with a number and one of these is about what can be measured.
 _ABOUT = re.compile(r"anon_vma|\bchains?\b|\bfork|\bfault|\bslab|\bbytes?\b|\bmemory\b|\brwsem|\block|\bVMAs?\b", re.I)
@@ -67,7 +68,7 @@ def sentences(cover: str) -> Iterator[str]:
     lines = [line for line in cover.splitlines() if not _STATISTICS.match(line)]
     for part in _SENTENCE.split("\n".join(lines)):
         if words := " ".join(part.split()):
-            yield words
+            yield words[:_MOST_OF_SENTENCE]
 
 
 def shown(sentence: str) -> str:
