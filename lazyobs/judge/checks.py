@@ -12,6 +12,7 @@ from typing import Any
 from lazyobs.judge import inside, inside_programs, own
 from lazyobs.judge.asked import DEBUG, PLAIN
 from lazyobs.judge.boots import Boot, Job, boot, python
+from lazyobs.judge.state import parsed
 from lazyobs.text import printable
 
 #: The steps by flavour, what is quick and sharp first. The battery checks numbers, which KASAN and lockdep do not change.
@@ -24,6 +25,8 @@ _SECONDS = {PLAIN: 3600.0, DEBUG: 3600.0}
 APPEND = "slab_nomerge"
 _MOST_WATCHED = 60
 _MOST_LETTERS = 50_000  # of what a step counted
+_MOST_NOTES = 40
+_MOST_OF_NAME = 512  # letters: of functions
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,12 @@ def check(
     words = [*steps, *(["--watch", ",".join(watched)] if watched else [])]
     job = Job(python("lazyobs.judge.inside", *words), _SECONDS[flavour], APPEND, environment=extras.environment())
 
+    told: set[str] = set()
+
     def heard(line: str) -> None:
         row = _row(line)
-        if row.get("step") in steps:
+        if row.get("step") in steps and row["step"] not in told:
+            told.add(row["step"])
             tell(one_line(_clean(row)))
 
     done = boot(image, job, share, heard)
@@ -102,15 +108,18 @@ def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
     """What the boot says: the result of each step, in order, and of the step in which the kernel died or hung."""
     results: list[dict[str, Any]] = []
     notes: list[str] = []
+    ended: set[str] = set()  # steps: each has one result, however often a guest says one
     begun = ""
     for line in done.output.splitlines():
         row = _row(line)
         if "begin" in row:
-            begun = str(row["begin"])
+            begun = printable(str(row["begin"]))[:_MOST_OF_NAME]
         elif "note" in row:
             notes.append(printable(str(row["note"]))[:300])
         elif row.get("step") in steps and row.get("outcome") in (inside.PASS, inside.FAIL, inside.SKIP):
-            results.append(_clean(row))
+            if row["step"] not in ended:
+                results.append(_clean(row))
+            ended.add(row["step"])
             begun = ""
     why = _broke(done, begun)
     if why:
@@ -119,7 +128,7 @@ def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
         )
     return {
         "results": results,
-        "notes": notes,
+        "notes": notes[:_MOST_NOTES],
         "splats": list(done.splats),
         "status": done.status,
         "hung": done.hung,
@@ -130,20 +139,21 @@ def document(done: Boot, steps: tuple[str, ...]) -> dict[str, Any]:
 def _row(line: str) -> dict[str, Any]:
     """A line of the guest's: it runs an unknown kernel, so anything may come."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parsed(line)
+    except ValueError:
         return {}
     return row if isinstance(row, dict) else {}
 
 
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
     hits, numbers = row.get("hits"), row.get("numbers")
+    counts = [(name, count) for name, count in hits.items() if isinstance(count, int) and len(name) < _MOST_OF_NAME] if isinstance(hits, dict) else []  # fmt: skip
     return {
         "step": row["step"],
         "outcome": str(row.get("outcome")),
         "why": printable(str(row.get("why", "")))[:600],
         "numbers": numbers if isinstance(numbers, dict) and len(json.dumps(numbers)) < _MOST_LETTERS else {},
-        "hits": {str(name): count for name, count in hits.items() if isinstance(count, int)} if isinstance(hits, dict) else {},
+        "hits": dict(counts[:_MOST_WATCHED]),
         "seconds": row["seconds"] if isinstance(row.get("seconds"), int | float) else 0,
     }  # fmt: skip
 

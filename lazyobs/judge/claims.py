@@ -155,6 +155,6 @@ def _allocates_nothing(sentence: str, _match: re.Match[str], evidence: Evidence)
 CLAIMS: tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str], Evidence], Claim | None]], ...] = (
     (re.compile(r"\b(?:struct )?(\w+) (?:grows?|shrinks?|goes|went|is reduced) from (\d+) to (\d+) bytes"), _size_changes),
     (re.compile(r"\bstruct (\w+)(?=[^.;]*\bkeeps? (?:its|their) size)"), _size_stays),
-    (re.compile(r"\b(\d+) files, \+?([\d,]+) lines"), _lines),
+    (re.compile(r"\b(\d+) files, \+?(\d[\d,]*) lines"), _lines),
     (re.compile(r"\b(?:touched|first fault|faulted)\b.*\ballocates? nothing\b|\bso a lazy VMA costs nothing\b", re.I), _allocates_nothing),
 )  # fmt: skip

@@ -36,6 +36,7 @@ _WORKLOAD = "/mnt/share/workload"
 _SCRIPT_BEGINS = "script begins\n"
 _SCRIPT = re.compile(r"^script (\d{1,18}) (\d{1,3})$", re.M | re.ASCII)
 _MOST_OF_SCRIPT = 40  # numbers that a program of the user's may print
+_MOST_NUMBERS = 200  # of each kind that a boot may print
 _LINE = re.compile(r"(memory|cost) ([a-z_.]{1,60}) (-?\d{1,18}(?:\.\d{1,9})?)$|(share) ([a-z_]{1,60}) (\d{1,18}) (\d{1,18})$", re.ASCII)  # fmt: skip
 
 #: What is held while memory is read, and what of it people call it.
@@ -123,10 +124,13 @@ def _numbers(lines: Sequence[str]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {"memory": {}, "cost": {}, "share": {}}
     for line in lines:
         if match := _LINE.match(line):
+            kind, name = match[1] or "share", match[2] or match[5]
+            if name not in found[kind] and len(found[kind]) >= _MOST_NUMBERS:
+                continue
             if match[1]:
-                found[match[1]][match[2]] = float(match[3])
+                found[kind][name] = float(match[3])
             elif int(match[7]):
-                found["share"][match[5]] = int(match[6]) / int(match[7])
+                found[kind][name] = int(match[6]) / int(match[7])
     return found
 
 

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -417,8 +417,18 @@ class Work:
 
 def _document(folder: state.Folder) -> dict[str, Any]:
     settings = folder.settings()
-    judged = [judge(folder, name, _series(folder, name), thresholds.load()) for name in settings["arms"]]
-    return document(folder, settings, judged)
+    with _of_damaged_files(folder):
+        judged = [judge(folder, name, _series(folder, name), thresholds.load()) for name in settings["arms"]]
+        return document(folder, settings, judged)
+
+
+@contextlib.contextmanager
+def _of_damaged_files(folder: state.Folder) -> Iterator[None]:
+    """UsageError where something of the folder is not what judge writes: the builder of a patch can write there, too."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError) as error:
+        raise UsageError(printable(str(folder.path)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
 
 
 def _series(folder: state.Folder, arm: str) -> series.Series:
@@ -432,10 +442,11 @@ def _series(folder: state.Folder, arm: str) -> series.Series:
 def say(folder: state.Folder, as_b4: bool = False) -> int:
     """Writes letter, page and document of a folder, and prints the letter; the exit status."""
     made = _document(folder)
-    written = letter.letter(made)
-    folder.write(state.VERDICT, made)
-    folder.write_text(state.LETTER, written)
-    folder.write_text(state.PAGE, page.page(made))
+    with _of_damaged_files(folder):
+        written = letter.letter(made)
+        folder.write(state.VERDICT, made)
+        folder.write_text(state.LETTER, written)
+        folder.write_text(state.PAGE, page.page(made))
     print(json.dumps(b4.checks(made, written), indent=1) if as_b4 else written, end="\n" if as_b4 else "", flush=True)
     return EXIT_BAD if made["word"] == FAIL else EXIT_OK
 
@@ -449,8 +460,6 @@ def again(path: Path, as_b4: bool = False) -> int:
         return say(folder, as_b4)
     except OSError as error:
         raise NotPermitted(printable(str(error.filename or path)), error.strerror or str(error), "look at it") from None
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise UsageError(printable(str(path)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
 
 
 def repeat(path: Path, which: str) -> int:

@@ -26,6 +26,9 @@ GUEST = "guest.json"
 LETTER, VERDICT, PAGE = "letter.txt", "verdict.json", "page.html"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 _MOST_BOOTS = 5000
+_MOST_BYTES = 32 << 20  # of all boots: judge writes some 20 kB for each
+_MOST = 1e19  # no number that judge writes is larger, or infinite
+_DEEPEST = 32  # nor are its documents deeper
 _NEXT = "name a folder that lazyobs judge has written"
 
 
@@ -42,6 +45,63 @@ def _is_sound(settings: dict[str, Any]) -> bool:
             isinstance(arm, dict) and isinstance(arm.get("series"), dict) and "kind" in arm for arm in arms.values()
         )
     )
+
+
+def parsed(text: str | bytes) -> Any:
+    """JSON of a guest's, or of a folder in which the builder of a patch can write. ValueError where it has what nothing
+    here can count with, or write again: numbers that are not finite or too large, and lists in lists without end."""
+    try:
+        document = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_number)
+        _measure(document, _DEEPEST)
+    except RecursionError:
+        raise ValueError("is too deep") from None
+    return document
+
+
+def _integer(digits: str) -> int:
+    _number(digits)
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    if not abs(number) <= _MOST:
+        raise ValueError(f"the number {digits[:40]}")
+    return number
+
+
+def _measure(document: Any, left: int) -> None:
+    if not left:
+        raise ValueError("is too deep")
+    for one in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        _measure(one, left - 1)
+
+
+def _is_boot(boot: dict[str, Any]) -> bool:
+    """Whether a boot's document has what is asked of each kind."""
+    kind = {"checks": _is_checks, "measure": _is_measured, "waits": _is_measured}.get(str(boot.get("kind")))
+    texts, numbers = (boot.get("arm"), boot.get("flavour")), (boot.get("number"), boot.get("seconds"))
+    return (
+        kind is not None
+        and all(isinstance(one, str) for one in texts)
+        and all(isinstance(one, int | float) for one in numbers)
+        and kind(boot)
+    )
+
+
+def _is_checks(boot: dict[str, Any]) -> bool:
+    rows = boot.get("results")
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), str) for name in ("step", "outcome", "why"))
+        and all(isinstance(row.get(name), dict) for name in ("numbers", "hits"))
+        for row in rows
+    )
+
+
+def _is_measured(boot: dict[str, Any]) -> bool:
+    given = boot.get("values" if boot["kind"] == "measure" else "waits")
+    return isinstance(boot.get("why"), str) and isinstance(given, dict)
 
 
 class Folder:
@@ -64,11 +124,19 @@ class Folder:
         path = self.path / name
         if not os.path.lexists(path):
             return None
+        return self._document(path, self._content(path))
+
+    def _content(self, path: Path) -> bytes:
         try:
-            document = json.loads(read_bytes(path))
-        except (Unusable, ValueError, RecursionError) as error:
-            why = str(error) if isinstance(error, Unusable) else "is damaged"
-            raise UsageError(printable(str(path)), why, _NEXT) from None
+            return read_bytes(path)
+        except Unusable as error:
+            raise UsageError(printable(str(path)), str(error), _NEXT) from None
+
+    def _document(self, path: Path, content: bytes) -> dict[str, Any]:
+        try:
+            document = parsed(content)
+        except ValueError:
+            document = None
         if not isinstance(document, dict):
             raise UsageError(printable(str(path)), "is damaged", _NEXT)
         return document
@@ -109,9 +177,18 @@ class Folder:
         folder = self.path / BOOTS
         names = sorted(name for name in (os.listdir(folder) if folder.is_dir() else []) if name.endswith(".json"))
         found = {}
+        size = 0
         for name in names[:_MOST_BOOTS]:
-            if not name.startswith(".") and (document := self.read(f"{BOOTS}/{name}")) is not None:
-                found[name.removesuffix(".json")] = document
+            if name.startswith("."):
+                continue
+            content = self._content(folder / name)
+            size += len(content)
+            if size > _MOST_BYTES:
+                raise UsageError(printable(str(folder)), f"has more than {_MOST_BYTES >> 20} MiB of boots", _NEXT)
+            boot = self._document(folder / name, content)
+            if not _is_boot(boot):
+                raise UsageError(printable(str(folder / name)), "is damaged", _NEXT)
+            found[name.removesuffix(".json")] = boot
         return found
 
     def add_boot(self, name: str, document: dict[str, Any], console: str) -> None:

@@ -28,7 +28,7 @@ PROGRAM = "vma"
 URCU = "liburcu-dev"
 _RECIPE = "1"
 _BUILD_SECONDS, _RUN_SECONDS = 900.0, 300.0
-_COUNTS = re.compile(r"^(\d+) tests run, (\d+) passed, (\d+) failed\.$", re.M)
+_COUNTS = re.compile(r"^(\d{1,9}) tests run, (\d{1,9}) passed, (\d{1,9}) failed\.$", re.M)
 _FAILED = re.compile(r"^.*(?:Assert FAILED|ERROR: AddressSanitizer|runtime error:|FAILED|failed).*$", re.M)
 _MOST_LETTERS = 300
 

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lazyobs.errors import NotSupported
-from lazyobs.judge import boots, checks, lab
+from lazyobs.judge import boots, checks, lab, measure, vma_tests
 from lazyobs.judge.progress import Progress
 from lazyobs.judge.run import _document
 from lazyobs.judge.trial import Trial
 from tests.harness import need_programs
-from tests.judge.folders import folder
+from tests.judge.folders import boot, folder
 
 OOPS = "[  1.0] Oops: int3: 0000 [#1]\n[  1.0] Code: e9 <a7> 00 00 00\n"
 
@@ -92,3 +94,22 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_what_a_guest_says_is_bounded(tmp_path: Path) -> None:
+    """It runs an unknown kernel. A document of more than 1 MiB could be written, and not be read again."""
+    many = {f"f{number}": number for number in range(100_000)}
+    lines = [{"begin": "boot" * 100_000}, *({"note": "x" * 1000} for _ in range(5000))]
+    lines += [{"step": "boot", "outcome": "pass", "hits": many, "why": "x" * 5000}] * 20
+    lines += [{"step": "boot", "outcome": "fail", "numbers": {"a": float("nan")}}, {"step": "moves", "outcome": "pass", "seconds": 10**400}]  # fmt: skip
+    deep = '{"step": "leak", "outcome": "pass", "numbers": ' + '{"a": ' * 500 + "1" + "}" * 501
+    found = checks.document(boot(output="\n".join([*map(json.dumps, lines), deep])), ("boot", "moves", "leak"))
+    assert [(row["step"], row["outcome"]) for row in found["results"]] == [("boot", "pass")]
+    place = folder(tmp_path)
+    place.add_boot("new-plain-checks", {"arm": "new", "kind": "checks", "flavour": "plain", "number": 1, "seconds": 1, **found}, "")  # fmt: skip
+    assert (tmp_path / "boots/new-plain-checks.json").stat().st_size < 100_000
+    assert place.boots()["new-plain-checks"]["results"][0]["hits"]["f59"] == 59
+    names = ["".join(letters) for letters in itertools.product("abcdefghij", repeat=5)]
+    printed = "begin\n" + "".join(f"cost {name} 1\n" for name in names) + "share fork 1 2\ndone\n"
+    assert len(json.dumps(measure.document(boot(output=printed)))) < 20_000
+    assert vma_tests._COUNTS.search(f"{'9' * 5000} tests run, 1 passed, 1 failed.") is None

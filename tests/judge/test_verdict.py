@@ -258,3 +258,62 @@ def test_a_sentence_without_end_takes_no_hours(words: str) -> None:
     nothing = claims.Evidence(series.Series([]), None, None)
     found = claims.claims(f"A fork takes 1 chain {words * 60_000}.", nothing)
     assert found and all(len(claim.said) <= 240 for claim in found)
+
+
+ODD = {"huge": str(10**400), "nan": "NaN", "infinite": "-Infinity", "overflows": "1e999", "deep": "[" * 900 + "]" * 900}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize(
+    "name, key",
+    [
+        (state.SETTINGS, "began"),
+        ("builds.json", "seconds"),
+        ("card-new.json", "elsewhere"),
+        ("boots/base-003.json", "alone.anon_vma"),
+        ("boots/new-002.json", "migrate"),
+    ],
+)
+def test_numbers_that_nothing_can_count_with_are_damage(tmp_path: Path, name: str, key: str, odd: str) -> None:
+    """The builder of a patch can write them there. They ended in a traceback, or in a verdict.json that is no JSON."""
+    complete(tmp_path)
+    text = (tmp_path / name).read_text()
+    changed, count = re.subn(rf'("{key}": )[\d.]+', rf"\g<1>{odd}", text)
+    assert count
+    (tmp_path / name).write_text(changed)
+    with pytest.raises(UsageError, match="is damaged"):
+        run.again(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "boot",
+    [
+        {"arm": "new", "kind": "measure", "flavour": "plain", "number": 9, "seconds": 1},
+        {"arm": "new", "kind": "measure", "flavour": "plain", "number": "9", "seconds": 1, "why": "", "values": {}},
+        {"arm": "new", "kind": "waits", "flavour": "plain", "number": 9, "seconds": 1, "why": "", "waits": []},
+        {"arm": "new", "kind": "checks", "flavour": "plain", "number": 9, "seconds": 1, "results": [{"step": "boot"}]},
+        {"kind": ["checks"]},
+    ],
+)
+def test_a_boot_that_judge_has_not_written_is_damage(tmp_path: Path, boot: dict) -> None:
+    found = complete(tmp_path)
+    found.write("boots/new-009.json", boot)
+    with pytest.raises(UsageError, match=r"boots/new-009\.json: is damaged"):
+        found.boots()
+
+
+def test_a_folder_full_of_boots_is_refused(tmp_path: Path) -> None:
+    """Of a MiB each 5,000 would be read, and take more memory than there is."""
+    found = complete(tmp_path)
+    text = (tmp_path / "boots/new-001.json").read_text()
+    for number in range(100, 140):
+        (tmp_path / f"boots/new-{number}.json").write_text(text + " " * ((1 << 20) - len(text)))
+    with pytest.raises(UsageError, match=r"boots: has more than 32 MiB of boots"):
+        found.boots()
+
+
+def test_a_claim_of_no_number_is_none(tmp_path: Path) -> None:
+    found = complete(tmp_path)
+    (tmp_path / "series/new/0001.patch").write_text("Subject: [PATCH 0/1] x\n\n23 files, ,, lines of chains.\n")
+    assert run.again(tmp_path) == 0
+    assert "23 files, ,, lines of chains." in (tmp_path / state.LETTER).read_text() and found.boots()
