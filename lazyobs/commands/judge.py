@@ -109,11 +109,11 @@ def _run(asked: JudgeCommand, context: click.Context) -> int:
 
     if asked.again is not None:
         return run.again(asked.again, asked.b4)
-    if asked.resume is not None and asked.repeat:
-        return run.repeat(asked.resume, asked.repeat)
     if asked.resume is not None:
         words, instead = run.resumed(asked.resume)
         values: dict[str, Any] = dict(judge.make_context("judge", words, parent=context.parent).params)
+        if asked.repeat:
+            return run.repeat(asked.resume, asked.repeat, values["cache"])
         kept = instead.pop("kept")
         instead["arms"] = tuple((name, kept.get(name, source)) for name, source in values["arms"])
         return _begin(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What root has been asked to judge, kept where only root can write, so that ``judge --resume`` of root can go on.
+"""What has been asked to judge, kept where no program of the patch can write, so that ``judge --resume`` can go on.
 
 The folder of a judgement is the builder's, and a makefile of the patch is a program of the builder's. Before root is given
-up nothing in that folder is read: the words of the command, the series and the user's program come from here.
+up nothing in that folder is read: the words of the command, the series and the user's program come from here. Of another
+user, who builds himself, they do as well: the words name the folders that a makefile may write in.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def _places() -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.expanduser("~/.local/state")
+    if not os.path.isabs(state):
+        raise NotPermitted("HOME", "is not set, and this user has no home folder", f"set it, or {_NEXT}")
     return Path(state) / "lazyobs" / "judge"
 
 
@@ -53,7 +56,6 @@ def keep(folder: Path, words: Sequence[str], given: Mapping[str, Series], cover:
 
     ``given``: the series of each arm that is one; ``cover``: the cover letter that was given apart, "" without one.
     """
-    place = _place(folder)
 
     def make(making: Path) -> None:
         for arm, one in given.items():
@@ -67,18 +69,22 @@ def keep(folder: Path, words: Sequence[str], given: Mapping[str, Series], cover:
         (making / "asked.json").write_text(json.dumps(asked))
 
     try:
+        place = _place(folder)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _need_own(place.parent)
         _clear(place.parent)
         shutil.rmtree(place, ignore_errors=True)
         lab.cache.made_once(place, make)
     except (OSError, NotPermitted) as error:
-        return str(getattr(error, "strerror", None) or error)
+        return error.strerror or str(error) if isinstance(error, OSError) else f"{error.what} {error.why}"
     return ""
 
 
 def is_there(folder: Path) -> bool:
-    return (_place(folder) / "asked.json").exists()
+    try:
+        return os.path.exists(_place(folder) / "asked.json")
+    except NotPermitted:
+        return False
 
 
 def of(folder: Path) -> Capsule:

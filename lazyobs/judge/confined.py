@@ -100,20 +100,31 @@ def _closed_above(path: Path, who: Builder) -> Path | None:
     return None
 
 
-def become_owner(folder: Path) -> None:
+def become_owner(folder: Path) -> Path:
     """From now on root is who owns the folder: what that user has put there is read with that user's rights, and no link
-    in it leads further. NotPermitted for a root that cannot become another user."""
+    in it leads further. Returns where to read it: a folder of root's own is read with all of root's rights, so that it is
+    held open, lest its name lead to that of another user by then.
+
+    NotPermitted for a root that cannot become another user, and for a folder of root's in which others can write."""
+    if os.geteuid() != 0:
+        return folder
     try:
-        state = os.stat(folder)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return  # whoever reads it says so
-    if os.geteuid() != 0 or state.st_uid == 0:
-        return
+        return folder  # whoever reads it says so
+    state = os.fstat(fd)
+    if state.st_uid == 0:
+        if state.st_mode & stat.S_IWOTH or (state.st_mode & stat.S_IWGRP and state.st_gid):
+            os.close(fd)
+            raise NotPermitted(printable(str(folder)), "belongs to root, and other users can write in it", "run it as the user whose judgement that is")  # fmt: skip
+        return Path(f"/proc/self/fd/{fd}")
+    os.close(fd)
     try:
         _become(state.st_uid, state.st_gid, [])
     except OSError:
         raise NotPermitted(printable(str(folder)), f"belongs to user {state.st_uid}, and this root cannot become another user", "run it as that user") from None  # fmt: skip
     no_new_privileges()
+    return folder
 
 
 def _become(uid: int, gid: int, groups: Sequence[int]) -> None:

@@ -100,8 +100,8 @@ def run(asked: Asked, as_b4: bool = False, goes_on: bool = False) -> int:
         arm.name: prepare(cache, arm.base, who) for arm in fitted if arm.kind == arms.TREE and arm.base is not None
     }
     found = libraries.provide(cache, who) if asked.until in ("checks", "measure") and (tree or trees) else {}
-    if who.changes and not goes_on:
-        _keep(folder, asked, fitted, given, progress)
+    if not goes_on:
+        _keep(folder, asked, fitted, given, progress, who)
     open_still = confined.confine(who, [cache, folder.path])
     (cache / "tmp").mkdir(exist_ok=True)
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
@@ -428,7 +428,7 @@ def _of_damaged_files(folder: state.Folder) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError) as error:
-        raise UsageError(printable(str(folder.path)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
+        raise UsageError(printable(str(folder.name)), f"has files that are damaged ({type(error).__name__}: {printable(str(error))[:80]})", "judge the series anew") from None  # fmt: skip
 
 
 def _series(folder: state.Folder, arm: str) -> series.Series:
@@ -453,27 +453,30 @@ def say(folder: state.Folder, as_b4: bool = False) -> int:
 
 def again(path: Path, as_b4: bool = False) -> int:
     """Says anew what the data of a folder say. No kernel is run, and nothing is built."""
-    confined.become_owner(path)
-    folder = state.Folder(path)
+    folder = state.Folder(confined.become_owner(path), path)
     folder.settings()
     try:
         return say(folder, as_b4)
     except OSError as error:
-        raise NotPermitted(printable(str(error.filename or path)), error.strerror or str(error), "look at it") from None
+        where = str(error.filename or path).replace(str(folder.path), str(path), 1)
+        raise NotPermitted(printable(where), error.strerror or str(error), "look at it") from None
 
 
-def repeat(path: Path, which: str) -> int:
+def repeat(path: Path, which: str, cache: Path | None) -> int:
     """Boots one image of a folder again and runs one step in it, or runs the tests of mm/vma.c again; prints what it
-    says, as JSON. The exit status."""
+    says, as JSON. The exit status. ``cache``: as it was named when the judgement began. Nothing in the folder is read
+    before root is given up."""
     folder = state.Folder(path.absolute())
-    settings = folder.settings()
+    who = confined.builder()
+    cache = _cache(cache, who)
+    confined.confine(who, [cache, folder.path])
+    folder.settings()
     arm, _, rest = which.partition("-")
     flavour, _, step = rest.partition("-")
     made = folder.builds().get(f"{arm}-{flavour}")
     steps = (*inside.STEPS, *more.BESIDES)
     if made is None or step not in steps or (step in more.BESIDES and flavour != PLAIN):
         raise UsageError(f"--repeat {printable(which)}", "is no boot of that folder", f"take ARM-FLAVOUR-STEP, with a step of {', '.join(steps)}")  # fmt: skip
-    cache = Path(str(settings["cache"]))
     image = cache / "images" / Path(str(made["image"])).name
     share = cache / "lab" / "share"
     tests = (folder.read(vma_tests.RESULTS) or {}).get(arm, {}).get("program", "")
@@ -483,8 +486,6 @@ def repeat(path: Path, which: str) -> int:
         raise NotSupported(
             f"--repeat {printable(which)}", "its image is no longer in the cache", "judge the series anew"
         )
-    who = confined.builder()
-    confined.confine(who, [cache, folder.path])
     os.environ.update(LAZYOBS_LAB_CACHE=str(cache / "lab"), TMPDIR=str(cache / "tmp"))
     guest = folder.read(state.GUEST) or {}
     if step == vma_tests.STEP:
@@ -504,16 +505,22 @@ def repeat(path: Path, which: str) -> int:
 
 
 def _keep(
-    folder: state.Folder, asked: Asked, fitted: Sequence[Arm], given: script.Script | None, progress: Progress
+    folder: state.Folder,
+    asked: Asked,
+    fitted: Sequence[Arm],
+    given: script.Script | None,
+    progress: Progress,
+    who: confined.Builder,
 ) -> None:
-    """For --resume, in a place of root's own. What a judgement began with stays."""
-    if os.path.lexists(folder.path / state.SETTINGS) and capsule.is_there(folder.path):
+    """For --resume, where no makefile of the patch can write. What a judgement began with stays."""
+    begun = os.path.lexists(folder.path / state.SETTINGS)
+    if begun and (capsule.is_there(folder.path) or not who.changes):
         return
     kept = {arm.name: arm.series for arm in fitted if arm.kind == arms.SERIES}
     new = next((arm for arm in fitted if arm.name == "new"), None)
     cover = _cover(new) if new is not None and asked.cover is not None else ""
     why = capsule.keep(folder.path, sys.argv[1:], kept, cover, given.content if given else None)
-    if why:
+    if why and who.changes:
         progress.say(f"--resume will need the whole command again: what was asked cannot be kept ({printable(why)})")
 
 
@@ -522,7 +529,7 @@ def _cover(arm: Arm) -> str:
 
 
 def _in_folder(path: Path) -> Capsule:
-    """The same of who builds and runs as one user: what the folder has."""
+    """The same of who builds and runs as one user, where nothing was kept: what the folder has."""
     settings = state.Folder(path).settings()
     try:
         words = shlex.split(settings["run"]["again"])
@@ -540,9 +547,11 @@ def _in_folder(path: Path) -> Capsule:
 
 def resumed(path: Path) -> tuple[list[str], dict[str, Any]]:
     """The words of the command line that began the judgement in a folder, and what is taken instead of from where it
-    came: the series, as they were then. Root reads nothing in that folder before root is given up."""
+    came: the series, as they were then. Root reads nothing in that folder before root is given up; neither does another
+    user, where what was asked could be kept: a makefile of the patch may have written there, and the words say where the
+    next one may."""
     path = path.absolute()
-    found = capsule.of(path) if confined.builder().changes else _in_folder(path)
+    found = capsule.of(path) if confined.builder().changes or capsule.is_there(path) else _in_folder(path)
     with contextlib.suppress(OSError):
         os.chdir(found.cwd)  # names are as they were given there
     kept = {name: str(place) for name, place in found.series.items()}

@@ -105,18 +105,21 @@ def _is_measured(boot: dict[str, Any]) -> bool:
 
 
 class Folder:
-    def __init__(self, path: Path) -> None:
+    """``name``: what the user calls it, where ``path`` is another way to it."""
+
+    def __init__(self, path: Path, name: Path | None = None) -> None:
         self.path = path
+        self.name = name or path
 
     def settings(self) -> dict[str, Any]:
         """What was asked. UsageError where this is no such folder."""
         found = self.read(SETTINGS)
         if found is None:
-            raise UsageError(printable(str(self.path)), f"has no {SETTINGS}", _NEXT)
+            raise UsageError(printable(str(self.name)), f"has no {SETTINGS}", _NEXT)
         if found.get("format") != FORMAT:
-            raise UsageError(printable(str(self.path)), "is of another version of lazyobs", "judge the series anew")
+            raise UsageError(printable(str(self.name)), "is of another version of lazyobs", "judge the series anew")
         if not _is_sound(found):
-            raise UsageError(printable(str(self.path / SETTINGS)), "is damaged", _NEXT)
+            raise UsageError(printable(str(self.name / SETTINGS)), "is damaged", _NEXT)
         return found
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -124,21 +127,21 @@ class Folder:
         path = self.path / name
         if not os.path.lexists(path):
             return None
-        return self._document(path, self._content(path))
+        return self._document(name, self._content(name))
 
-    def _content(self, path: Path) -> bytes:
+    def _content(self, name: str) -> bytes:
         try:
-            return read_bytes(path)
+            return read_bytes(self.path / name)
         except Unusable as error:
-            raise UsageError(printable(str(path)), str(error), _NEXT) from None
+            raise UsageError(printable(str(self.name / name)), str(error), _NEXT) from None
 
-    def _document(self, path: Path, content: bytes) -> dict[str, Any]:
+    def _document(self, name: str, content: bytes) -> dict[str, Any]:
         try:
             document = parsed(content)
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise UsageError(printable(str(path)), "is damaged", _NEXT)
+            raise UsageError(printable(str(self.name / name)), "is damaged", _NEXT)
         return document
 
     def write(self, name: str, document: dict[str, Any]) -> None:
@@ -181,13 +184,13 @@ class Folder:
         for name in names[:_MOST_BOOTS]:
             if name.startswith("."):
                 continue
-            content = self._content(folder / name)
+            content = self._content(f"{BOOTS}/{name}")
             size += len(content)
             if size > _MOST_BYTES:
-                raise UsageError(printable(str(folder)), f"has more than {_MOST_BYTES >> 20} MiB of boots", _NEXT)
-            boot = self._document(folder / name, content)
+                raise UsageError(printable(str(self.name / BOOTS)), f"has more than {_MOST_BYTES >> 20} MiB of boots", _NEXT)
+            boot = self._document(f"{BOOTS}/{name}", content)
             if not _is_boot(boot):
-                raise UsageError(printable(str(folder / name)), "is damaged", _NEXT)
+                raise UsageError(printable(str(self.name / BOOTS / name)), "is damaged", _NEXT)
             found[name.removesuffix(".json")] = boot
         return found
 

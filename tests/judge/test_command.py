@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from lazyobs.commands.judge import judge as command
-from lazyobs.errors import NotSupported, UsageError
-from lazyobs.judge import confined, lab, run
+from lazyobs.errors import NotPermitted, NotSupported, UsageError
+from lazyobs.judge import capsule, confined, lab, run, series, state
 from lazyobs.judge.asked import Asked
 from tests.harness import ROOT, lazyobs, need_open_checkout, need_programs, need_root, skip
 from tests.judge.folders import folder as judged_folder
@@ -295,6 +295,63 @@ def test_root_says_again_with_the_rights_of_the_owner(place: Path) -> None:
     assert "TOPSECRET" not in done.stdout and done.stderr.count("\n") <= 1, done.stderr
     for path in found.path.rglob("*"):
         assert path.is_symlink() or not path.is_file() or b"TOPSECRET" not in path.read_bytes()
+
+
+def test_root_says_nothing_of_a_folder_in_which_others_can_write(place: Path) -> None:
+    """A name in another user's folder may lead to /tmp, or anywhere by the time that it is read."""
+    need_root("it owns a folder")
+    found = judged_folder(place / "open")
+    found.path.chmod(0o1777)
+    (place / "named").symlink_to(found.path)
+    done = judge(place, "--again", str(place / "named"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "belongs to root, and other users can write in it; " in done.stderr
+    own, other = judged_folder(place / "mine"), judged_folder(place / "not-mine")
+    held = confined.become_owner(own.path)
+    own.path.rename(place / "mine.was")
+    (other.path / "builds.json").write_text("{}")
+    own.path.symlink_to(other.path)
+    assert state.Folder(held).builds() and state.Folder(own.path).builds() == {}
+
+
+def test_root_repeats_nothing_that_it_has_not_begun(place: Path) -> None:
+    """The folder says where the cache is, in which the builder may write, and a link in it may lead to a device."""
+    need_root("only root becomes another user")
+    found = judged_folder(place / "hostile")
+    settings = found.settings()
+    found.write("judge.json", {**settings, "cache": "/"})
+    done = judge(place, "--resume", str(found.path), "--repeat", "new-plain-boot")
+    assert done.returncode == 3 and "in which this root has begun no judgement" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_user_goes_on_with_what_he_asked(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a makefile of the patch cannot write: the words say in which folders the next one may."""
+    who = confined.Builder(os.geteuid(), os.getegid(), "this user", changes=False)
+    monkeypatch.setattr(confined, "builder", lambda: who)
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    found = judged_folder(place / "his")
+    assert run.resumed(found.path)[0] == ["a series.mbox", "--base", "linux-source-7.3"], "nothing was kept"
+    given = series.read([found.path / "series/new"])
+    words = ["judge", "x.mbox", "--cache", "own"]
+    assert capsule.keep(found.path, words, {"new": given}, "", None) == ""
+    settings = found.settings()
+    settings["run"]["again"] = "lazyobs judge x.mbox --cache /"
+    found.write("judge.json", settings)
+    said, instead = run.resumed(found.path)
+    assert said == words[1:] and str(instead["series"][0]).startswith(str(place / "state"))
+
+
+def test_who_has_no_home_keeps_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor makes a folder whose name is a tilde."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.chdir(place)
+    why = capsule.keep(place, ["judge"], {}, "", None)
+    assert why == "HOME is not set, and this user has no home folder"
+    assert not capsule.is_there(place) and not (place / "~").exists()
+    with pytest.raises(NotPermitted, match="^HOME: is not set, and this user has no home folder; set it, or give the"):
+        capsule.of(place)
 
 
 @pytest.mark.parametrize(

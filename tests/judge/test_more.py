@@ -434,9 +434,12 @@ def test_waits_are_counted_once_for_each_of_the_first_boots(tmp_path: Path, monk
 
 @pytest.mark.parametrize("step", ["vma", "workload", "waits"])
 @pytest.mark.parametrize("which", ["new-debug", "rival-plain"])
-def test_only_what_was_done_is_done_again(tmp_path: Path, step: str, which: str) -> None:
+def test_only_what_was_done_is_done_again(
+    tmp_path: Path, step: str, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.confined, "confine", lambda *_places: [])
     with pytest.raises(UsageError, match=r"is no boot of that folder; take ARM-FLAVOUR-STEP, with a step of boot, .*own, vma, workload, waits$"):  # fmt: skip
-        run.repeat(folder(tmp_path).path, f"{which}-{step}")
+        run.repeat(folder(tmp_path).path, f"{which}-{step}", tmp_path)
     assert step in more.BESIDES
 
 
