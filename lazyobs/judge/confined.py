@@ -28,6 +28,7 @@ OWN_NAME = "lazyobs-build"
 OWN_NUMBER = 60917
 _CLONE_NEWNET, _CLONE_NEWIPC = 0x40000000, 0x08000000
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/kvm", "/dev/ptmx", "/dev/shm")
+_SELF = Path("/proc/self")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -50,11 +51,22 @@ def builder() -> Builder:
         raise NotPermitted("judge", "root must not build an unknown patch, and this root cannot become another user (CAP_SETUID, CAP_SETGID)", "run it as an ordinary user")  # fmt: skip
     try:
         entry = pwd.getpwnam(OWN_NAME)
-        return Builder(entry.pw_uid, entry.pw_gid, f"user {OWN_NAME}", changes=True)
+        found = Builder(entry.pw_uid, entry.pw_gid, f"user {OWN_NAME}", changes=True)
     except KeyError:
-        pass
-    uid = next(uid for uid in range(OWN_NUMBER, OWN_NUMBER + 200) if not _is_taken(uid))
-    return Builder(uid, uid, f"user {uid}, a number of no account", changes=True)
+        uid = next(uid for uid in range(OWN_NUMBER, OWN_NUMBER + 200) if not _is_taken(uid))
+        found = Builder(uid, uid, f"user {uid}, a number of no account", changes=True)
+    if not (_is_mapped(found.uid, "uid_map") and _is_mapped(found.gid, "gid_map")):
+        raise NotPermitted("judge", f"root must not build an unknown patch, and the {found.name}, is not there in this user namespace", "run it as an ordinary user, or map more numbers")  # fmt: skip
+    return found
+
+
+def _is_mapped(number: int, name: str) -> bool:
+    """Whether the user namespace of this process has that user or group (user_namespaces(7))."""
+    try:
+        rows = [[int(word) for word in line.split()] for line in (_SELF / name).read_text().splitlines()]
+    except (OSError, ValueError):
+        return True
+    return any(first <= number < first + count for first, _outside, count in rows)
 
 
 def _is_taken(uid: int) -> bool:
@@ -92,7 +104,7 @@ def _closed_above(path: Path, who: Builder) -> Path | None:
     for folder in reversed(path.parents):
         try:
             state = os.stat(folder)
-        except FileNotFoundError:
+        except OSError:  # whoever makes the folder says why it cannot
             return None
         bit = stat.S_IXUSR if state.st_uid == who.uid else stat.S_IXGRP if state.st_gid == who.gid else stat.S_IXOTH
         if not state.st_mode & bit:
@@ -117,7 +129,11 @@ def become_owner(folder: Path) -> Path:
         if state.st_mode & stat.S_IWOTH or (state.st_mode & stat.S_IWGRP and state.st_gid):
             os.close(fd)
             raise NotPermitted(printable(str(folder)), "belongs to root, and other users can write in it", "run it as the user whose judgement that is")  # fmt: skip
-        return Path(f"/proc/self/fd/{fd}")
+        held = _SELF / "fd" / str(fd)
+        if not held.is_dir():
+            os.close(fd)
+            raise NotPermitted(str(_SELF), "is not there", "mount /proc")
+        return held
     os.close(fd)
     try:
         _become(state.st_uid, state.st_gid, [])

@@ -174,10 +174,10 @@ def _cache(named: Path | None, who: confined.Builder) -> Path:
 
 
 def _need_room(cache: Path) -> None:
-    there = next(place for place in (cache, *cache.parents) if place.exists())
+    there = next(place for place in (cache, *cache.parents) if os.path.exists(place))
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
-    if not (cache / "base").exists() and free < _TREE_GIB << 30:
+    if not os.path.exists(cache / "base") and free < _TREE_GIB << 30:
         raise NotSupported("judge", f"the disk is full: {free >> 20} MiB are free at {printable(str(there))}, and {_TREE_GIB} GiB are needed", "make room, or name another folder with --cache")  # fmt: skip
 
 
@@ -458,8 +458,7 @@ def again(path: Path, as_b4: bool = False) -> int:
     try:
         return say(folder, as_b4)
     except OSError as error:
-        where = str(error.filename or path).replace(str(folder.path), str(path), 1)
-        raise NotPermitted(printable(where), error.strerror or str(error), "look at it") from None
+        raise NotPermitted(printable(str(path)), f"cannot be read and written ({error.strerror or error})", "make it readable and make room, or copy it to where it can be written") from None  # fmt: skip
 
 
 def repeat(path: Path, which: str, cache: Path | None) -> int:

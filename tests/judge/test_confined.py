@@ -106,3 +106,22 @@ def test_a_folder_that_the_builder_cannot_use(tmp_path: Path) -> None:
             confined.make_folder(folder / "link", who)
         assert os.stat("/etc").st_uid == 0
         subprocess.run(["rm", "-rf", str(folder / "full")], check=True)
+
+
+def test_a_root_that_has_no_other_user_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a user namespace with one number (unshare -Ur). It was a traceback, and a folder was left."""
+    need_root("only root becomes another user")
+    monkeypatch.setattr(confined, "_SELF", tmp_path)
+    (tmp_path / "uid_map").write_text("         0          0 4294967295\n")
+    for groups in ("0 1000 1\n", "0 1000 1\n1 100000 60916\n"):
+        (tmp_path / "gid_map").write_text(groups)
+        with pytest.raises(NotPermitted, match="is not there in this user namespace; run it as an ordinary user"):
+            confined.builder()
+    (tmp_path / "gid_map").write_text("0 1000 1\n1 100000 65536\n")
+    assert confined.builder().changes
+
+
+def test_a_name_that_is_too_long_is_said_by_who_makes_the_folder() -> None:
+    who = confined.Builder(60917, 60917, "user 60917", changes=True)
+    with open_folder() as folder, pytest.raises(NotPermitted, match=r"cannot be made \(File name too long\)"):
+        confined.make_folder(folder / ("x" * 300) / "y", who)
