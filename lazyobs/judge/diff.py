@@ -27,9 +27,8 @@ _EXTENDED = (
     b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode ", b"copy from ", b"copy to ",
     b"rename from ", b"rename to ", b"rename old ", b"rename new ", b"similarity index ", b"dissimilarity index ", b"index ",
 )  # fmt: skip
-# Of these a file has both or none, and of one pair alone: git refuses others.
-_MODES_PAIR = (b"old mode ", b"new mode ")
-_PAIRS = (_MODES_PAIR, (b"copy from ", b"copy to "), (b"rename from ", b"rename to "))
+# Of each of these a file has both or none: git refuses others.
+_PAIRS = ((b"old mode ", b"new mode "), (b"copy from ", b"copy to "), (b"rename from ", b"rename to "))
 # What diff -N writes for a file that is not there: the beginning of time, in any time zone.
 _EPOCH = re.compile(rb"19(?:70-01-01|69-12-31) (\d\d):(\d\d):00(?:\.0+)? ([+-])(\d\d):?(\d\d)$")
 # A text that follows: a signature, or what b4 says of a series.
@@ -199,8 +198,7 @@ def _named(line: bytes, said: dict[bytes, bytes]) -> FileChange:
 def _refuse_halves(said: dict[bytes, bytes], at: int) -> None:
     """What git does not take, or reads in a way of its own."""
     halves = [pair for pair in _PAIRS if len(said.keys() & set(pair)) == 1]
-    kinds = [pair for pair in _PAIRS[1:] if pair[0] in said]
-    kinds += [(key,) for key in (b"new file mode ", b"deleted file mode ") if key in said]
+    kinds = [key for key in (b"copy from ", b"rename from ", b"new file mode ", b"deleted file mode ") if key in said]
     if halves or len(kinds) > 1 or b"rename old " in said or b"rename new " in said:
         raise BadPatch(f"line {at}: what is said of a file's mode or name does not go together")
 

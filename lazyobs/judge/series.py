@@ -166,7 +166,10 @@ def _of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
         series.subject = series.patches[0].subject
         if len(series.patches) == 1:
             series.cover = series.patches[0].message
-    said = [*(one.content.decode("utf-8", "replace") for one in letters[-1:]), *(patch.content.decode("utf-8", "replace") for patch in series.patches)]
+    said = [
+        *(one.content.decode("utf-8", "replace") for one in letters[-1:]),
+        *(patch.content.decode("utf-8", "replace") for patch in series.patches),
+    ]
     series.base_commit = next((found[1] for one in said if (found := _BASE_COMMIT.search(one))), "")
     return series
 
@@ -257,7 +260,10 @@ def _parts(content: bytes) -> tuple[EmailMessage, bytes]:
     head = content.split(b"\n", 1)[0]
     if not (head.startswith(b"From ") or _HEADER.match(head)):
         return EmailMessage(), content  # a bare diff
-    if _HEADERS_END.split(content, maxsplit=1)[0].count(b"\n") > _MOST_HEADERS or len(_PART.findall(content)) > _MOST_HEADERS:
+    if (
+        _HEADERS_END.split(content, maxsplit=1)[0].count(b"\n") > _MOST_HEADERS
+        or len(_PART.findall(content)) > _MOST_HEADERS
+    ):
         raise ValueError(f"more than {_MOST_HEADERS} headers or parts")
     mail = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
@@ -310,7 +316,11 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     except BadPatch as error:
         raise UsageError(f"patch {text.printable(name)}", str(error), "look at it before anything else") from None
     words = body.decode("utf-8", "replace")
-    message = words if not _DIFF.search(body) else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
+    message = (
+        words
+        if not _DIFF.search(body)
+        else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
+    )
     return Patch(
         name, subject or mail.where, _header(head, "from"), _header(head, "message-id").strip("<>"),
         int(counted[1]) if counted else 0, int(counted[2]) if counted else 0, int(version[1]) if version else 1,

@@ -187,7 +187,9 @@ class Folder:
             content = self._content(f"{BOOTS}/{name}")
             size += len(content)
             if size > _MOST_BYTES:
-                raise UsageError(printable(str(self.name / BOOTS)), f"has more than {_MOST_BYTES >> 20} MiB of boots", _NEXT)
+                raise UsageError(
+                    printable(str(self.name / BOOTS)), f"has more than {_MOST_BYTES >> 20} MiB of boots", _NEXT
+                )
             boot = self._document(f"{BOOTS}/{name}", content)
             if not _is_boot(boot):
                 raise UsageError(printable(str(self.name / BOOTS / name)), "is damaged", _NEXT)

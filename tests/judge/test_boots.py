@@ -99,7 +99,7 @@ def _content(path: Path) -> bytes:
 def test_what_a_guest_says_is_bounded(tmp_path: Path) -> None:
     """It runs an unknown kernel. A document of more than 1 MiB could be written, and not be read again."""
     many = {f"f{number}": number for number in range(100_000)}
-    lines = [{"begin": "boot" * 100_000}, *({"note": "x" * 1000} for _ in range(5000))]
+    lines: list[dict[str, Any]] = [{"begin": "boot" * 100_000}, *({"note": "x" * 1000} for _ in range(5000))]
     lines += [{"step": "boot", "outcome": "pass", "hits": many, "why": "x" * 5000}] * 20
     lines += [{"step": "boot", "outcome": "fail", "numbers": {"a": float("nan")}}, {"step": "moves", "outcome": "pass", "seconds": 10**400}]  # fmt: skip
     deep = '{"step": "leak", "outcome": "pass", "numbers": ' + '{"a": ' * 500 + "1" + "}" * 501

@@ -350,7 +350,7 @@ def test_who_has_no_home_keeps_nothing(place: Path, monkeypatch: pytest.MonkeyPa
     why = capsule.keep(place, ["judge"], {}, "", None)
     assert why == "HOME is not set, and this user has no home folder"
     assert not capsule.is_there(place) and not (place / "~").exists()
-    with pytest.raises(NotPermitted, match="^HOME: is not set, and this user has no home folder; set it, or give the"):
+    with pytest.raises(NotPermitted, match=r"^HOME: is not set, and this user has no home folder; set it, or give the"):
         capsule.of(place)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lazyobs.errors import UsageError
-from lazyobs.judge import checks, inside, inside_programs, measure, more, own, programs, run, state, vma_tests
+from lazyobs.judge import checks, confined, inside, inside_programs, measure, more, own, programs, run, state, vma_tests
 from lazyobs.judge.apply import Applied
 from lazyobs.judge.libraries import Library
 from lazyobs.judge.progress import Progress
@@ -437,7 +437,7 @@ def test_waits_are_counted_once_for_each_of_the_first_boots(tmp_path: Path, monk
 def test_only_what_was_done_is_done_again(
     tmp_path: Path, step: str, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run.confined, "confine", lambda *_places: [])
+    monkeypatch.setattr(confined, "confine", lambda *_places: [])
     with pytest.raises(UsageError, match=r"is no boot of that folder; take ARM-FLAVOUR-STEP, with a step of boot, .*own, vma, workload, waits$"):  # fmt: skip
         run.repeat(folder(tmp_path).path, f"{which}-{step}", tmp_path)
     assert step in more.BESIDES

@@ -252,7 +252,9 @@ def test_the_letter_in_docs_could_be_mailed() -> None:
     assert any(line.startswith("* first fork and exit, 101 VMAs: +10.7%") for line in lines)
 
 
-@pytest.mark.parametrize("words", ["a grows from 1 to 2 bytes ", "struct a keep ", "1 files, +2 lines ", "touched allocate "])
+@pytest.mark.parametrize(
+    "words", ["a grows from 1 to 2 bytes ", "struct a keep ", "1 files, +2 lines ", "touched allocate "]
+)
 def test_a_sentence_without_end_takes_no_hours(words: str) -> None:
     """By the square of its length these took minutes."""
     nothing = claims.Evidence(series.Series([]), None, None)

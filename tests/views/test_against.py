@@ -238,7 +238,9 @@ def test_a_signature_below_a_patch_changes_nothing() -> None:
     assert patch_names.changed(series.of_bytes(text.encode(), "x").hunks(), mainline) == []
 
 
-@pytest.mark.parametrize("line", ["__attribute__((" * 30_000, "(" * 60_000 + ")" * 60_000, "a" * 120_000, "a[" * 120_000])
+@pytest.mark.parametrize(
+    "line", ["__attribute__((" * 30_000, "(" * 60_000 + ")" * 60_000, "a" * 120_000, "a[" * 120_000]
+)
 def test_a_long_line_takes_no_hours(line: str) -> None:
     """By the square of its length these took minutes. Its words are read to the end."""
     found = changed("struct anon_vma {", f"+{line} anon_vma_clone")
