@@ -105,12 +105,12 @@ def judge(asked: JudgeCommand) -> None:
 
 def _run(asked: JudgeCommand, context: click.Context) -> int:
     """The exit status."""
-    from lazyobs.judge import run
+    from lazyobs.judge import resume, run
 
     if asked.again is not None:
         return run.again(asked.again, asked.b4)
     if asked.resume is not None:
-        words, instead = run.resumed(asked.resume)
+        words, instead = resume.resumed(asked.resume)
         values: dict[str, Any] = dict(judge.make_context("judge", words, parent=context.parent).params)
         if asked.repeat:
             return run.repeat(asked.resume, asked.repeat, values["cache"])

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from lazyobs.commands.judge import judge as command
 from lazyobs.errors import NotPermitted, NotSupported, UsageError
-from lazyobs.judge import capsule, confined, lab, run, series, state
+from lazyobs.judge import capsule, confined, lab, resume, run, series, state
 from lazyobs.judge.asked import Asked
 from tests.harness import ROOT, lazyobs, need_open_checkout, need_programs, need_root, skip
 from tests.judge.folders import folder as judged_folder
@@ -331,14 +331,14 @@ def test_another_user_goes_on_with_what_he_asked(place: Path, monkeypatch: pytes
     monkeypatch.setattr(confined, "builder", lambda: who)
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
     found = judged_folder(place / "his")
-    assert run.resumed(found.path)[0] == ["a series.mbox", "--base", "linux-source-7.3"], "nothing was kept"
+    assert resume.resumed(found.path)[0] == ["a series.mbox", "--base", "linux-source-7.3"], "nothing was kept"
     given = series.read([found.path / "series/new"])
     words = ["judge", "x.mbox", "--cache", "own"]
     assert capsule.keep(found.path, words, {"new": given}, "", None) == ""
     settings = found.settings()
     settings["run"]["again"] = "lazyobs judge x.mbox --cache /"
     found.write("judge.json", settings)
-    said, instead = run.resumed(found.path)
+    said, instead = resume.resumed(found.path)
     assert said == words[1:] and str(instead["series"][0]).startswith(str(place / "state"))
 
 
