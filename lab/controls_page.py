@@ -45,16 +45,17 @@ def page() -> str:
 
 def _summary(table: Mapping[str, Control], rows: Sequence[Mapping[str, Any]]) -> str:
     kinds = {
-        "Of patches that only rename and move code": [one for one in table.values() if one.word != "FAIL"],
-        "Of patches that take longer, leak or are blind": [one for one in table.values() if one.word == "FAIL" and not one.number],
-        "Of the mistakes": [one for one in table.values() if one.number],
+        "patches that only rename and move code": [one for one in table.values() if one.word != "FAIL"],
+        "patches that take longer, leak or are blind": [one for one in table.values() if one.word == "FAIL" and not one.number],
+        "mistakes": [one for one in table.values() if one.number],
     }  # fmt: skip
     text = "\n## So far\n\n"
     for words, wanted in kinds.items():
         names = {one.name for one in wanted}
         own = [row for row in rows if row["control"] in names]
         right = sum(row["right"] for row in own)
-        text += f"- {words}: {right} of {len(own)} right; {sum(one.runs for one in wanted)} are to be judged.\n"
+        said = f"{len(own)} judged, {right} right" if own else "none judged yet"
+        text += f"- Of {sum(one.runs for one in wanted)} {words}: {said}.\n"
     return text
 
 
