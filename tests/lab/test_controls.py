@@ -165,7 +165,7 @@ def test_the_page_shows_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     ]  # fmt: skip
     monkeypatch.setattr(controls, "kept", lambda: rows)
     text = controls_page.page()
-    assert "- Of patches that only rename and move code: 1 of 2 right; 20 are to be judged.\n" in text
+    assert "- Of 20 patches that only rename and move code: 2 judged, 1 right.\n" in text
     assert (
         "| `rename-function` | a function has another name | not FAIL | 1 of 2 | FAIL no \\| difference | 14 |" in text
     )
