@@ -63,6 +63,7 @@ EDGES = {
     "judge/libraries.py": SAID,
     "judge/more.py": "JSON; sentences through judge/progress.py",
     "judge/progress.py": SAID,
+    "judge/resume.py": SAID,
     "judge/run.py": "the letter: judge/letter.py makes each line printable ASCII; JSON",
     "judge/schema.py": OURS,
     "judge/state.py": "JSON; the letter; the page, in which judge/page.py escapes each text",
