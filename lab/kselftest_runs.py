@@ -33,6 +33,11 @@ def kept(path: Path = KEPT) -> list[dict[str, Any]]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
+def is_of_now(row: Mapping[str, Any]) -> bool:
+    """Whether the runs are of the test as the patch has it."""
+    return bool(row["program"] == content_hash([kselftest.PATCH]))
+
+
 def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["kernel"], row["lazy"], row["cpus"], row["nodes"]
 
