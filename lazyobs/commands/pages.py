@@ -82,7 +82,7 @@ PAGES = {
     ),
     "top": Page(
         f"{_LIVE} --replay needs none.",
-        f"{_PROBES} The screen takes 2 % of a CPU at a sample a second of 500 processes, and 22 MB.",
+        f"{_PROBES} The screen takes 2 % of a CPU at a sample a second of 500 processes, and 20 MB.",
         (CACHE, SCREEN),
         {
             "lazyobs top": "the screen; h shows the keys",
