@@ -50,7 +50,9 @@ _KIB = 1024
 LIMITS = {"rss": 512 * _KIB, "pss": 512 * _KIB, "fds": 1, "threads": 1, "bpf_objects": 1, "stale_entries": 1}
 _LEAKED = 4  # times the limit, by the control
 _CONTROL = "control"
-_PATIENCE = 7200.0  # for an end: in a guest whose clock skips idle time, a file that is read from the host takes as long
+_PATIENCE = (
+    7200.0  # for an end: in a guest whose clock skips idle time, a file that is read from the host takes as long
+)
 _TOOLS = ("record", "export", "top")
 _CLONE_THREAD = 0x10000
 _FORKS = f"tracepoint:task:task_newtask /!(args->clone_flags & {_CLONE_THREAD:#x})/ {{ @forks = count(); }}"
