@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+# Seconds for the end of a process. The guest's clock skips idle time: to read a file of the host may take as long by it.
+PATIENCE = 7200.0
 _ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.counting_guest import PATIENCE
 from bench.fast_clock import lazyobs
 from bench.held import pss
 from bench.program_time import empty_iterator
@@ -114,7 +115,7 @@ def exporter(speed: float = 1.0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         raise RuntimeError(f"the exporter ended at once: {line.strip()}")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(7200)  # of a guest's clock, which skips idle time: bench/hours.py
+        process.wait(PATIENCE)
 
 
 @contextlib.contextmanager

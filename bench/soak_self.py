@@ -35,6 +35,7 @@ import numpy as np
 import psutil
 
 from bench.bpftrace import tracefs
+from bench.counting_guest import PATIENCE
 from bench.exporter import exporter, get, number
 from bench.fast_clock import lazyobs
 from bench.flat import FLAT, GROWS, judge
@@ -50,9 +51,6 @@ _KIB = 1024
 LIMITS = {"rss": 512 * _KIB, "pss": 512 * _KIB, "fds": 1, "threads": 1, "bpf_objects": 1, "stale_entries": 1}
 _LEAKED = 4  # times the limit, by the control
 _CONTROL = "control"
-_PATIENCE = (
-    7200.0  # for an end: in a guest whose clock skips idle time, a file that is read from the host takes as long
-)
 _TOOLS = ("record", "export", "top")
 _CLONE_THREAD = 0x10000
 _FORKS = f"tracepoint:task:task_newtask /!(args->clone_flags & {_CLONE_THREAD:#x})/ {{ @forks = count(); }}"
@@ -115,8 +113,8 @@ class Bpftrace:
 
 
 def run(seconds: float = SECONDS, speed: float = 1.0, between: float = 1.0) -> dict[str, Any]:
-    """Needs root, and bpftrace where the kernel has no histograms. RuntimeError where one of the processes ends early. ``seconds`` are those of clocks of that
-    ``speed``, and so are those ``between`` two samples."""
+    """Needs root, and bpftrace where the kernel has no histograms. RuntimeError where one of the processes ends early.
+    ``seconds`` are those of clocks of that ``speed``, and so are those ``between`` two samples."""
     asked, seconds = seconds, seconds / speed
     every = f"{max(between, round(speed / 2)):g}"  # at most two samples in a second
     with tracefs(), tempfile.TemporaryDirectory(prefix="lazyobs-soak-self-") as name, contextlib.ExitStack() as stack:
@@ -146,7 +144,7 @@ def run(seconds: float = SECONDS, speed: float = 1.0, between: float = 1.0) -> d
         stack.callback(_end, control)
         watched = {"record": record, "export": exporting, "top": top, _CONTROL: control}
         series, objects = _watched(watched, url, seconds)
-        if record.wait(_PATIENCE) != 0:
+        if record.wait(PATIENCE) != 0:
             raise RuntimeError(f"record ended with {record.returncode}")
         after = _at_rest(url, peer)
         told = json.loads((place / "workload.json").read_text())
@@ -222,8 +220,8 @@ def _judged(series: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str,
 
 
 def _at_rest(url: str, peer: Histogram | Bpftrace) -> tuple[int, int]:
-    """Forks since the start by the exporter and by the second source, at a moment at which nothing forks: either, asked twice in
-    turn with the other, has not moved."""
+    """Forks since the start by the exporter and by the second source, at a moment at which nothing forks: either, asked
+    twice in turn with the other, has not moved."""
     for _ in range(2000):
         with contextlib.suppress(OSError):
             other, ours = peer.forks(), _forks(url)
@@ -270,7 +268,7 @@ def _rows(lines: IO[bytes], report: Path, last: dict[str, Any]) -> None:
 
 def _end(process: subprocess.Popen[Any]) -> None:
     process.terminate()
-    process.wait(_PATIENCE)
+    process.wait(PATIENCE)
 
 
 def main() -> int:

@@ -33,9 +33,9 @@ def kept(path: Path = KEPT) -> list[dict[str, Any]]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
-def is_of_now(row: Mapping[str, Any]) -> bool:
-    """Whether the runs are of the test as the patch has it."""
-    return bool(row["program"] == content_hash([kselftest.PATCH]))
+def program() -> str:
+    """What the rows have of the test as the patch has it."""
+    return content_hash([kselftest.PATCH])
 
 
 def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     date = time.strftime("%Y-%m-%d", time.gmtime())
     known = {"kernel": row.name, "lazy": lazy, "cpus": options.cpus, "nodes": options.nodes, "date": date}
-    known["program"] = content_hash([kselftest.PATCH])
+    known["program"] = program()
     keep({**known, **summed(runs)})
     return 0
 

@@ -217,14 +217,15 @@ def _median(row: Mapping[str, Any]) -> int:
 def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
-    now = [row for row in rows if kselftest_runs.is_of_now(row)]
+    program = kselftest_runs.program()
+    now = [row for row in rows if row["program"] == program]
     failures = sum(sum(row["failed"].values()) for row in now)
     text = RUNS.format(
         runs=sum(row["runs"] for row in now), failed=f"{failures} failures" if failures else "none with a failure"
     )
     for row in rows:
         laziness = "on" if row["lazy"] else "off"
-        when = row["date"] if kselftest_runs.is_of_now(row) else f"{row['date']}, of before"
+        when = row["date"] if row["program"] == program else f"{row['date']}, of before"
         failed = ", ".join(f"`{name}` in {count}" for name, count in row["failed"].items()) or "none"
         cells = [f"`{row['kernel']}`", laziness, row["cpus"], row["nodes"], row["runs"], row["tests"], row["passed"]]
         text += _line([str(cell) for cell in (*cells, row["skipped"], failed, _median(row), when)])
@@ -342,7 +343,8 @@ def letter(document: Mapping[str, Any] | None = None) -> str:
         kernel=len(by["kernel"]),
         alone=len(by["ours_alone"]),
     )
-    runs = [one for one in kselftest_runs.kept() if kselftest_runs.is_of_now(one)]
+    program = kselftest_runs.program()
+    runs = [one for one in kselftest_runs.kept() if one["program"] == program]
     if runs:
         text += _TIME
         for one in runs:

@@ -21,6 +21,7 @@ from lazyobs.judge import programs
 from lazyobs.text import printable
 from lazyobs.unix import landlock
 from lazyobs.unix.capabilities import CAP_SETGID, CAP_SETUID, effective
+from lazyobs.unix.namespaces import is_mapped
 from lazyobs.unix.privileges import hide_memory, no_new_privileges
 
 OWN_NAME = "lazyobs-build"
@@ -55,18 +56,9 @@ def builder() -> Builder:
     except KeyError:
         uid = next(uid for uid in range(OWN_NUMBER, OWN_NUMBER + 200) if not _is_taken(uid))
         found = Builder(uid, uid, f"user {uid}, a number of no account", changes=True)
-    if not (_is_mapped(found.uid, "uid_map") and _is_mapped(found.gid, "gid_map")):
+    if not (is_mapped(found.uid, "uid", str(_SELF)) and is_mapped(found.gid, "gid", str(_SELF))):
         raise NotPermitted("judge", f"root must not build an unknown patch, and the {found.name}, is not there in this user namespace", "run it as an ordinary user, or map more numbers")  # fmt: skip
     return found
-
-
-def _is_mapped(number: int, name: str) -> bool:
-    """Whether the user namespace of this process has that user or group (user_namespaces(7))."""
-    try:
-        rows = [[int(word) for word in line.split()] for line in (_SELF / name).read_text().splitlines()]
-    except (OSError, ValueError):
-        return True
-    return any(first <= number < first + count for first, _outside, count in rows)
 
 
 def _is_taken(uid: int) -> bool:

@@ -231,11 +231,12 @@ def _plain(line: bytes, reader: _Lines) -> FileChange:
 
 
 def _is_epoch(line: bytes) -> bool:
-    found = _EPOCH.match(line.partition(b"\t")[2].rstrip(b"\r"))
+    date = line.partition(b"\t")[2].rstrip(b"\r")
+    found = _EPOCH.match(date)
     if found is None:
         return False
     minutes, east = int(found[1]) * 60 + int(found[2]), int(found[4]) * 60 + int(found[5])
-    first = -24 * 60 if line.partition(b"\t")[2].startswith(b"1969") else 0
+    first = -24 * 60 if date.startswith(b"1969") else 0
     return first + minutes == (east if found[3] == b"+" else -east)
 
 

@@ -90,6 +90,10 @@ class Series:
                 rows = [(sign.decode(), line.decode("utf-8", "replace").rstrip("\n")) for sign, line in hunk.rows]
                 yield change.path, hunk.head, rows
 
+    def note(self, what: str) -> None:
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(what)
+
     def put(self, folder: Path) -> None:
         """The mails as they came, for read()."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,13 +150,8 @@ def _of_mails(mails: Sequence[_Mail], name: str, whole: bool = True) -> Series:
         patch = _patch(mail, series)
         if patch is None:
             continue
-        if (
-            not patch.changes
-            and (patch.number or not patch.total)
-            and len(mails) > 1
-            and len(series.notes) < _MOST_NOTES
-        ):
-            series.notes.append(f"a mail without a patch that can be read was left out: {patch.name}")
+        if not patch.changes and (patch.number or not patch.total) and len(mails) > 1:
+            series.note(f"a mail without a patch that can be read was left out: {patch.name}")
         (patches if patch.changes else covers).append(patch)
     if not patches:
         raise UsageError(name, "has no patch in it", _NEXT)
@@ -293,13 +292,14 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     head, body = _parsed(_Mail(mail.where, _unwindowed(mail.content, series.notes)))
     body = _unwindowed(body, series.notes)
     subject = _header(head, "subject")
+    diff = _DIFF.search(body)
     if _ANSWER.match(subject):
-        if _DIFF.search(body):
+        if diff:
             series.notes.append(f"an answer was left out: {subject}")
         return None
     if not body.strip():
-        if mail.content.strip() and len(series.notes) < _MOST_NOTES:
-            series.notes.append(f"a mail without text was left out: {subject[:_MOST_SHOWN] or mail.where}")
+        if mail.content.strip():
+            series.note(f"a mail without text was left out: {subject[:_MOST_SHOWN] or mail.where}")
         return None
     tags = " ".join(found[1] for found in _TAG.finditer(subject))
     short = _TAG.sub("", subject).strip()
@@ -308,19 +308,15 @@ def _patch(mail: _Mail, series: Series) -> Patch | None:
     short = short if len(short) <= _MOST_SHOWN else f"{short[:_MOST_SHOWN]}..."
     name = f"{counted[1]}/{counted[2]} {short}" if counted else short or mail.where
     is_cover = counted is not None and not int(counted[1])
-    if is_cover and _DIFF.search(body) and len(series.notes) < _MOST_NOTES:
+    if is_cover and diff:
         # format-patch --interdiff puts one there.
-        series.notes.append(f"a diff in the cover letter was left out: {name}")
+        series.note(f"a diff in the cover letter was left out: {name}")
     try:
         found = [] if is_cover else changes(body)
     except BadPatch as error:
         raise UsageError(f"patch {text.printable(name)}", str(error), "look at it before anything else") from None
-    words = body.decode("utf-8", "replace")
-    message = (
-        words
-        if not _DIFF.search(body)
-        else _SEPARATOR.split(_DIFF.split(body, maxsplit=1)[0].decode("utf-8", "replace"))[0]
-    )
+    message = body[: diff.start() if diff else None].decode("utf-8", "replace")
+    message = _SEPARATOR.split(message)[0] if diff else message
     return Patch(
         name, subject or mail.where, _header(head, "from"), _header(head, "message-id").strip("<>"),
         int(counted[1]) if counted else 0, int(counted[2]) if counted else 0, int(version[1]) if version else 1,

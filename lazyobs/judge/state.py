@@ -52,7 +52,7 @@ def parsed(text: str | bytes) -> Any:
     here can count with, or write again: numbers that are not finite or too large, and lists in lists without end."""
     try:
         document = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_number)
-        _measure(document, _DEEPEST)
+        _refuse_deep(document, _DEEPEST)
     except RecursionError:
         raise ValueError("is too deep") from None
     return document
@@ -70,11 +70,11 @@ def _number(digits: str) -> float:
     return number
 
 
-def _measure(document: Any, left: int) -> None:
+def _refuse_deep(document: Any, left: int) -> None:
     if not left:
         raise ValueError("is too deep")
     for one in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
-        _measure(one, left - 1)
+        _refuse_deep(one, left - 1)
 
 
 def _is_boot(boot: dict[str, Any]) -> bool:

@@ -28,6 +28,19 @@ def is_initial(kind: str, proc_root: str = "/proc") -> bool:
         return True
 
 
+def is_mapped(number: int, kind: str = "uid", place: str = "/proc/self") -> bool:
+    """Whether the user namespace of this process has that user, or group ("gid"; user_namespaces(7)).
+
+    True also where that cannot be read.
+    """
+    try:
+        with open(f"{place}/{kind}_map", encoding="ascii") as file:
+            rows = [[int(word) for word in line.split()] for line in file]
+    except (OSError, ValueError):
+        return True
+    return any(first <= number < first + count for first, _outside, count in rows)
+
+
 def boottime_shift(proc_root: str = "/proc") -> int:
     """What the time namespace adds to CLOCK_BOOTTIME, in ns; 0 in the initial one (time_namespaces(7), 5.6)."""
     if is_initial("time", proc_root):

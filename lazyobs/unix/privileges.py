@@ -75,17 +75,7 @@ def why_not_nobody(user: str = "") -> str:
     if not effective() >> CAP_SETUID & 1:
         return "CAP_SETUID is missing"
     uid = account(user).uid
-    return "" if _is_mapped(uid) else f"this user namespace has no user {uid}"
-
-
-def _is_mapped(uid: int) -> bool:
-    """Whether this user namespace has that user; True where that cannot be read."""
-    try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            rows = [[int(word) for word in line.split()] for line in file]
-    except OSError:
-        return True
-    return any(first <= uid < first + count for first, _outside, count in rows)
+    return "" if namespaces.is_mapped(uid) else f"this user namespace has no user {uid}"
 
 
 def give_up_root(
@@ -127,7 +117,7 @@ def _become(who: Account, held: int) -> None:
         except OSError:
             if namespaces.is_initial("user"):
                 raise
-    if held >> CAP_SETUID & 1 and _is_mapped(who.uid):
+    if held >> CAP_SETUID & 1 and namespaces.is_mapped(who.uid):
         os.setresuid(who.uid, who.uid, who.uid)
 
 
